@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toolstack/config/domain_config.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace vmm::config {
+
+namespace {
+
+constexpr std::array<std::pair<End_action, std::string_view>, 4> kEnd_actions{{
+    {End_action::destroy, "destroy"},
+    {End_action::restart, "restart"},
+    {End_action::rename_restart, "rename-restart"},
+    {End_action::preserve, "preserve"},
+}};
+
+constexpr bool is_name_character(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-' || c == '+';
+}
+
+std::string printable(char c)
+{
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f)
+        return std::string{"'"} + c + "'";
+    return std::string{"byte 0x"} + kDigits[byte >> 4] + kDigits[byte & 0xf];
+}
+
+Checked check_range(std::uint64_t value, std::uint64_t low, std::uint64_t high, std::string_view unit)
+{
+    if (value >= low && value <= high)
+        return {};
+    return std::unexpected(std::to_string(value) + " is out of range, give " + std::to_string(low) + " to " +
+                           std::to_string(high) + std::string{unit});
+}
+
+// Strings end up in JSON, which is UTF-8 by definition.
+bool is_utf8(std::string_view text)
+{
+    for (std::size_t i = 0; i < text.size();) {
+        const auto lead = static_cast<unsigned char>(text[i]);
+        const std::size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+        if (length == 0 || i + length > text.size())
+            return false;
+        for (std::size_t k = 1; k < length; ++k)
+            if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80)
+                return false;
+        const auto second = length > 1 ? static_cast<unsigned char>(text[i + 1]) : 0u;
+        const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
+        const bool surrogate_or_beyond = (lead == 0xed && second >= 0xa0) || (lead == 0xf4 && second >= 0x90);
+        if (overlong || surrogate_or_beyond)
+            return false;
+        i += length;
+    }
+    return true;
+}
+
+Checked check_text(std::string_view what, std::string_view text, std::size_t longest)
+{
+    if (text.size() > longest)
+        return std::unexpected(std::string{what} + " of " + std::to_string(text.size()) +
+                               " characters is too long, at most " + std::to_string(longest) + " fit");
+    if (text.find('\0') != std::string_view::npos)
+        return std::unexpected(std::string{what} + " has a NUL character in it");
+    if (!is_utf8(text))
+        return std::unexpected(std::string{what} + " is not valid UTF-8");
+    return {};
+}
+
+}   // namespace
+
+std::string_view to_string(End_action action)
+{
+    const auto it = std::ranges::find(kEnd_actions, action, &decltype(kEnd_actions)::value_type::first);
+    return it->second;
+}
+
+std::optional<End_action> parse_end_action(std::string_view text)
+{
+    const auto it = std::ranges::find(kEnd_actions, text, &decltype(kEnd_actions)::value_type::second);
+    if (it == kEnd_actions.end())
+        return std::nullopt;
+    return it->first;
+}
+
+std::string_view to_string(Domain_type) { return "pvh"; }
+
+Checked check_name(std::string_view name)
+{
+    static constexpr std::string_view kRule = "a name has 1 to 63 letters, digits and . _ - +";
+    if (name.empty())
+        return std::unexpected("is empty: " + std::string{kRule});
+    if (name.size() > Limits::kMax_name_length)
+        return std::unexpected("has " + std::to_string(name.size()) + " characters: " + std::string{kRule});
+    if (const auto bad = std::ranges::find_if_not(name, is_name_character); bad != name.end())
+        return std::unexpected("has " + printable(*bad) + " at character " + std::to_string(bad - name.begin() + 1) +
+                               ": " + std::string{kRule});
+    if (name.front() == '-')
+        return std::unexpected("begins with '-', which a command would take for an option");
+    if (std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; }))
+        return std::unexpected("has only digits, which a command would take for a domain id");
+    return {};
+}
+
+Checked check_memory_mib(std::uint64_t mib)
+{
+    return check_range(mib, Limits::kMin_memory_mib, Limits::kMax_memory_mib, " (MiB)");
+}
+
+Checked check_vcpus(std::uint64_t count) { return check_range(count, Limits::kMin_vcpus, Limits::kMax_vcpus, ""); }
+
+Checked check_path(std::string_view path) { return check_text("a path", path, Limits::kMax_path_length); }
+
+Checked check_cmdline(std::string_view cmdline)
+{
+    return check_text("a command line", cmdline, Limits::kMax_cmdline_length);
+}
+
+std::expected<void, Problem> validate(const Domain_config& config)
+{
+    const std::pair<const char*, Checked> checks[] = {
+        {"name", check_name(config.name)},
+        {"kernel", config.kernel.empty() ? Checked{std::unexpected("is missing: say which kernel the domain boots")}
+                                         : check_path(config.kernel)},
+        {"ramdisk", check_path(config.ramdisk)},
+        {"cmdline", check_cmdline(config.cmdline)},
+        {"memory", check_memory_mib(config.memory_mib)},
+        {"maxmem", check_memory_mib(config.maxmem_mib)},
+        {"vcpus", check_vcpus(config.vcpus)},
+        {"maxvcpus", check_vcpus(config.maxvcpus)},
+    };
+    for (const auto& [key, result] : checks)
+        if (!result)
+            return std::unexpected(Problem{key, result.error()});
+
+    if (config.maxmem_mib < config.memory_mib)
+        return std::unexpected(Problem{"maxmem", std::to_string(config.maxmem_mib) + " is less than memory (" +
+                                                     std::to_string(config.memory_mib) + ")"});
+    if (config.maxvcpus < config.vcpus)
+        return std::unexpected(Problem{"maxvcpus", std::to_string(config.maxvcpus) + " is less than vcpus (" +
+                                                       std::to_string(config.vcpus) + ")"});
+    if (config.affinity.size() > config.maxvcpus)
+        return std::unexpected(Problem{"cpus", "has " + std::to_string(config.affinity.size()) +
+                                                   " entries for " + std::to_string(config.maxvcpus) + " vCPUs"});
+    return {};
+}
+
+}   // namespace vmm::config

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// One domain as the administrator wants it: what a file in /etc/vmm says, with every default filled in and every value
+// checked. It is plain data: `xm` makes it from a file, sends it to `vmmd` as JSON, and vmmd builds from it and keeps it
+// for a restart. It knows nothing of files (interpret.hpp reads them) nor of running domains.
+// Memory is in MiB here, because that is the unit of the file; everything on the control socket about running domains
+// is in KiB.
+#pragma once
+
+#include "toolstack/config/cpu_set.hpp"
+#include "toolstack/config/uuid.hpp"
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vmm::config {
+
+// What happens to a domain that has ended. The file writes them with dashes: "rename-restart".
+enum class End_action { destroy, restart, rename_restart, preserve };
+
+[[nodiscard]] std::string_view to_string(End_action action);
+[[nodiscard]] std::optional<End_action> parse_end_action(std::string_view text);
+
+enum class Domain_type { pvh };
+
+[[nodiscard]] std::string_view to_string(Domain_type type);
+
+struct Limits {
+    static constexpr std::uint64_t kMin_memory_mib = 16;
+    static constexpr std::uint64_t kMax_memory_mib = 16ull << 20;   // 16 TiB
+    static constexpr std::uint64_t kMin_vcpus = 1;
+    static constexpr std::uint64_t kMax_vcpus = 64;
+    static constexpr std::size_t kMax_name_length = 63;
+    static constexpr std::size_t kMax_cmdline_length = 4095;
+    static constexpr std::size_t kMax_path_length = 4095;
+};
+
+inline constexpr std::uint64_t kDefault_memory_mib = 256;
+
+struct Domain_config {
+    std::string name;
+    std::optional<Uuid> uuid;   // none: vmmd makes one
+    Domain_type type = Domain_type::pvh;
+
+    std::string kernel;    // absolute path in dom0
+    std::string ramdisk;   // absolute path, or empty: none
+    std::string cmdline;
+
+    std::uint64_t memory_mib = kDefault_memory_mib;   // what the domain starts with
+    std::uint64_t maxmem_mib = kDefault_memory_mib;   // what `xm mem-set` may raise it to; never below memory_mib
+
+    unsigned vcpus = 1;                // online at the start
+    unsigned maxvcpus = 1;             // never below vcpus
+    std::vector<Cpu_set> affinity;     // one per vCPU, or shorter: the rest may run anywhere
+
+    End_action on_poweroff = End_action::destroy;
+    End_action on_reboot = End_action::restart;
+    End_action on_crash = End_action::destroy;
+    End_action on_watchdog = End_action::destroy;
+
+    friend bool operator==(const Domain_config&, const Domain_config&) = default;
+};
+
+// What is wrong with which key. `message` is a full clause without the key.
+struct Problem {
+    std::string key;
+    std::string message;
+
+    [[nodiscard]] std::string to_string() const { return key + ": " + message; }
+    friend bool operator==(const Problem&, const Problem&) = default;
+};
+
+// The checks of single values, shared by the file reader and by validate(); the error is a clause without the key.
+using Checked = std::expected<void, std::string>;
+[[nodiscard]] Checked check_name(std::string_view name);
+[[nodiscard]] Checked check_memory_mib(std::uint64_t mib);
+[[nodiscard]] Checked check_vcpus(std::uint64_t count);
+[[nodiscard]] Checked check_path(std::string_view path);   // length and NUL only: who opens it finds out the rest
+[[nodiscard]] Checked check_cmdline(std::string_view cmdline);
+
+// The whole: every value above and how they fit together. vmmd calls it on what it received; so nothing that passed
+// here needs a check of the same kind later.
+[[nodiscard]] std::expected<void, Problem> validate(const Domain_config& config);
+
+}   // namespace vmm::config

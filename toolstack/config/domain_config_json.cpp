@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toolstack/config/domain_config_json.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace vmm::config {
+
+namespace {
+
+using Read = std::expected<void, std::string>;
+
+Read read_text(const Json& value, std::string& out)
+{
+    if (!value.is_string())
+        return std::unexpected("expected a string");
+    out = value.get<std::string>();
+    return {};
+}
+
+template <class Number>
+Read read_number(const Json& value, Number& out)
+{
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > std::numeric_limits<Number>::max())
+        return std::unexpected("expected a whole number that is not negative");
+    out = static_cast<Number>(value.get<std::uint64_t>());
+    return {};
+}
+
+Read read_action(const Json& value, End_action& out)
+{
+    const auto action = value.is_string() ? parse_end_action(value.get<std::string>()) : std::nullopt;
+    if (!action)
+        return std::unexpected("expected \"destroy\", \"restart\", \"rename-restart\" or \"preserve\"");
+    out = *action;
+    return {};
+}
+
+Read read_uuid(const Json& value, std::optional<Uuid>& out)
+{
+    if (!value.is_string())
+        return std::unexpected("expected a string");
+    const auto uuid = Uuid::parse(value.get<std::string>());
+    if (!uuid)
+        return std::unexpected(uuid.error());
+    out = *uuid;
+    return {};
+}
+
+Read read_type(const Json& value, Domain_type& out)
+{
+    if (value != "pvh")
+        return std::unexpected("expected \"pvh\"");
+    out = Domain_type::pvh;
+    return {};
+}
+
+Read read_affinity(const Json& value, std::vector<Cpu_set>& out)
+{
+    if (!value.is_array())
+        return std::unexpected("expected a list of strings");
+    for (const auto& entry : value) {
+        if (!entry.is_string())
+            return std::unexpected("expected a list of strings");
+        auto cpus = Cpu_set::parse(entry.get<std::string>());
+        if (!cpus)
+            return std::unexpected(cpus.error());
+        out.push_back(std::move(*cpus));
+    }
+    return {};
+}
+
+struct Field {
+    const char* name;
+    Read (*read)(const Json& value, Domain_config& config);
+};
+
+constexpr Field kFields[] = {
+    {"name", [](const Json& v, Domain_config& c) { return read_text(v, c.name); }},
+    {"uuid", [](const Json& v, Domain_config& c) { return read_uuid(v, c.uuid); }},
+    {"type", [](const Json& v, Domain_config& c) { return read_type(v, c.type); }},
+    {"kernel", [](const Json& v, Domain_config& c) { return read_text(v, c.kernel); }},
+    {"ramdisk", [](const Json& v, Domain_config& c) { return read_text(v, c.ramdisk); }},
+    {"cmdline", [](const Json& v, Domain_config& c) { return read_text(v, c.cmdline); }},
+    {"memory", [](const Json& v, Domain_config& c) { return read_number(v, c.memory_mib); }},
+    {"maxmem", [](const Json& v, Domain_config& c) { return read_number(v, c.maxmem_mib); }},
+    {"vcpus", [](const Json& v, Domain_config& c) { return read_number(v, c.vcpus); }},
+    {"maxvcpus", [](const Json& v, Domain_config& c) { return read_number(v, c.maxvcpus); }},
+    {"cpus", [](const Json& v, Domain_config& c) { return read_affinity(v, c.affinity); }},
+    {"on_poweroff", [](const Json& v, Domain_config& c) { return read_action(v, c.on_poweroff); }},
+    {"on_reboot", [](const Json& v, Domain_config& c) { return read_action(v, c.on_reboot); }},
+    {"on_crash", [](const Json& v, Domain_config& c) { return read_action(v, c.on_crash); }},
+    {"on_watchdog", [](const Json& v, Domain_config& c) { return read_action(v, c.on_watchdog); }},
+};
+
+}   // namespace
+
+Json to_json(const Domain_config& config)
+{
+    Json json;
+    json["name"] = config.name;
+    if (config.uuid)
+        json["uuid"] = config.uuid->to_string();
+    json["type"] = to_string(config.type);
+    json["kernel"] = config.kernel;
+    if (!config.ramdisk.empty())
+        json["ramdisk"] = config.ramdisk;
+    json["cmdline"] = config.cmdline;
+    json["memory"] = config.memory_mib;
+    json["maxmem"] = config.maxmem_mib;
+    json["vcpus"] = config.vcpus;
+    json["maxvcpus"] = config.maxvcpus;
+    json["cpus"] = Json::array();
+    for (const auto& cpus : config.affinity)
+        json["cpus"].push_back(cpus.to_string());
+    json["on_poweroff"] = to_string(config.on_poweroff);
+    json["on_reboot"] = to_string(config.on_reboot);
+    json["on_crash"] = to_string(config.on_crash);
+    json["on_watchdog"] = to_string(config.on_watchdog);
+    return json;
+}
+
+std::expected<Domain_config, Problem> from_json(const Json& json)
+{
+    if (!json.is_object())
+        return std::unexpected(Problem{"config", "expected a JSON object"});
+
+    Domain_config config;
+    for (const auto& [key, value] : json.items()) {
+        const auto field = std::ranges::find_if(kFields, [&](const Field& f) { return key == f.name; });
+        if (field == std::end(kFields))
+            return std::unexpected(Problem{key, "is not a field of a domain config"});
+        if (const auto result = field->read(value, config); !result)
+            return std::unexpected(Problem{key, result.error()});
+    }
+    if (!json.contains("maxmem"))
+        config.maxmem_mib = config.memory_mib;
+    if (!json.contains("maxvcpus"))
+        config.maxvcpus = config.vcpus;
+    if (auto valid = validate(config); !valid)
+        return std::unexpected(std::move(valid.error()));
+    return config;
+}
+
+}   // namespace vmm::config

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bit and alignment arithmetic, and checked sums for numbers that came from a guest.
+#pragma once
+
+#include "base/expected.hpp"
+
+namespace vmm
+{
+
+constexpr u64 bit(unsigned n) { return 1ull << n; }
+constexpr u64 low_bits(unsigned n) { return n >= 64 ? ~0ull : bit(n) - 1; }
+constexpr u64 field(u64 value, unsigned high, unsigned low) { return (value >> low) & low_bits(high - low + 1); }
+
+constexpr u64 align_down(u64 value, u64 alignment) { return value & ~(alignment - 1); }
+constexpr u64 align_up(u64 value, u64 alignment) { return (value + alignment - 1) & ~(alignment - 1); }
+constexpr bool is_aligned(u64 value, u64 alignment) { return (value & (alignment - 1)) == 0; }
+constexpr u64 div_round_up(u64 value, u64 divisor) { return (value + divisor - 1) / divisor; }
+
+template <class T>
+constexpr Expected<T> checked_add(T a, T b, Errc otherwise = Errc::einval)
+{
+    T sum{};
+    if (__builtin_add_overflow(a, b, &sum))
+        return fail(otherwise);
+    return sum;
+}
+
+template <class T>
+constexpr Expected<T> checked_mul(T a, T b, Errc otherwise = Errc::einval)
+{
+    T product{};
+    if (__builtin_mul_overflow(a, b, &product))
+        return fail(otherwise);
+    return product;
+}
+
+} // namespace vmm

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Spinlock with a rank: locks are taken in ascending rank only. The hypervisor runs with interrupts off,
+// so there is one locking mode and no handler can find its own CPU holding a lock.
+#pragma once
+
+#include "base/types.hpp"
+
+#include <atomic>
+
+namespace vmm
+{
+
+// The order in which locks may be taken: outer first. Equal ranks never nest, except two grant tables or
+// two event tables, which are taken in the order of their addresses (Lock_pair).
+enum class Lock_rank : u8 {
+    domain_table,
+    domain,
+    grant,
+    event,
+    p2m,
+    scheduler,
+    timer,
+    frames,
+    heap,
+    log,
+};
+
+class Spinlock
+{
+  public:
+    constexpr explicit Spinlock(Lock_rank rank) : rank_(rank) {}
+    Spinlock(const Spinlock&)            = delete;
+    Spinlock& operator=(const Spinlock&) = delete;
+
+    void lock()
+    {
+        while (held_.exchange(true, std::memory_order_acquire)) [[unlikely]]
+            __builtin_ia32_pause();
+    }
+    void unlock() { held_.store(false, std::memory_order_release); }
+    [[nodiscard]] Lock_rank rank() const { return rank_; }
+
+  private:
+    std::atomic<bool> held_{false};
+    Lock_rank rank_;
+};
+
+class [[nodiscard]] Lock_guard
+{
+  public:
+    explicit Lock_guard(Spinlock& lock) : lock_(lock) { lock_.lock(); }
+    ~Lock_guard() { lock_.unlock(); }
+    Lock_guard(const Lock_guard&)            = delete;
+    Lock_guard& operator=(const Lock_guard&) = delete;
+
+  private:
+    Spinlock& lock_;
+};
+
+// Two locks of one rank, taken in the order of their addresses; the same lock twice is taken once.
+class [[nodiscard]] Lock_pair
+{
+  public:
+    Lock_pair(Spinlock& a, Spinlock& b) : first_(&a < &b ? a : b), second_(&a < &b ? b : a)
+    {
+        first_.lock();
+        if (&first_ != &second_)
+            second_.lock();
+    }
+    ~Lock_pair()
+    {
+        if (&first_ != &second_)
+            second_.unlock();
+        first_.unlock();
+    }
+    Lock_pair(const Lock_pair&)            = delete;
+    Lock_pair& operator=(const Lock_pair&) = delete;
+
+  private:
+    Spinlock& first_;
+    Spinlock& second_;
+};
+
+} // namespace vmm

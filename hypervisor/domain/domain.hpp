@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A domain: a virtual machine with its vCPUs, its guest-physical memory, its event channels and its
+// grants, all of which it owns. It is created paused and empty by DOMCTL_createdomain (or by the dom0
+// builder) and dies in two steps: kill() makes it unable to run and starts giving everything back in
+// bounded pieces; when the last hold (Ref) goes, the object goes. Its id can be used again from then on.
+//
+// Locks: `lock()` (Lock_rank::domain) covers lifecycle state, HVM parameters and accounting. The tables it
+// owns have locks of their own. The vCPU array is fixed once set by max_vcpus.
+#pragma once
+
+#include "base/ref.hpp"
+#include "base/spinlock.hpp"
+#include "base/unique.hpp"
+#include "domain/hvm_params.hpp"
+#include "mm/p2m.hpp"
+
+#include <array>
+#include <atomic>
+
+#include <xen/xen.h>
+
+namespace vmm
+{
+
+class Domain_devices;
+class Event_table;
+class Grant_table;
+class Vcpu;
+
+inline constexpr unsigned kMaxVcpus = 64;
+
+inline constexpr Domid kDom0{0};
+inline constexpr Domid kDomidSelf{DOMID_SELF};
+inline constexpr Domid kDomidFirstReserved{DOMID_FIRST_RESERVED};
+
+enum class Dying : u8 { no, tearing_down, dead };
+
+// Who a domain is, given once at creation.
+struct Domain_identity {
+    Domid id;
+    bool control;          // may use domctl, sysctl, platform_op and act for other domains (dom0)
+    bool identity_mapped;  // gfn = mfn for its RAM, real devices (dom0)
+    std::array<u8, 16> handle; // the UUID the toolstack gave
+};
+
+class Domain
+{
+  public:
+    static Expected<Ref<Domain>> create(const Domain_identity& identity, unsigned max_event_ports,
+                                        unsigned max_grant_frames, unsigned max_maptrack_frames);
+    ~Domain();
+
+    [[nodiscard]] Domid id() const { return identity_.id; }
+    [[nodiscard]] bool is_control() const { return identity_.control; }
+    [[nodiscard]] bool is_identity_mapped() const { return identity_.identity_mapped; }
+    [[nodiscard]] const std::array<u8, 16>& handle() const { return identity_.handle; }
+    void set_handle(const std::array<u8, 16>& handle) { identity_.handle = handle; }
+
+    [[nodiscard]] Spinlock& lock() { return lock_; }
+    [[nodiscard]] P2m& p2m() { return *p2m_; }
+    [[nodiscard]] Event_table& events() { return *events_; }
+    [[nodiscard]] Grant_table& grants() { return *grants_; }
+    [[nodiscard]] Hvm_params& params() { return params_; }
+    // The emulated machine around the vCPUs (IO-APIC, PCI configuration, RTC): only dom0 has one.
+    [[nodiscard]] Domain_devices* devices() { return devices_; }
+    void set_devices(Domain_devices* devices) { devices_ = devices; }
+
+    // vCPUs: set once; nullptr for an id that does not exist.
+    Expected<void> set_max_vcpus(unsigned count);
+    [[nodiscard]] unsigned max_vcpus() const { return max_vcpus_; }
+    [[nodiscard]] Vcpu* vcpu(u64 id) const { return id < max_vcpus_ ? vcpus_[id].get() : nullptr; }
+
+    // The shared page, always there (hypervisor memory of the domain); mapped where the guest asks.
+    [[nodiscard]] shared_info* shared() const { return shared_; }
+    [[nodiscard]] Mfn shared_mfn() const { return shared_mfn_; }
+
+    // Pause counts nest: a domain runs only while nobody pauses it.
+    void pause();
+    void unpause();
+    // The toolstack's pause (DOMCTL_pausedomain) is one bit of that count, set at creation.
+    Expected<void> pause_by_control();
+    Expected<void> unpause_by_control();
+    [[nodiscard]] bool paused_by_control() const { return paused_by_control_; }
+    [[nodiscard]] bool runnable() const { return pause_count_.load(std::memory_order_relaxed) == 0; }
+
+    // The guest asked to stop (SCHEDOP_shutdown) or misbehaved (crash). The control domain is told by
+    // VIRQ_DOM_EXC; the domain stays, paused, until the toolstack decides.
+    void shut_down(u32 reason);
+    void crash(const char* why);
+    void resume_after_suspend();
+    [[nodiscard]] bool is_shut_down() const { return shut_down_; }
+    [[nodiscard]] u32 shutdown_reason() const { return shutdown_reason_; }
+
+    // DOMCTL_destroydomain: erestart while there is more to give back.
+    Expected<void> kill();
+    [[nodiscard]] Dying dying() const { return dying_; }
+
+    // Memory accounting, in 4 KiB frames.
+    Expected<void> account(u64 add);  // enomem when over max_frames
+    void unaccount(u64 frames) { owned_frames_ -= frames; }
+    [[nodiscard]] u64 owned_frames() const { return owned_frames_; }
+    [[nodiscard]] u64 max_frames() const { return max_frames_; }
+    void set_max_frames(u64 frames) { max_frames_ = frames; }
+    // Frames promised by XENMEM_claim_pages and not yet taken.
+    [[nodiscard]] u64 claimed_frames() const { return claimed_frames_; }
+    Expected<void> claim_frames(u64 frames);
+
+    s64 time_offset_seconds = 0; // DOMCTL_settimeoffset; wall clock = system wall clock + this
+
+    // Ref<Domain>.
+    bool try_hold();
+    void drop();
+
+    Domain(const Domain_identity& identity, Unique<P2m> p2m);
+
+  private:
+    Domain_identity identity_;
+    Spinlock lock_{Lock_rank::domain};
+    std::atomic<u32> holds_{1};
+    std::atomic<u32> pause_count_{0};
+    bool paused_by_control_ = false;
+    bool shut_down_         = false;
+    u32 shutdown_reason_    = 0;
+    Dying dying_            = Dying::no;
+    unsigned max_vcpus_     = 0;
+    std::atomic<u64> owned_frames_{0};
+    u64 max_frames_     = ~0ull;
+    u64 claimed_frames_ = 0;
+    Unique<P2m> p2m_;
+    Unique<Event_table> events_;
+    Unique<Grant_table> grants_;
+    Domain_devices* devices_ = nullptr;
+    Hvm_params params_;
+    shared_info* shared_ = nullptr;
+    Mfn shared_mfn_      = kInvalidMfn;
+    std::array<Unique<Vcpu>, kMaxVcpus> vcpus_;
+};
+
+} // namespace vmm

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All domains by id. A lookup gives a hold (Ref): the domain may be dying, but it is there. The list is
+// walked in ascending id order by DOMCTL/SYSCTL_getdomaininfolist.
+#pragma once
+
+#include "domain/domain.hpp"
+
+namespace vmm
+{
+
+Ref<Domain> find_domain(Domid id);
+// As above, with DOMID_SELF meaning the caller.
+Ref<Domain> find_domain_or_self(Domid id, Domain& self);
+// The domain with the smallest id that is at least `id`.
+Ref<Domain> next_domain(Domid id);
+// Eexist when the id is taken.
+Expected<void> insert_domain(Domain& domain);
+void remove_domain(Domain& domain);
+// An id that is free; ids are handed out in a circle so that they are not reused at once.
+Expected<Domid> unused_domid();
+
+} // namespace vmm

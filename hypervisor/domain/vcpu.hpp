@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A virtual CPU: guest registers, vendor backend, virtual local APIC, shared vcpu_info, timers, run state.
+// Owned by its Domain. Fields are touched only by the CPU that runs it or while it does not run, except
+// what is marked "any CPU".
+#pragma once
+
+#include "base/unique.hpp"
+#include "domain/registers.hpp"
+#include "domain/runstate.hpp"
+#include "domain/vcpu_backend.hpp"
+#include "emul/local_apic.hpp"
+#include "sched/entity.hpp"
+#include "sched/timer.hpp"
+
+#include <atomic>
+
+#include <xen/xen.h>
+#include <xen/vcpu.h>
+
+namespace vmm
+{
+
+class Domain;
+
+class Vcpu
+{
+  public:
+    static Expected<Unique<Vcpu>> create(Domain& domain, Vcpu_id id);
+    ~Vcpu();
+
+    [[nodiscard]] Domain& domain() const { return domain_; }
+    [[nodiscard]] Vcpu_id id() const { return id_; }
+    [[nodiscard]] Vcpu_backend& backend() const { return *backend_; }
+    [[nodiscard]] Local_apic& apic() { return apic_; }
+
+    // Where the guest's vcpu_info is: inside shared_info until it registers its own place. Never null for
+    // ids below XEN_LEGACY_MAX_VCPUS; for others null until registered.
+    [[nodiscard]] vcpu_info* info() const { return info_; }
+    Expected<void> register_info(Gfn gfn, u32 offset);
+
+    // An event became pending for this vCPU (evtchn_upcall_pending is set), its APIC has something, or an
+    // NMI: it must notice. Wakes it when it is blocked. Any CPU.
+    void kick();
+    // HLT or SCHEDOP_poll: blocked until an event. Does nothing when one is already pending.
+    void block();
+    [[nodiscard]] bool has_work() const;
+
+    // Poll (SCHEDOP_poll): blocked until one of the ports is pending or the timeout fires.
+    std::atomic<bool> polling{false};
+
+    // Online: started by the toolstack (vCPU 0) or by INIT/SIPI; Down vCPUs are not scheduled.
+    [[nodiscard]] bool is_up() const { return up_; }
+    void set_up(bool up);
+
+    Guest_registers regs{};
+    Sched_entity sched;
+    Runstate runstate;
+    Timer singleshot;          // VCPUOP_set_singleshot_timer -> VIRQ_TIMER
+    bool initialised = false;  // has a start state
+    bool nmi_pending = false;
+    u64 tsc_aux      = 0;
+    u64 spec_ctrl    = 0;
+    u64 xcr0         = 1;
+    u64 xss          = 0;
+
+    Vcpu(Domain& domain, Vcpu_id id);
+
+  private:
+    Domain& domain_;
+    Vcpu_id id_;
+    Unique<Vcpu_backend> backend_;
+    Local_apic apic_;
+    vcpu_info* info_ = nullptr;
+    Mfn info_mfn_    = kInvalidMfn; // held while registered
+    bool up_         = false;
+};
+
+} // namespace vmm

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The vendor seam: what the exit loop needs of a hardware-virtualised CPU, once per vCPU. SVM implements
+// it today; a second vendor implements the same and nothing above changes. A backend never decides policy
+// and never touches the domain; it is owned by its Vcpu. Only the CPU that runs the vCPU calls it, with
+// interrupts off.
+#pragma once
+
+#include "base/unique.hpp"
+#include "domain/registers.hpp"
+#include "exit/vm_exit.hpp"
+
+namespace vmm
+{
+
+class Domain;
+
+// An event to be delivered at the next entry. [APM2 15.20, SDM3 25.8.3]
+struct Injection {
+    enum class Type : u8 { external = 0, nmi = 2, exception = 3 };
+    u8 vector;
+    Type type;
+    bool has_error_code;
+    u32 error_code;
+};
+
+// Emulation of TLB maintenance: what must be forgotten before the next entry.
+enum class Tlb_scope : u8 { none, guest };
+
+class Vcpu_backend
+{
+  public:
+    virtual ~Vcpu_backend() = default;
+
+    // Runs the guest until something needs attention. `regs` are loaded before and stored after.
+    virtual Vm_exit enter(Guest_registers& regs) = 0;
+
+    // Called when this vCPU gets, and when it loses, the physical CPU: state that VM entry does not switch.
+    virtual void load()  = 0;
+    virtual void store() = 0;
+
+    // Whether an external interrupt could be delivered right now (IF set, no shadow, nothing else queued).
+    [[nodiscard]] virtual bool can_take_interrupt(const Guest_registers& regs) const = 0;
+    // True while an event is queued for the next entry, or was cut short and must be delivered again.
+    [[nodiscard]] virtual bool event_queued() const = 0;
+    virtual void inject(const Injection& event)     = 0;
+    // Asks for an interrupt_window exit as soon as the guest can take an interrupt.
+    virtual void request_window(bool on) = 0;
+    // The instruction was emulated: RIP moves on, the interrupt shadow ends, a pending TF traps.
+    virtual void skip_instruction(Guest_registers& regs, u8 length) = 0;
+
+    [[nodiscard]] virtual Paging_state paging() const = 0;
+    virtual void read_system(System_state& state) const = 0;
+    // Einval for a state this CPU would refuse to enter.
+    virtual Expected<void> write_system(const System_state& state) = 0;
+    virtual void flush_tlb(Tlb_scope scope) = 0;
+    virtual void set_tpr(u8 tpr)            = 0; // keeps CR8 and the virtual APIC's TPR one register
+    [[nodiscard]] virtual u8 tpr() const    = 0;
+};
+
+} // namespace vmm

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+# The two initial RAM file systems: dom0's (tools, modules, kernels for domUs) and the demo domU's (busybox).
+# Everything in them is Debian's or built here; nothing needs root. Needs boot/lib/{say,install,kernel}.sh.
+
+# What dom0 drives in QEMU and on usual machines; their dependencies come along.
+DOM0_MODULES=(xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback
+    ahci ata_piix nvme sd_mod sr_mod e1000 e1000e igb virtio_pci virtio_net virtio_blk virtio_scsi
+    af_packet loop bridge ext4 iso9660)
+
+# tree_busybox DIR: busybox with a link per applet.
+tree_busybox() {
+    local dir=$1 applet
+    mkdir -p "$dir"/{bin,sbin,etc,proc,sys,dev,run,tmp,root,var/log,var/lib}
+    cp /bin/busybox "$dir/bin/busybox"
+    for applet in $(/bin/busybox --list-full); do
+        mkdir -p "$dir/${applet%/*}"
+        [ -e "$dir/$applet" ] || ln -s /bin/busybox "$dir/$applet"
+    done
+    ln -sfn /run "$dir/var/run"
+}
+
+# tree_modules DIR NAME...: kernel modules with what they depend on, and the indexes modprobe needs. A name the
+# kernel has built in is skipped; one it does not know is an error.
+tree_modules() {
+    local dir=$1 name how path
+    shift
+    for name in "$@"; do
+        modprobe -d "$KERNEL_DIR" -S "$KERNEL_VERSION" --show-depends "$name" >"$dir/.modules" ||
+            die "kernel $KERNEL_VERSION has no module $name"
+        while read -r how path _; do
+            [ "$how" = insmod ] || continue
+            path=${path#"$KERNEL_DIR"/}
+            mkdir -p "$dir/${path%/*}"
+            cp -u "$KERNEL_DIR/$path" "$dir/$path"
+        done <"$dir/.modules"
+    done
+    rm -f "$dir/.modules"
+    cp "$KERNEL_DIR/lib/modules/$KERNEL_VERSION"/modules.{order,builtin,builtin.modinfo} \
+        "$dir/lib/modules/$KERNEL_VERSION/"
+    depmod -b "$dir" "$KERNEL_VERSION"
+}
+
+# tree_libraries DIR: every shared library that the programs in DIR name, copied to the path they name it by.
+tree_libraries() {
+    local dir=$1 lib
+    # ldd fails for what is no dynamic program (a script, say): such a file needs no library.
+    { find "$dir" -type f -perm -100 ! -name busybox -exec ldd {} + 2>/dev/null || true; } |
+        sed -n 's/^\t\(.* => \)\?\(\/[^ ]*\) (0x.*$/\2/p' | sort -u |
+        while read -r lib; do
+            mkdir -p "$dir${lib%/*}"
+            cp -uL "$lib" "$dir$lib"
+        done
+}
+
+# tree_pack DIR FILE: a newc archive owned by root, whoever builds it.
+tree_pack() {
+    (cd "$1" && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort |
+        cpio -o -H newc -R 0:0 --quiet --reproducible) >"$2.new"
+    mv "$2.new" "$2"
+}
+
+# initramfs_domu FILE: a gzip'd busybox system with a shell on its console.
+initramfs_domu() {
+    local dir=$PLINTH_BUILD/$PLINTH_PRESET/boot/domu
+    rm -rf "$dir"
+    tree_busybox "$dir"
+    cp -r "$PLINTH_ROOT/boot/image/domu/." "$dir/"
+    ln -s /bin/busybox "$dir/init"
+    tree_pack "$dir" "$dir.cpio"
+    gzip -9nf <"$dir.cpio" >"$1"
+    rm -f "$dir.cpio"
+}
+
+# initramfs_dom0 FILE DOMU_INITRAMFS [OVERLAY]
+initramfs_dom0() {
+    local file=$1 domu=$2 overlay=$3 dir=$PLINTH_BUILD/$PLINTH_PRESET/boot/dom0 cloud standard
+    rm -rf "$dir"
+    tree_busybox "$dir"
+    kernel_fetch cloud-amd64
+    cloud=$KERNEL_DIR/boot/vmlinuz-$KERNEL_VERSION
+    kernel_fetch amd64
+    standard=$KERNEL_DIR/boot/vmlinuz-$KERNEL_VERSION
+    mkdir -p "$dir/lib/modules/$KERNEL_VERSION" "$dir/boot"
+    tree_modules "$dir" "${DOM0_MODULES[@]}"
+    cp "$standard" "$dir/boot/vmlinuz"
+    cp "$cloud" "$dir/boot/vmlinuz-cloud"
+    cp "$domu" "$dir/boot/domu.cpio.gz"
+    project_install "$dir"
+    package_unpack xenstore-utils "$PLINTH_BUILD/cache/xenstore-utils"
+    cp -a "$PLINTH_BUILD/cache/xenstore-utils/usr/bin/." "$dir/usr/bin/"
+    cp -r "$PLINTH_ROOT/boot/image/dom0/." "$dir/"
+    [ -z "$overlay" ] || cp -a "$overlay/." "$dir/"
+    rm -rf "${dir:?}/usr/share" "${dir:?}/usr/include"
+    ln -sfn /bin/busybox "$dir/init"
+    tree_libraries "$dir"
+    tree_pack "$dir" "$file"
+}

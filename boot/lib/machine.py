@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine in QEMU whose serial console a program reads and types on. Every wait has a limit; a wait that
+fails says what it waited for and shows the end of the console. The complete console is kept in a log file."""
+
+import os
+import re
+import select
+import subprocess
+import time
+
+# Slower machines stretch every limit with this factor.
+SCALE = float(os.environ.get("PLINTH_TIMEOUT_SCALE", "1"))
+
+_ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78cDEHM])|\r|\x00")
+# How the shells of boot/image ask for the next command.
+PROMPT = r"^[a-zA-Z0-9]+:\S*# "
+_ESCAPE_BEGUN = re.compile(r"\x1b(\[[0-9;?]*|[()])?$")
+
+
+class Failed(Exception):
+    """A step that did not show what it had to; str() tells what and ends with the console's last lines."""
+
+
+class Machine:
+    """Owns one QEMU process. `command` comes from qemu.command(); `on_text` is called with what the console says."""
+
+    def __init__(self, command, log, on_text=None):
+        os.makedirs(os.path.dirname(os.path.abspath(log)), exist_ok=True)
+        self.log = log
+        self._file = open(log, "wb")
+        self._on_text = on_text or (lambda text: None)
+        self._text = ""       # everything said, without escape sequences and carriage returns
+        self._held = ""       # an escape sequence whose end has not come yet
+        self._seen = 0        # how far expect() has consumed it
+        self._marks = 0
+        serial = ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-monitor", "none"]
+        self._qemu = subprocess.Popen(command + serial, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT)
+        os.set_blocking(self._qemu.stdout.fileno(), False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Ends QEMU if it still runs: only this one, by its own handle."""
+        if self._qemu.poll() is None:
+            self._qemu.kill()
+        self._qemu.wait()
+        self._read(0)
+        self._file.close()
+        self._qemu.stdin.close()
+        self._qemu.stdout.close()
+
+    @property
+    def text(self):
+        return self._text
+
+    def running(self):
+        return self._qemu.poll() is None
+
+    def tail(self, lines=30):
+        return "\n".join("    | " + line for line in self._text.splitlines()[-lines:])
+
+    def _read(self, seconds):
+        """Takes in what the console says within `seconds`; False once it is closed."""
+        output = self._qemu.stdout
+        if not select.select([output], [], [], seconds)[0]:
+            return True
+        data = output.read(65536)
+        if not data:
+            return False
+        if not self._file.closed:
+            self._file.write(data)
+            self._file.flush()
+        text = self._held + data.decode("latin-1")
+        begun = _ESCAPE_BEGUN.search(text)
+        self._held = text[begun.start():] if begun else ""
+        text = _ESCAPE.sub("", text[:begun.start()] if begun else text)
+        self._text += text
+        self._on_text(text)
+        return True
+
+    def expect(self, pattern, seconds, what=None):
+        """Waits until `pattern` (a regular expression) is said after what was last matched."""
+        regex = re.compile(pattern, re.MULTILINE)
+        end = time.monotonic() + seconds * SCALE
+        opened = True
+        while True:
+            match = regex.search(self._text, self._seen)
+            if match:
+                self._seen = match.end()
+                return match
+            left = end - time.monotonic()
+            if not opened or left <= 0:
+                reason = f"within {seconds * SCALE:.0f} s" if opened else "before QEMU ended"
+                raise Failed(f"{what or 'the console'}: did not see /{pattern}/ {reason}; the console ends with\n"
+                             f"{self.tail()}\n    (all of it: {self.log})")
+            opened = self._read(min(left, 0.5))
+
+    def never(self, pattern, since=0):
+        """Fails if `pattern` was said at any time after position `since`."""
+        match = re.compile(pattern, re.MULTILINE).search(self._text, since)
+        if match:
+            raise Failed(f"the console must not say /{pattern}/, but says: {match.group(0)}")
+
+    def ended(self, seconds, what="the machine"):
+        """Waits until QEMU ends by itself; returns its exit status."""
+        end = time.monotonic() + seconds * SCALE
+        while time.monotonic() < end:
+            if not self._read(0.2) or self._qemu.poll() is not None:
+                try:
+                    return self._qemu.wait(10)
+                except subprocess.TimeoutExpired:
+                    break
+        raise Failed(f"{what} did not end within {seconds * SCALE:.0f} s; the console ends with\n{self.tail()}")
+
+    def send(self, text):
+        self._qemu.stdin.write(text.encode("latin-1"))
+        self._qemu.stdin.flush()
+
+    def line(self, text=""):
+        self.send(text + "\n")
+
+    def shell(self, command, seconds=30, check=True):
+        """Runs one command line in the shell that has the console; returns (status, what it printed). The marks
+        are typed with quotes in them, so that the echo of the typed line is never taken for the answer."""
+        self._marks += 1
+        mark = f"{os.getpid()}.{self._marks}"
+        self.line(f"echo b''={mark}; {command}; echo e''={mark}=$?")
+        self.expect(f"^b={re.escape(mark)}\n", seconds, command)
+        start = self._seen
+        match = self.expect(f"e={re.escape(mark)}=([0-9]+)\n", seconds, command)
+        output = self._text[start:match.start()]
+        status = int(match.group(1))
+        self.expect(PROMPT, 30, "the shell's next prompt")
+        if check and status != 0:
+            raise Failed(f"`{command}` ended with status {status}:\n{output}")
+        return status, output

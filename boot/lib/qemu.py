@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The QEMU command line, in one place: for people (run as a program: serial console on this terminal) and for
+tests (command()). It picks KVM by itself where nested AMD-V works; TCG is the floor that every machine can run."""
+
+import argparse
+import os
+import shlex
+
+# Stock Xen needs more of the emulator than Plinth does: an IOMMU for a PVH dom0, and no RDTSCP and MWAIT, which
+# it intercepts under TCG without being able to decode them.
+CPU = {
+    ("plinth", "tcg"): "EPYC,+svm,+npt",
+    ("xen", "tcg"): "EPYC,+svm,+npt,-rdtscp,-monitor",
+    ("plinth", "kvm"): "host,+svm",
+    ("xen", "kvm"): "host,+svm",
+}
+XEN_MACHINE = ",kernel-irqchip=split"
+XEN_DEVICES = ["-device", "intel-iommu,intremap=on"]
+
+
+def nested_kvm():
+    """True where /dev/kvm can be used and its guests get AMD-V."""
+    try:
+        with open("/sys/module/kvm_amd/parameters/nested", encoding="ascii") as flag:
+            nested = flag.read().strip() in ("1", "Y")
+    except OSError:
+        return False
+    return nested and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+def command(boot, hypervisor="plinth", memory=2048, cpus=1, machine="q35", cpu=None, extra=()):
+    """`boot` is what to start from: ["-cdrom", FILE] or ["-kernel", IMAGE, ...]."""
+    accel = "kvm" if nested_kvm() else "tcg"
+    words = ["qemu-system-x86_64", "-accel", accel, "-machine", machine + (XEN_MACHINE if hypervisor == "xen" else "")]
+    words += ["-cpu", cpu or CPU[hypervisor, accel], "-m", str(memory), "-smp", str(cpus), "-display", "none"]
+    words += ["-nic", "none"] if "-netdev" not in extra else ["-nodefaults", "-vga", "std"]
+    if hypervisor == "xen":
+        words += XEN_DEVICES
+    return words + list(boot) + list(extra)
+
+
+def add_options(parser):
+    parser.add_argument("--iso", required=True)
+    parser.add_argument("--hypervisor", choices=["plinth", "xen"], default="plinth")
+    parser.add_argument("--memory", type=int, default=2048)
+    parser.add_argument("--cpus", type=int, default=1)
+    parser.add_argument("--machine", default="q35")
+    parser.add_argument("--qemu-args", default="")
+
+
+def command_from(options):
+    return command(["-cdrom", options.iso], options.hypervisor, options.memory, options.cpus, options.machine,
+                   extra=shlex.split(options.qemu_args))
+
+
+def main():
+    parser = argparse.ArgumentParser(description="boots an image with its serial console on this terminal")
+    add_options(parser)
+    words = command_from(parser.parse_args()) + ["-serial", "mon:stdio"]
+    os.execvp(words[0], words)
+
+
+if __name__ == "__main__":
+    main()

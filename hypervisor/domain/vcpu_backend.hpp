@@ -44,8 +44,10 @@ class Vcpu_backend
     // True while an event is queued for the next entry, or was cut short and must be delivered again.
     [[nodiscard]] virtual bool event_queued() const = 0;
     virtual void inject(const Injection& event)     = 0;
-    // Asks for an interrupt_window exit as soon as the guest can take an interrupt.
-    virtual void request_window(bool on) = 0;
+    // Asks for an interrupt_window exit as soon as the guest can take an interrupt of this priority class
+    // (vector >> 4) or above; cancel_window() takes the wish back.
+    virtual void request_window(u8 priority) = 0;
+    virtual void cancel_window()             = 0;
     // The instruction was emulated: RIP moves on, the interrupt shadow ends, a pending TF traps.
     virtual void skip_instruction(Guest_registers& regs, u8 length) = 0;
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What steers the execution of this CPU: the interrupt flag, halting, the time stamp counter.
+#pragma once
+
+#include "base/types.hpp"
+
+namespace vmm
+{
+
+inline void disable_interrupts() { asm volatile("cli" ::: "memory"); }
+
+// Waits for one interrupt and takes it: STI covers the next instruction, so nothing slips in between.
+inline void halt_until_interrupt() { asm volatile("sti; hlt; cli" ::: "memory"); }
+
+// Takes what interrupts are pending now, without waiting.
+inline void take_pending_interrupts() { asm volatile("sti; nop; cli" ::: "memory"); }
+
+[[noreturn]] inline void halt_forever()
+{
+    for (;;)
+        asm volatile("cli; hlt" ::: "memory");
+}
+
+#if __STDC_HOSTED__
+u64 read_tsc();
+#else
+inline u64 read_tsc()
+{
+    u32 low, high;
+    asm volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
+    return (u64{high} << 32) | low;
+}
+#endif
+// As read_tsc(), but not before everything earlier has happened.
+inline u64 read_tsc_ordered()
+{
+#if !__STDC_HOSTED__
+    asm volatile("lfence" ::: "memory");
+#endif
+    return read_tsc();
+}
+
+inline void pause_cpu() { asm volatile("pause" ::: "memory"); }
+
+} // namespace vmm

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floating-point and vector state. The hypervisor itself uses none (-mgeneral-regs-only), so it is switched
+// only when a vCPU gets or loses the CPU. Areas are one page: enough for x87, SSE, AVX, AVX-512 and PKRU,
+// which is all a guest may enable. [APM2 11.5, SDM1 13]
+#pragma once
+
+#include "base/types.hpp"
+
+#include <cstddef>
+
+namespace vmm
+{
+
+// CR0/CR4/XCR0 of this CPU for saving and restoring; finds out what the CPU has.
+void enable_fpu_on_this_cpu();
+
+// The XCR0 bits guests may use; 0 when the CPU has no XSAVE.
+[[nodiscard]] u64 guest_xcr0_mask();
+
+void init_fpu_area(std::byte* area);
+void save_fpu(std::byte* area);
+// Restores and leaves the guest's XCR0 in force.
+void restore_fpu(const std::byte* area, u64 guest_xcr0);
+void set_guest_xcr0(u64 value);
+
+} // namespace vmm

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bits of the control registers, EFER and the debug registers, by their manual names. [APM2 3.1, 13.1]
+#pragma once
+
+#include "base/bits.hpp"
+
+namespace vmm
+{
+
+namespace cr0
+{
+inline constexpr u64 pe = bit(0);
+inline constexpr u64 mp = bit(1);
+inline constexpr u64 em = bit(2);
+inline constexpr u64 ts = bit(3);
+inline constexpr u64 et = bit(4);
+inline constexpr u64 ne = bit(5);
+inline constexpr u64 wp = bit(16);
+inline constexpr u64 am = bit(18);
+inline constexpr u64 nw = bit(29);
+inline constexpr u64 cd = bit(30);
+inline constexpr u64 pg = bit(31);
+} // namespace cr0
+
+namespace cr4
+{
+inline constexpr u64 pse        = bit(4);
+inline constexpr u64 pae        = bit(5);
+inline constexpr u64 mce        = bit(6);
+inline constexpr u64 pge        = bit(7);
+inline constexpr u64 osfxsr     = bit(9);
+inline constexpr u64 osxmmexcpt = bit(10);
+inline constexpr u64 umip       = bit(11);
+inline constexpr u64 la57       = bit(12);
+inline constexpr u64 vmxe       = bit(13);
+inline constexpr u64 smxe       = bit(14);
+inline constexpr u64 fsgsbase   = bit(16);
+inline constexpr u64 pcide      = bit(17);
+inline constexpr u64 osxsave    = bit(18);
+inline constexpr u64 smep       = bit(20);
+inline constexpr u64 smap       = bit(21);
+inline constexpr u64 pke        = bit(22);
+} // namespace cr4
+
+namespace efer
+{
+inline constexpr u64 sce   = bit(0);
+inline constexpr u64 lme   = bit(8);
+inline constexpr u64 lma   = bit(10);
+inline constexpr u64 nxe   = bit(11);
+inline constexpr u64 svme  = bit(12);
+inline constexpr u64 ffxsr = bit(14);
+} // namespace efer
+
+namespace dr6
+{
+inline constexpr u64 bs = bit(14);
+} // namespace dr6
+
+// L of a segment's packed attributes: 64-bit code.
+inline constexpr u16 segment_long = 1u << 9;
+
+inline constexpr u64 kPatAtReset = 0x0007040600070406;
+
+} // namespace vmm

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The virtual machine control block of AMD-V, field for field. Declarations only: builds on any host.
+// [APM2 Appendix B, "Layout of VMCB"]
+#pragma once
+
+#include "base/bits.hpp"
+#include "domain/registers.hpp"
+
+namespace vmm::svm
+{
+
+struct [[gnu::packed]] Vmcb_segment {
+    u16 selector;
+    u16 attributes;
+    u32 limit;
+    u64 base;
+};
+
+struct Vmcb {
+    u32 intercept_cr;        // 000
+    u32 intercept_dr;        // 004
+    u32 intercept_exception; // 008
+    u32 intercept_1;         // 00c
+    u32 intercept_2;         // 010
+    u32 intercept_3;         // 014
+    u8 reserved_018[0x03c - 0x018];
+    u16 pause_filter_threshold; // 03c
+    u16 pause_filter_count;     // 03e
+    u64 iopm_base_pa;           // 040
+    u64 msrpm_base_pa;          // 048
+    u64 tsc_offset;             // 050
+    u32 guest_asid;             // 058
+    u32 tlb_control;            // 05c
+    u64 vintr;                  // 060
+    u64 interrupt_shadow;       // 068
+    u64 exitcode;               // 070
+    u64 exitinfo1;              // 078
+    u64 exitinfo2;              // 080
+    u64 exitintinfo;            // 088
+    u64 nested_control;         // 090
+    u8 reserved_098[0x0a8 - 0x098];
+    u64 eventinj;   // 0a8
+    u64 n_cr3;      // 0b0
+    u64 lbr_virt;   // 0b8
+    u64 clean_bits; // 0c0
+    u64 nrip;       // 0c8
+    u8 fetched_count;
+    u8 fetched[15]; // 0d1
+    u8 reserved_0e0[0x400 - 0x0e0];
+
+    Vmcb_segment es, cs, ss, ds, fs, gs; // 400
+    Vmcb_segment gdtr, ldtr, idtr, tr;   // 460
+    u8 reserved_4a0[0x4cb - 0x4a0];
+    u8 cpl; // 4cb
+    u8 reserved_4cc[4];
+    u64 efer; // 4d0
+    u8 reserved_4d8[0x548 - 0x4d8];
+    u64 cr4;    // 548
+    u64 cr3;    // 550
+    u64 cr0;    // 558
+    u64 dr7;    // 560
+    u64 dr6;    // 568
+    u64 rflags; // 570
+    u64 rip;    // 578
+    u8 reserved_580[0x5d8 - 0x580];
+    u64 rsp; // 5d8
+    u8 reserved_5e0[0x5f8 - 0x5e0];
+    u64 rax;            // 5f8
+    u64 star;           // 600
+    u64 lstar;          // 608
+    u64 cstar;          // 610
+    u64 sfmask;         // 618
+    u64 kernel_gs_base; // 620
+    u64 sysenter_cs;    // 628
+    u64 sysenter_esp;   // 630
+    u64 sysenter_eip;   // 638
+    u64 cr2;            // 640
+    u8 reserved_648[0x668 - 0x648];
+    u64 g_pat;   // 668
+    u64 dbgctl;  // 670
+    u8 reserved_678[0x1000 - 0x678];
+};
+static_assert(sizeof(Vmcb) == kPageSize);
+static_assert(offsetof(Vmcb, pause_filter_threshold) == 0x03c);
+static_assert(offsetof(Vmcb, vintr) == 0x060);
+static_assert(offsetof(Vmcb, exitcode) == 0x070);
+static_assert(offsetof(Vmcb, eventinj) == 0x0a8);
+static_assert(offsetof(Vmcb, nrip) == 0x0c8);
+static_assert(offsetof(Vmcb, es) == 0x400);
+static_assert(offsetof(Vmcb, tr) == 0x490);
+static_assert(offsetof(Vmcb, cpl) == 0x4cb);
+static_assert(offsetof(Vmcb, efer) == 0x4d0);
+static_assert(offsetof(Vmcb, cr4) == 0x548);
+static_assert(offsetof(Vmcb, rflags) == 0x570);
+static_assert(offsetof(Vmcb, rsp) == 0x5d8);
+static_assert(offsetof(Vmcb, rax) == 0x5f8);
+static_assert(offsetof(Vmcb, cr2) == 0x640);
+static_assert(offsetof(Vmcb, g_pat) == 0x668);
+
+namespace intercept_1
+{
+inline constexpr u32 intr       = 1u << 0;
+inline constexpr u32 nmi        = 1u << 1;
+inline constexpr u32 smi        = 1u << 2;
+inline constexpr u32 init       = 1u << 3;
+inline constexpr u32 vintr      = 1u << 4;
+inline constexpr u32 rdpmc      = 1u << 15;
+inline constexpr u32 cpuid      = 1u << 18;
+inline constexpr u32 invd       = 1u << 22;
+inline constexpr u32 pause      = 1u << 23;
+inline constexpr u32 hlt        = 1u << 24;
+inline constexpr u32 invlpga    = 1u << 26;
+inline constexpr u32 ioio_prot  = 1u << 27;
+inline constexpr u32 msr_prot   = 1u << 28;
+inline constexpr u32 task       = 1u << 29;
+inline constexpr u32 ferr       = 1u << 30;
+inline constexpr u32 shutdown   = 1u << 31;
+} // namespace intercept_1
+
+namespace intercept_2
+{
+inline constexpr u32 vmrun      = 1u << 0;
+inline constexpr u32 vmmcall    = 1u << 1;
+inline constexpr u32 vmload     = 1u << 2;
+inline constexpr u32 vmsave     = 1u << 3;
+inline constexpr u32 stgi       = 1u << 4;
+inline constexpr u32 clgi       = 1u << 5;
+inline constexpr u32 skinit     = 1u << 6;
+inline constexpr u32 wbinvd     = 1u << 9;
+inline constexpr u32 monitor    = 1u << 10;
+inline constexpr u32 mwait      = 1u << 11;
+inline constexpr u32 xsetbv     = 1u << 13;
+inline constexpr u32 rdpru      = 1u << 14;
+} // namespace intercept_2
+
+namespace vintr
+{
+inline constexpr u64 tpr_mask       = 0xf;
+inline constexpr u64 v_irq          = bit(8);
+inline constexpr unsigned prio_shift = 16;
+inline constexpr u64 prio_mask      = 0xfull << prio_shift;
+inline constexpr u64 intr_masking   = bit(24);
+inline constexpr u64 vector_mask    = 0xffull << 32;
+} // namespace vintr
+
+// [APM2 Appendix C, "SVM Intercept Exit Codes"]
+namespace exitcode
+{
+inline constexpr u64 exception_base = 0x40;
+inline constexpr u64 intr      = 0x60;
+inline constexpr u64 nmi       = 0x61;
+inline constexpr u64 smi       = 0x62;
+inline constexpr u64 init      = 0x63;
+inline constexpr u64 vintr     = 0x64;
+inline constexpr u64 rdpmc     = 0x6f;
+inline constexpr u64 cpuid     = 0x72;
+inline constexpr u64 invd      = 0x76;
+inline constexpr u64 pause     = 0x77;
+inline constexpr u64 hlt       = 0x78;
+inline constexpr u64 invlpga   = 0x7a;
+inline constexpr u64 ioio      = 0x7b;
+inline constexpr u64 msr       = 0x7c;
+inline constexpr u64 shutdown  = 0x7f;
+inline constexpr u64 vmrun     = 0x80;
+inline constexpr u64 vmmcall   = 0x81;
+inline constexpr u64 vmload    = 0x82;
+inline constexpr u64 vmsave    = 0x83;
+inline constexpr u64 stgi      = 0x84;
+inline constexpr u64 clgi      = 0x85;
+inline constexpr u64 skinit    = 0x86;
+inline constexpr u64 wbinvd    = 0x89;
+inline constexpr u64 monitor   = 0x8a;
+inline constexpr u64 mwait     = 0x8b;
+inline constexpr u64 xsetbv    = 0x8d;
+inline constexpr u64 rdpru     = 0x8e;
+inline constexpr u64 npf       = 0x400;
+inline constexpr u64 invalid   = ~0ull;
+} // namespace exitcode
+
+// EVENTINJ and EXITINTINFO. [APM2 15.20, 15.7.2]
+namespace event
+{
+inline constexpr u64 vector_mask   = 0xff;
+inline constexpr unsigned type_shift = 8;
+inline constexpr u64 type_mask     = 7ull << type_shift;
+inline constexpr u64 type_external = 0ull << type_shift;
+inline constexpr u64 type_nmi      = 2ull << type_shift;
+inline constexpr u64 type_exception = 3ull << type_shift;
+inline constexpr u64 type_software = 4ull << type_shift;
+inline constexpr u64 error_valid   = bit(11);
+inline constexpr u64 valid         = bit(31);
+} // namespace event
+
+} // namespace vmm::svm

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The world switch of AMD-V.
+ *
+ *   void svm_enter(Guest_registers* regs, u64 guest_vmcb_pa, u64 host_vmcb_pa)
+ *
+ * Called with interrupts off. Between CLGI and VMRUN the interrupt flag is set with GIF clear, so that a
+ * physical interrupt makes the guest exit instead of arriving here; VMRUN sets GIF, #VMEXIT clears it.
+ * RAX, RSP, RIP and RFLAGS travel in the VMCB. VMLOAD/VMSAVE move the state VMRUN does not: FS, GS, TR,
+ * LDTR, and the SYSCALL and SYSENTER registers. [APM2 15.5, 15.5.2, 15.17]
+ */
+
+    .set REG_RCX, 1 * 8
+    .set REG_RDX, 2 * 8
+    .set REG_RBX, 3 * 8
+    .set REG_RBP, 5 * 8
+    .set REG_RSI, 6 * 8
+    .set REG_RDI, 7 * 8
+    .set REG_R8,  8 * 8
+    .set REG_R9,  9 * 8
+    .set REG_R10, 10 * 8
+    .set REG_R11, 11 * 8
+    .set REG_R12, 12 * 8
+    .set REG_R13, 13 * 8
+    .set REG_R14, 14 * 8
+    .set REG_R15, 15 * 8
+
+    .text
+    .globl svm_enter
+    .type svm_enter, @function
+svm_enter:
+    push %rbp
+    mov %rsp, %rbp
+    push %rbx
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    push %rdi               /* 16(%rsp) at the exit */
+    push %rdx               /*  8(%rsp) */
+    push %rsi               /*   (%rsp) */
+
+    clgi
+    sti
+    mov %rsi, %rax
+    vmload %rax
+    mov REG_RCX(%rdi), %rcx
+    mov REG_RDX(%rdi), %rdx
+    mov REG_RBX(%rdi), %rbx
+    mov REG_RBP(%rdi), %rbp
+    mov REG_RSI(%rdi), %rsi
+    mov REG_R8(%rdi), %r8
+    mov REG_R9(%rdi), %r9
+    mov REG_R10(%rdi), %r10
+    mov REG_R11(%rdi), %r11
+    mov REG_R12(%rdi), %r12
+    mov REG_R13(%rdi), %r13
+    mov REG_R14(%rdi), %r14
+    mov REG_R15(%rdi), %r15
+    mov REG_RDI(%rdi), %rdi
+
+    vmrun %rax              /* RAX and RSP come back as they were */
+
+    vmsave %rax
+    mov 8(%rsp), %rax
+    vmload %rax
+    mov 16(%rsp), %rax
+    mov %rcx, REG_RCX(%rax)
+    mov %rdx, REG_RDX(%rax)
+    mov %rbx, REG_RBX(%rax)
+    mov %rbp, REG_RBP(%rax)
+    mov %rsi, REG_RSI(%rax)
+    mov %rdi, REG_RDI(%rax)
+    mov %r8,  REG_R8(%rax)
+    mov %r9,  REG_R9(%rax)
+    mov %r10, REG_R10(%rax)
+    mov %r11, REG_R11(%rax)
+    mov %r12, REG_R12(%rax)
+    mov %r13, REG_R13(%rax)
+    mov %r14, REG_R14(%rax)
+    mov %r15, REG_R15(%rax)
+
+    /* Nothing of the guest stays in a register that speculation could use as an address. */
+    xor %ecx, %ecx
+    xor %edx, %edx
+    xor %esi, %esi
+    xor %edi, %edi
+    xor %r8d, %r8d
+    xor %r9d, %r9d
+    xor %r10d, %r10d
+    xor %r11d, %r11d
+
+    cli
+    stgi
+    add $24, %rsp
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbx
+    pop %rbp
+    ret
+    .size svm_enter, . - svm_enter

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arch/x86/svm/svm_host.hpp"
+
+#include "arch/x86/cpu/cpuid.hpp"
+#include "arch/x86/cpu/guest_switched.hpp"
+#include "arch/x86/cpu/msr.hpp"
+#include "arch/x86/regs/control.hpp"
+#include "arch/x86/regs/msr.hpp"
+#include "base/bits.hpp"
+#include "mm/direct_map.hpp"
+#include "mm/frame_allocator.hpp"
+
+#include <cstring>
+
+namespace vmm::svm
+{
+namespace
+{
+
+// Per CPU once there is more than one.
+struct Host {
+    Features features;
+    u64 host_vmcb_pa    = 0;
+    u64 msrpm_pa        = 0;
+    u64 closed_iopm_pa  = 0;
+    u32 next_asid       = 1;
+    u64 asid_generation = 1;
+};
+constinit Host host;
+
+// Two bits an MSR, read and write, in three blocks of 0x2000 MSRs. [APM2 15.11]
+void let_through(u8* map, u32 index)
+{
+    const u32 block  = index >= 0xc0010000 ? 2 : index >= 0xc0000000 ? 1 : 0;
+    const u32 offset = block * 0x800 + (index & 0x1fff) / 4;
+    map[offset]      = static_cast<u8>(map[offset] & ~(3u << (2 * (index & 3))));
+}
+
+Expected<u64> filled_pages(unsigned order, int value)
+{
+    const Mfn mfn = TRY(frames.allocate(order));
+    std::memset(to_virtual(mfn), value, kPageSize << order);
+    return to_hpa(mfn).value();
+}
+
+Expected<void> make_maps()
+{
+    host.msrpm_pa       = TRY(filled_pages(1, 0xff));
+    host.closed_iopm_pa = TRY(filled_pages(2, 0xff));
+    auto* map           = to_virtual<u8>(Hpa(host.msrpm_pa));
+    for (const u32 index : {msr::kStar, msr::kLstar, msr::kCstar, msr::kSfmask, msr::kFsBase, msr::kGsBase,
+                            msr::kKernelGsBase, msr::kSysenterCs, msr::kSysenterEsp, msr::kSysenterEip})
+        let_through(map, index);
+    return {};
+}
+
+} // namespace
+
+Expected<void> enable_on_this_cpu()
+{
+    const auto leaf               = cpuid(0x8000000a);
+    host.features.asid_count      = leaf.ebx;
+    host.features.next_rip_save   = leaf.edx & bit(3);
+    host.features.vmcb_clean_bits = leaf.edx & bit(5);
+    host.features.flush_by_asid   = leaf.edx & bit(6);
+    host.features.decode_assists  = leaf.edx & bit(7);
+    host.features.rdtscp          = has_rdtscp();
+
+    if (host.msrpm_pa == 0)
+        TRY(make_maps());
+    const u64 save_area = TRY(filled_pages(kOrder4k, 0));
+    host.host_vmcb_pa   = TRY(filled_pages(kOrder4k, 0));
+    write_msr(msr::kEfer, read_msr(msr::kEfer) | efer::svme);
+    write_msr(msr::kVmHsavePa, save_area);
+    asm volatile("vmsave %0" ::"a"(host.host_vmcb_pa) : "memory");
+    return {};
+}
+
+const Features& features() { return host.features; }
+u64 host_vmcb_pa() { return host.host_vmcb_pa; }
+u64 msr_permission_map_pa() { return host.msrpm_pa; }
+u64 closed_io_permission_map_pa() { return host.closed_iopm_pa; }
+
+bool asid_is_current(const Asid& asid) { return asid.generation == host.asid_generation; }
+
+Asid next_asid(bool& flush_all)
+{
+    flush_all = false;
+    if (host.next_asid >= host.features.asid_count) {
+        host.next_asid = 1;
+        ++host.asid_generation;
+        flush_all = true;
+    }
+    return {host.next_asid++, host.asid_generation};
+}
+
+} // namespace vmm::svm

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arch/x86/svm/svm_vcpu.hpp"
+
+#include "arch/x86/cpu/fpu.hpp"
+#include "arch/x86/cpu/guest_switched.hpp"
+#include "arch/x86/decode/svm_exit.hpp"
+#include "arch/x86/regs/control.hpp"
+#include "domain/domain.hpp"
+#include "domain/vcpu.hpp"
+#include "emul/domain_devices.hpp"
+#include "exit/guest_memory.hpp"
+#include "mm/direct_map.hpp"
+#include "mm/frame_allocator.hpp"
+
+#include <algorithm>
+
+extern "C" void svm_enter(vmm::Guest_registers* regs, vmm::u64 guest_vmcb_pa, vmm::u64 host_vmcb_pa);
+
+namespace vmm::svm
+{
+
+Expected<Unique<Vcpu_backend>> Svm_vcreate(Vcpu& vcpu)
+{
+    const Mfn vmcb = TRY(frames.allocate(kOrder4k));
+    auto fpu       = frames.allocate(kOrder4k);
+    if (!fpu) {
+        frames.free(vmcb, kOrder4k);
+        return fail(Errc::enomem);
+    }
+    auto* area   = to_virtual<std::byte>(*fpu);
+    auto backend = make_unique<Svm_vcpu>(vcpu, to_virtual<Vmcb>(vmcb), area);
+    if (!backend) {
+        frames.free(vmcb, kOrder4k);
+        frames.free(*fpu, kOrder4k);
+        return fail(Errc::enomem);
+    }
+    return Unique<Vcpu_backend>(std::move(*backend));
+}
+
+Svm_vSvm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu)
+    : vcpu_(vcpu), vmcb_(vmcb), vmcb_pa_(to_physical(vmcb).value()), fpu_(fpu)
+{
+    set_up_controls();
+    init_fpu_area(fpu_);
+}
+
+Svm_v~Svm_vcpu()
+{
+    frames.free(to_mfn(to_physical(vmcb_)), kOrder4k);
+    frames.free(to_mfn(to_physical(fpu_)), kOrder4k);
+}
+
+void Svm_vset_up_controls()
+{
+    namespace i1 = intercept_1;
+    namespace i2 = intercept_2;
+
+    // #DB and #AC can recur for ever while they are being delivered, without the CPU ever leaving the
+    // guest; #MC is the host's.
+    vmcb_->intercept_exception = (1u << 1) | (1u << 17) | (1u << 18);
+    vmcb_->intercept_1 = i1::intr | i1::nmi | i1::smi | i1::init | i1::rdpmc | i1::cpuid | i1::invd | i1::hlt |
+                         i1::invlpga | i1::ioio_prot | i1::msr_prot | i1::ferr | i1::shutdown;
+    vmcb_->intercept_2 = i2::vmrun | i2::vmmcall | i2::vmload | i2::vmsave | i2::stgi | i2::clgi | i2::skinit |
+                         i2::wbinvd | i2::monitor | i2::mwait | i2::xsetbv | i2::rdpru;
+    vmcb_->vintr          = vintr::intr_masking;
+    vmcb_->msrpm_base_pa  = msr_permission_map_pa();
+    auto* devices         = vcpu_.domain().devices();
+    vmcb_->iopm_base_pa   = devices ? devices->io_permission_map().value() : closed_io_permission_map_pa();
+    vmcb_->nested_control = 1;
+    vmcb_->n_cr3          = to_hpa(vcpu_.domain().p2m().root()).value();
+    vmcb_->efer           = efer::svme;
+    vmcb_->g_pat          = kPatAtReset;
+    vmcb_->cr0            = cr0::et;
+    vmcb_->dr6            = 0xffff0ff0;
+    vmcb_->dr7            = 0x400;
+    vmcb_->rflags         = 2;
+}
+
+Vm_exit Svm_venter(Guest_registers& regs)
+{
+    if (!asid_is_current(asid_)) [[unlikely]]
+        take_asid();
+    vmcb_->rax    = regs.rax;
+    vmcb_->rsp    = regs.rsp;
+    vmcb_->rip    = regs.rip;
+    vmcb_->rflags = regs.rflags;
+
+    svm_enter(&regs, vmcb_pa_, host_vmcb_pa());
+
+    regs.rax           = vmcb_->rax;
+    regs.rsp           = vmcb_->rsp;
+    regs.rip           = vmcb_->rip;
+    regs.rflags        = vmcb_->rflags;
+    vmcb_->tlb_control = 0;
+    vmcb_->eventinj    = 0;
+    if (vmcb_->exitintinfo & event::valid) [[unlikely]]
+        requeue_interrupted_event();
+
+    Vm_exit exit = decode_exit(*vmcb_, static_cast<u32>(regs.rcx));
+    if (const auto which = exiting_instruction(vmcb_->exitcode, exit.kind == Exit_kind::msr && exit.msr.write)) {
+        exit.instruction_length = features().next_rip_save ? static_cast<u8>(vmcb_->nrip - regs.rip)
+                                                           : measure_instruction(regs, *which);
+        // The code is not what it was when the CPU read it: let the guest execute what is there now.
+        if (exit.instruction_length == 0) [[unlikely]]
+            exit.kind = Exit_kind::external_interrupt;
+    }
+    if (exit.kind == Exit_kind::exception && exit.exception.vector == 1)
+        exit.exception.payload = vmcb_->dr6;
+    return exit;
+}
+
+void Svm_vtake_asid()
+{
+    bool flush_all        = false;
+    asid_                 = next_asid(flush_all);
+    vmcb_->guest_asid     = asid_.number;
+    vmcb_->tlb_control    = flush_all ? 1 : 0;
+}
+
+// An event was being delivered when the exit happened: it is delivered again. A software interrupt is
+// not: RIP still points at its instruction, which executes again. [APM2 15.7.2]
+void Svm_vrequeue_interrupted_event()
+{
+    const u64 type   = vmcb_->exitintinfo & event::type_mask;
+    const u64 vector = vmcb_->exitintinfo & event::vector_mask;
+    if (type == event::type_software || (type == event::type_exception && (vector == 3 || vector == 4)))
+        return;
+    vmcb_->eventinj = vmcb_->exitintinfo;
+}
+
+u8 Svm_vmeasure_instruction(const Guest_registers& regs, Intercepted_instruction which)
+{
+    u8 bytes[kMaxInstructionLength];
+    const u64 address = vmcb_->cs.base + regs.rip;
+    const u64 to_end  = kPageSize - (address & kPageMask);
+    const u64 first   = std::min<u64>(sizeof bytes, to_end);
+    const bool wide   = (vmcb_->efer & efer::lma) && (vmcb_->cs.attributes & segment_long);
+    if (!copy_from_guest(vcpu_, bytes, Gva(address), first))
+        return 0;
+    auto length = instruction_length({bytes, first}, which, wide);
+    if (!length && first < sizeof bytes) {
+        if (!copy_from_guest(vcpu_, bytes + first, Gva(address + first), sizeof bytes - first))
+            return 0;
+        length = instruction_length(bytes, which, wide);
+    }
+    return length.value_or(0);
+}
+
+void Svm_vload()
+{
+    restore_fpu(fpu_, vcpu_.xcr0);
+    write_debug_addresses(debug_address_);
+    if (features().rdtscp)
+        write_msr(msr::kTscAux, vcpu_.tsc_aux);
+}
+
+void Svm_vstore()
+{
+    save_fpu(fpu_);
+    read_debug_addresses(debug_address_);
+}
+
+bool Svm_vcan_take_interrupt(const Guest_registers& regs) const
+{
+    return (regs.rflags & rflags::if_) && !(vmcb_->interrupt_shadow & 1) && !event_queued();
+}
+
+bool Svm_vevent_queued() const { return vmcb_->eventinj & event::valid; }
+
+void Svm_vinject(const Injection& what)
+{
+    vmcb_->eventinj = what.vector | static_cast<u64>(what.type) << event::type_shift | event::valid |
+                      (what.has_error_code ? event::error_valid | static_cast<u64>(what.error_code) << 32 : 0);
+}
+
+void Svm_vrequest_window(u8 priority)
+{
+    vmcb_->vintr = (vmcb_->vintr & ~vintr::prio_mask) | vintr::v_irq | static_cast<u64>(priority) << vintr::prio_shift;
+    vmcb_->intercept_1 |= intercept_1::vintr;
+}
+
+void Svm_vcancel_window()
+{
+    vmcb_->vintr &= ~(vintr::v_irq | vintr::prio_mask);
+    vmcb_->intercept_1 &= ~intercept_1::vintr;
+}
+
+void Svm_vskip_instruction(Guest_registers& regs, u8 length)
+{
+    regs.rip += length;
+    if (!(vmcb_->cs.attributes & segment_long)) [[unlikely]]
+        regs.rip &= 0xffffffff;
+    vmcb_->interrupt_shadow = 0;
+    if (regs.rflags & rflags::tf) [[unlikely]] {
+        vmcb_->dr6 |= dr6::bs;
+        inject({1, Injection::Type::exception, false, 0});
+    }
+}
+
+Paging_state Svm_vpaging() const
+{
+    return {vmcb_->cr0, vmcb_->cr3, vmcb_->cr4, vmcb_->efer, vmcb_->cpl};
+}
+
+void Svm_vflush_tlb(Tlb_scope scope)
+{
+    if (scope == Tlb_scope::guest)
+        asid_ = {};
+}
+
+void Svm_vset_tpr(u8 tpr)
+{
+    vmcb_->vintr = (vmcb_->vintr & ~vintr::tpr_mask) | (tpr >> 4);
+}
+
+u8 Svm_vtpr() const { return static_cast<u8>((vmcb_->vintr & vintr::tpr_mask) << 4); }
+
+} // namespace vmm::svm

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The AMD-V backend of one vCPU: its VMCB, its FPU and debug registers, its ASID. [APM2 15]
+#pragma once
+
+#include "arch/x86/regs/vmcb.hpp"
+#include "arch/x86/decode/instruction_length.hpp"
+#include "arch/x86/svm/svm_host.hpp"
+#include "domain/vcpu_backend.hpp"
+
+namespace vmm
+{
+class Vcpu;
+}
+
+namespace vmm::svm
+{
+
+class Svm_vcpu final : public Vcpu_backend
+{
+  public:
+    static Expected<Unique<Vcpu_backend>> create(Vcpu& vcpu);
+    Svm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu);
+    ~Svm_vcpu() override;
+
+    Vm_exit enter(Guest_registers& regs) override;
+    void load() override;
+    void store() override;
+    [[nodiscard]] bool can_take_interrupt(const Guest_registers& regs) const override;
+    [[nodiscard]] bool event_queued() const override;
+    void inject(const Injection& event) override;
+    void request_window(u8 priority) override;
+    void cancel_window() override;
+    void skip_instruction(Guest_registers& regs, u8 length) override;
+    [[nodiscard]] Paging_state paging() const override;
+    void read_system(System_state& state) const override;
+    Expected<void> write_system(const System_state& state) override;
+    void flush_tlb(Tlb_scope scope) override;
+    void set_tpr(u8 tpr) override;
+    [[nodiscard]] u8 tpr() const override;
+
+  private:
+    void set_up_controls();
+    void take_asid();
+    void requeue_interrupted_event();
+    u8 measure_instruction(const Guest_registers& regs, Intercepted_instruction which);
+
+    Vcpu& vcpu_;
+    Vmcb* vmcb_;
+    u64 vmcb_pa_;
+    std::byte* fpu_;
+    Asid asid_;
+    u64 debug_address_[4] = {};
+};
+
+} // namespace vmm::svm

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the page-table engine reaches entries on the machine: single 64-bit accesses through the direct map,
+// which a CPU walking the same tables sees whole.
+#pragma once
+
+#include "mm/direct_map.hpp"
+
+#include <atomic>
+
+namespace vmm
+{
+
+struct Direct_memory {
+    static u64 read(Hpa at) { return entry(at).load(std::memory_order_acquire); }
+    static void write(Hpa at, u64 value) { entry(at).store(value, std::memory_order_release); }
+    static u64 exchange(Hpa at, u64 value) { return entry(at).exchange(value, std::memory_order_acq_rel); }
+
+  private:
+    static std::atomic_ref<u64> entry(Hpa at) { return std::atomic_ref<u64>(*to_virtual<u64>(at)); }
+};
+
+} // namespace vmm

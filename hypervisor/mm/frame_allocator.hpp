@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every 4 KiB frame of the machine: which are free, who owns the others, and who else still uses them. Free
+// frames are kept by a buddy allocator in two colours, clean (known to be all zero) and dirty; nothing that
+// a domain gets was ever readable with somebody else's data in it, because only clean frames are handed out,
+// and scrubbing is done by the idle loop, or on demand when no clean frame is left. Sizes are orders: 2^order
+// frames, naturally aligned.
+//
+// A frame that belongs to a domain carries a count of holds. The owner has the first; every mapping by
+// somebody else (foreign, granted) and every page the hypervisor keeps an eye on adds one. The rules:
+//   - assign() makes free-standing frames the owner's, each with one hold;
+//   - get() adds a hold, put() drops one, and whoever drops the last one frees the frame;
+//   - release() is the owner giving up: its hold goes and the frame has no owner from then on. The caller
+//     takes it off the owner's account at that moment, so a domain's account is empty once its guest-physical
+//     map is, however long others keep its frames from being used again.
+// Frames the hypervisor shares with a guest (shared_info, grant table) are share()d: the same counts, the
+// owner's hold belongs to the object that allocated them, and a guest that unmaps one gives nothing up.
+#pragma once
+
+#include "base/expected.hpp"
+#include "base/spinlock.hpp"
+
+#include <array>
+
+namespace vmm
+{
+
+inline constexpr unsigned kMaxOrder = 18;
+inline constexpr Domid kNobody{0x7ff4}; // DOMID_INVALID of public/xen.h
+
+enum class Frame_state : u8 {
+    none,       // not memory, or inside a larger block whose first frame speaks for it
+    clean,      // first frame of a free block of zeroes
+    dirty,      // first frame of a free block nobody scrubbed yet
+    hypervisor, // first frame of an allocated block
+    heap,       // holds small objects of the heap
+    owned,      // a domain's memory
+    shared,     // the hypervisor's, visible to a domain
+};
+
+// One entry of the frame table. `next` and `prev` link free blocks; elsewhere they are the user's.
+struct Frame {
+    std::atomic<u32> holds;
+    u16 owner;
+    Frame_state state;
+    u8 detail; // free and hypervisor: order of the block. owned: not 0 when it may differ from zero
+    u32 next;
+    u32 prev;
+};
+static_assert(sizeof(Frame) == 16);
+
+class Frame_allocator
+{
+  public:
+    // Bytes of frame table for frames [0, end), and its address: zeroed memory that stays.
+    static u64 table_bytes(Mfn end) { return end.value() * sizeof(Frame); }
+    void init(Mfn end, void* zeroed_table);
+    // Boot memory becomes free, dirty. Each frame once.
+    void add_free(Mfn first, u64 count);
+
+    // A naturally aligned block, all zero. Enomem.
+    Expected<Mfn> allocate(unsigned order);
+    // The same with unknown contents, for what is overwritten at once and never shown to a domain before.
+    Expected<Mfn> allocate_unscrubbed(unsigned order);
+    // Exactly this frame, zeroed. Ebusy when it is not free, einval when it is not memory.
+    Expected<void> claim(Mfn mfn);
+    // What the two above gave. The order must be the one it was allocated with.
+    void free(Mfn first, unsigned order);
+    // The caller knows that the block is all zero.
+    void free_clean(Mfn first, unsigned order);
+    // Splits an allocated block into 2^order blocks of one frame, to be freed one by one.
+    void split_allocated(Mfn first, unsigned order);
+
+    // Ownership; see above. assign and share take allocated blocks.
+    void assign(Mfn first, unsigned order, Domid owner);
+    void share(Mfn mfn, Domid owner);
+    // False when the frame belongs to no domain (any more), or holds are exhausted.
+    bool get(Mfn mfn);
+    // get() on condition that `owner` owns it.
+    bool get_from(Mfn mfn, Domid owner);
+    void put(Mfn mfn);
+    // The owner gives up 2^order of its frames. `written` false promises that the owner never wrote them.
+    void release(Mfn first, unsigned order, bool written = true);
+    [[nodiscard]] Domid owner(Mfn mfn) const;
+    [[nodiscard]] Frame_state state(Mfn mfn) const;
+    // Somebody other than the owner's CPU may have written it: it is scrubbed before its next use.
+    void mark_written(Mfn mfn) { frame(mfn).detail = 1; }
+
+    // Zeroes at most 2 MiB of dirty memory, for the idle loop; false when there was nothing to do.
+    bool scrub_some();
+
+    [[nodiscard]] u64 free_count() const { return count_[0] + count_[1]; }
+    [[nodiscard]] u64 dirty_count() const { return count_[kDirty]; }
+    [[nodiscard]] u64 total_count() const { return total_; }
+    [[nodiscard]] Mfn end() const { return Mfn(end_); }
+    [[nodiscard]] bool exists(Mfn mfn) const { return mfn.value() < end_; }
+
+    // Frames promised to domains (XENMEM_claim_pages) that they did not take yet. Enomem.
+    Expected<void> promise(u64 count);
+    void withdraw_promise(u64 count);
+    [[nodiscard]] u64 promised_count() const { return promised_; }
+    [[nodiscard]] u64 unpromised_count() const;
+
+    // For the heap, which keeps its own notes in the entries of its frames.
+    [[nodiscard]] Frame& frame(Mfn mfn) { return table_[mfn.value()]; }
+    [[nodiscard]] const Frame& frame(Mfn mfn) const { return table_[mfn.value()]; }
+
+  private:
+    static constexpr unsigned kClean = 0;
+    static constexpr unsigned kDirty = 1;
+    static constexpr u32 kNone       = ~0u;
+
+    static Frame_state free_state(unsigned colour) { return colour ? Frame_state::dirty : Frame_state::clean; }
+    void push(u32 index, unsigned order, unsigned colour);
+    void unlink(u32 index, unsigned order, unsigned colour);
+    [[nodiscard]] bool is_free_block(u64 index, unsigned order, unsigned colour) const;
+    void insert_merging(u64 index, unsigned order, unsigned colour);
+    Expected<u32> take(unsigned order, unsigned colour);
+    u32 narrow(u32 index, unsigned from, unsigned to, u32 wanted, unsigned colour);
+    void free_block(Mfn first, unsigned order, unsigned colour);
+    void set_allocated(u32 index, unsigned order);
+    bool drop_hold(Mfn mfn);
+
+    Spinlock lock_{Lock_rank::frames};
+    Frame* table_   = nullptr;
+    u64 end_        = 0;
+    u64 total_      = 0;
+    u64 promised_   = 0;
+    u64 count_[2]   = {0, 0};
+    std::array<std::array<u32, kMaxOrder + 1>, 2> head_ = [] {
+        std::array<std::array<u32, kMaxOrder + 1>, 2> empty{};
+        for (auto& colour : empty)
+            colour.fill(kNone);
+        return empty;
+    }();
+};
+
+extern Frame_allocator frames;
+
+} // namespace vmm

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The guest-physical map of one domain: which machine frame is behind each guest frame and what the guest
+// may do with it. It is the nested page table itself; there is no second copy. It maps and forgets, and
+// knows nothing of holds and accounts: who replaces or removes an entry first looks up what was there and
+// lets go of it (mm/reservation.hpp does both), except when the whole map is torn down. Owned by its Domain.
+//
+// Lookups take no lock. A change that takes something away advances generation(): a CPU that is about to
+// enter the guest with an older generation must first forget its nested translations. New entries where
+// nothing was need no flush and do not advance it.
+#pragma once
+
+#include "arch/x86/paging/npt_format.hpp"
+#include "base/spinlock.hpp"
+#include "base/unique.hpp"
+#include "mm/direct_memory.hpp"
+#include "mm/page_table.hpp"
+
+namespace vmm
+{
+
+enum class P2m_type : u8 {
+    invalid,       // nothing: an access exits
+    ram,           // the domain's own memory, or a page the hypervisor shares with it
+    ram_ro,        // the same, not writable
+    foreign,       // another domain's memory, held
+    grant_rw,      // granted by another domain; the grant table has the hold
+    grant_ro,
+    mmio,          // the machine's, at its own address; the guest chooses the memory type
+    mmio_uncached,
+};
+
+constexpr bool is_writable(P2m_type type)
+{
+    return type != P2m_type::invalid && type != P2m_type::ram_ro && type != P2m_type::grant_ro;
+}
+constexpr bool is_ram(P2m_type type) { return type == P2m_type::ram || type == P2m_type::ram_ro; }
+constexpr bool is_mmio(P2m_type type) { return type == P2m_type::mmio || type == P2m_type::mmio_uncached; }
+
+struct P2m_entry {
+    Mfn mfn;       // of exactly the frame asked for
+    P2m_type type;
+    u8 order;      // of the mapping it is part of; for an absent entry, of the hole
+    bool written;  // the guest wrote to that mapping
+
+    [[nodiscard]] bool present() const { return type != P2m_type::invalid; }
+};
+
+class P2m
+{
+  public:
+    // `table_limit`: the most frames its tables may take, so that a guest cannot spend the machine's memory
+    // by spreading its pages.
+    static Expected<Unique<P2m>> create(Domid owner, u64 table_limit = kDefaultTableLimit);
+    ~P2m();
+
+    // Maps 2^order frames, replacing what is there. Enomem, or einval for a gfn or an alignment out of range;
+    // both change nothing.
+    Expected<void> set(Gfn gfn, Mfn mfn, unsigned order, P2m_type type);
+    // gfn = mfn for a range, in the largest pages that fit.
+    Expected<void> set_identity(Gfn first, u64 count, P2m_type type);
+    // Enomem when a larger mapping cannot be split; nothing changes then.
+    Expected<void> remove(Gfn gfn, unsigned order);
+
+    [[nodiscard]] P2m_entry lookup(Gfn gfn) const;
+
+    [[nodiscard]] Mfn root() const { return root_; }
+    // Highest guest frame that was ever mapped.
+    [[nodiscard]] Gfn max_gfn() const { return max_gfn_; }
+    [[nodiscard]] u32 generation() const { return generation_.load(std::memory_order_acquire); }
+    [[nodiscard]] static bool in_range(Gfn gfn) { return gfn.value() <= kLastGfn; }
+    void set_table_limit(u64 tables) { tables_.limit = tables; }
+    [[nodiscard]] u64 table_count() const { return tables_.used; }
+
+    // Gives back everything that is mapped, in bounded pieces: own memory is released, foreign holds are
+    // dropped. `released` grows by the frames that leave the domain's account. Erestart while there is more.
+    Expected<void> destroy_some(u64& released);
+
+    P2m(Domid owner, u64 table_limit) : owner_(owner), tables_{table_limit, 0} {}
+
+    static constexpr u64 kDefaultTableLimit = 4096;
+    static constexpr u64 kLastGfn           = (1ull << (Npt_format::address_bits - kPageShift)) - 1;
+
+  private:
+    // Where the engine gets its tables from: clean frames, counted.
+    struct Tables {
+        u64 limit;
+        u64 used;
+        Expected<Hpa> allocate();
+        void free(Hpa table);
+    };
+    using Table = Page_table<Npt_format, Direct_memory, Tables>;
+
+    [[nodiscard]] Table table() { return Table(to_hpa(root_), tables_); }
+    Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);
+    void forgotten(Flush flush);
+    u64 release_leaf(u64 entry, unsigned level);
+    bool destroy_table(Hpa table, unsigned level, u64& budget, u64& released);
+
+    Domid owner_;
+    Spinlock lock_{Lock_rank::p2m};
+    Tables tables_;
+    Mfn root_    = kInvalidMfn;
+    Gfn max_gfn_ = Gfn(0);
+    std::atomic<u32> generation_{1};
+};
+
+} // namespace vmm

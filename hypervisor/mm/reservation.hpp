@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A domain's memory as a whole: p2m, ownership of frames and the account change together here, so that no
+// caller has to remember all three. Sizes are orders. What is mapped by grants or belongs to the machine is
+// never given up here (the grant table and the dom0 builder know about those).
+#pragma once
+
+#include "base/expected.hpp"
+
+namespace vmm
+{
+
+class Domain;
+
+// 2^order new, zeroed frames at gfn; what was there is given up. A domain whose memory is identity-mapped
+// gets exactly the frames of these numbers. Enomem: over the domain's limit or the machine's memory;
+// einval: gfn out of range or misaligned.
+Expected<void> populate(Domain& domain, Gfn gfn, unsigned order);
+
+// Whatever is mapped at gfn goes, for 2^order frames: own memory is given up, a foreign page's hold dropped.
+// Enoent when nothing was there at all; ebusy for a granted page, which only its unmapping removes.
+Expected<void> give_up(Domain& domain, Gfn gfn, unsigned order);
+
+// A frame the hypervisor shares with the domain (see Frame_allocator::share) becomes visible at gfn; what
+// was there is given up.
+Expected<void> place_shared(Domain& domain, Gfn gfn, Mfn mfn);
+
+// Another domain's frame becomes visible at gfn, with a hold of its own. Einval: not that domain's memory.
+Expected<void> place_foreign(Domain& domain, Gfn gfn, Domain& owner, Gfn owner_gfn);
+
+} // namespace vmm

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Makes a paused, empty domain into one that will start a kernel when unpaused: memory, kernel, initrd, ACPI, start
+// info, rings, event channels, grants and processor state. prepare() reads files and checks that everything fits, with
+// no domain yet; build() then asks the hypervisor. On failure the domain is the caller's to destroy.
+
+#include "toolstack/base/error.hpp"
+#include "toolstack/build/kernel_cache.hpp"
+#include "toolstack/build/layout.hpp"
+#include "toolstack/xen/build_control.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vmm {
+
+struct Build_request {
+    std::string kernel;
+    std::string ramdisk; // empty: none
+    std::string command_line;
+    std::uint64_t memory_kib = 0;
+    std::uint64_t max_memory_kib = 0; // what it may grow to
+    unsigned vcpus = 1;
+};
+
+struct Prepared_domain {
+    std::shared_ptr<const Kernel_image> kernel;
+    Image_bytes initrd;
+    std::string command_line;
+    Guest_layout layout;
+    std::vector<std::byte> acpi;
+    unsigned vcpus = 1;
+    std::uint64_t max_memory_kib = 0; // the hypervisor's limit, ring pages and the like included
+    std::uint64_t table_kib = 0;      // for the hypervisor's page tables
+};
+
+struct Built_domain {
+    Gfn store_page{};
+    Gfn console_page{};
+    Evtchn_port store_port{};   // the domain's ends
+    Evtchn_port console_port{};
+};
+
+// In every grant table, by convention of all Xen guests and tools.
+inline constexpr Grant_ref kConsoleGrant{0};
+inline constexpr Grant_ref kStoreGrant{1};
+
+class Domain_builder {
+public:
+    Domain_builder(Control& control, Build_control& build) : control_(control), build_(build) {}
+
+    [[nodiscard]] Result<Prepared_domain> prepare(const Build_request& request);
+    [[nodiscard]] Result<Built_domain> build(Domid id, const Prepared_domain& prepared);
+
+private:
+    Result<void> reserve_memory(Domid id, const Prepared_domain& prepared);
+    Result<void> populate(Domid id, const Guest_layout& layout);
+    Result<void> populate_range(Domid id, std::uint64_t begin, std::uint64_t end);
+    Result<void> populate_all(Domid id, const std::vector<std::uint64_t>& frames);
+    Result<void> load(Domid id, const Prepared_domain& prepared);
+    Result<void> write(Domid id, std::uint64_t address, std::span<const std::byte> bytes);
+    Result<void> write_start_info(Domid id, const Prepared_domain& prepared);
+    Result<void> clear_page(Domid id, Gfn page);
+    Result<Built_domain> connect_rings(Domid id);
+
+    Control& control_;
+    Build_control& build_;
+    Kernel_cache kernels_;
+};
+
+} // namespace vmm

@@ -37,7 +37,6 @@ multiboot2_header:
     .balign 8
     .short 4, 1
     .long 12, 2
-    /* Framebuffer (5), optional: used where there is no text mode, as on UEFI. */
     .balign 8
     .short 6, 1                         /* modules on page boundaries */
     .long 8

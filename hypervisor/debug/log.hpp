@@ -6,18 +6,40 @@
 #pragma once
 
 #include "base/format.hpp"
+#include "debug/log_ring.hpp"
+#include "domain/time.hpp"
 
 namespace vmm::log
 {
 
-enum class Level : u8 { error, warning, info, debug };
+// `none` is a threshold only; no line has it.
+enum class Level : u8 { none, error, warning, info, debug };
 
-// Thresholds: a line is shown when its level is at most this. Set once from the command line.
-void set_threshold(Level hypervisor, Level guest);
+// A line is always shown when its level is at most `always`, and as long as there are not too many of them
+// when it is at most `limited`. [xen-command-line: loglvl=a/b]
+struct Threshold {
+    Level always;
+    Level limited;
+};
+
+// Set once from the command line.
+void set_thresholds(Threshold hypervisor, Threshold guest);
+// From then on lines carry the time. Before that they carry none.
+void set_clock(const Clock& clock);
 [[nodiscard]] bool enabled(Level level);
 
 void write(Level level, std::string_view format, std::span<const Format_arg> args);
 void write_guest(Level level, std::string_view format, std::span<const Format_arg> args);
+
+// What the log kept. Reading as XEN_SYSCTL_readconsole does: from `index` when `incremental` and that is
+// still there, else from the oldest; `index` moves on; `clear` then forgets everything kept.
+std::size_t read_ring(bool incremental, u32& index, std::span<char> out);
+void clear_ring();
+// Called after a line went into the ring, to raise VIRQ_CON_RING.
+void set_ring_hook(void (*hook)());
+
+// For panic: the owner of the lock may be the code that failed.
+void break_lock();
 
 namespace detail
 {

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "debug/log.hpp"
+
+#include "base/spinlock.hpp"
+#include "debug/rate_limit.hpp"
+#include "platform/console.hpp"
+
+namespace vmm::log
+{
+namespace
+{
+
+constexpr std::size_t kMaxLine  = 320;
+constexpr u32 kGuestBurst       = 50;
+constexpr u64 kGuestRefill      = 100 * kMillisecond;
+
+// One voice: what it shows at once, what it shows within limits.
+struct Voice {
+    Threshold threshold;
+    Rate_limit limit{kGuestBurst, kGuestRefill};
+};
+
+Spinlock lock{Lock_rank::log};
+Log_ring ring;
+Voice hypervisor{{Level::info, Level::info}};
+Voice guests{{Level::none, Level::warning}};
+const Clock* clock;
+void (*ring_hook)();
+
+Time now() { return clock ? clock->now() : Time(); }
+
+std::string_view level_word(Level level)
+{
+    switch (level) {
+    case Level::error: return "error: ";
+    case Level::warning: return "warning: ";
+    case Level::debug: return "debug: ";
+    default: return "";
+    }
+}
+
+void put_fixed(std::span<char> out, u64 value)
+{
+    for (std::size_t i = out.size(); i-- > 0; value /= 10)
+        out[i] = static_cast<char>('0' + value % 10);
+}
+
+// "(PLINTH) [   12.345678] warning: " into `line`; returns its length.
+std::size_t put_prefix(std::span<char> line, Level level)
+{
+    std::size_t used = 0;
+    if (clock) {
+        const u64 us = now().value() / kMicrosecond;
+        char fraction[6];
+        put_fixed(fraction, us % 1'000'000);
+        used = format_to(line, "(PLINTH) [{}.{}] {}", us / 1'000'000, std::string_view(fraction, 6),
+                         level_word(level)).size();
+    } else {
+        used = format_to(line, "(PLINTH) {}", level_word(level)).size();
+    }
+    return used;
+}
+
+void emit(Level level, std::string_view format, std::span<const Format_arg> args)
+{
+    char line[kMaxLine];
+    std::size_t used = put_prefix(line, level);
+    used += format_to(std::span<char>(line).subspan(used, kMaxLine - used - 1), format, args).size();
+    line[used++] = '\n';
+    const std::string_view text(line, used);
+    ring.append(text);
+    console_write(text);
+}
+
+void write_as(Voice& voice, Level level, std::string_view format, std::span<const Format_arg> args)
+{
+    if (level > voice.threshold.limited && level > voice.threshold.always)
+        return;
+    {
+        Lock_guard guard(lock);
+        if (level > voice.threshold.always) {
+            if (!voice.limit.allow(now()))
+                return;
+            if (const u64 lost = voice.limit.take_suppressed()) {
+                const Format_arg count[] = {Format_arg(lost)};
+                emit(Level::warning, "{} lines were held back: too many at once", count);
+            }
+        }
+        emit(level, format, args);
+    }
+    if (ring_hook)
+        ring_hook();
+}
+
+} // namespace
+
+void set_thresholds(Threshold own, Threshold guest)
+{
+    hypervisor.threshold = own;
+    guests.threshold     = guest;
+}
+
+void set_clock(const Clock& c) { clock = &c; }
+
+bool enabled(Level level)
+{
+    return level <= hypervisor.threshold.always || level <= hypervisor.threshold.limited;
+}
+
+void write(Level level, std::string_view format, std::span<const Format_arg> args)
+{
+    write_as(hypervisor, level, format, args);
+}
+
+void write_guest(Level level, std::string_view format, std::span<const Format_arg> args)
+{
+    write_as(guests, level, format, args);
+}
+
+std::size_t read_ring(bool incremental, u32& index, std::span<char> out)
+{
+    Lock_guard guard(lock);
+    std::size_t copied = 0;
+    index              = ring.read(incremental ? index : ring.oldest(), out, copied);
+    return copied;
+}
+
+void clear_ring()
+{
+    Lock_guard guard(lock);
+    ring.clear();
+}
+
+void set_ring_hook(void (*hook)()) { ring_hook = hook; }
+
+void break_lock() { lock.unlock(); }
+
+} // namespace vmm::log

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "platform/console.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace vmm
+{
+namespace
+{
+
+constexpr std::size_t kMaxSinks  = 4;
+constexpr std::size_t kInputSize = 1024;
+
+std::array<Console_sink*, kMaxSinks> sinks;
+std::size_t sink_count;
+
+// Filled by the receive interrupt and emptied by dom0's hypercall, both on the boot CPU, interrupts off.
+std::array<char, kInputSize> input;
+std::size_t input_first;
+std::size_t input_count;
+void (*input_hook)();
+
+} // namespace
+
+void add_console_sink(Console_sink& sink)
+{
+    if (sink_count < kMaxSinks)
+        sinks[sink_count++] = &sink;
+}
+
+void console_write(std::string_view text)
+{
+    for (std::size_t i = 0; i < sink_count; ++i)
+        sinks[i]->write(text);
+}
+
+std::size_t console_read(std::span<char> out)
+{
+    const std::size_t n = std::min(out.size(), input_count);
+    for (std::size_t i = 0; i < n; ++i) {
+        out[i]      = input[input_first];
+        input_first = (input_first + 1) % kInputSize;
+    }
+    input_count -= n;
+    return n;
+}
+
+void console_received(char c)
+{
+    if (input_count < kInputSize)
+        input[(input_first + input_count++) % kInputSize] = c;
+    if (input_hook)
+        input_hook();
+}
+
+void set_console_input_hook(void (*hook)()) { input_hook = hook; }
+
+} // namespace vmm

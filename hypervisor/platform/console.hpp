@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where text goes: to every sink (serial line, screen) that console= chose. Both the hypervisor's log and
+// what dom0 writes with CONSOLEIO_write pass through here; a sink turns "\n" into what its device needs.
+// Sinks are added once, during boot, and live for ever. Callers hold the console lock or are panicking.
+#pragma once
+
+#include "base/types.hpp"
+
+#include <span>
+#include <string_view>
+
+namespace vmm
+{
+
+class Console_sink
+{
+  public:
+    virtual void write(std::string_view text) = 0;
+
+  protected:
+    constexpr Console_sink() = default;
+    ~Console_sink()          = default;
+};
+
+void add_console_sink(Console_sink& sink);
+
+// Raw text to all sinks.
+void console_write(std::string_view text);
+
+// What was typed on the serial line and nobody has read yet. Returns how much was copied.
+std::size_t console_read(std::span<char> out);
+// Called by a receiver for each character; one that does not fit is lost, as on any serial line.
+void console_received(char c);
+// Called (with interrupts off) after input arrived, to raise VIRQ_CONSOLE.
+void set_console_input_hook(void (*hook)());
+
+} // namespace vmm

@@ -84,8 +84,9 @@ class [[nodiscard]] Expected
     [[nodiscard]] constexpr explicit operator bool() const { return ok_; }
     [[nodiscard]] constexpr bool has_value() const { return ok_; }
     [[nodiscard]] constexpr Errc error() const { return error_; }
-    [[nodiscard]] constexpr T& value() { return value_; }
-    [[nodiscard]] constexpr const T& value() const { return value_; }
+    [[nodiscard]] constexpr T& value() & { return value_; }
+    [[nodiscard]] constexpr T&& value() && { return std::move(value_); } // what TRY hands on, move-only or not
+    [[nodiscard]] constexpr const T& value() const& { return value_; }
     [[nodiscard]] constexpr T& operator*() { return value_; }
     [[nodiscard]] constexpr const T& operator*() const { return value_; }
     constexpr T* operator->() { return &value_; }

@@ -117,6 +117,7 @@ class Frame_allocator
     void insert_merging(u64 index, unsigned order, unsigned colour);
     Expected<u32> take(unsigned order, unsigned colour);
     u32 narrow(u32 index, unsigned from, unsigned to, u32 wanted, unsigned colour);
+    void insert_free(Mfn first, unsigned order, unsigned colour);
     void free_block(Mfn first, unsigned order, unsigned colour);
     void set_allocated(u32 index, unsigned order);
     bool drop_hold(Mfn mfn);

@@ -48,7 +48,20 @@ class Page_table
 
     Page_table(Hpa root, Tables& tables) : root_(root), tables_(tables) {}
 
-    [[nodiscard]] Found lookup(u64 page) const { return walk<1>(page); }
+    // The lowest entry that says something about `page`.
+    [[nodiscard]] Found lookup(u64 page) const { return lookup(root_, page); }
+    [[nodiscard]] static Found lookup(Hpa root, u64 page)
+    {
+        Hpa table = root;
+        for (unsigned level = Format::levels;; --level) {
+            const u64 entry = Memory::read(slot(table, page, level));
+            if (!Format::present(entry))
+                return {0, level};
+            if (Format::is_leaf(entry, level))
+                return {entry, level};
+            table = Format::table_address(entry);
+        }
+    }
 
     // The entry for `page` at `level` becomes `leaf`, whatever was there or below. Enomem changes nothing.
     Expected<Flush> set(u64 page, unsigned level, u64 leaf)
@@ -97,19 +110,6 @@ class Page_table
     }
 
   private:
-    // The lowest entry that says something about `page`, down to level Lowest.
-    template <unsigned Lowest>
-    [[nodiscard]] Found walk(u64 page) const
-    {
-        Hpa table = root_;
-        for (unsigned level = Format::levels;; --level) {
-            const u64 entry = Memory::read(slot(table, page, level));
-            if (level == Lowest || !Format::present(entry) || Format::is_leaf(entry, level)) [[unlikely]]
-                return {entry, level};
-            table = Format::table_address(entry);
-        }
-    }
-
     Expected<Flush> replace(u64 page, unsigned level, u64 leaf, bool grow)
     {
         Hpa table   = root_;

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mm/frame_allocator.hpp"
+
+#include "base/bits.hpp"
+#include "base/panic.hpp"
+#include "base/string.hpp"
+#include "mm/direct_map.hpp"
+
+namespace vmm
+{
+
+constinit Frame_allocator frames;
+
+namespace
+{
+
+void zero(u64 first, unsigned order)
+{
+    bytes::fill(to_virtual(Mfn(first)), 0, kPageSize << order);
+}
+
+} // namespace
+
+void Frame_allocator::init(Mfn end, void* zeroed_table)
+{
+    ASSERT(end.value() < kNone);
+    table_ = static_cast<Frame*>(zeroed_table);
+    end_   = end.value();
+}
+
+void Frame_allocator::push(u32 index, unsigned order, unsigned colour)
+{
+    Frame& f  = table_[index];
+    u32& head = head_[colour][order];
+    f.state   = free_state(colour);
+    f.detail  = static_cast<u8>(order);
+    f.prev    = kNone;
+    f.next    = head;
+    if (head != kNone)
+        table_[head].prev = index;
+    head = index;
+}
+
+// The block is nobody's afterwards: its first frame says none.
+void Frame_allocator::unlink(u32 index, unsigned order, unsigned colour)
+{
+    Frame& f = table_[index];
+    if (f.prev != kNone)
+        table_[f.prev].next = f.next;
+    else
+        head_[colour][order] = f.next;
+    if (f.next != kNone)
+        table_[f.next].prev = f.prev;
+    f.state = Frame_state::none;
+}
+
+bool Frame_allocator::is_free_block(u64 index, unsigned order, unsigned colour) const
+{
+    return index < end_ && table_[index].state == free_state(colour) && table_[index].detail == order;
+}
+
+void Frame_allocator::insert_merging(u64 index, unsigned order, unsigned colour)
+{
+    count_[colour] += bit(order);
+    while (order < kMaxOrder) {
+        const u64 buddy = index ^ bit(order);
+        if (!is_free_block(buddy, order, colour))
+            break;
+        unlink(static_cast<u32>(buddy), order, colour);
+        index &= ~bit(order);
+        ++order;
+    }
+    push(static_cast<u32>(index), order, colour);
+}
+
+void Frame_allocator::add_free(Mfn first, u64 count)
+{
+    const Lock_guard guard(lock_);
+    u64 index = first.value();
+    ASSERT(index + count <= end_);
+    total_ += count;
+    while (count > 0) {
+        unsigned order = 0;
+        while (order < kMaxOrder && is_aligned(index, bit(order + 1)) && count >= bit(order + 1))
+            ++order;
+        insert_merging(index, order, kDirty);
+        index += bit(order);
+        count -= bit(order);
+    }
+}
+
+// Splits an unlinked block of order `from` down to the one of order `to` that contains `wanted`; the rest
+// goes back to the lists.
+u32 Frame_allocator::narrow(u32 index, unsigned from, unsigned to, u32 wanted, unsigned colour)
+{
+    while (from > to) {
+        --from;
+        const u32 upper = index + static_cast<u32>(bit(from));
+        push(wanted < upper ? upper : index, from, colour);
+        index = wanted < upper ? index : upper;
+    }
+    return index;
+}
+
+Expected<u32> Frame_allocator::take(unsigned order, unsigned colour)
+{
+    for (unsigned o = order; o <= kMaxOrder; ++o) {
+        const u32 index = head_[colour][o];
+        if (index == kNone)
+            continue;
+        unlink(index, o, colour);
+        count_[colour] -= bit(order);
+        return narrow(index, o, order, index, colour);
+    }
+    return fail(Errc::enomem);
+}
+
+void Frame_allocator::set_allocated(u32 index, unsigned order)
+{
+    Frame& f = table_[index];
+    f.state  = Frame_state::hypervisor;
+    f.detail = static_cast<u8>(order);
+}
+
+Expected<Mfn> Frame_allocator::allocate(unsigned order)
+{
+    const Lock_guard guard(lock_);
+    if (const auto clean = take(order, kClean)) [[likely]] {
+        set_allocated(*clean, order);
+        return Mfn(*clean);
+    }
+    const u32 index = TRY(take(order, kDirty));
+    zero(index, order);
+    set_allocated(index, order);
+    return Mfn(index);
+}
+
+Expected<Mfn> Frame_allocator::allocate_unscrubbed(unsigned order)
+{
+    const Lock_guard guard(lock_);
+    const auto dirty = take(order, kDirty);
+    const u32 index  = dirty ? *dirty : TRY(take(order, kClean));
+    set_allocated(index, order);
+    return Mfn(index);
+}
+
+Expected<void> Frame_allocator::claim(Mfn mfn)
+{
+    if (!exists(mfn))
+        return fail(Errc::einval);
+    const Lock_guard guard(lock_);
+    for (unsigned order = 0; order <= kMaxOrder; ++order) {
+        const u32 start = static_cast<u32>(align_down(mfn.value(), bit(order)));
+        for (const unsigned colour : {kClean, kDirty}) {
+            if (!is_free_block(start, order, colour))
+                continue;
+            unlink(start, order, colour);
+            count_[colour] -= 1;
+            const u32 index = narrow(start, order, 0, static_cast<u32>(mfn.value()), colour);
+            if (colour == kDirty)
+                zero(index, 0);
+            set_allocated(index, 0);
+            return {};
+        }
+    }
+    return fail(Errc::ebusy);
+}
+
+void Frame_allocator::free_block(Mfn first, unsigned order, unsigned colour)
+{
+    ASSERT(exists(first));
+    Frame& f = frame(first);
+    ASSERT(f.state == Frame_state::hypervisor && f.detail == order);
+    f.state = Frame_state::none;
+    insert_free(first, order, colour);
+}
+
+void Frame_allocator::insert_free(Mfn first, unsigned order, unsigned colour)
+{
+    const Lock_guard guard(lock_);
+    insert_merging(first.value(), order, colour);
+}
+
+void Frame_allocator::free(Mfn first, unsigned order) { free_block(first, order, kDirty); }
+void Frame_allocator::free_clean(Mfn first, unsigned order) { free_block(first, order, kClean); }
+
+void Frame_allocator::split_allocated(Mfn first, unsigned order)
+{
+    ASSERT(frame(first).state == Frame_state::hypervisor && frame(first).detail == order);
+    for (u64 i = 0; i < bit(order); ++i)
+        set_allocated(static_cast<u32>(first.value() + i), 0);
+}
+
+Expected<void> Frame_allocator::promise(u64 count)
+{
+    const Lock_guard guard(lock_);
+    if (count > free_count() - promised_)
+        return fail(Errc::enomem);
+    promised_ += count;
+    return {};
+}
+
+void Frame_allocator::withdraw_promise(u64 count)
+{
+    const Lock_guard guard(lock_);
+    ASSERT(count <= promised_);
+    promised_ -= count;
+}
+
+u64 Frame_allocator::unpromised_count() const
+{
+    const u64 free = free_count();
+    return free > promised_ ? free - promised_ : 0;
+}
+
+bool Frame_allocator::scrub_some()
+{
+    // The block is nobody's while it is scrubbed, so that the lock is not held meanwhile.
+    u32 index      = kNone;
+    unsigned order = 0;
+    {
+        const Lock_guard guard(lock_);
+        for (unsigned o = kMaxOrder + 1; o-- > 0 && index == kNone;) {
+            if (head_[kDirty][o] == kNone)
+                continue;
+            order = o < kOrder2m ? o : kOrder2m;
+            index = *take(order, kDirty);
+        }
+        if (index == kNone)
+            return false;
+    }
+    zero(index, order);
+    const Lock_guard guard(lock_);
+    insert_merging(index, order, kClean);
+    return true;
+}
+
+} // namespace vmm

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The ownership half of the frame table; the rules are at the top of frame_allocator.hpp.
+#include "base/bits.hpp"
+#include "base/panic.hpp"
+#include "mm/frame_allocator.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+// Far below the wrap of the counter, so that a frame mapped absurdly often is refused, not freed.
+constexpr u32 kMaxHolds = 1u << 30;
+
+} // namespace
+
+void Frame_allocator::assign(Mfn first, unsigned order, Domid owner)
+{
+    ASSERT(frame(first).state == Frame_state::hypervisor && frame(first).detail == order);
+    for (u64 i = 0; i < bit(order); ++i) {
+        Frame& f = table_[first.value() + i];
+        f.owner  = owner.value();
+        f.state  = Frame_state::owned;
+        f.detail = 0;
+        f.holds.store(1, std::memory_order_release);
+    }
+}
+
+void Frame_allocator::share(Mfn mfn, Domid owner)
+{
+    assign(mfn, 0, owner);
+    frame(mfn).state  = Frame_state::shared;
+    frame(mfn).detail = 1;
+}
+
+bool Frame_allocator::get(Mfn mfn)
+{
+    if (!exists(mfn)) [[unlikely]]
+        return false;
+    Frame& f = frame(mfn);
+    // Heap frames use the counter for themselves, and no frame changes between heap and domain while held.
+    if (f.state != Frame_state::owned && f.state != Frame_state::shared) [[unlikely]]
+        return false;
+    u32 holds = f.holds.load(std::memory_order_relaxed);
+    do {
+        if (holds == 0 || holds >= kMaxHolds) [[unlikely]]
+            return false;
+    } while (!f.holds.compare_exchange_weak(holds, holds + 1, std::memory_order_acquire));
+    f.detail = 1;
+    return true;
+}
+
+bool Frame_allocator::get_from(Mfn mfn, Domid owner)
+{
+    if (!get(mfn))
+        return false;
+    if (frame(mfn).owner == owner.value()) [[likely]]
+        return true;
+    put(mfn);
+    return false;
+}
+
+// True when that was the last hold: the frame is an allocated block of its own then.
+bool Frame_allocator::drop_hold(Mfn mfn)
+{
+    Frame& f         = frame(mfn);
+    const u32 before = f.holds.fetch_sub(1, std::memory_order_acq_rel);
+    ASSERT(before != 0 && (f.state == Frame_state::owned || f.state == Frame_state::shared));
+    return before == 1;
+}
+
+void Frame_allocator::put(Mfn mfn)
+{
+    if (!drop_hold(mfn)) [[likely]]
+        return;
+    // The owner gives up by release(), which takes its name off first; a frame that still has an owner here
+    // lost a hold nobody had.
+    ASSERT(frame(mfn).owner == kNobody.value());
+    set_allocated(static_cast<u32>(mfn.value()), 0);
+    free(mfn, 0);
+}
+
+void Frame_allocator::release(Mfn first, unsigned order, bool written)
+{
+    for (u64 i = 0; i < bit(order); ++i)
+        written |= frame(first + i).detail != 0;
+    const unsigned colour = written ? kDirty : kClean;
+    // An untouched superpage goes back as one block. Once a frame with other holds is met, those before it
+    // and after it go back one by one.
+    bool whole = true;
+    for (u64 i = 0; i < bit(order); ++i) {
+        Frame& f = frame(first + i);
+        ASSERT(f.owner != kNobody.value());
+        f.owner         = kNobody.value();
+        const bool last = drop_hold(first + i);
+        if (last)
+            f.state = Frame_state::none;
+        if (last && !whole)
+            insert_free(first + i, 0, colour);
+        if (!last && std::exchange(whole, false)) {
+            for (u64 before = 0; before < i; ++before)
+                insert_free(first + before, 0, colour);
+        }
+    }
+    if (whole)
+        insert_free(first, order, colour);
+}
+
+Domid Frame_allocator::owner(Mfn mfn) const
+{
+    if (!exists(mfn))
+        return kNobody;
+    const Frame& f = frame(mfn);
+    const bool has = f.state == Frame_state::owned || f.state == Frame_state::shared;
+    return has ? Domid(f.owner) : kNobody;
+}
+
+Frame_state Frame_allocator::state(Mfn mfn) const
+{
+    return exists(mfn) ? frame(mfn).state : Frame_state::none;
+}
+
+} // namespace vmm

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "mm/p2m.hpp"
+
+#include "mm/frame_allocator.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+u64 make_leaf(Mfn mfn, unsigned level, P2m_type type)
+{
+    const Npt_attributes attributes{.writable   = is_writable(type),
+                                    .executable = true,
+                                    .uncached   = type == P2m_type::mmio_uncached,
+                                    .kind       = static_cast<u8>(type)};
+    return Npt_format::leaf(to_hpa(mfn), level, attributes);
+}
+
+P2m_type type_of(u64 entry) { return static_cast<P2m_type>(Npt_format::kind(entry)); }
+
+// How much of a teardown is done between two chances to do something else, in entries looked at.
+constexpr u64 kDestroyBudget = 2048;
+
+} // namespace
+
+Expected<Hpa> P2m::Tables::allocate()
+{
+    if (used >= limit)
+        return fail(Errc::enomem);
+    const Mfn mfn = TRY(frames.allocate(0));
+    ++used;
+    return to_hpa(mfn);
+}
+
+void P2m::Tables::free(Hpa table)
+{
+    --used;
+    frames.free(to_mfn(table), 0);
+}
+
+Expected<Unique<P2m>> P2m::create(Domid owner, u64 table_limit)
+{
+    auto p2m   = TRY(make_unique<P2m>(owner, table_limit));
+    p2m->root_ = to_mfn(TRY(p2m->tables_.allocate()));
+    return p2m;
+}
+
+P2m::~P2m()
+{
+    if (root_ == kInvalidMfn)
+        return;
+    u64 released = 0;
+    while (!destroy_some(released)) {
+    }
+    tables_.free(to_hpa(root_));
+    ASSERT(tables_.used == 0);
+}
+
+// On one physical CPU no guest runs while this code does, so comparing generations before the next entry is
+// all it takes. This is the place where other CPUs that run the domain are made to forget, before the
+// caller gives the frames away.
+void P2m::forgotten(Flush flush)
+{
+    if (flush == Flush::needed)
+        generation_.fetch_add(1, std::memory_order_acq_rel);
+}
+
+Expected<void> P2m::set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type)
+{
+    forgotten(TRY(table().set(gfn.value(), level, make_leaf(mfn, level, type))));
+    const Gfn last = gfn + (level_pages(level) - 1);
+    if (last > max_gfn_)
+        max_gfn_ = last;
+    return {};
+}
+
+Expected<void> P2m::set(Gfn gfn, Mfn mfn, unsigned order, P2m_type type)
+{
+    const u64 count = bit(order);
+    if (!is_aligned(gfn.value() | mfn.value(), count) || !in_range(gfn) || !in_range(gfn + (count - 1)))
+        return fail(Errc::einval);
+    const Lock_guard guard(lock_);
+    const unsigned level = leaf_level(0, count);
+    for (u64 done = 0; done < count; done += level_pages(level))
+        TRY(set_one(gfn + done, mfn + done, level, type));
+    return {};
+}
+
+Expected<void> P2m::set_identity(Gfn first, u64 count, P2m_type type)
+{
+    if (count == 0)
+        return {};
+    if (!in_range(first) || count > kLastGfn - first.value() + 1)
+        return fail(Errc::einval);
+    const Lock_guard guard(lock_);
+    u64 page = first.value();
+    while (count > 0) {
+        const unsigned level = leaf_level(page, count);
+        TRY(set_one(Gfn(page), Mfn(page), level, type));
+        page += level_pages(level);
+        count -= level_pages(level);
+    }
+    return {};
+}
+
+Expected<void> P2m::remove(Gfn gfn, unsigned order)
+{
+    const u64 count = bit(order);
+    if (!is_aligned(gfn.value(), count) || !in_range(gfn) || !in_range(gfn + (count - 1)))
+        return fail(Errc::einval);
+    const Lock_guard guard(lock_);
+    const unsigned level = leaf_level(0, count);
+    for (u64 done = 0; done < count; done += level_pages(level))
+        forgotten(TRY(table().clear(gfn.value() + done, level)));
+    return {};
+}
+
+P2m_entry P2m::lookup(Gfn gfn) const
+{
+    if (!in_range(gfn)) [[unlikely]]
+        return {kInvalidMfn, P2m_type::invalid, 0, false};
+    const auto [entry, level] = Table::lookup(to_hpa(root_), gfn.value());
+    const u8 order            = static_cast<u8>(level_order(level));
+    if (!Npt_format::present(entry)) [[unlikely]]
+        return {kInvalidMfn, P2m_type::invalid, order, false};
+    const Mfn mfn = to_mfn(Npt_format::leaf_address(entry)) + (gfn.value() & low_bits(order));
+    return {mfn, type_of(entry), order, Npt_format::is_written(entry)};
+}
+
+// Lets go of what a leaf maps; the frames that leave the account.
+u64 P2m::release_leaf(u64 entry, unsigned level)
+{
+    const Mfn first      = to_mfn(Npt_format::leaf_address(entry));
+    const unsigned order = level_order(level);
+    switch (type_of(entry)) {
+    case P2m_type::ram:
+    case P2m_type::ram_ro:
+        if (frames.state(first) != Frame_state::owned || frames.owner(first) != owner_)
+            return 0;
+        frames.release(first, order, Npt_format::is_written(entry));
+        return bit(order);
+    case P2m_type::foreign:
+        frames.put(first);
+        return 0;
+    default: return 0;
+    }
+}
+
+// True when the table is empty; false when the budget ran out first. Entries go one at a time, so that what
+// is left is always a well-formed tree.
+bool P2m::destroy_table(Hpa table, unsigned level, u64& budget, u64& released)
+{
+    for (unsigned i = 0; i < kEntriesPerTable; ++i) {
+        const Hpa at    = table + i * sizeof(u64);
+        const u64 entry = Direct_memory::read(at);
+        if (!Npt_format::present(entry))
+            continue;
+        const bool leaf = Npt_format::is_leaf(entry, level);
+        const u64 cost  = leaf ? level_pages(level) : 1;
+        if (budget == 0)
+            return false;
+        budget -= cost < budget ? cost : budget;
+        if (!leaf && !destroy_table(Npt_format::table_address(entry), level - 1, budget, released))
+            return false;
+        Direct_memory::write(at, 0);
+        if (leaf)
+            released += release_leaf(entry, level);
+        else
+            tables_.free(Npt_format::table_address(entry));
+    }
+    return true;
+}
+
+Expected<void> P2m::destroy_some(u64& released)
+{
+    const Lock_guard guard(lock_);
+    u64 budget      = kDestroyBudget;
+    const bool done = destroy_table(to_hpa(root_), Npt_format::levels, budget, released);
+    forgotten(Flush::needed);
+    if (!done)
+        return fail(Errc::erestart);
+    return {};
+}
+
+} // namespace vmm

@@ -18,6 +18,7 @@ enum class Lock_rank : u8 {
     domain,
     grant,
     event,
+    devices,
     delivery,
     p2m,
     scheduler,

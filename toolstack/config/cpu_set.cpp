@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/config/cpu_set.hpp"
 
+#include "toolstack/config/shown.hpp"
+
 #include <charconv>
 #include <utility>
 
@@ -18,7 +20,7 @@ std::string_view trim(std::string_view s)
     return s.substr(first, s.find_last_not_of(kBlank) - first + 1);
 }
 
-std::string quoted(std::string_view s) { return "\"" + std::string{s.substr(0, 40)} + "\""; }
+std::string quoted(std::string_view s) { return "\"" + shown(s) + "\""; }
 
 std::expected<unsigned, std::string> parse_cpu(std::string_view text)
 {
@@ -27,7 +29,7 @@ std::expected<unsigned, std::string> parse_cpu(std::string_view text)
     if (text.empty() || end != text.data() + text.size() || error == std::errc::invalid_argument)
         return std::unexpected(quoted(text) + " is not a CPU number: write \"all\", or numbers and ranges like \"0-3,^1\"");
     if (error == std::errc::result_out_of_range || cpu > kMax_cpu_number)
-        return std::unexpected("CPU " + std::string{text.substr(0, 40)} + " is out of range, give 0 to " +
+        return std::unexpected("CPU " + shown(text) + " is out of range, give 0 to " +
                                std::to_string(kMax_cpu_number));
     return cpu;
 }

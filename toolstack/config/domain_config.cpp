@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/config/domain_config.hpp"
 
+#include "toolstack/config/shown.hpp"
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -20,15 +22,6 @@ constexpr bool is_name_character(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
            c == '-' || c == '+';
-}
-
-std::string printable(char c)
-{
-    static constexpr std::string_view kDigits = "0123456789abcdef";
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7f)
-        return std::string{"'"} + c + "'";
-    return std::string{"byte 0x"} + kDigits[byte >> 4] + kDigits[byte & 0xf];
 }
 
 Checked check_range(std::uint64_t value, std::uint64_t low, std::uint64_t high, std::string_view unit)
@@ -98,7 +91,7 @@ Checked check_name(std::string_view name)
     if (name.size() > Limits::kMax_name_length)
         return std::unexpected("has " + std::to_string(name.size()) + " characters: " + std::string{kRule});
     if (const auto bad = std::ranges::find_if_not(name, is_name_character); bad != name.end())
-        return std::unexpected("has " + printable(*bad) + " at character " + std::to_string(bad - name.begin() + 1) +
+        return std::unexpected("has " + shown(*bad) + " at character " + std::to_string(bad - name.begin() + 1) +
                                ": " + std::string{kRule});
     if (name.front() == '-')
         return std::unexpected("begins with '-', which a command would take for an option");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/config/uuid.hpp"
 
+#include "toolstack/config/shown.hpp"
+
 #include <cerrno>
 #include <cstdlib>
 #include <sys/random.h>
@@ -29,7 +31,7 @@ int hex_digit(char c)
 std::expected<Uuid, std::string> Uuid::parse(std::string_view text)
 {
     const auto bad = [&] {
-        return std::unexpected("\"" + std::string{text.substr(0, 64)} +
+        return std::unexpected("\"" + shown(text) +
                                "\" is not a UUID: write 32 hex digits as 01234567-89ab-cdef-0123-456789abcdef");
     };
     if (text.size() != kText_length)

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toolstack/config/key_reader.hpp"
+
+#include "toolstack/config/lexer.hpp"
+#include "toolstack/config/shown.hpp"
+
+#include <algorithm>
+
+namespace vmm::config {
+
+namespace {
+
+// As xl does, a number may be written as text and text as a number; only a list is something else.
+std::expected<std::string, std::string> as_text(const Value& value)
+{
+    if (const auto* text = std::get_if<std::string>(&value.what))
+        return *text;
+    if (const auto* number = std::get_if<Number>(&value.what))
+        return number->spelling;
+    return std::unexpected("expected text in quotes, found a list");
+}
+
+std::expected<std::uint64_t, std::string> as_number(const Value& value)
+{
+    if (const auto* number = std::get_if<Number>(&value.what))
+        return number->value;
+    if (const auto* text = std::get_if<std::string>(&value.what))
+        return parse_number(*text);
+    return std::unexpected("expected a number, found a list");
+}
+
+template <class Target>
+Checked read_text(const Value& value, Target& target, Checked (*check)(std::string_view))
+{
+    auto text = as_text(value);
+    if (!text)
+        return std::unexpected(std::move(text.error()));
+    if (auto good = check(*text); !good)
+        return good;
+    target = *std::move(text);
+    return {};
+}
+
+Checked read_memory(const Value& value, std::optional<std::uint64_t>& target)
+{
+    const auto number = as_number(value);
+    if (!number)
+        return std::unexpected(number.error());
+    target = *number;
+    return check_memory_mib(*number);
+}
+
+template <class Target>   // unsigned, or that as an optional
+Checked read_vcpus(const Value& value, Target& target)
+{
+    const auto number = as_number(value);
+    if (!number)
+        return std::unexpected(number.error());
+    if (auto good = check_vcpus(*number); !good)
+        return good;
+    target = static_cast<unsigned>(*number);
+    return {};
+}
+
+Checked read_path(const Value& value, const Draft& draft, std::string& target)
+{
+    auto result = read_text(value, target, check_path);
+    if (result && !target.empty() && target.front() != '/')
+        target = draft.directory + "/" + target;
+    return result;
+}
+
+Checked read_action(const Value& value, End_action& target)
+{
+    const auto text = as_text(value);
+    if (!text)
+        return std::unexpected(text.error());
+    if (const auto action = parse_end_action(*text)) {
+        target = *action;
+        return {};
+    }
+    const std::string_view why = text->starts_with("coredump-") ? "core dumps are not supported" : "no such action";
+    return std::unexpected("\"" + shown(*text) + "\": " + std::string{why} +
+                           ", give \"destroy\", \"restart\", \"rename-restart\" or \"preserve\"");
+}
+
+Checked read_uuid(const Value& value, Draft& draft)
+{
+    const auto text = as_text(value);
+    if (!text)
+        return std::unexpected(text.error());
+    const auto uuid = Uuid::parse(*text);
+    if (!uuid)
+        return std::unexpected(uuid.error());
+    draft.config.uuid = *uuid;
+    return {};
+}
+
+Checked read_type(const Value& value, Draft&)
+{
+    const auto text = as_text(value);
+    if (!text)
+        return std::unexpected(text.error());
+    if (*text == "pvh")
+        return {};
+    if (*text == "pv" || *text == "hvm")
+        return std::unexpected("\"" + shown(*text) + "\" domains are not supported: give \"pvh\" and a kernel that can start so");
+    return std::unexpected("\"" + shown(*text) + "\" is no type of domain: give \"pvh\"");
+}
+
+Checked read_builder(const Value& value, Draft&)
+{
+    const auto text = as_text(value);
+    if (!text)
+        return std::unexpected(text.error());
+    if (*text == "hvm")
+        return std::unexpected("\"hvm\" domains are not supported: give type = \"pvh\" instead");
+    if (*text == "generic" || *text == "linux")
+        return {};
+    return std::unexpected("\"" + shown(*text) + "\" is not known: leave builder out and give type = \"pvh\"");
+}
+
+Checked read_pvh(const Value& value, Draft&)
+{
+    const auto number = as_number(value);
+    if (!number)
+        return std::unexpected(number.error());
+    if (*number != 1)
+        return std::unexpected("every domain is a PVH domain: give 1 or leave it out");
+    return {};
+}
+
+std::expected<Cpu_set, std::string> as_cpus(const Value& value)
+{
+    const auto text = as_text(value);
+    if (!text)
+        return std::unexpected("expected CPU numbers like \"0-3,^1\", found a list");
+    if (text->find("node") != std::string::npos)
+        return std::unexpected("NUMA nodes are not supported here yet: give CPU numbers like \"0-3,^1\"");
+    return Cpu_set::parse(*text);
+}
+
+// "0-3" holds for every vCPU; in a list the first entry is for vCPU 0, and so on.
+Checked read_cpus(const Value& value, Draft& draft)
+{
+    draft.every_vcpu.reset();
+    draft.config.affinity.clear();
+    const auto* list = std::get_if<std::vector<Value>>(&value.what);
+    if (list == nullptr) {
+        auto cpus = as_cpus(value);
+        if (!cpus)
+            return std::unexpected(std::move(cpus.error()));
+        draft.every_vcpu = *std::move(cpus);
+        return {};
+    }
+    for (const auto& entry : *list) {
+        auto cpus = as_cpus(entry);
+        if (!cpus)
+            return std::unexpected("entry " + std::to_string(&entry - list->data() + 1) + ": " + cpus.error());
+        draft.config.affinity.push_back(*std::move(cpus));
+    }
+    return {};
+}
+
+constexpr Key_reader kReaders[] = {
+    {"name", [](const Value& v, Draft& d) { return read_text(v, d.config.name, check_name); }},
+    {"uuid", read_uuid},
+    {"type", read_type},
+    {"builder", read_builder},
+    {"pvh", read_pvh},
+    {"kernel", [](const Value& v, Draft& d) { return read_path(v, d, d.config.kernel); }},
+    {"ramdisk", [](const Value& v, Draft& d) { return read_path(v, d, d.config.ramdisk); }},
+    {"root", [](const Value& v, Draft& d) { return read_text(v, d.root, check_cmdline); }},
+    {"extra", [](const Value& v, Draft& d) { return read_text(v, d.extra, check_cmdline); }},
+    {"cmdline", [](const Value& v, Draft& d) { return read_text(v, d.cmdline, check_cmdline); }},
+    {"memory", [](const Value& v, Draft& d) { return read_memory(v, d.memory); }},
+    {"maxmem", [](const Value& v, Draft& d) { return read_memory(v, d.maxmem); }},
+    {"vcpus", [](const Value& v, Draft& d) { return read_vcpus(v, d.config.vcpus); }},
+    {"maxvcpus", [](const Value& v, Draft& d) { return read_vcpus(v, d.maxvcpus); }},
+    {"cpus", read_cpus},
+    {"on_poweroff", [](const Value& v, Draft& d) { return read_action(v, d.config.on_poweroff); }},
+    {"on_reboot", [](const Value& v, Draft& d) { return read_action(v, d.config.on_reboot); }},
+    {"on_crash", [](const Value& v, Draft& d) { return read_action(v, d.config.on_crash); }},
+    {"on_watchdog", [](const Value& v, Draft& d) { return read_action(v, d.config.on_watchdog); }},
+};
+
+}   // namespace
+
+std::span<const Key_reader> key_readers() { return kReaders; }
+
+const Key_reader* find_key_reader(std::string_view name)
+{
+    const auto* const it = std::ranges::find(kReaders, name, &Key_reader::name);
+    return it == std::end(kReaders) ? nullptr : it;
+}
+
+}   // namespace vmm::config

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keys that describe a domain, each with the function that reads its value into a draft. The draft holds what the
+// final config does not keep apart: whether a value was given at all, and the three ways to write a command line.
+#pragma once
+
+#include "toolstack/config/domain_config.hpp"
+#include "toolstack/config/syntax.hpp"
+
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace vmm::config {
+
+struct Draft {
+    Domain_config config;
+    std::string directory;   // that relative paths are taken from
+    std::optional<std::string> root, extra, cmdline;
+    std::optional<std::uint64_t> memory, maxmem;
+    std::optional<unsigned> maxvcpus;
+    std::optional<Cpu_set> every_vcpu;   // cpus = "..." as opposed to a list
+};
+
+struct Key_reader {
+    std::string_view name;
+    Checked (*read)(const Value& value, Draft& draft);   // the error is a clause without key and place
+};
+
+[[nodiscard]] std::span<const Key_reader> key_readers();
+[[nodiscard]] const Key_reader* find_key_reader(std::string_view name);
+
+}   // namespace vmm::config

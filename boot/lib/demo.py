@@ -8,10 +8,10 @@ import argparse
 import random
 import re
 import sys
-import time
 
 import qemu
 from machine import Failed, Machine
+from steps import play, show
 
 CONFIG = "/etc/vmm/demo.cfg"
 DOM0 = r"^dom0:\S*# "
@@ -69,9 +69,14 @@ def listed(machine, wanted):
 
 
 def create_again(machine):
-    """xm create without a console; its log shows the banner."""
+    """xm create without a console."""
     machine.shell(f"xm create {CONFIG}", 120)
     listed(machine, True)
+
+
+def done(machine, command, seconds):
+    """A command that must end with status 0."""
+    machine.shell(command, seconds)
 
 
 STEPS = [
@@ -81,30 +86,12 @@ STEPS = [
     ("type on the domU's console, see its answer", compute),
     ("leave the console with Ctrl-]", leave_console),
     ("xm list shows it", lambda machine: listed(machine, True)),
-    ("xm shutdown -w", lambda machine: machine.shell("xm shutdown -w demo", 90)),
+    ("xm shutdown -w", lambda machine: done(machine, "xm shutdown -w demo", 90)),
     ("xm list does not show it", lambda machine: listed(machine, False)),
     ("xm create again", create_again),
-    ("xm destroy", lambda machine: machine.shell("xm destroy demo", 60)),
+    ("xm destroy", lambda machine: done(machine, "xm destroy demo", 60)),
     ("xm list does not show it", lambda machine: listed(machine, False)),
 ]
-
-
-def play(machine):
-    """Does the steps one after the other; True if all were seen."""
-    for number, (name, step) in enumerate(STEPS, 1):
-        begin = time.monotonic()
-        try:
-            step(machine)
-        except (Failed, BrokenPipeError) as trouble:
-            print(f"\n== step {number}/{len(STEPS)}: {name}: FAILED\n{trouble}", flush=True)
-            return False
-        print(f"\n== step {number}/{len(STEPS)}: {name}: ok, {time.monotonic() - begin:.1f} s", flush=True)
-    return True
-
-
-def show(text):
-    sys.stdout.write(text)
-    sys.stdout.flush()
 
 
 def main():
@@ -113,7 +100,7 @@ def main():
     parser.add_argument("--log", required=True, help="where the whole console is kept")
     options = parser.parse_args()
     with Machine(qemu.command_from(options) + ["-no-reboot"], options.log, show) as machine:
-        seen = play(machine)
+        seen = play(machine, STEPS)
     print("== demo: all steps were seen" if seen else f"== demo: FAILED; the whole console is in {options.log}")
     return 0 if seen else 1
 

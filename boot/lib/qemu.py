@@ -34,7 +34,7 @@ def command(boot, hypervisor="plinth", memory=2048, cpus=1, machine="q35", cpu=N
     accel = "kvm" if nested_kvm() else "tcg"
     words = ["qemu-system-x86_64", "-accel", accel, "-machine", machine + (XEN_MACHINE if hypervisor == "xen" else "")]
     words += ["-cpu", cpu or CPU[hypervisor, accel], "-m", str(memory), "-smp", str(cpus), "-display", "none"]
-    words += ["-nic", "none"] if "-netdev" not in extra else ["-nodefaults", "-vga", "std"]
+    words += ["-nic", "none"]
     if hypervisor == "xen":
         words += XEN_DEVICES
     return words + list(boot) + list(extra)

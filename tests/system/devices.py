@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""dom0 drives the machine's real devices: a SATA disk on AHCI, an NVMe disk, a virtio disk, an e1000e and a
+virtio NIC are found, they interrupt, and the data they move is right: judged by this side, byte for byte."""
+
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
+from dom0 import Failed, log_file, number, options, play, shell_of_dom0, start
+from pattern import Peer, digest, pattern
+
+MIB = 1 << 20
+HALF = 8 * MIB      # the first half of a disk is known to both sides, the second is for dom0 to write
+UPLOAD = 2 * MIB
+DISKS = {"sda": "ahci", "nvme0n1": "nvme", "vda": "virtio[0-9]+-req"}
+NICS = {"e1000e": "10.0.2", "virtio_net": "10.0.3"}
+chosen = options(__doc__)
+files = {disk: log_file(chosen, f"devices.{disk}") + ".img" for disk in DISKS}
+peer = Peer("peer", UPLOAD)
+
+
+def make_disks():
+    os.makedirs(os.path.dirname(files["sda"]), exist_ok=True)
+    for disk, file in files.items():
+        with open(file, "wb") as image:
+            image.write(pattern(disk, HALF))
+            image.truncate(2 * HALF)
+
+
+def qemu_arguments():
+    words = ["-no-reboot"]
+    for disk, device in (("sda", "ide-hd,bus=ide.0"), ("nvme0n1", "nvme,serial=plinth"), ("vda", "virtio-blk-pci")):
+        words += ["-drive", f"id={disk},file={files[disk]},format=raw,if=none", "-device", f"{device},drive={disk}"]
+    for number_of, (model, net) in enumerate((("e1000e", "10.0.2"), ("virtio-net-pci", "10.0.3"))):
+        words += ["-netdev", f"user,id=net{number_of},net={net}.0/24", "-device", f"{model},netdev=net{number_of}"]
+    return words
+
+
+def interrupts(machine, name):
+    """How many interrupts the rows of /proc/interrupts whose last column matches `name` have counted."""
+    total = 0
+    for line in machine.shell("grep -E 'MSI|APIC' /proc/interrupts")[1].splitlines():
+        match = re.match(rf"\s*\S+:\s+(\d+) .*\b{name}", line)
+        total += int(match.group(1)) if match else 0
+    return total
+
+
+def sum_of(machine, command):
+    return machine.shell(command + " | sha256sum", 120)[1].split()[0]
+
+
+def find(machine):
+    for disk in DISKS:
+        machine.shell(f"for i in $(seq 30); do test -b /dev/{disk} && break; sleep 1; done; test -b /dev/{disk}", 60)
+
+
+def read(machine, disk):
+    before = interrupts(machine, DISKS[disk])
+    if sum_of(machine, f"dd if=/dev/{disk} bs=1M count=8 iflag=direct status=none") != digest(pattern(disk, HALF)):
+        raise Failed(f"what dom0 reads from {disk} is not what is on it")
+    count = interrupts(machine, DISKS[disk]) - before
+    if count < 4:
+        raise Failed(f"{disk} was read with {count} interrupts:\n{machine.shell('cat /proc/interrupts')[1]}")
+    return f"{count} interrupts"
+
+
+def copy_around(machine):
+    """Each disk's first half goes to the next disk's second half; the files are judged when the machine is off."""
+    names = list(DISKS)
+    for index, source in enumerate(names):
+        target = names[(index + 1) % len(names)]
+        machine.shell(f"dd if=/dev/{source} of=/dev/{target} bs=1M count=8 seek=8 conv=fsync,notrunc status=none", 120)
+
+
+def network(machine, driver):
+    nic = machine.shell(f"ls -d /sys/bus/*/drivers/{driver}/*/net/* | sed 's|.*/||'")[1].strip()
+    if not nic:
+        raise Failed(f"no network interface of {driver}")
+    net = NICS[driver]
+    machine.shell(f"ip link set {nic} up; ip addr add {net}.15/24 dev {nic}; "
+                  f"for i in $(seq 30); do ping -c 1 -W 1 {net}.2 > /dev/null && break; done", 60)
+    own = nic if driver == "e1000e" else r"virtio\d+-(input|output)"
+    before = interrupts(machine, own)
+    machine.shell("dd if=/dev/sda of=/tmp/up bs=1M count=2 status=none")
+    peer.received.clear()
+    machine.shell(f"nc {net}.2 {peer.port} < /tmp/up > /tmp/down", 120)
+    if [digest(data) for data in peer.received] != [digest(pattern("sda", HALF)[:UPLOAD])]:
+        raise Failed(f"what {nic} sent arrived wrong: {[len(data) for data in peer.received]} bytes")
+    if sum_of(machine, "cat /tmp/down") != digest(pattern("peer", UPLOAD)):
+        raise Failed(f"what {nic} received is wrong")
+    count = interrupts(machine, own) - before
+    if count < 4:
+        raise Failed(f"4 MiB went over {nic} with {count} interrupts:\n{machine.shell('cat /proc/interrupts')[1]}")
+    lost = number(r"([0-9]+)", machine.shell(f"cat /sys/class/net/{nic}/statistics/rx_errors")[1])
+    return f"{nic}: {count} interrupts, {lost:.0f} errors"
+
+
+def rtc(machine):
+    """The battery clock tells this host's time, and goes on."""
+    first = number(r"(\d+)", machine.shell("cat /sys/class/rtc/rtc0/since_epoch")[1])
+    if abs(first - time.time()) > 120:
+        raise Failed(f"the real-time clock is {first - time.time():.0f} s off")
+    second = number(r"(\d+)", machine.shell("sleep 3; cat /sys/class/rtc/rtc0/since_epoch")[1])
+    if not 2 <= second - first <= 20:
+        raise Failed(f"in 3 s the real-time clock went {second - first:.0f} s")
+
+
+def written(machine):
+    machine.line("poweroff")
+    machine.ended(60, "the machine after `poweroff`")
+    names = list(DISKS)
+    for index, source in enumerate(names):
+        target = names[(index + 1) % len(names)]
+        with open(files[target], "rb") as image:
+            image.seek(HALF)
+            if image.read() != pattern(source, HALF):
+                raise Failed(f"what dom0 wrote from {source} to {target} is not on its file")
+
+
+make_disks()
+with start(chosen, "devices", extra=qemu_arguments()) as booted:
+    seen = play(booted, [
+        ("boot to dom0's shell", shell_of_dom0),
+        ("all disks are found", find),
+        ("AHCI disk", lambda machine: read(machine, "sda")),
+        ("NVMe disk", lambda machine: read(machine, "nvme0n1")),
+        ("virtio disk", lambda machine: read(machine, "vda")),
+        ("copies between them", copy_around),
+        ("e1000e", lambda machine: network(machine, "e1000e")),
+        ("virtio network", lambda machine: network(machine, "virtio_net")),
+        ("real-time clock", rtc),
+        ("off; what was written is on the disks", written),
+    ])
+if seen:
+    for name in files.values():
+        os.remove(name)
+sys.exit(0 if seen else 1)

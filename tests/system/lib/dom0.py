@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""dom0 as the scenarios see it: a machine booted to dom0's shell, xm's JSON, and guests' shells reached through
+their consoles."""
+
+import argparse
+import json
+import os
+import re
+import sys
+from contextlib import contextmanager
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "..", "boot", "lib"))
+
+import qemu  # noqa: E402
+from machine import PROMPT, SCALE, Failed, Machine  # noqa: E402,F401
+from steps import play, show  # noqa: E402
+
+DOM0 = r"^dom0:\S*# "
+DOMU = r"^domU:\S*# "
+
+
+def options(description):
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--build", required=True, help="CMake's build folder; boot/run --iso put plinth.iso there")
+    parser.add_argument("--hypervisor", choices=["plinth", "xen"], default="plinth")
+    return parser.parse_args()
+
+
+def log_file(chosen, name):
+    return os.path.join(chosen.build, "log", f"system.{name}.{chosen.hypervisor}.log")
+
+
+def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None):
+    """Powers a machine on with the image of the build."""
+    iso = os.path.join(chosen.build, "boot", chosen.hypervisor + ".iso")
+    memory = memory or {"plinth": 2048, "xen": 3072}[chosen.hypervisor]
+    command = qemu.command(["-cdrom", iso], chosen.hypervisor, memory, cpu=cpu, extra=extra)
+    return Machine(command, log_file(chosen, name), show)
+
+
+def shell_of_dom0(machine):
+    """From power-on to dom0's shell with vmmd answering."""
+    machine.expect(DOM0, 240, "dom0's shell")
+    machine.line("stty cols 200; dmesg -n 1")
+    machine.expect(DOM0, 30, "dom0's shell")
+    machine.shell("for i in $(seq 30); do xm list >/dev/null && break; sleep 1; done; xm list", 60)
+
+
+def scenario(name, description, steps, **machine):
+    """Boots once and does all steps; the exit status tells whether all were seen."""
+    chosen = options(description)
+    with start(chosen, name, **machine) as booted:
+        seen = play(booted, [("boot to dom0's shell", shell_of_dom0)] + steps)
+    sys.exit(0 if seen else 1)
+
+
+def xm_json(machine, command, seconds=30):
+    """What `xm COMMAND --json` prints."""
+    output = machine.shell(f"xm {command} --json", seconds)[1]
+    try:
+        return json.loads(output)
+    except ValueError as error:
+        raise Failed(f"`xm {command} --json` does not print JSON ({error}):\n{output}") from error
+
+
+def domains(machine):
+    """The rows of `xm list` by name, without Domain-0."""
+    rows = xm_json(machine, "list")
+    return {row["name"]: row for row in rows if row["domid"] != 0}
+
+
+def free_mib(machine):
+    return xm_json(machine, "info")["free_memory"]
+
+
+def wait_for(machine, what, seconds, condition):
+    """Asks `condition` (a function of the machine) once a second until it is true; returns what it gave."""
+    for _ in range(int(seconds * SCALE)):
+        result = condition(machine)
+        if result:
+            return result
+        machine.shell("sleep 1")
+    raise Failed(f"not within {seconds} s: {what}")
+
+
+def config(machine, name, **keys):
+    """Writes /tmp/NAME.cfg: the demo's guest with other keys; returns the file's name."""
+    keys = {"name": name, "kernel": "/boot/vmlinuz-cloud", "ramdisk": "/boot/domu.cpio.gz",
+            "extra": "console=hvc0", "memory": 96} | keys
+    lines = ["%s = %s" % (key, f'"{value}"' if isinstance(value, str) else value) for key, value in keys.items()]
+    file = f"/tmp/{name}.cfg"
+    machine.shell("printf '%s\\n' " + " ".join(f"'{line}'" for line in lines) + f" > {file}")
+    return file
+
+
+@contextmanager
+def guest_shell(machine, name, seconds=120):
+    """The guest's shell on its console; dom0's shell again afterwards."""
+    machine.line(f"xm console {name}; echo x''m-left=$?")
+    machine.expect("^", 1)
+    for _ in range(int(seconds * SCALE / 5)):
+        machine.line()
+        try:
+            found = machine.expect(DOMU + r"|xm-left=[0-9]+\n", 5 / SCALE)
+        except Failed:
+            continue
+        if found.group(0).startswith("xm-left"):
+            raise Failed(f"`xm console {name}` ended by itself:\n{machine.tail(8)}")
+        break
+    else:
+        raise Failed(f"no shell on the console of {name} within {seconds} s:\n{machine.tail()}")
+    # Enter may have been pressed more than once while the guest booted: begin behind the last prompt.
+    mark = f"here{machine_marks()}"
+    machine.line(f"stty cols 200; echo {mark[:4]}''{mark[4:]}")
+    machine.expect(rf"^{mark}\n", 30, "the guest's shell")
+    machine.expect(DOMU, 30, "the guest's shell")
+    yield machine
+    machine.send("\x1d")
+    machine.expect(r"xm-left=[0-9]+\n", 30, "dom0's shell after Ctrl-]")
+    machine.expect(DOM0, 30, "dom0's shell")
+
+
+_marks = 0
+
+
+def machine_marks():
+    """A number not used before."""
+    global _marks
+    _marks += 1
+    return _marks
+
+
+def number(pattern, text):
+    """The number that `pattern` captures in `text`."""
+    match = re.search(pattern, text, re.MULTILINE)
+    if not match:
+        raise Failed(f"no /{pattern}/ in:\n{text}")
+    return float(match.group(1))

@@ -7,6 +7,7 @@
 #include "toolstack/base/error.hpp"
 #include "toolstack/xen/types.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -60,6 +61,8 @@ struct Host_info {
     bool hap = false;
     bool directio = false;
     unsigned scheduler = 0; // XEN_SCHEDULER_*
+    unsigned max_cpu_id = 0;
+    std::array<std::uint32_t, 8> hw_caps{}; // CPUID feature words, in the hypervisor's order
 };
 
 struct Version_info {
@@ -68,7 +71,10 @@ struct Version_info {
     std::string extra;
     std::string capabilities;
     std::string compiler;
+    std::string compile_by;
+    std::string compile_domain;
     std::string compile_date;
+    std::uint64_t virt_start = 0; // "platform parameters"
     std::string command_line;
     std::string changeset;
 };

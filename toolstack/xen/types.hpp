@@ -3,21 +3,20 @@
 // Identifiers the toolstack shares with the hypervisor, as types that do not mix. They carry no meaning beyond the
 // number; `raw()` gives that number for an ABI structure or a message.
 
+#include "toolstack/base/domid.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 namespace vmm {
 
-enum class Domid : std::uint16_t {};
 enum class Gfn : std::uint64_t {};          // guest frame number, 4 KiB units
 enum class Evtchn_port : std::uint32_t {};  // 0 is never a valid port
 enum class Grant_ref : std::uint32_t {};
 
 using Uuid_bytes = std::array<std::uint8_t, 16>;
 
-inline constexpr Domid kDom0{0};
 inline constexpr std::size_t kPageSize = 4096;
 inline constexpr unsigned kPageShift = 12;
 
@@ -28,7 +27,5 @@ inline constexpr unsigned kPageShift = 12;
 
 [[nodiscard]] constexpr Gfn gfn_of(std::uint64_t guest_physical) { return Gfn{guest_physical >> kPageShift}; }
 [[nodiscard]] constexpr Gfn operator+(Gfn gfn, std::uint64_t pages) { return Gfn{raw(gfn) + pages}; }
-
-[[nodiscard]] inline std::string to_string(Domid id) { return std::to_string(raw(id)); }
 
 } // namespace vmm

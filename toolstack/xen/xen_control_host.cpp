@@ -61,6 +61,8 @@ Result<Host_info> Xen_control::host()
     info.total_kib = from.total_pages * kKibPerPage;
     info.free_kib = (from.free_pages + from.scrub_pages) * kKibPerPage;
     info.claimed_kib = from.outstanding_pages * kKibPerPage;
+    info.max_cpu_id = from.max_cpu_id;
+    std::copy(std::begin(from.hw_cap), std::end(from.hw_cap), info.hw_caps.begin());
     info.hap = (from.capabilities & XEN_SYSCTL_PHYSCAP_hap) != 0;
     info.directio = (from.capabilities & XEN_SYSCTL_PHYSCAP_directio) != 0;
     xen_sysctl scheduler{};
@@ -83,8 +85,11 @@ Result<Version_info> Xen_control::version()
     info.capabilities = version_text<xen_capabilities_info_t>(call_, XENVER_capabilities);
     info.changeset = version_text<xen_changeset_info_t>(call_, XENVER_changeset);
     info.command_line = version_text<xen_commandline_t>(call_, XENVER_commandline);
+    info.virt_start = version_part<xen_platform_parameters>(call_, XENVER_platform_parameters).virt_start;
     const auto compile = version_part<xen_compile_info>(call_, XENVER_compile_info);
     info.compiler = text_of(compile.compiler);
+    info.compile_by = text_of(compile.compile_by);
+    info.compile_domain = text_of(compile.compile_domain);
     info.compile_date = text_of(compile.compile_date);
     return info;
 }

@@ -92,7 +92,8 @@ class Domain
     [[nodiscard]] bool is_shut_down() const { return shut_down_; }
     [[nodiscard]] u32 shutdown_reason() const { return shutdown_reason_; }
 
-    // DOMCTL_destroydomain: erestart while there is more to give back.
+    // DOMCTL_destroydomain: erestart while there is more to give back. When it succeeds, the domain has left
+    // the domain table.
     Expected<void> kill();
     [[nodiscard]] Dying dying() const { return dying_; }
 
@@ -107,6 +108,10 @@ class Domain
     Expected<void> claim_frames(u64 frames);
 
     s64 time_offset_seconds = 0; // DOMCTL_settimeoffset; wall clock = system wall clock + this
+    // Writes the wall clock into shared_info.
+    void update_wall_clock();
+
+    Domain* next_in_table = nullptr; // belongs to the domain table
 
     // Ref<Domain>.
     bool try_hold();
@@ -115,6 +120,8 @@ class Domain
     Domain(const Domain_identity& identity, Unique<P2m> p2m);
 
   private:
+    Expected<void> make_shared_page();
+
     Domain_identity identity_;
     Spinlock lock_{Lock_rank::domain};
     std::atomic<u32> holds_{1};

@@ -5,7 +5,7 @@
 // its frames are held, so that it is updated under any page tables. [xen/include/public/vcpu.h]
 #pragma once
 
-#include "base/types.hpp"
+#include "base/expected.hpp"
 
 #include <xen/xen.h>
 #include <xen/vcpu.h>
@@ -13,12 +13,38 @@
 namespace vmm
 {
 
-struct Runstate {
-    vcpu_runstate_info info{};
-    vcpu_runstate_info* area[2] = {};  // the guest's copy, in one piece or split over two pages
-    u32 first_part              = 0;   // bytes of it in the first page
-    Mfn held[2]                 = {kInvalidMfn, kInvalidMfn};
-    bool update_flag            = false; // VMASST_TYPE_runstate_update_flag
+class Vcpu;
+
+class Runstate
+{
+  public:
+    enum class State : u8 {
+        running  = RUNSTATE_running,
+        runnable = RUNSTATE_runnable,
+        blocked  = RUNSTATE_blocked,
+        offline  = RUNSTATE_offline,
+    };
+
+    void start(Time now);
+    void change(State to, Time now);
+    // As of `now`: the time in the present state is counted up to it.
+    [[nodiscard]] vcpu_runstate_info snapshot(Time now) const;
+    [[nodiscard]] State state() const { return static_cast<State>(info_.state); }
+
+    // VCPUOP_register_runstate_memory_area; a null address takes the area back.
+    Expected<void> register_area(Vcpu& vcpu, Gva area, Time now);
+    void drop_area();
+    void set_update_flag(bool on) { update_flag_ = on; }
+
+  private:
+    void publish();
+    void write_out(u32 offset, const void* bytes, u32 count);
+
+    vcpu_runstate_info info_{};
+    std::byte* part_[2] = {};  // the guest's copy, in one piece or split over two pages
+    u32 first_part_     = 0;   // bytes of it in the first page
+    Mfn held_[2]        = {kInvalidMfn, kInvalidMfn};
+    bool update_flag_   = false; // VMASST_TYPE_runstate_update_flag
 };
 
 } // namespace vmm

@@ -9,24 +9,40 @@
 namespace vmm
 {
 
-// Converts TSC ticks into nanoseconds as struct vcpu_time_info does: ((ticks << shift) * mul) >> 32,
+// Turns counts of one rate into counts of another as struct vcpu_time_info does: ((n << shift) * mul) >> 32,
 // where a negative shift shifts right. [xen/include/public/xen.h, vcpu_time_info]
-struct Tsc_scale {
+struct Rate_scale {
     u32 mul  = 0;
     s8 shift = 0;
 
-    static Tsc_scale from_hz(u64 hz);
-    [[nodiscard]] u64 to_ns(u64 ticks) const
+    // From counts of `from_hz` to counts of `to_hz`, neither 0 nor above 2^32 * 10^9.
+    static constexpr Rate_scale between(u64 from_hz, u64 to_hz)
     {
-        const u64 scaled = shift < 0 ? ticks >> -shift : ticks << shift;
+        s8 shift = 0;
+        while (to_hz >= from_hz) {
+            from_hz <<= 1;
+            ++shift;
+        }
+        while (to_hz * 2 < from_hz) {
+            to_hz <<= 1;
+            --shift;
+        }
+        while (to_hz >> 32) {
+            to_hz >>= 1;
+            from_hz >>= 1;
+        }
+        return {static_cast<u32>((to_hz << 32) / from_hz), shift};
+    }
+    [[nodiscard]] constexpr u64 apply(u64 count) const
+    {
+        const u64 scaled = shift < 0 ? count >> -shift : count << shift;
         return static_cast<u64>((static_cast<unsigned __int128>(scaled) * mul) >> 32);
     }
-    [[nodiscard]] u64 to_ticks(u64 ns) const
-    {
-        const u64 scaled = static_cast<u64>((static_cast<unsigned __int128>(ns) << 32) / mul);
-        return shift < 0 ? scaled << -shift : scaled >> shift;
-    }
 };
+
+inline constexpr u64 kMicrosecond = 1'000;
+inline constexpr u64 kMillisecond = 1'000'000;
+inline constexpr u64 kSecond      = 1'000'000'000;
 
 class Clock
 {
@@ -35,8 +51,18 @@ class Clock
     [[nodiscard]] virtual Time now() const = 0;
 };
 
-inline constexpr u64 kMicrosecond = 1'000;
-inline constexpr u64 kMillisecond = 1'000'000;
-inline constexpr u64 kSecond      = 1'000'000'000;
+// The machine's clock and what guests need to read it themselves (vcpu_time_info): system time is
+// scale.apply(TSC - tsc_at_zero). Supplied by arch/x86/intr; tests supply their own.
+const Clock& system_clock();
+struct Tsc_info {
+    Rate_scale scale;    // TSC ticks to nanoseconds
+    u64 tsc_at_zero;
+    u64 khz;
+    bool invariant;      // the CPU says that it runs at one rate in all states
+};
+const Tsc_info& tsc_info();
+// Nanoseconds since 1970 at system time 0, adjusted when the control domain sets the time.
+u64 wall_clock_at_zero();
+void set_wall_clock_at_zero(u64 ns);
 
 } // namespace vmm

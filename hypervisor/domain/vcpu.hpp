@@ -46,17 +46,29 @@ class Vcpu
     void block();
     [[nodiscard]] bool has_work() const;
 
-    // Poll (SCHEDOP_poll): blocked until one of the ports is pending or the timeout fires.
+    // Makes a blocked vCPU runnable again, whatever it waits for. Any CPU.
+    void wake();
+
+    // SCHEDOP_poll: it waits for an event on a port that may be masked; any event of the domain wakes it and
+    // it looks for itself.
     std::atomic<bool> polling{false};
 
     // Online: started by the toolstack (vCPU 0) or by INIT/SIPI; Down vCPUs are not scheduled.
     [[nodiscard]] bool is_up() const { return up_; }
     void set_up(bool up);
 
+    // What the guest needs to turn its TSC into system time.
+    static vcpu_time_info time_info();
+
+    // The domain dies: gives back what this vCPU holds outside itself.
+    void retire();
+
     Guest_registers regs{};
     Sched_entity sched;
     Runstate runstate;
-    Timer singleshot;          // VCPUOP_set_singleshot_timer -> VIRQ_TIMER
+    Timer singleshot;   // VCPUOP_set_singleshot_timer -> VIRQ_TIMER
+    Timer poll_timeout; // ends SCHEDOP_poll
+    u32 seen_p2m_generation = 0;
     bool initialised = false;  // has a start state
     bool nmi_pending = false;
     u64 tsc_aux      = 0;
@@ -67,6 +79,8 @@ class Vcpu
     Vcpu(Domain& domain, Vcpu_id id);
 
   private:
+    void publish_time();
+
     Domain& domain_;
     Vcpu_id id_;
     Unique<Vcpu_backend> backend_;

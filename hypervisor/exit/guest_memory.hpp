@@ -18,6 +18,11 @@ namespace vmm
 class Vcpu;
 class Domain;
 
+enum class Guest_access : u8 { read, write };
+
+// Where a linear address of the vCPU leads right now; efault when it leads nowhere for such an access.
+Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access);
+
 Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes);
 Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the scheduler keeps of each vCPU. The policy sees only this, never the vCPU, so that a simulator can
-// drive it with entities of its own.
+// What the scheduling policy keeps of each vCPU. The policy sees only this, never the vCPU, so that a
+// simulator can drive it with entities of its own.
 #pragma once
 
 #include "base/types.hpp"
@@ -9,14 +9,15 @@
 namespace vmm
 {
 
-struct Sched_entity {
-    enum class State : u8 { blocked, runnable, running };
+inline constexpr u32 kDefaultWeight = 256;
 
-    State state      = State::blocked;
-    u32 weight       = 256;
-    u64 virtual_time = 0; // weighted CPU time used; the smallest runs next
-    Time started{};       // when it last got the CPU
-    void* owner      = nullptr;
+struct Sched_entity {
+    u32 weight       = kDefaultWeight;
+    u64 virtual_time = 0;     // nanoseconds of CPU used, scaled by kDefaultWeight / weight
+    Time started{};           // when it last got the CPU
+    bool queued  = false;
+    bool blocked = false;     // waits for an event (HLT, SCHEDOP_poll)
+    void* owner  = nullptr;   // whoever embeds it
     Sched_entity* next = nullptr;
     Sched_entity* prev = nullptr;
 };

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which hardware virtualisation this machine has, found once at boot. Above this line nobody asks for the
+// vendor; tests supply create_backend() with a scripted CPU.
+#pragma once
+
+#include "domain/vcpu_backend.hpp"
+
+namespace vmm
+{
+
+class Vcpu;
+
+// Turns virtualisation on for this CPU.
+Expected<void> enable_virtualisation();
+Expected<Unique<Vcpu_backend>> create_backend(Vcpu& vcpu);
+
+} // namespace vmm

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "domain/domain.hpp"
+
+#include "debug/log.hpp"
+#include "domain/domain_table.hpp"
+#include "domain/time.hpp"
+#include "domain/vcpu.hpp"
+#include "event/event_table.hpp"
+#include "grant/grant_table.hpp"
+#include "mm/frame_allocator.hpp"
+#include "sched/scheduler.hpp"
+
+#include <algorithm>
+
+#include <xen/sched.h>
+
+namespace vmm
+{
+
+Domain::Domain(const Domain_identity& identity, Unique<P2m> p2m) : identity_(identity), p2m_(std::move(p2m)) {}
+
+Domain::~Domain()
+{
+    for (auto& vcpu : vcpus_)
+        vcpu.reset();
+    events_.reset();
+    grants_.reset();
+    if (shared_mfn_ != kInvalidMfn)
+        frames.put(shared_mfn_);
+}
+
+Expected<Ref<Domain>> Domain::create(const Domain_identity& identity, unsigned max_event_ports,
+                                     unsigned max_grant_frames, unsigned max_maptrack_frames)
+{
+    auto p2m      = TRY(P2m::create(identity.id));
+    auto domain   = TRY(make_unique<Domain>(identity, std::move(p2m)));
+    TRY(domain->make_shared_page());
+    domain->events_ = TRY(Event_table::create(*domain, max_event_ports));
+    domain->grants_ = TRY(Grant_table::create(*domain, max_grant_frames, max_maptrack_frames));
+    TRY(domain->pause_by_control());
+    TRY(insert_domain(*domain));
+    domain->holds_.fetch_add(1, std::memory_order_relaxed); // one for the table, one for the caller
+    return Ref<Domain>(domain.release());
+}
+
+Expected<void> Domain::make_shared_page()
+{
+    shared_mfn_ = TRY(frames.allocate(kOrder4k));
+    frames.share(shared_mfn_, id());
+    shared_ = to_virtual<shared_info>(shared_mfn_);
+    update_wall_clock();
+    return {};
+}
+
+// [xen/include/public/xen.h, shared_info: wc_version is odd while the rest changes]
+void Domain::update_wall_clock()
+{
+    const u64 ns = wall_clock_at_zero() + static_cast<u64>(time_offset_seconds) * kSecond;
+    auto version = std::atomic_ref(shared_->wc_version);
+    version.fetch_add(1, std::memory_order_release);
+    shared_->wc_sec    = static_cast<u32>(ns / kSecond);
+    shared_->wc_sec_hi = static_cast<u32>((ns / kSecond) >> 32);
+    shared_->wc_nsec   = static_cast<u32>(ns % kSecond);
+    version.fetch_add(1, std::memory_order_release);
+}
+
+Expected<void> Domain::set_max_vcpus(unsigned count)
+{
+    if (count == 0 || count > kMaxVcpus || max_vcpus_ != 0)
+        return fail(Errc::einval);
+    for (unsigned i = 0; i < count; ++i) {
+        auto vcpu = Vcpu::create(*this, Vcpu_id(i));
+        if (!vcpu) {
+            while (i-- > 0)
+                vcpus_[i].reset();
+            return fail(vcpu.error());
+        }
+        vcpus_[i] = std::move(*vcpu);
+    }
+    max_vcpus_ = count;
+    return {};
+}
+
+void Domain::pause()
+{
+    if (pause_count_.fetch_add(1, std::memory_order_acq_rel) == 0) {
+        for (unsigned i = 0; i < max_vcpus_; ++i)
+            scheduler::reconsider(*vcpus_[i]);
+    }
+}
+
+void Domain::unpause()
+{
+    if (pause_count_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        for (unsigned i = 0; i < max_vcpus_; ++i)
+            scheduler::reconsider(*vcpus_[i]);
+    }
+}
+
+Expected<void> Domain::pause_by_control()
+{
+    if (!paused_by_control_) {
+        paused_by_control_ = true;
+        pause();
+    }
+    return {};
+}
+
+Expected<void> Domain::unpause_by_control()
+{
+    if (dying_ != Dying::no)
+        return fail(Errc::einval);
+    if (paused_by_control_) {
+        paused_by_control_ = false;
+        unpause();
+    }
+    return {};
+}
+
+void Domain::shut_down(u32 reason)
+{
+    if (shut_down_)
+        return;
+    shut_down_       = true;
+    shutdown_reason_ = reason;
+    pause();
+    if (const auto dom0 = find_domain(kDom0); dom0 && dom0.get() != this)
+        dom0->events().raise_global_virq(VIRQ_DOM_EXC);
+}
+
+void Domain::crash(const char* why)
+{
+    if (!shut_down_)
+        log::error("d{}: crashed: {}", id(), why);
+    shut_down(SHUTDOWN_crash);
+}
+
+void Domain::resume_after_suspend()
+{
+    if (!shut_down_)
+        return;
+    shut_down_ = false;
+    unpause();
+}
+
+Expected<void> Domain::kill()
+{
+    if (is_control())
+        return fail(Errc::eperm);
+    if (dying_ == Dying::dead)
+        return fail(Errc::esrch);
+    if (dying_ == Dying::no) {
+        dying_ = Dying::tearing_down;
+        pause();
+        for (unsigned i = 0; i < max_vcpus_; ++i)
+            vcpus_[i]->retire();
+    }
+    TRY(events_->close_all());
+    TRY(grants_->release_mappings());
+    u64 released        = 0;
+    const auto progress = p2m_->destroy_some(released);
+    unaccount(released);
+    TRY(progress);
+    TRY(claim_frames(0));
+    dying_ = Dying::dead;
+    remove_domain(*this);
+    if (const auto dom0 = find_domain(kDom0))
+        dom0->events().raise_global_virq(VIRQ_DOM_EXC);
+    drop();
+    return {};
+}
+
+Expected<void> Domain::account(u64 add)
+{
+    const u64 after = owned_frames_.fetch_add(add, std::memory_order_relaxed) + add;
+    if (after > max_frames_ || after < add) {
+        owned_frames_.fetch_sub(add, std::memory_order_relaxed);
+        return fail(Errc::enomem);
+    }
+    const u64 from_claim = std::min(add, claimed_frames_);
+    claimed_frames_ -= from_claim;
+    frames.withdraw_promise(from_claim);
+    return {};
+}
+
+// The claim says how much the domain will have in all; what it has already is not promised again.
+// [xen/include/public/memory.h, XENMEM_claim_pages]
+Expected<void> Domain::claim_frames(u64 total)
+{
+    frames.withdraw_promise(claimed_frames_);
+    claimed_frames_ = 0;
+    if (total == 0)
+        return {};
+    if (total > max_frames_)
+        return fail(Errc::einval);
+    if (total <= owned_frames_)
+        return fail(Errc::einval);
+    const u64 missing = total - owned_frames_;
+    TRY(frames.promise(missing));
+    claimed_frames_ = missing;
+    return {};
+}
+
+bool Domain::try_hold()
+{
+    u32 count = holds_.load(std::memory_order_relaxed);
+    while (count != 0) {
+        if (holds_.compare_exchange_weak(count, count + 1, std::memory_order_acquire))
+            return true;
+    }
+    return false;
+}
+
+void Domain::drop()
+{
+    if (holds_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+        delete this;
+}
+
+} // namespace vmm

@@ -10,6 +10,7 @@
 #include "domain/runstate.hpp"
 #include "domain/vcpu_backend.hpp"
 #include "emul/local_apic.hpp"
+#include "exit/guest_translation.hpp"
 #include "sched/entity.hpp"
 #include "sched/timer.hpp"
 
@@ -42,8 +43,8 @@ class Vcpu
     // An event became pending for this vCPU (evtchn_upcall_pending is set), its APIC has something, or an
     // NMI: it must notice. Wakes it when it is blocked. Any CPU.
     void kick();
-    // HLT or SCHEDOP_poll: blocked until an event. Does nothing when one is already pending.
-    void block();
+    // HLT or SCHEDOP_poll: off the CPU until something wakes it. The caller has seen that nothing is pending.
+    void sleep();
     [[nodiscard]] bool has_work() const;
 
     // Makes a blocked vCPU runnable again, whatever it waits for. Any CPU.
@@ -75,6 +76,7 @@ class Vcpu
     u64 spec_ctrl    = 0;
     u64 xcr0         = 1;
     u64 xss          = 0;
+    Guest_translation translation; // of the exit being handled
 
     Vcpu(Domain& domain, Vcpu_id id);
 

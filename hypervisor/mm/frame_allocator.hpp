@@ -13,8 +13,9 @@
 //   - release() is the owner giving up: its hold goes and the frame has no owner from then on. The caller
 //     takes it off the owner's account at that moment, so a domain's account is empty once its guest-physical
 //     map is, however long others keep its frames from being used again.
-// Frames the hypervisor shares with a guest (shared_info, grant table) are share()d: the same counts, the
-// owner's hold belongs to the object that allocated them, and a guest that unmaps one gives nothing up.
+// Frames the hypervisor shares with a guest (shared_info, grant table) are share()d: the same counts, but the
+// first hold belongs to the object that allocated them, which put()s it, and a guest that unmaps one gives
+// nothing up.
 #pragma once
 
 #include "base/expected.hpp"

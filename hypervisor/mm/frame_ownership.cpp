@@ -74,9 +74,9 @@ void Frame_allocator::put(Mfn mfn)
 {
     if (!drop_hold(mfn)) [[likely]]
         return;
-    // The owner gives up by release(), which takes its name off first; a frame that still has an owner here
-    // lost a hold nobody had.
-    ASSERT(frame(mfn).owner == kNobody.value());
+    // A domain gives up by release(), which takes its name off first; domain memory that still has an owner
+    // here lost a hold nobody had.
+    ASSERT(frame(mfn).owner == kNobody.value() || frame(mfn).state == Frame_state::shared);
     set_allocated(static_cast<u32>(mfn.value()), 0);
     free(mfn, 0);
 }

@@ -53,14 +53,17 @@ class Page_table
     [[nodiscard]] static Found lookup(Hpa root, u64 page)
     {
         Hpa table = root;
-        for (unsigned level = Format::levels;; --level) {
+#pragma GCC unroll 5
+        for (unsigned level = Format::levels; level > 1; --level) {
             const u64 entry = Memory::read(slot(table, page, level));
-            if (!Format::present(entry))
+            if (!Format::present(entry)) [[unlikely]]
                 return {0, level};
-            if (Format::is_leaf(entry, level))
+            if (level <= 3 && Format::is_leaf(entry, level))
                 return {entry, level};
             table = Format::table_address(entry);
         }
+        const u64 entry = Memory::read(slot(table, page, 1));
+        return {Format::present(entry) ? entry : 0, 1};
     }
 
     // The entry for `page` at `level` becomes `leaf`, whatever was there or below. Enomem changes nothing.

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arch/x86/paging/guest_walk.hpp"
+
+#include "mm/p2m.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+constexpr u64 kCr0Wp   = bit(16);
+constexpr u64 kCr0Pg   = bit(31);
+constexpr u64 kCr4Pse  = bit(4);
+constexpr u64 kCr4Pae  = bit(5);
+constexpr u64 kCr4La57 = bit(12);
+constexpr u64 kCr4Smap = bit(21);
+constexpr u64 kEferLma = bit(10);
+
+constexpr u64 kPresent  = bit(0);
+constexpr u64 kWritable = bit(1);
+constexpr u64 kUser     = bit(2);
+constexpr u64 kAccessed = bit(5);
+constexpr u64 kDirty    = bit(6);
+constexpr u64 kLarge    = bit(7);
+
+struct Access {
+    bool write;
+    bool user;
+    bool write_protect;
+    bool keep_off_user; // SMAP is on and not suspended
+};
+
+// 64-bit entries: PAE and long mode.
+struct Wide {
+    using Entry                       = u64;
+    static constexpr unsigned bits    = 9;
+    static constexpr unsigned largest = 3;
+    static constexpr u64 target       = field(~0ull, 51, 12) << 12;
+    static u64 leaf(u64 entry, unsigned level) { return entry & target & ~low_bits(12 + (level - 1) * bits); }
+};
+
+// 32-bit entries; a 4 MiB page has address bits 39:32 in bits 20:13 (PSE-36). [APM2 5.2.1]
+struct Narrow {
+    using Entry                       = u32;
+    static constexpr unsigned bits    = 10;
+    static constexpr unsigned largest = 2;
+    static constexpr u64 target       = field(~0ull, 31, 12) << 12;
+    static u64 leaf(u64 entry, unsigned level)
+    {
+        if (level == 1)
+            return entry & target;
+        return (field(entry, 31, 22) << 22) | (field(entry, 20, 13) << 32);
+    }
+};
+
+template <class Entry>
+Entry* locate(const P2m& p2m, u64 gpa)
+{
+    const P2m_entry at = p2m.lookup(to_gfn(Gpa(gpa)));
+    if (!at.present() || is_mmio(at.type)) [[unlikely]]
+        return nullptr;
+    return to_virtual<Entry>(to_hpa(at.mfn) + (gpa & kPageMask));
+}
+
+template <class Entry>
+void note(Entry* slot, u64 entry, u64 bits)
+{
+    if ((entry & bits) != bits) [[unlikely]]
+        std::atomic_ref<Entry>(*slot).fetch_or(static_cast<Entry>(bits), std::memory_order_acq_rel);
+}
+
+bool allowed(u64 rights, const Access& access)
+{
+    const bool user_page = (rights & kUser) != 0;
+    if (access.user ? !user_page : (user_page && access.keep_off_user))
+        return false;
+    return !access.write || (rights & kWritable) != 0 || (!access.user && !access.write_protect);
+}
+
+// `top_has_rights` is false for PAE, whose four top entries carry no permissions.
+template <class Format>
+Expected<Guest_walk> walk(const P2m& p2m, u64 root, unsigned levels, bool large_pages, bool top_has_rights,
+                          u64 gva, const Access& access)
+{
+    u64 rights = kWritable | kUser;
+    u64 table  = root;
+    for (unsigned level = levels;; --level) {
+        const unsigned shift = static_cast<unsigned>(kPageShift) + (level - 1) * Format::bits;
+        const u64 index      = (gva >> shift) & low_bits(Format::bits);
+        auto* const slot = locate<typename Format::Entry>(p2m, table + index * sizeof(typename Format::Entry));
+        if (!slot) [[unlikely]]
+            return fail(Errc::efault);
+        const u64 entry = std::atomic_ref(*slot).load(std::memory_order_relaxed);
+        if (!(entry & kPresent)) [[unlikely]]
+            return fail(Errc::efault);
+        const bool has_rights = level < levels || top_has_rights;
+        if (has_rights)
+            rights &= entry;
+        const bool leaf = level == 1 || ((entry & kLarge) != 0 && large_pages && has_rights);
+        if (!leaf) {
+            if (has_rights)
+                note(slot, entry, kAccessed);
+            table = entry & Format::target;
+            continue;
+        }
+        if (level > Format::largest || !allowed(rights, access)) [[unlikely]]
+            return fail(Errc::efault);
+        note(slot, entry, access.write ? kAccessed | kDirty : kAccessed);
+        const bool writable = access.write || ((rights & kWritable) != 0 && (entry & kDirty) != 0);
+        return Guest_walk{Gpa(Format::leaf(entry, level) + (gva & low_bits(shift))), writable};
+    }
+}
+
+} // namespace
+
+Expected<Guest_walk> walk_guest(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva,
+                                bool write)
+{
+    const u64 address = gva.value();
+    if (!(paging.cr0 & kCr0Pg))
+        return Guest_walk{Gpa(address), true};
+    const bool user = paging.cpl == 3;
+    const Access access{.write         = write,
+                        .user          = user,
+                        .write_protect = (paging.cr0 & kCr0Wp) != 0,
+                        .keep_off_user = (paging.cr4 & kCr4Smap) != 0 && !alignment_check};
+    if (paging.efer & kEferLma) [[likely]] {
+        const unsigned levels = (paging.cr4 & kCr4La57) ? 5 : 4;
+        const unsigned spare  = 64 - 12 - levels * Wide::bits;
+        if (static_cast<u64>(static_cast<s64>(address << spare) >> spare) != address)
+            return fail(Errc::efault);
+        return walk<Wide>(p2m, paging.cr3 & Wide::target, levels, true, true, address, access);
+    }
+    if (address >> 32)
+        return fail(Errc::efault);
+    if (paging.cr4 & kCr4Pae)
+        return walk<Wide>(p2m, paging.cr3 & 0xffffffe0, 3, true, false, address, access);
+    return walk<Narrow>(p2m, paging.cr3 & Narrow::target, 2, (paging.cr4 & kCr4Pse) != 0, true, address, access);
+}
+
+} // namespace vmm

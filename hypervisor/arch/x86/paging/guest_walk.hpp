@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the CPU would make of a guest linear address: a walk of the guest's own page tables, through its p2m,
+// with the CPU's permission checks and its accessed and dirty bits. All of the guest's paging modes: off,
+// 32-bit, PAE, 4 and 5 levels. It reads the guest's memory, decides, and maps nothing; data accesses only.
+// [APM2 5.3-5.6, SDM3 4.6]
+#pragma once
+
+#include "base/expected.hpp"
+#include "domain/registers.hpp"
+
+namespace vmm
+{
+
+class P2m;
+
+struct Guest_walk {
+    Gpa gpa;       // of the very byte
+    bool writable; // a write would need neither another check nor a dirty bit
+};
+
+// Efault where the CPU would raise an exception, or where the tables are not in the guest's memory.
+Expected<Guest_walk> walk_guest(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva,
+                                bool write);
+
+} // namespace vmm

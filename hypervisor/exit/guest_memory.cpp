@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exit/guest_memory.hpp"
+
+#include "arch/x86/paging/guest_walk.hpp"
+#include "base/string.hpp"
+#include "domain/domain.hpp"
+#include "domain/vcpu.hpp"
+#include "mm/frame_allocator.hpp"
+
+#include <algorithm>
+
+namespace vmm
+{
+namespace
+{
+
+// Host address of guest-physical memory, nullptr where there is none or it may not be accessed that way.
+u8* host_address(P2m& p2m, Gpa gpa, bool write)
+{
+    const P2m_entry at = p2m.lookup(to_gfn(gpa));
+    if (!at.present() || is_mmio(at.type) || (write && !is_writable(at.type))) [[unlikely]]
+        return nullptr;
+    if (write)
+        frames.mark_written(at.mfn);
+    return to_virtual<u8>(to_hpa(at.mfn) + page_offset(gpa));
+}
+
+u8* translate(Vcpu& vcpu, Gva gva, bool write)
+{
+    Guest_translation& last = vcpu.translation;
+    P2m& p2m                = vcpu.domain().p2m();
+    const u64 page          = gva.value() >> kPageShift;
+    if (last.page == page && last.generation == p2m.generation() && (last.writable || !write)) [[likely]]
+        return last.host + page_offset(gva);
+    const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
+    const auto walked          = walk_guest(p2m, vcpu.backend().paging(), alignment_check, gva, write);
+    if (!walked) [[unlikely]]
+        return nullptr;
+    // A page that may be written next costs no second walk; where only the p2m forbids it, it does.
+    u8* host            = walked->writable ? host_address(p2m, walked->gpa, true) : nullptr;
+    const bool writable = host != nullptr;
+    if (!host && !write)
+        host = host_address(p2m, walked->gpa, false);
+    if (host && last.enabled)
+        last = {page, host - page_offset(gva), p2m.generation(), writable, true};
+    return host;
+}
+
+// Calls step(host, done, bytes) for each page of the range.
+template <class Locate, class Step>
+Expected<void> by_page(u64 start, u64 bytes, Locate locate, Step step)
+{
+    u64 end = 0;
+    if (__builtin_add_overflow(start, bytes, &end)) [[unlikely]]
+        return fail(Errc::efault);
+    for (u64 done = 0; done < bytes;) {
+        const u64 at   = start + done;
+        const u64 part = std::min(bytes - done, kPageSize - (at & kPageMask));
+        u8* const host = locate(at);
+        if (!host) [[unlikely]]
+            return fail(Errc::efault);
+        step(host, done, part);
+        done += part;
+    }
+    return {};
+}
+
+template <class Locate>
+Expected<void> copy_in(void* to, u64 from, u64 bytes, Locate locate)
+{
+    return by_page(from, bytes, locate,
+                   [&](const u8* host, u64 done, u64 part) { bytes::copy(static_cast<u8*>(to) + done, host, part); });
+}
+
+template <class Locate>
+Expected<void> copy_out(u64 to, const void* from, u64 bytes, Locate locate)
+{
+    return by_page(to, bytes, locate,
+                   [&](u8* host, u64 done, u64 part) { bytes::copy(host, static_cast<const u8*>(from) + done, part); });
+}
+
+} // namespace
+
+Guest_access_scope::Guest_access_scope(Vcpu& vcpu) : vcpu_(vcpu)
+{
+    vcpu_.translation.enabled    = true;
+    vcpu_.translation.generation = 0;
+}
+
+Guest_access_scope::~Guest_access_scope()
+{
+    vcpu_.translation.enabled    = false;
+    vcpu_.translation.generation = 0;
+}
+
+Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes)
+{
+    return copy_in(to, from.value(), bytes, [&](u64 at) { return translate(vcpu, Gva(at), false); });
+}
+
+Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes)
+{
+    return copy_out(to.value(), from, bytes, [&](u64 at) { return translate(vcpu, Gva(at), true); });
+}
+
+Expected<void> copy_from_guest_physical(Domain& domain, void* to, Gpa from, u64 bytes)
+{
+    return copy_in(to, from.value(), bytes, [&](u64 at) { return host_address(domain.p2m(), Gpa(at), false); });
+}
+
+Expected<void> copy_to_guest_physical(Domain& domain, Gpa to, const void* from, u64 bytes)
+{
+    return copy_out(to.value(), from, bytes, [&](u64 at) { return host_address(domain.p2m(), Gpa(at), true); });
+}
+
+} // namespace vmm

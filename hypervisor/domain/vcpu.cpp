@@ -110,11 +110,7 @@ bool Vcpu::has_work() const
     return event || nmi_pending || apic_.pending_vector() >= 0;
 }
 
-void Vcpu::block()
-{
-    if (!has_work())
-        scheduler::block(*this);
-}
+void Vcpu::sleep() { scheduler::block(*this); }
 
 void Vcpu::set_up(bool up)
 {

@@ -10,6 +10,7 @@
 #include "domain/runstate.hpp"
 #include "domain/vcpu_backend.hpp"
 #include "emul/local_apic.hpp"
+#include "exit/mtrr.hpp"
 #include "exit/guest_translation.hpp"
 #include "sched/entity.hpp"
 #include "sched/timer.hpp"
@@ -70,12 +71,11 @@ class Vcpu
     Timer singleshot;   // VCPUOP_set_singleshot_timer -> VIRQ_TIMER
     Timer poll_timeout; // ends SCHEDOP_poll
     u32 seen_p2m_generation = 0;
-    bool initialised = false;  // has a start state
+    bool initialised = false; // has a start state
     bool nmi_pending = false;
     u64 tsc_aux      = 0;
-    u64 spec_ctrl    = 0;
     u64 xcr0         = 1;
-    u64 xss          = 0;
+    Mtrr mtrr;
     Guest_translation translation; // of the exit being handled
 
     Vcpu(Domain& domain, Vcpu_id id);

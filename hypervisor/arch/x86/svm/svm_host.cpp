@@ -7,6 +7,8 @@
 #include "arch/x86/regs/control.hpp"
 #include "arch/x86/regs/msr.hpp"
 #include "base/bits.hpp"
+#include "domain/domain.hpp"
+#include "emul/domain_devices.hpp"
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
 
@@ -23,6 +25,7 @@ struct Host {
     u64 host_vmcb_pa    = 0;
     u64 msrpm_pa        = 0;
     u64 closed_iopm_pa  = 0;
+    u64 devices_iopm_pa = 0; // dom0's, made with its first vCPU
     u32 next_asid       = 1;
     u64 asid_generation = 1;
 };
@@ -79,7 +82,22 @@ Expected<void> enable_on_this_cpu()
 const Features& features() { return host.features; }
 u64 host_vmcb_pa() { return host.host_vmcb_pa; }
 u64 msr_permission_map_pa() { return host.msrpm_pa; }
-u64 closed_io_permission_map_pa() { return host.closed_iopm_pa; }
+
+Expected<u64> io_permission_map_pa(Domain& domain)
+{
+    const auto* devices = domain.devices();
+    if (!devices)
+        return host.closed_iopm_pa;
+    if (host.devices_iopm_pa == 0) {
+        host.devices_iopm_pa = TRY(filled_pages(2, 0));
+        auto* map            = to_virtual<u8>(Hpa(host.devices_iopm_pa));
+        for (u32 port = 0; port < 0x10000; ++port) {
+            if (devices->port_is_trapped(static_cast<u16>(port)))
+                map[port / 8] = static_cast<u8>(map[port / 8] | 1u << (port % 8));
+        }
+    }
+    return host.devices_iopm_pa;
+}
 
 bool asid_is_current(const Asid& asid) { return asid.generation == host.asid_generation; }
 

@@ -6,6 +6,11 @@
 
 #include "base/expected.hpp"
 
+namespace vmm
+{
+class Domain;
+}
+
 namespace vmm::svm
 {
 
@@ -37,7 +42,8 @@ Asid next_asid(bool& flush_all);
 // Which MSRs a guest reaches without an exit: those VMLOAD and VMSAVE switch. One map for all.
 [[nodiscard]] u64 msr_permission_map_pa();
 
-// The I/O permission map that intercepts every port, for domains without devices.
-[[nodiscard]] u64 closed_io_permission_map_pa();
+// The I/O permission map of a domain: every port exits where it has no devices; where it has, only those
+// that they emulate. [APM2 15.10.1]
+[[nodiscard]] Expected<u64> io_permission_map_pa(Domain& domain);
 
 } // namespace vmm::svm

@@ -7,7 +7,6 @@
 #include "arch/x86/regs/control.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
-#include "emul/domain_devices.hpp"
 #include "exit/guest_memory.hpp"
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
@@ -21,6 +20,7 @@ namespace vmm::svm
 
 Expected<Unique<Vcpu_backend>> Svm_vcreate(Vcpu& vcpu)
 {
+    const u64 iopm = TRY(io_permission_map_pa(vcpu.domain()));
     const Mfn vmcb = TRY(frames.allocate(kOrder4k));
     auto fpu       = frames.allocate(kOrder4k);
     if (!fpu) {
@@ -28,7 +28,7 @@ Expected<Unique<Vcpu_backend>> Svm_vcreate(Vcpu& vcpu)
         return fail(Errc::enomem);
     }
     auto* area   = to_virtual<std::byte>(*fpu);
-    auto backend = make_unique<Svm_vcpu>(vcpu, to_virtual<Vmcb>(vmcb), area);
+    auto backend = make_unique<Svm_vcpu>(vcpu, to_virtual<Vmcb>(vmcb), area, iopm);
     if (!backend) {
         frames.free(vmcb, kOrder4k);
         frames.free(*fpu, kOrder4k);
@@ -40,7 +40,7 @@ Expected<Unique<Vcpu_backend>> Svm_vcreate(Vcpu& vcpu)
 Svm_vSvm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu)
     : vcpu_(vcpu), vmcb_(vmcb), vmcb_pa_(to_physical(vmcb).value()), fpu_(fpu)
 {
-    set_up_controls();
+    set_up_controls(iopm_pa);
     init_fpu_area(fpu_);
 }
 
@@ -64,8 +64,7 @@ void Svm_vset_up_controls()
                          i2::wbinvd | i2::monitor | i2::mwait | i2::xsetbv | i2::rdpru;
     vmcb_->vintr          = vintr::intr_masking;
     vmcb_->msrpm_base_pa  = msr_permission_map_pa();
-    auto* devices         = vcpu_.domain().devices();
-    vmcb_->iopm_base_pa   = devices ? devices->io_permission_map().value() : closed_io_permission_map_pa();
+    vmcb_->iopm_base_pa   = iopm_pa;
     vmcb_->nested_control = 1;
     vmcb_->n_cr3          = to_hpa(vcpu_.domain().p2m().root()).value();
     vmcb_->efer           = efer::svme;

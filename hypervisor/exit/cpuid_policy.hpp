@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What CPUID tells a guest: the machine's own answers, without what guests do not get, plus Xen's leaves.
+// Pure but for the one look at the machine's CPUID, which tests fake.
+// [APM3 Appendix E; xen/include/public/arch-x86/cpuid.h]
+#pragma once
+
+#include "arch/x86/cpu/cpuid.hpp"
+
+namespace vmm
+{
+
+// What the answer depends on besides the leaf.
+struct Cpuid_context {
+    u32 vcpu_id;
+    u32 apic_id;
+    u32 max_vcpus;
+    u16 domid;
+    u64 xcr0;      // for the size of the XSAVE area in use
+    u64 xcr0_mask; // what the guest may enable
+    u64 cr4;
+    u64 tsc_khz;
+    bool invariant_tsc;
+    bool rdtscp;
+};
+
+Cpuid guest_cpuid(u32 leaf, u32 subleaf, const Cpuid_context& context);
+
+inline constexpr u32 kXenLeaves         = 0x40000000;
+inline constexpr u32 kHypercallPageMsr  = 0x40000000;
+inline constexpr u32 kXenVersionMajor   = 4;
+inline constexpr u32 kXenVersionMinor   = 17;
+
+} // namespace vmm

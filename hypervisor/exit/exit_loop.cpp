@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exit/exit_loop.hpp"
+
+#include "arch/x86/cpu/execution.hpp"
+#include "domain/domain.hpp"
+#include "domain/vcpu.hpp"
+#include "exit/exit_handlers.hpp"
+#include "exit/vm_exit.hpp"
+#include "hypercall/dispatch.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+constexpr u8 kVectorNmi = 2;
+
+// Takes what is pending in order of importance: NMI, the event-channel upcall, the virtual APIC. The upcall
+// is a level, not a message: it is injected for as long as the guest leaves evtchn_upcall_pending set, and
+// no APIC is involved. What cannot be taken yet is asked for again by an interrupt window.
+void deliver_pending(Vcpu& vcpu)
+{
+    Vcpu_backend& backend = vcpu.backend();
+    const u8 callback     = vcpu.domain().params().callback_vector;
+    const bool upcall     = callback != 0 && vcpu.info() && vcpu.info()->evtchn_upcall_pending != 0;
+    if (vcpu.nmi_pending && !backend.event_queued()) [[unlikely]] {
+        vcpu.nmi_pending = false;
+        backend.inject({kVectorNmi, Injection::Type::nmi, false, 0});
+        return;
+    }
+    const int vector = upcall ? callback : vcpu.apic().pending_vector();
+    if (vector < 0) {
+        if (vcpu.apic().held_back_by_tpr()) [[unlikely]]
+            backend.request_window(static_cast<u8>(vcpu.apic().highest_requested() >> 4));
+        return;
+    }
+    if (!backend.can_take_interrupt(vcpu.regs)) {
+        backend.request_window(static_cast<u8>(upcall ? 0xf : vector >> 4));
+        return;
+    }
+    if (!upcall)
+        vcpu.apic().accept(static_cast<u8>(vector));
+    backend.inject({static_cast<u8>(vector), Injection::Type::external, false, 0});
+}
+
+} // namespace
+
+void prepare_entry(Vcpu& vcpu)
+{
+    const u32 generation = vcpu.domain().p2m().generation();
+    if (vcpu.seen_p2m_generation != generation) [[unlikely]] {
+        vcpu.seen_p2m_generation = generation;
+        vcpu.backend().flush_tlb(Tlb_scope::guest);
+    }
+    deliver_pending(vcpu);
+}
+
+void run_once(Vcpu& vcpu)
+{
+    prepare_entry(vcpu);
+    const Vm_exit exit = vcpu.backend().enter(vcpu.regs);
+    if (exit.kind == Exit_kind::hypercall) [[likely]]
+        handle_hypercall(vcpu, exit.instruction_length);
+    else
+        handle_exit(vcpu, exit);
+}
+
+void inject_undefined(Vcpu& vcpu) { vcpu.backend().inject({6, Injection::Type::exception, false, 0}); }
+void inject_general_protection(Vcpu& vcpu) { vcpu.backend().inject({13, Injection::Type::exception, true, 0}); }
+
+void handle_exit(Vcpu& vcpu, const Vm_exit& exit)
+{
+    switch (exit.kind) {
+    case Exit_kind::external_interrupt:
+        take_pending_interrupts();
+        break;
+    case Exit_kind::interrupt_window:
+        vcpu.backend().cancel_window();
+        break;
+    case Exit_kind::hypercall:
+        handle_hypercall(vcpu, exit.instruction_length);
+        break;
+    case Exit_kind::cpuid:
+        handle_cpuid(vcpu, exit);
+        break;
+    case Exit_kind::msr:
+        handle_msr(vcpu, exit);
+        break;
+    case Exit_kind::hlt:
+        handle_hlt(vcpu, exit);
+        break;
+    case Exit_kind::io:
+        handle_io(vcpu, exit);
+        break;
+    case Exit_kind::nested_fault:
+        handle_nested_fault(vcpu, exit);
+        break;
+    case Exit_kind::exception:
+        handle_exception(vcpu, exit);
+        break;
+    case Exit_kind::xsetbv:
+        handle_xsetbv(vcpu, exit);
+        break;
+    case Exit_kind::wbinvd:
+        handle_wbinvd(vcpu, exit);
+        break;
+    case Exit_kind::undefined:
+        inject_undefined(vcpu);
+        break;
+    case Exit_kind::shutdown:
+        handle_triple_fault(vcpu);
+        break;
+    case Exit_kind::entry_failure:
+    case Exit_kind::unknown:
+        handle_impossible_exit(vcpu, exit);
+        break;
+    }
+}
+
+} // namespace vmm

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Port and memory accesses that no page and no bitmap lets through: dom0's go to its emulated devices, a
+// domU's find nothing.
+#include "debug/log.hpp"
+#include "domain/domain.hpp"
+#include "domain/vcpu.hpp"
+#include "emul/absent_ports.hpp"
+#include "emul/domain_devices.hpp"
+#include "exit/exit_handlers.hpp"
+#include "exit/exit_loop.hpp"
+#include "exit/vm_exit.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+// An IN of 1 or 2 bytes leaves the rest of RAX alone; one of 4 bytes zero-extends. [APM3, IN]
+u64 merge_into_rax(u64 rax, u32 value, u8 size)
+{
+    switch (size) {
+    case 1:
+        return (rax & ~0xffull) | (value & 0xff);
+    case 2:
+        return (rax & ~0xffffull) | (value & 0xffff);
+    default:
+        return value;
+    }
+}
+
+} // namespace
+
+void handle_io(Vcpu& vcpu, const Vm_exit& exit)
+{
+    const Io_access& io = exit.io;
+    if (io.string) {
+        // No device that is emulated here is driven with string instructions.
+        inject_general_protection(vcpu);
+        return;
+    }
+    u32 value = static_cast<u32>(vcpu.regs.rax);
+    if (auto* devices = vcpu.domain().devices())
+        devices->io(io, value);
+    else
+        absent_port(vcpu.domain().id(), io, value);
+    if (io.in)
+        vcpu.regs.rax = merge_into_rax(vcpu.regs.rax, value, io.size);
+    vcpu.backend().skip_instruction(vcpu.regs, exit.instruction_length);
+}
+
+void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
+{
+    const Nested_fault& fault = exit.fault;
+    if (auto* devices = vcpu.domain().devices(); devices && devices->mmio(vcpu, fault))
+        return;
+    // Another CPU, or the handler of an earlier exit, may have mapped it meanwhile.
+    const auto entry = vcpu.domain().p2m().lookup(to_gfn(fault.gpa));
+    if (entry.present() && (!fault.write || is_writable(entry.type))) {
+        vcpu.backend().flush_tlb(Tlb_scope::guest);
+        return;
+    }
+    log::guest(log::Level::warning, "d{}v{}: {} of {} guest memory at {x}, rip {x}", vcpu.domain().id(), vcpu.id(),
+               fault.fetch ? "execution" : fault.write ? "write" : "read",
+               entry.present() ? "protected" : "absent", fault.gpa, vcpu.regs.rip);
+    vcpu.domain().crash("it touched memory that it does not have");
+}
+
+} // namespace vmm

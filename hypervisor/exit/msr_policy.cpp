@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exit/msr_policy.hpp"
+
+#include "arch/x86/cpu/execution.hpp"
+#include "arch/x86/cpu/msr.hpp"
+#include "arch/x86/regs/control.hpp"
+#include "base/bits.hpp"
+#include "debug/log.hpp"
+#include "domain/domain.hpp"
+#include "domain/vcpu.hpp"
+#include "exit/cpuid_policy.hpp"
+#include "exit/exit_handlers.hpp"
+#include "exit/exit_loop.hpp"
+#include "exit/vm_exit.hpp"
+#include "hypercall/dispatch.hpp"
+#include "mm/direct_map.hpp"
+#include "mm/frame_allocator.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+// EFER bits a guest may change; LMA follows LME and CR0.PG, SVME is ours.
+constexpr u64 kEferWritable = efer::sce | efer::lme | efer::nxe | efer::ffxsr;
+
+bool is_valid_pat(u64 value)
+{
+    for (unsigned i = 0; i < 64; i += 8) {
+        const u64 type = (value >> i) & 0xff;
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    return true;
+}
+
+Expected<void> write_efer(Vcpu& vcpu, u64 value)
+{
+    System_state s{};
+    vcpu.backend().read_system(s);
+    if ((value & ~(kEferWritable | efer::lma)) != 0)
+        return fail(Errc::einval);
+    if ((s.cr0 & cr0::pg) && ((value ^ s.efer) & efer::lme))
+        return fail(Errc::einval);
+    s.efer = (value & kEferWritable) | (s.efer & efer::lma);
+    return vcpu.backend().write_system(s);
+}
+
+Expected<void> write_pat(Vcpu& vcpu, u64 value)
+{
+    if (!is_valid_pat(value))
+        return fail(Errc::einval);
+    System_state s{};
+    vcpu.backend().read_system(s);
+    s.pat = value;
+    return vcpu.backend().write_system(s);
+}
+
+// Bit 0 of the address would enable what older interfaces meant by it; only whole pages of RAM will do.
+Expected<void> write_hypercall_page(Vcpu& vcpu, u64 value)
+{
+    const auto entry = vcpu.domain().p2m().lookup(to_gfn(Gpa(value)));
+    if (entry.type != P2m_type::ram || (value & kPageMask) != 0)
+        return fail(Errc::einval);
+    if (!frames.get_from(entry.mfn, vcpu.domain().id()))
+        return fail(Errc::einval);
+    frames.mark_written(entry.mfn);
+    fill_hypercall_page(to_virtual<std::byte>(entry.mfn));
+    frames.put(entry.mfn);
+    return {};
+}
+
+// What AMD kernels look at and, where it says so, may write without effect.
+struct Fixed_msr {
+    u32 index;
+    bool ignore_writes;
+    bool from_host;
+    u64 value;
+};
+constexpr Fixed_msr kFixed[] = {
+    {0x0000008b, true,  true,  0},       // PATCH_LEVEL
+    {0x00000179, false, false, 0},       // MCG_CAP: no banks
+    {0x0000017a, true,  false, 0},       // MCG_STATUS
+    {0xc0010010, false, false, 0},       // SYSCFG
+    {0xc0010015, true,  false, 0},       // HWCR
+    {0xc001001f, true,  false, bit(46)}, // NB_CFG: extended configuration by CF8 is on already
+    {0xc0011029, true,  true,  0},       // DE_CFG: whether LFENCE serialises
+};
+
+const Fixed_msr* find_fixed(u32 index)
+{
+    for (const auto& row : kFixed) {
+        if (row.index == index)
+            return &row;
+    }
+    return nullptr;
+}
+
+} // namespace
+
+Expected<u64> read_guest_msr(Vcpu& vcpu, u32 index)
+{
+    if (Local_apic::owns_msr(index))
+        return vcpu.apic().read_msr(index);
+    if (Mtrr::owns(index))
+        return vcpu.mtrr.read(index);
+    switch (index) {
+    case msr::kTsc:
+        return read_tsc();
+    case msr::kEfer:
+        return vcpu.backend().paging().efer & ~efer::svme;
+    case msr::kPat: {
+        System_state s{};
+        vcpu.backend().read_system(s);
+        return s.pat;
+    }
+    case msr::kTscAux:
+        return vcpu.tsc_aux;
+    default:
+        if (const auto* row = find_fixed(index))
+            return row->from_host ? read_msr_safely(index).value_or(0) : row->value;
+        return fail(Errc::einval);
+    }
+}
+
+Expected<void> write_guest_msr(Vcpu& vcpu, u32 index, u64 value)
+{
+    if (Local_apic::owns_msr(index))
+        return vcpu.apic().write_msr(index, value);
+    if (Mtrr::owns(index))
+        return vcpu.mtrr.write(index, value);
+    switch (index) {
+    case msr::kEfer:
+        return write_efer(vcpu, value);
+    case msr::kPat:
+        return write_pat(vcpu, value);
+    case msr::kTscAux:
+        if (value >> 32)
+            return fail(Errc::einval);
+        vcpu.tsc_aux = value;
+        write_msr(msr::kTscAux, value);
+        return {};
+    case kHypercallPageMsr:
+        return write_hypercall_page(vcpu, value);
+    default:
+        if (const auto* row = find_fixed(index); row && row->ignore_writes)
+            return {};
+        return fail(Errc::einval);
+    }
+}
+
+void handle_msr(Vcpu& vcpu, const Vm_exit& exit)
+{
+    Guest_registers& regs = vcpu.regs;
+    bool done             = false;
+    if (exit.msr.write) {
+        done = write_guest_msr(vcpu, exit.msr.index, (regs.rdx << 32) | (regs.rax & 0xffffffff)).has_value();
+    } else if (const auto value = read_guest_msr(vcpu, exit.msr.index)) {
+        regs.rax = *value & 0xffffffff;
+        regs.rdx = *value >> 32;
+        done     = true;
+    }
+    if (done) {
+        vcpu.backend().skip_instruction(regs, exit.instruction_length);
+        return;
+    }
+    log::guest(log::Level::debug, "d{}v{}: {} of MSR {x} refused, rip {x}", vcpu.domain().id(), vcpu.id(),
+               exit.msr.write ? "write" : "read", exit.msr.index, regs.rip);
+    inject_general_protection(vcpu);
+}
+
+} // namespace vmm

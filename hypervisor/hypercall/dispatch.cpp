@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hypercall/dispatch.hpp"
+
+#include "domain/domain.hpp"
+#include "domain/vcpu.hpp"
+#include "exit/exit_loop.hpp"
+#include "sched/scheduler.hpp"
+
+#include <cstring>
+
+namespace vmm
+{
+namespace
+{
+
+constexpr unsigned kNumbers = 64;
+
+constexpr std::array<Hypercall_row, kNumbers> make_table()
+{
+    constexpr bool any     = false;
+    constexpr bool control = true;
+    std::array<Hypercall_row, kNumbers> table{};
+#define HYPERCALL(number, name, who, arity, continuable, handler)                                             \
+    table[number] = {handler, #name, who, arity, continuable};
+#include "hypercall/table.def"
+#undef HYPERCALL
+    return table;
+}
+
+constexpr auto kTable = make_table();
+
+u64 to_register(const Hypercall_result& result)
+{
+    return result ? *result : static_cast<u64>(-static_cast<s64>(result.error()));
+}
+
+} // namespace
+
+const Hypercall_row* hypercall_row(u64 number)
+{
+    return number < kNumbers && kTable[number].handler ? &kTable[number] : nullptr;
+}
+
+Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args)
+{
+    const auto* row = hypercall_row(number);
+    if (!row) [[unlikely]]
+        return fail(Errc::enosys);
+    if (row->control_only && !vcpu.domain().is_control())
+        return fail(Errc::eperm);
+    return row->handler(vcpu, args);
+}
+
+void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
+{
+    Guest_registers& regs     = vcpu.regs;
+    const Paging_state paging = vcpu.backend().paging();
+    if (paging.cpl != 0) [[unlikely]] {
+        regs.rax = static_cast<u64>(-static_cast<s64>(Errc::eperm));
+        vcpu.backend().skip_instruction(regs, instruction_length);
+        return;
+    }
+    Hypercall_args args{{regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8}};
+    const auto result = call(vcpu, regs.rax, args);
+    if (!result && result.error() == Errc::erestart) [[unlikely]] {
+        // RIP stays: the instruction executes again, after whatever is pending, from where it got to.
+        regs.rdi = args.a[0];
+        regs.rsi = args.a[1];
+        regs.rdx = args.a[2];
+        regs.r10 = args.a[3];
+        regs.r8  = args.a[4];
+        return;
+    }
+    regs.rax = to_register(result);
+    vcpu.backend().skip_instruction(regs, instruction_length);
+}
+
+void fill_hypercall_page(std::byte* page)
+{
+    constexpr u8 stub[] = {0xb8, 0, 0, 0, 0, 0x0f, 0x01, 0xd9, 0xc3}; // mov $n, %eax; vmmcall; ret
+    constexpr u8 ud2[]  = {0x0f, 0x0b};
+    constexpr unsigned iret = 23; // has no meaning for these guests
+    for (unsigned n = 0; n < 128; ++n) {
+        std::byte* slot = page + n * 32;
+        if (n == iret) {
+            std::memcpy(slot, ud2, sizeof ud2);
+            continue;
+        }
+        std::memcpy(slot, stub, sizeof stub);
+        slot[1] = static_cast<std::byte>(n);
+    }
+}
+
+} // namespace vmm

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a hypercall instruction to its handler and back. [xen/include/public/arch-x86/xen.h: RAX is the
+// number and the result; RDI, RSI, RDX, R10, R8 are the arguments]
+#pragma once
+
+#include "hypercall/hypercall.hpp"
+
+#include <string_view>
+
+namespace vmm
+{
+
+void handle_hypercall(Vcpu& vcpu, u8 instruction_length);
+
+// The call behind a number, for multicall. Enosys for a number without one.
+Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args);
+
+// One row of hypercall/table.def.
+struct Hypercall_row {
+    Hypercall_handler handler;
+    std::string_view name;
+    bool control_only;
+    u8 arity;
+    bool continuable;
+};
+[[nodiscard]] const Hypercall_row* hypercall_row(u64 number);
+
+// Writes the page of call stubs that older kernels ask for by MSR: slot n at n * 32 is "mov $n, %eax;
+// vmmcall; ret".
+void fill_hypercall_page(std::byte* page);
+
+} // namespace vmm

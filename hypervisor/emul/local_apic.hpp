@@ -65,6 +65,7 @@ class Local_apic
   private:
     enum Lvt : u8 { lvt_timer, lvt_thermal, lvt_performance, lvt_lint0, lvt_lint1, lvt_error, lvt_count };
 
+    void clear();
     [[nodiscard]] u8 tpr() const;
     [[nodiscard]] u8 processor_priority() const;
     [[nodiscard]] bool x2apic() const;
@@ -72,15 +73,19 @@ class Local_apic
     Expected<void> write_register(u32 offset, u32 value);
     Expected<void> write_lvt(Lvt entry, u32 value);
     Expected<void> write_spurious(u32 value);
+    Expected<void> write_divide(u32 value);
+    static bool lvt_is_valid(Lvt entry, u32 value);
+    void set_divide(u32 value);
     void write_tpr(u8 value);
     void end_of_interrupt();
     Expected<void> send_ipi(u64 command);
     void self_ipi(u8 vector);
     void report_error(u32 error);
 
-    [[nodiscard]] u64 timer_period_ns() const;
     [[nodiscard]] u32 timer_count() const;
+    [[nodiscard]] u64 timer_ns(u32 count) const;
     void start_timer(u32 initial_count);
+    void start_countdown(u32 count);
     void timer_fired();
     static void timer_fired(void* apic);
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Interrupt messages on their way to the local APICs of one domain: IPIs, IO-APIC pins and MSIs all become
+// an Interrupt_message and take the same path. Nothing is kept here. Malformed messages reach nobody, as
+// on hardware. [SDM3 11.6, 11.11; APM2 16.5]
+#pragma once
+
+#include "base/types.hpp"
+
+namespace vmm
+{
+
+class Domain;
+class Vcpu;
+
+enum class Delivery_mode : u8 { fixed = 0, lowest_priority = 1, smi = 2, nmi = 4, init = 5, startup = 6, external = 7 };
+
+inline constexpr u32 kBroadcast = 0xffffffff;
+
+struct Interrupt_message {
+    u32 destination; // an x2APIC id, or cluster and members when logical
+    bool logical;
+    Delivery_mode mode;
+    u8 vector;
+    bool level;
+
+    bool operator==(const Interrupt_message&) const = default;
+};
+
+// A destination of IO-APIC and MSI has eight bits: those ids and the first cluster, or everybody.
+constexpr u32 wide_destination(u8 destination) { return destination == 0xff ? kBroadcast : destination; }
+
+constexpr bool is_destination(u32 apic_id, u32 logical_id, const Interrupt_message& message)
+{
+    if (message.destination == kBroadcast)
+        return true;
+    if (!message.logical)
+        return message.destination == apic_id;
+    return message.destination >> 16 == logical_id >> 16 && (message.destination & logical_id & 0xffff) != 0;
+}
+
+void deliver(Domain& domain, const Interrupt_message& message);
+// To every vCPU of the sender's domain, or to every other one.
+void deliver_to_all(Vcpu& sender, const Interrupt_message& message, bool including_sender);
+
+} // namespace vmm

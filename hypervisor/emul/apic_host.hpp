@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the virtual APICs need of the vCPU and the domain around them, and nothing else of either. A link
+// seam: apic_host.cpp forwards to Vcpu and Domain, the tests have vCPUs of their own.
+#pragma once
+
+#include "base/types.hpp"
+
+namespace vmm
+{
+
+class Domain;
+class Local_apic;
+class Vcpu;
+
+namespace apic_host
+{
+
+[[nodiscard]] u8 tpr(const Vcpu& vcpu);
+void set_tpr(Vcpu& vcpu, u8 tpr);
+// Something was requested for this vCPU. Any CPU.
+void wake(Vcpu& vcpu);
+[[nodiscard]] Domain& domain_of(const Vcpu& vcpu);
+// nullptr for a vCPU that does not exist.
+[[nodiscard]] Vcpu* vcpu_at(Domain& domain, unsigned index);
+[[nodiscard]] Local_apic& apic_of(Vcpu& vcpu);
+// The guest is done with a level-triggered vector.
+void level_interrupt_ended(Vcpu& vcpu, u8 vector);
+
+void raise_nmi(Vcpu& vcpu);
+// INIT stops the vCPU and waits for a start-up IPI, which starts it in real mode at page `page`; only
+// after INIT does the latter do anything. [SDM3 9.4.4, 11.4.7.1]
+void init(Vcpu& vcpu);
+void start(Vcpu& vcpu, u8 page);
+
+} // namespace apic_host
+} // namespace vmm

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The silicon that dom0's emulated machine passes accesses on to: I/O ports, device memory, and the pages
+// of dom0's memory map that it takes out to trap. A link seam: host_access.cpp forwards to arch/x86 and the
+// p2m, the tests have a machine of their own. Sizes are 1, 2, 4 (and for memory 8) bytes.
+#pragma once
+
+#include "base/expected.hpp"
+
+namespace vmm
+{
+
+class Domain;
+
+namespace host_access
+{
+
+[[nodiscard]] u32 in(u16 port, u8 size);
+void out(u16 port, u8 size, u32 value);
+
+[[nodiscard]] u64 read_memory(Hpa address, u8 size);
+void write_memory(Hpa address, u8 size, u64 value);
+
+// From now on accesses to these frames exit. Refuses (ebusy) what is RAM. Giving them back makes them
+// device memory at their own address again.
+Expected<void> trap(Domain& domain, Gfn first, u64 count);
+void untrap(Domain& domain, Gfn first, u64 count);
+
+} // namespace host_access
+} // namespace vmm

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The virtual local APIC in the HVM context: a register page in xAPIC layout (register n at n * 16) and
+// what no register holds. [xen/include/public/arch-x86/hvm/save.h]
+#include "base/bits.hpp"
+#include "emul/apic_host.hpp"
+#include "emul/apic_registers.hpp"
+#include "emul/local_apic.hpp"
+
+#include <cstring>
+
+#include <xen/xen.h>
+#include <xen/hvm/save.h>
+
+namespace vmm
+{
+namespace
+{
+
+using namespace apic;
+
+void put(hvm_hw_lapic_regs& page, u32 offset, u32 value) { std::memcpy(&page.data[offset * 16], &value, sizeof value); }
+
+u32 get(const hvm_hw_lapic_regs& page, u32 offset)
+{
+    u32 value = 0;
+    std::memcpy(&value, &page.data[offset * 16], sizeof value);
+    return value;
+}
+
+} // namespace
+
+void Local_apic::save(hvm_hw_lapic& state, hvm_hw_lapic_regs& registers)
+{
+    state.apic_base_msr = base_;
+    state.disabled      = (base_ & kBaseEnable ? 0 : 1) | (spurious_ & kSpuriousEnable ? 0 : 2);
+    state.timer_divisor = 1u << timer_shift_;
+    state.tdt_msr       = 0;
+
+    std::memset(&registers, 0, sizeof registers);
+    put(registers, reg_id, id_);
+    put(registers, reg_version, kVersion);
+    put(registers, reg_tpr, tpr());
+    put(registers, reg_ppr, processor_priority());
+    put(registers, reg_ldr, logical_id());
+    put(registers, reg_spurious, spurious_);
+    for (u32 i = 0; i < 8; ++i) {
+        put(registers, reg_isr + i, isr_.register_value(i));
+        put(registers, reg_tmr + i, tmr_.register_value(i));
+        put(registers, reg_irr + i, irr_.register_value(i));
+    }
+    put(registers, reg_error_status, error_status_);
+    put(registers, reg_command, static_cast<u32>(command_));
+    put(registers, reg_command_high, static_cast<u32>(command_ >> 32));
+    for (u32 i = 0; i < lvt_count; ++i)
+        put(registers, reg_lvt_timer + i, lvt_[i].load(std::memory_order_relaxed));
+    put(registers, reg_initial_count, timer_initial_count_);
+    put(registers, reg_current_count, timer_count());
+    put(registers, reg_divide, timer_divide_);
+}
+
+// Everything is checked before anything changes. The id is not taken from the record: it follows from the
+// vCPU. The timer goes on with the count that was left.
+Expected<void> Local_apic::load(const hvm_hw_lapic& state, const hvm_hw_lapic_regs& registers)
+{
+    const u64 base     = state.apic_base_msr;
+    const u32 spurious = get(registers, reg_spurious);
+    const u32 divide   = get(registers, reg_divide);
+    if ((base & kBaseReserved) || ((base & kBaseX2apic) && !(base & kBaseEnable)) ||
+        (spurious & kSpuriousReserved) || (divide & kDivideReserved) || get(registers, reg_tpr) > 0xff)
+        return fail(Errc::einval);
+    for (u32 i = 0; i < lvt_count; ++i) {
+        if (!lvt_is_valid(static_cast<Lvt>(i), get(registers, reg_lvt_timer + i)))
+            return fail(Errc::einval);
+    }
+
+    clear();
+    base_     = (base & ~kBaseBootCpu) | (base_ & kBaseBootCpu);
+    spurious_ = spurious;
+    write_tpr(static_cast<u8>(get(registers, reg_tpr)));
+    for (u32 i = 0; i < 8; ++i) {
+        const u32 legal = i == 0 ? 0xffff0000 : 0xffffffff;
+        isr_.set_register(i, get(registers, reg_isr + i) & legal);
+        tmr_.set_register(i, get(registers, reg_tmr + i) & legal);
+        irr_.set_register(i, get(registers, reg_irr + i) & legal);
+    }
+    error_status_ = get(registers, reg_error_status);
+    command_      = static_cast<u64>(get(registers, reg_command_high)) << 32 | get(registers, reg_command);
+    for (u32 i = 0; i < lvt_count; ++i)
+        lvt_[i].store(get(registers, reg_lvt_timer + i) & ~kLvtPending, std::memory_order_relaxed);
+    set_divide(divide);
+    timer_initial_count_ = get(registers, reg_initial_count);
+    if (const u32 left = get(registers, reg_current_count))
+        start_countdown(left);
+    apic_host::wake(vcpu_);
+    return {};
+}
+
+} // namespace vmm

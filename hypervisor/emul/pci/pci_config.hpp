@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The machine's own PCI configuration space, through ports 0xcf8/0xcfc where they reach and the enhanced
+// window for the rest. An access does not cross a doubleword; what is not there reads as all ones. The
+// caller serialises. [PCI 3.0 3.2.2.3.2; PCIe 7.2.2]
+#pragma once
+
+#include "base/expected.hpp"
+#include "emul/pci/pci_address.hpp"
+
+#include <array>
+#include <span>
+
+namespace vmm
+{
+
+class Pci_config
+{
+  public:
+    Expected<void> add(const Pci_ecam& window);
+    [[nodiscard]] std::span<const Pci_ecam> windows() const { return std::span(windows_).first(count_); }
+
+    [[nodiscard]] u32 read(Pci_address function, u16 offset, u8 size) const;
+    void write(Pci_address function, u16 offset, u8 size, u32 value) const;
+
+  private:
+    [[nodiscard]] u64 memory_address(Pci_address function, u16 offset) const;
+
+    std::array<Pci_ecam, 16> windows_;
+    unsigned count_ = 0;
+};
+
+} // namespace vmm

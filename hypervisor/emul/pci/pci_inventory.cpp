@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which functions Pci_host knows: scan, hot plug, windows.
+#include "debug/log.hpp"
+#include "emul/host_access.hpp"
+#include "emul/pci/pci_host.hpp"
+
+namespace vmm
+{
+
+Pci_host::~Pci_host()
+{
+    while (Pci_function* function = first_function([](const Pci_function&) { return true; }))
+        forget(*function);
+}
+
+Pci_function*& Pci_host::bucket(Pci_address address)
+{
+    return buckets_[(address.devfn ^ address.devfn >> 3 ^ address.bus * 5u ^ address.segment) % kBuckets];
+}
+
+Pci_function* Pci_host::find(Pci_address address)
+{
+    Pci_function* function = bucket(address);
+    while (function && function->address() != address)
+        function = function->next;
+    return function;
+}
+
+Pci_function* Pci_host::find_or_probe(Pci_address address)
+{
+    if (Pci_function* known = find(address))
+        return known;
+    auto created = Pci_function::create(context_, address);
+    if (!created) {
+        if (created.error() != Errc::enodev)
+            log::guest(log::Level::warning, "PCI function {x}:{x}:{x} is hidden from dom0: out of memory",
+                       address.segment, address.bus, address.devfn);
+        return nullptr;
+    }
+    Pci_function* function = created->release();
+    Pci_function*& head    = bucket(address);
+    function->next         = head;
+    head                   = function;
+    follow_table(*function);
+    return function;
+}
+
+void Pci_host::forget(Pci_function& function)
+{
+    if (const Msix* msix = function.msix())
+        release_table_pages(*msix);
+    Pci_function** link = &bucket(function.address());
+    while (*link != &function)
+        link = &(*link)->next;
+    *link = function.next;
+    delete &function;
+}
+
+Expected<void> Pci_host::add_window(const Pci_ecam& window)
+{
+    const Lock_guard guard(context_.lock);
+    TRY(context_.config.add(window));
+    const Gfn first = to_gfn(Gpa(window.begin()));
+    return host_access::trap(context_.domain, first, to_gfn(Gpa(window.end())) - first);
+}
+
+unsigned Pci_host::scan_bus(u16 segment, u8 bus)
+{
+    unsigned found = 0;
+    for (unsigned devfn = 0; devfn < 256; ++devfn) {
+        const Pci_function* function = find_or_probe({segment, bus, static_cast<u8>(devfn)});
+        found += function != nullptr;
+        if ((devfn & 7) == 0 && (!function || !function->is_multifunction()))
+            devfn += 7;
+    }
+    return found;
+}
+
+// Every bus is looked at, not only those behind the bridges that are found: a machine may have host bridges
+// whose buses only ACPI names.
+unsigned Pci_host::scan()
+{
+    const Lock_guard guard(context_.lock);
+    unsigned found = 0;
+    for (unsigned bus = 0; bus < 256; ++bus)
+        found += scan_bus(0, static_cast<u8>(bus));
+    for (const Pci_ecam& window : context_.config.windows()) {
+        for (unsigned bus = window.first_bus; window.segment != 0 && bus <= window.last_bus; ++bus)
+            found += scan_bus(window.segment, static_cast<u8>(bus));
+    }
+    return found;
+}
+
+Expected<void> Pci_host::add_function(Pci_address address)
+{
+    const Lock_guard guard(context_.lock);
+    Pci_function* known = find(address);
+    if (known && context_.config.read(address, 0, 4) != known->identity())
+        forget(*known);
+    if (!find_or_probe(address))
+        return fail(Errc::enodev);
+    return {};
+}
+
+Expected<void> Pci_host::remove_function(Pci_address address)
+{
+    const Lock_guard guard(context_.lock);
+    Pci_function* known = find(address);
+    if (!known)
+        return fail(Errc::enodev);
+    forget(*known);
+    return {};
+}
+
+} // namespace vmm

@@ -15,7 +15,6 @@ Expected<Shared_page> Shared_page::hold(Domain& domain, Gfn gfn)
     const P2m_entry entry = domain.p2m().lookup(gfn);
     if (entry.type != P2m_type::ram || !frames.get_from(entry.mfn, domain.id()))
         return fail(Errc::einval);
-    frames.mark_written(entry.mfn);
     return Shared_page(entry.mfn);
 }
 

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GNTTABOP_copy: bytes between two pages, each named by a grant or, if it is the caller's own, by its guest
+// frame number.
+#include "grant/grant_table.hpp"
+
+#include "base/string.hpp"
+#include "mm/direct_map.hpp"
+#include "mm/frame_allocator.hpp"
+#include "mm/p2m.hpp"
+
+namespace vmm
+{
+
+Grant_status Grant_table::Copy_end::take(const Domain& caller, Domain* domain,
+                                         const gnttab_copy::gnttab_copy_ptr& end, bool is_grant, bool write)
+{
+    if (!is_grant && end.domid != DOMID_SELF)
+        return Grant_status::permission_denied;
+    if (!domain)
+        return Grant_status::bad_domain;
+    if (is_grant) {
+        Granted& granted          = *domain->grants().granted_;
+        ref_                      = Grant_ref(end.u.ref);
+        write_                    = write;
+        const Grant_status pinned = granted.pin(caller.id(), ref_, write, frame_);
+        granted_                  = pinned == Grant_status::okay ? &granted : nullptr;
+        return pinned;
+    }
+    const Gfn gfn(end.u.gmfn);
+    const P2m_entry page = P2m::in_range(gfn) ? domain->p2m().lookup(gfn) : P2m_entry{};
+    const bool own       = is_ram(page.type);
+    const bool usable    = own || page.type == P2m_type::grant_rw || page.type == P2m_type::grant_ro;
+    if (!usable || (write && !is_writable(page.type)))
+        return Grant_status::bad_page;
+    if (!(own ? frames.get_from(page.mfn, domain->id()) : frames.get(page.mfn)))
+        return Grant_status::bad_page;
+    frame_ = page.mfn;
+    return Grant_status::okay;
+}
+
+Grant_table::Copy_end::~Copy_end()
+{
+    if (granted_)
+        granted_->unpin(ref_, write_);
+    else if (frame_ != kInvalidMfn)
+        frames.put(frame_);
+}
+
+Grant_status Grant_table::copy_between(gnttab_copy& op, Domain* source, Domain* destination)
+{
+    Copy_end from;
+    Copy_end to;
+    const Grant_status read = from.take(domain_, source, op.source, op.flags & GNTCOPY_source_gref, false);
+    if (read != Grant_status::okay)
+        return read;
+    const Grant_status written = to.take(domain_, destination, op.dest, op.flags & GNTCOPY_dest_gref, true);
+    if (written != Grant_status::okay)
+        return written;
+    if (u32{op.source.offset} + op.len > kPageSize || u32{op.dest.offset} + op.len > kPageSize)
+        return Grant_status::bad_copy_arg;
+
+    u8* target       = to_virtual<u8>(to.frame()) + op.dest.offset;
+    const u8* origin = to_virtual<u8>(from.frame()) + op.source.offset;
+    bytes::move(target, origin, op.len); // the two pages may be one
+    return Grant_status::okay;
+}
+
+void Grant_table::copy(gnttab_copy& op, Named_domain& source, Named_domain& destination)
+{
+    const auto resolve = [this](domid_t id, Named_domain& named) {
+        return id == DOMID_SELF || Domid(id) == domain_.id() ? &domain_ : named.find(id);
+    };
+    op.status = static_cast<s16>(
+        copy_between(op, resolve(op.source.domid, source), resolve(op.dest.domid, destination)));
+}
+
+} // namespace vmm

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "grant/grant_table.hpp"
+
+#include "domain/domain_table.hpp"
+#include "mm/frame_allocator.hpp"
+#include "mm/p2m.hpp"
+#include "mm/reservation.hpp"
+
+namespace vmm
+{
+
+namespace
+{
+
+// Mappings undone before the caller of destroy_some() gets a chance to be interrupted.
+constexpr u32 kHandlesPerPiece = 512;
+
+constexpr P2m_type type_for(bool write) { return write ? P2m_type::grant_rw : P2m_type::grant_ro; }
+
+constexpr s16 number(Grant_status status) { return static_cast<s16>(status); }
+
+} // namespace
+
+Domain* Named_domain::find(domid_t id)
+{
+    if (!last_ || last_->id() != Domid(id))
+        last_ = find_domain(Domid(id));
+    return last_.get();
+}
+
+Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames, u32 max_maptrack_frames)
+{
+    Ref<Granted> granted = TRY(Granted::create(domain, max_frames));
+    return make_unique<Grant_table>(domain, std::move(granted), max_maptrack_frames);
+}
+
+Grant_status Grant_table::place(Gfn gfn, Mfn frame, bool write)
+{
+    P2m& p2m = domain_.p2m();
+    if (!P2m::in_range(gfn))
+        return Grant_status::general_error;
+    // What is there is given up, unless it is another grant or the machine's.
+    if (p2m.lookup(gfn).present() && !give_up(domain_, gfn, kOrder4k))
+        return Grant_status::general_error;
+    return p2m.set(gfn, frame, kOrder4k, type_for(write)) ? Grant_status::okay : Grant_status::general_error;
+}
+
+Grant_status Grant_table::map_at(u64 host_addr, Domain& granter, Grant_ref ref, bool write, u32 handle)
+{
+    Granted& granted = *granter.grants().granted_;
+    Mfn frame;
+    const Grant_status pinned = granted.pin(domain_.id(), ref, write, frame);
+    if (pinned != Grant_status::okay)
+        return pinned;
+    const Grant_status placed = place(to_gfn(Gpa(host_addr)), frame, write);
+    if (placed != Grant_status::okay) {
+        granted.unpin(ref, write);
+        return placed;
+    }
+    Mapping& mapping = maptrack_.at(handle);
+    mapping.granted  = Ref<Granted>::hold(granted);
+    mapping.ref      = ref.value();
+    mapping.write    = write;
+    return Grant_status::okay;
+}
+
+void Grant_table::map(gnttab_map_grant_ref& op, Named_domain& named)
+{
+    if (!(op.flags & (GNTMAP_host_map | GNTMAP_device_map))) {
+        op.status = GNTST_bad_gntref;
+        return;
+    }
+    // A translated guest names guest-physical addresses of its own, nothing of a device and no page tables.
+    if ((op.flags & ~u32{GNTMAP_readonly}) != GNTMAP_host_map) {
+        op.status = GNTST_general_error;
+        return;
+    }
+    Domain* granter = named.find(op.dom);
+    if (!granter) {
+        op.status = GNTST_bad_domain;
+        return;
+    }
+    const u32 handle = maptrack_.allocate();
+    if (handle == Maptrack::kNoHandle) {
+        op.status = GNTST_no_space;
+        return;
+    }
+    const bool write          = !(op.flags & GNTMAP_readonly);
+    const Grant_status status = map_at(op.host_addr, *granter, Grant_ref(op.ref), write, handle);
+    op.status                 = number(status);
+    if (status != Grant_status::okay) {
+        maptrack_.free(handle);
+        return;
+    }
+    op.handle       = handle;
+    op.dev_bus_addr = to_hpa(maptrack_.at(handle).granted->pinned_frame(Grant_ref(op.ref))).value();
+    maptrack_.keep(handle);
+}
+
+Grant_status Grant_table::unmap_at(u64 host_addr, u32 handle)
+{
+    Mapping* mapping = maptrack_.claim(handle);
+    if (!mapping)
+        return Grant_status::bad_handle;
+    if (host_addr == 0) { // names no mapping: nothing to undo
+        maptrack_.keep(handle);
+        return Grant_status::okay;
+    }
+    const Gfn gfn = to_gfn(Gpa(host_addr));
+    const Grant_ref ref(mapping->ref);
+    const P2m_entry entry = P2m::in_range(gfn) ? domain_.p2m().lookup(gfn) : P2m_entry{};
+    if (entry.type != type_for(mapping->write) || entry.mfn != mapping->granted->pinned_frame(ref) ||
+        !domain_.p2m().remove(gfn, kOrder4k)) {
+        maptrack_.keep(handle);
+        return Grant_status::general_error;
+    }
+    mapping->granted->unpin(ref, mapping->write);
+    maptrack_.free(handle);
+    return Grant_status::okay;
+}
+
+void Grant_table::unmap(gnttab_unmap_grant_ref& op) { op.status = number(unmap_at(op.host_addr, op.handle)); }
+
+// The replacement would be a page-table entry, which a translated guest cannot name.
+void Grant_table::unmap_and_replace(gnttab_unmap_and_replace& op)
+{
+    if (op.new_addr == 0) {
+        op.status = number(unmap_at(op.host_addr, op.handle));
+        return;
+    }
+    const bool known = maptrack_.claim(op.handle) != nullptr;
+    if (known)
+        maptrack_.keep(op.handle);
+    op.status = known ? GNTST_general_error : GNTST_bad_handle;
+}
+
+bool Grant_table::has_mapped(Mfn frame)
+{
+    for (u32 handle = 0; handle < maptrack_.end(); ++handle) {
+        const Mapping* mapping = maptrack_.claim(handle);
+        if (!mapping)
+            continue;
+        const bool same = mapping->granted->pinned_frame(Grant_ref(mapping->ref)) == frame;
+        maptrack_.keep(handle);
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+Expected<void> Grant_table::destroy_some()
+{
+    u32 budget = kHandlesPerPiece;
+    for (; destroyed_handles_ < maptrack_.end(); ++destroyed_handles_) {
+        if (budget-- == 0)
+            return fail(Errc::erestart);
+        if (Mapping* mapping = maptrack_.claim(destroyed_handles_)) {
+            mapping->granted->unpin(Grant_ref(mapping->ref), mapping->write);
+            maptrack_.free(destroyed_handles_);
+        }
+    }
+    granted_->retire();
+    return {};
+}
+
+} // namespace vmm

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Grants of one domain, both ways: what it grants to others (Granted) and what it has mapped of theirs
+// (Maptrack), with the operations of GNTTABOP_* that act on pages [xen/include/public/grant_table.h].
+// Version 1 of the ABI; all guests are translated, so a mapping is an entry in the guest-physical map and
+// devices are never named. Owned by its Domain; no lock is held from one of its two halves to the other.
+#pragma once
+
+#include "domain/domain.hpp"
+#include "grant/granted.hpp"
+#include "grant/maptrack.hpp"
+
+namespace vmm
+{
+
+// The domain an operation names; in a batch it is mostly the one of the operation before.
+class Named_domain
+{
+  public:
+    // Null when there is no such domain.
+    Domain* find(domid_t id);
+
+  private:
+    Ref<Domain> last_;
+};
+
+class Grant_table
+{
+  public:
+    // Limits in pages: of grant entries, and of maptrack (256 mappings each).
+    static Expected<Unique<Grant_table>> create(Domain& domain, u32 max_frames, u32 max_maptrack_frames);
+    Grant_table(Domain& domain, Ref<Granted> granted, u32 max_maptrack_frames)
+        : domain_(domain), granted_(std::move(granted)), maptrack_(max_maptrack_frames)
+    {
+    }
+
+    // The shared page of that index, made now if need be (XENMEM_add_to_physmap, acquire_resource).
+    Expected<Mfn> frame(u32 index) { return granted_->frame(index); }
+    [[nodiscard]] u32 frame_count() const { return granted_->frame_count(); }
+    [[nodiscard]] u32 max_frames() const { return granted_->max_frames(); }
+    // Where the guest was last given that page, for GNTTABOP_setup_table to answer.
+    void set_frame_gfn(u32 index, Gfn gfn) { placed_[index] = gfn.value() + 1; }
+    [[nodiscard]] Gfn frame_gfn(u32 index) const { return Gfn(placed_[index] - 1); }
+
+    // What this domain does with grants of others; the outcome goes into op.status.
+    void map(gnttab_map_grant_ref& op, Named_domain& granter);
+    void unmap(gnttab_unmap_grant_ref& op);
+    void unmap_and_replace(gnttab_unmap_and_replace& op);
+    void copy(gnttab_copy& op, Named_domain& source, Named_domain& destination);
+    // GNTTABOP_swap_grant_ref, on its own grants.
+    Grant_status swap(Grant_ref a, Grant_ref b) { return granted_->swap(a, b); }
+    // True when the domain may use the frame because of a grant it has mapped.
+    [[nodiscard]] bool has_mapped(Mfn frame);
+
+    // For a domain that dies: undoes its mappings of others' pages, then gives back its shared pages.
+    // Pages others have mapped stay theirs until they unmap. Erestart while there is more.
+    Expected<void> destroy_some();
+
+  private:
+    // One end of a copy: a page that stays for as long as this object.
+    class Copy_end
+    {
+      public:
+        Grant_status take(const Domain& caller, Domain* domain, const gnttab_copy::gnttab_copy_ptr& end,
+                          bool is_grant, bool write);
+        ~Copy_end();
+        [[nodiscard]] Mfn frame() const { return frame_; }
+
+      private:
+        Granted* granted_ = nullptr;
+        Grant_ref ref_;
+        bool write_ = false;
+        Mfn frame_  = kInvalidMfn;
+    };
+
+    Grant_status map_at(u64 host_addr, Domain& granter, Grant_ref ref, bool write, u32 handle);
+    Grant_status place(Gfn gfn, Mfn frame, bool write);
+    Grant_status unmap_at(u64 host_addr, u32 handle);
+    Grant_status copy_between(gnttab_copy& op, Domain* source, Domain* destination);
+
+    Domain& domain_;
+    Ref<Granted> granted_;
+    Maptrack maptrack_;
+    u32 destroyed_handles_ = 0;
+    std::array<u64, Granted::kMaxFrames> placed_{}; // gfn + 1
+};
+
+} // namespace vmm

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What one domain grants: the pages of grant entries it shares with the hypervisor (version 1 of the ABI),
+// and beside each entry in use what the hypervisor knows of it, which alone decides. Counted: every mapping
+// has a hold, so that it can be undone after the granting domain is gone. lock_ (Lock_rank::grant) covers
+// everything; shared entries are hostile memory, read once and changed by compare-and-exchange.
+#pragma once
+
+#include "base/ref.hpp"
+#include "base/spinlock.hpp"
+#include "base/unique.hpp"
+#include "grant/status.hpp"
+
+#include <array>
+#include <atomic>
+
+namespace vmm
+{
+
+class Domain;
+
+class Granted
+{
+  public:
+    // Einval when `max_frames` is more than there can be.
+    static Expected<Ref<Granted>> create(Domain& domain, u32 max_frames);
+    Granted(Domain& domain, u32 max_frames) : domain_(&domain), max_frames_(max_frames) {}
+    ~Granted();
+
+    static constexpr u32 kMaxFrames       = 256;
+    static constexpr u32 kEntriesPerFrame = kPageSize / sizeof(grant_entry_v1);
+
+    // The shared page of that index, made now if there is none yet. Einval past the limit, enomem.
+    Expected<Mfn> frame(u32 index);
+    [[nodiscard]] u32 frame_count() const { return frame_count_; }
+    [[nodiscard]] u32 max_frames() const { return max_frames_; }
+
+    // `user` begins to use grant `ref`; the frame behind it is held until the matching unpin().
+    Grant_status pin(Domid user, Grant_ref ref, bool write, Mfn& frame);
+    void unpin(Grant_ref ref, bool write);
+    // The frame behind a grant that the caller has pinned.
+    [[nodiscard]] Mfn pinned_frame(Grant_ref ref) const { return active(ref.value()).frame; }
+    // GNTTABOP_swap_grant_ref
+    Grant_status swap(Grant_ref a, Grant_ref b);
+
+    // The domain is going: nothing can be pinned any more, the shared pages are given back.
+    void retire();
+
+    bool try_hold();
+    void drop();
+
+  private:
+    // A grant in use. All users are one domain, the one the entry named when it was first pinned.
+    struct Active {
+        Mfn frame{0};
+        u16 readers = 0; // uses that only read
+        u16 writers = 0;
+        u16 user    = 0;
+        bool read_only_frame = false;
+
+        [[nodiscard]] bool pinned() const { return (readers | writers) != 0; }
+    };
+    static constexpr u16 kMaxPins = 0xfff0;
+    using Actives                 = std::array<Active, kEntriesPerFrame>;
+
+    struct Slot {
+        Mfn shared = kInvalidMfn;
+        Unique<Actives> actives;
+    };
+
+    [[nodiscard]] Active& active(u32 ref) const
+    {
+        return (*slots_[ref / kEntriesPerFrame].actives)[ref % kEntriesPerFrame];
+    }
+    [[nodiscard]] grant_entry_v1* shared(u32 ref) const;
+    Expected<void> add_frame();
+    Grant_status take_frame(Active& entry, u32 gfn, bool write);
+
+    Domain* domain_; // null once retired
+    u32 max_frames_;
+    u32 frame_count_ = 0;
+    std::atomic<u32> holds_{1};
+    mutable Spinlock lock_{Lock_rank::grant};
+    std::array<Slot, kMaxFrames> slots_;
+};
+
+} // namespace vmm

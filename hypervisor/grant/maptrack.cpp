@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "grant/maptrack.hpp"
+
+namespace vmm
+{
+
+bool Maptrack::grow()
+{
+    if (page_count_ == max_pages_)
+        return false;
+    Expected<Unique<Page>> page = make_unique<Page>();
+    if (!page)
+        return false;
+    const u32 base = page_count_ * kPerPage;
+    for (u32 i = 0; i < kPerPage; ++i)
+        (**page)[i].ref = i + 1 < kPerPage ? base + i + 1 : kNoHandle;
+    pages_[page_count_++] = std::move(*page);
+    first_free_           = base;
+    return true;
+}
+
+u32 Maptrack::allocate()
+{
+    const Lock_guard guard(lock_);
+    if (first_free_ == kNoHandle && !grow())
+        return kNoHandle;
+    const u32 handle = first_free_;
+    Mapping& mapping = at(handle);
+    first_free_      = mapping.ref;
+    mapping.state    = Mapping::State::busy;
+    ++in_use_;
+    return handle;
+}
+
+Mapping* Maptrack::claim(u32 handle)
+{
+    const Lock_guard guard(lock_);
+    if (handle >= end() || at(handle).state != Mapping::State::mapped)
+        return nullptr;
+    at(handle).state = Mapping::State::busy;
+    return &at(handle);
+}
+
+void Maptrack::keep(u32 handle)
+{
+    const Lock_guard guard(lock_);
+    at(handle).state = Mapping::State::mapped;
+}
+
+void Maptrack::free(u32 handle)
+{
+    Ref<Granted> granted = std::move(at(handle).granted); // dropped outside the lock
+    const Lock_guard guard(lock_);
+    Mapping& mapping = at(handle);
+    mapping.state    = Mapping::State::free;
+    mapping.ref      = first_free_;
+    first_free_      = handle;
+    --in_use_;
+}
+
+} // namespace vmm

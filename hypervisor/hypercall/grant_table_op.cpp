@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// GNTTABOP_*: the operations that come as arrays. Structures are copied in and out in groups, so that a
+// batch pays for the walk of the guest's page tables once a group, and a long batch is continued after
+// every few groups. The single operations are in grant_table_op_single.cpp.
+#include "hypercall/grant_table_op.hpp"
+
+#include "base/bits.hpp"
+#include "domain/vcpu.hpp"
+#include "exit/guest_memory.hpp"
+#include "grant/grant_table.hpp"
+
+#include <algorithm>
+
+namespace vmm
+{
+
+namespace
+{
+
+constexpr u32 kGroup         = 32;
+constexpr u32 kGroupsPerCall = 4;
+
+// Applies `operation` to each of the structures; what it did not get to is left in the arguments.
+template <class Op, class Function>
+Hypercall_result for_each_op(Vcpu& vcpu, Hypercall_args& args, Function operation)
+{
+    Op group[kGroup];
+    for (u32 groups = 0; args.a[2] != 0; ++groups) {
+        if (groups == kGroupsPerCall)
+            return fail(Errc::erestart);
+        const u32 count = static_cast<u32>(std::min<u64>(args.a[2], kGroup));
+        const Gva array(args.a[1]);
+        TRY(copy_from_guest(vcpu, group, array, count * sizeof(Op)));
+        for (u32 i = 0; i < count; ++i)
+            operation(group[i]);
+        TRY(copy_to_guest(vcpu, array, group, count * sizeof(Op)));
+        args.a[1] += count * sizeof(Op);
+        args.a[2] -= count;
+    }
+    return 0;
+}
+
+// Frames of a translated guest cannot be taken from it; it keeps them.
+void refuse_transfer(gnttab_transfer& op) { op.status = GNTST_bad_page; }
+
+} // namespace
+
+Hypercall_result do_grant_table_op(Vcpu& vcpu, Hypercall_args& args)
+{
+    const u32 count = static_cast<u32>(args.a[2]);
+    if (count & bit(31))
+        return fail(Errc::einval);
+    args.a[2] = count;
+
+    Grant_table& grants = vcpu.domain().grants();
+    Named_domain first;
+    Named_domain second;
+    switch (const u32 command = static_cast<u32>(args.a[0])) {
+    case GNTTABOP_map_grant_ref:
+        return for_each_op<gnttab_map_grant_ref>(vcpu, args, [&](auto& op) { grants.map(op, first); });
+    case GNTTABOP_unmap_grant_ref:
+        return for_each_op<gnttab_unmap_grant_ref>(vcpu, args, [&](auto& op) { grants.unmap(op); });
+    case GNTTABOP_unmap_and_replace:
+        return for_each_op<gnttab_unmap_and_replace>(vcpu, args,
+                                                     [&](auto& op) { grants.unmap_and_replace(op); });
+    case GNTTABOP_copy:
+        return for_each_op<gnttab_copy>(vcpu, args, [&](auto& op) { grants.copy(op, first, second); });
+    case GNTTABOP_transfer:
+        return for_each_op<gnttab_transfer>(vcpu, args, refuse_transfer);
+    case GNTTABOP_swap_grant_ref:
+        return for_each_op<gnttab_swap_grant_ref>(vcpu, args, [&](auto& op) {
+            op.status = static_cast<s16>(grants.swap(Grant_ref(op.ref_a), Grant_ref(op.ref_b)));
+        });
+    case GNTTABOP_cache_flush:
+        return for_each_cache_flush(vcpu, args);
+    default:
+        return do_single_grant_table_op(vcpu, command, Gva(args.a[1]), count);
+    }
+}
+
+} // namespace vmm

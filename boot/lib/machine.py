@@ -12,6 +12,8 @@ import time
 SCALE = float(os.environ.get("PLINTH_TIMEOUT_SCALE", "1"))
 
 _ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78cDEHM])|\r|\x00")
+TYPED_AT_ONCE = 16          # characters
+TYPING_PAUSE = 0.02         # seconds
 # How the shells of boot/image ask for the next command.
 PROMPT = r"^[a-zA-Z0-9]+:\S*# "
 _ESCAPE_BEGUN = re.compile(r"\x1b(\[[0-9;?]*|[()])?$")
@@ -118,8 +120,14 @@ class Machine:
         raise Failed(f"{what} did not end within {seconds * SCALE:.0f} s; the console ends with\n{self.tail()}")
 
     def send(self, text):
-        self._qemu.stdin.write(text.encode("latin-1"))
-        self._qemu.stdin.flush()
+        """Types at the pace of a very fast typist: whoever owns the UART has a small buffer (stock Xen's holds 32
+        characters) and drops what does not fit."""
+        for start in range(0, len(text), TYPED_AT_ONCE):
+            if start:
+                self._read(0)
+                time.sleep(TYPING_PAUSE)
+            self._qemu.stdin.write(text[start:start + TYPED_AT_ONCE].encode("latin-1"))
+            self._qemu.stdin.flush()
 
     def line(self, text=""):
         self.send(text + "\n")

@@ -20,17 +20,17 @@ CPU = ("EPYC,+svm,+npt,-rdtscp,-monitor,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-
        "-nrip-save,-xsavec,+invtsc,x-force-features=on")
 ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
 COMMAND_LINE = {
-    "plinth": "console=com1 com1=115200,8n1 loglvl=warning noreboot",
-    "xen": "console=com1 com1=115200,8n1 loglvl=warning dom0=pvh dom0_mem=256M,max:256M noreboot",
+    "plinth": "console=com1 com1=115200,8n1 loglvl=warning dom0_mem=768M noreboot",
+    "xen": "console=com1 com1=115200,8n1 loglvl=warning dom0=pvh dom0_mem=768M,max:768M noreboot",
 }
 FIGURE = re.compile(r"BENCH (\S+) (-?\d+)")
 END = r"BENCH-END"
 
 
-def command(kind, image, guest):
+def command(kind, image, guest, memory=1024):
     """The same machine for all: what stock Xen needs for a PVH dom0 does not hurt Plinth."""
     return ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35,kernel-irqchip=split", "-cpu", CPU,
-            "-device", "intel-iommu,intremap=on", "-m", "1024", "-smp", "1", "-display", "none", "-nic", "none",
+            "-device", "intel-iommu,intremap=on", "-m", str(memory), "-smp", "1", "-display", "none", "-nic", "none",
             "-no-reboot", *ICOUNT, "-kernel", image, "-append", COMMAND_LINE[kind], "-initrd", guest]
 
 

@@ -41,7 +41,7 @@ def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None):
 def shell_of_dom0(machine):
     """From power-on to dom0's shell with vmmd answering."""
     machine.expect(DOM0, 240, "dom0's shell")
-    machine.line("stty cols 200; dmesg -n 1")
+    machine.line("stty cols 1000; dmesg -n 1")
     machine.expect(DOM0, 30, "dom0's shell")
     machine.shell("for i in $(seq 30); do xm list >/dev/null && break; sleep 1; done; xm list", 60)
 
@@ -111,7 +111,7 @@ def guest_shell(machine, name, seconds=120):
         raise Failed(f"no shell on the console of {name} within {seconds} s:\n{machine.tail()}")
     # Enter may have been pressed more than once while the guest booted: begin behind the last prompt.
     mark = f"here{machine_marks()}"
-    machine.line(f"stty cols 200; echo {mark[:4]}''{mark[4:]}")
+    machine.line(f"stty cols 1000; echo {mark[:4]}''{mark[4:]}")
     machine.expect(rf"^{mark}\n", 30, "the guest's shell")
     machine.expect(DOMU, 30, "the guest's shell")
     yield machine

@@ -8,6 +8,7 @@
 #include "event/event_table.hpp"
 #include "grant/grant_table.hpp"
 #include "mm/frame_allocator.hpp"
+#include "platform/machine.hpp"
 #include "sched/scheduler.hpp"
 
 #include <algorithm>
@@ -119,12 +120,14 @@ Expected<void> Domain::unpause_by_control()
 
 void Domain::shut_down(u32 reason)
 {
+    if (is_control())
+        dom0_has_shut_down(reason);
     if (shut_down_)
         return;
     shut_down_       = true;
     shutdown_reason_ = reason;
     pause();
-    if (const auto dom0 = find_domain(kDom0); dom0 && dom0.get() != this)
+    if (const auto dom0 = find_domain(kDom0))
         dom0->events().raise_global_virq(VIRQ_DOM_EXC);
 }
 
@@ -152,6 +155,7 @@ Expected<void> Domain::kill()
     if (dying_ == Dying::no) {
         dying_ = Dying::tearing_down;
         pause();
+        watchdogs_.stop_all();
         for (unsigned i = 0; i < max_vcpus_; ++i)
             vcpus_[i]->retire();
     }

@@ -13,6 +13,7 @@
 #include "base/spinlock.hpp"
 #include "base/unique.hpp"
 #include "domain/hvm_params.hpp"
+#include "domain/watchdog.hpp"
 #include "mm/p2m.hpp"
 
 #include <array>
@@ -62,6 +63,7 @@ class Domain
     [[nodiscard]] Event_table& events() { return *events_; }
     [[nodiscard]] Grant_table& grants() { return *grants_; }
     [[nodiscard]] Hvm_params& params() { return params_; }
+    [[nodiscard]] Watchdogs& watchdogs() { return watchdogs_; }
     // The emulated machine around the vCPUs (IO-APIC, PCI configuration, RTC): only dom0 has one.
     [[nodiscard]] Domain_devices* devices() { return devices_; }
     void set_devices(Domain_devices* devices) { devices_ = devices; }
@@ -139,6 +141,7 @@ class Domain
     Unique<Grant_table> grants_;
     Domain_devices* devices_ = nullptr;
     Hvm_params params_;
+    Watchdogs watchdogs_{*this};
     shared_info* shared_ = nullptr;
     Mfn shared_mfn_      = kInvalidMfn;
     std::array<Unique<Vcpu>, kMaxVcpus> vcpus_;

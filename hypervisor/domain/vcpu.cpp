@@ -99,13 +99,19 @@ Expected<void> Vcpu::register_info(Gfn gfn, u32 offset)
     return {};
 }
 
-void Vcpu::kick() { wake(); }
+void Vcpu::kick()
+{
+    if (upcall_vector != 0)
+        apic_.set_irq(upcall_vector, false);
+    else
+        wake();
+}
 
 void Vcpu::wake() { scheduler::wake(*this); }
 
 bool Vcpu::has_work() const
 {
-    const bool event = domain_.params().callback_vector != 0 && info_ &&
+    const bool event = upcall_vector == 0 && domain_.params().callback_vector != 0 && info_ &&
                        std::atomic_ref(info_->evtchn_upcall_pending).load(std::memory_order_acquire) != 0;
     return event || nmi_pending || apic_.pending_vector() >= 0;
 }

@@ -73,6 +73,7 @@ class Vcpu
     u32 seen_p2m_generation = 0;
     bool initialised = false; // has a start state
     bool nmi_pending = false;
+    u8 upcall_vector = 0;     // HVMOP_set_evtchn_upcall_vector: upcalls come through the APIC instead
     u64 tsc_aux      = 0;
     u64 xcr0         = 1;
     Mtrr mtrr;

@@ -21,7 +21,7 @@ constexpr u8 kVectorNmi = 2;
 void deliver_pending(Vcpu& vcpu)
 {
     Vcpu_backend& backend = vcpu.backend();
-    const u8 callback     = vcpu.domain().params().callback_vector;
+    const u8 callback     = vcpu.upcall_vector == 0 ? vcpu.domain().params().callback_vector : 0;
     const bool upcall     = callback != 0 && vcpu.info() && vcpu.info()->evtchn_upcall_pending != 0;
     if (vcpu.nmi_pending && !backend.event_queued()) [[unlikely]] {
         vcpu.nmi_pending = false;

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// SCHEDOP_*. [xen/include/public/sched.h]
+#include "domain/domain_table.hpp"
+#include "domain/time.hpp"
+#include "domain/vcpu.hpp"
+#include "event/event_table.hpp"
+#include "exit/guest_memory.hpp"
+#include "hypercall/hypercall.hpp"
+#include "sched/scheduler.hpp"
+
+#include <xen/sched.h>
+
+namespace vmm
+{
+namespace
+{
+
+constexpr unsigned kMaxPolledPorts = 128;
+
+Hypercall_result shut_down(Vcpu& vcpu, Gva arg)
+{
+    const auto op = TRY(read_guest<sched_shutdown>(vcpu, arg));
+    vcpu.domain().shut_down(op.reason);
+    return 0;
+}
+
+Hypercall_result shut_down_remotely(Vcpu& vcpu, Gva arg)
+{
+    const auto op     = TRY(read_guest<sched_remote_shutdown>(vcpu, arg));
+    const auto domain = find_domain(Domid(op.domain_id));
+    if (!domain)
+        return fail(Errc::esrch);
+    if (!vcpu.domain().is_control() || domain->is_control())
+        return fail(Errc::eperm);
+    domain->shut_down(op.reason);
+    return 0;
+}
+
+Expected<bool> any_pending(Vcpu& vcpu, const sched_poll& op)
+{
+    const Gva ports(reinterpret_cast<u64>(op.ports.p));
+    for (unsigned i = 0; i < op.nr_ports; ++i) {
+        const auto port = TRY(read_guest_element<evtchn_port_t>(vcpu, ports, i));
+        if (TRY(vcpu.domain().events().is_pending(Evtchn_port(port))))
+            return true;
+    }
+    return false;
+}
+
+// Sleeps until a port is pending, whether it is masked or not. It may also return early: the guest looks.
+Hypercall_result poll(Vcpu& vcpu, Gva arg)
+{
+    const auto op = TRY(read_guest<sched_poll>(vcpu, arg));
+    if (op.nr_ports > kMaxPolledPorts)
+        return fail(Errc::einval);
+    vcpu.polling.store(true, std::memory_order_seq_cst);
+    const auto pending = any_pending(vcpu, op);
+    if (!pending || *pending || vcpu.has_work()) {
+        vcpu.polling.store(false, std::memory_order_relaxed);
+        if (!pending)
+            return fail(pending.error());
+        return 0;
+    }
+    if (op.timeout != 0)
+        vcpu.poll_timeout.start(Time(op.timeout));
+    vcpu.sleep();
+    return 0;
+}
+
+Hypercall_result watchdog(Vcpu& vcpu, Gva arg)
+{
+    const auto op = TRY(read_guest<sched_watchdog>(vcpu, arg));
+    return TRY(vcpu.domain().watchdogs().set(op.id, op.timeout, system_clock().now()));
+}
+
+} // namespace
+
+Hypercall_result do_sched_op(Vcpu& vcpu, Hypercall_args& args)
+{
+    const Gva arg(args.a[1]);
+    switch (args.a[0]) {
+    case SCHEDOP_yield:
+        scheduler::yield(vcpu);
+        return 0;
+    case SCHEDOP_block:
+        if (vcpu.info())
+            vcpu.info()->evtchn_upcall_mask = 0;
+        if (!vcpu.has_work())
+            vcpu.sleep();
+        return 0;
+    case SCHEDOP_shutdown:
+        return shut_down(vcpu, arg);
+    case SCHEDOP_poll:
+        return poll(vcpu, arg);
+    case SCHEDOP_remote_shutdown:
+        return shut_down_remotely(vcpu, arg);
+    case SCHEDOP_watchdog:
+        return watchdog(vcpu, arg);
+    case SCHEDOP_pin_override:
+        // Pinning to another CPU than the one there is has nothing to do; a CPU that does not exist is an
+        // error as on any machine.
+        {
+            const auto op = TRY(read_guest<sched_pin_override>(vcpu, arg));
+            if (!vcpu.domain().is_control())
+                return fail(Errc::eperm);
+            if (op.pcpu > 0)
+                return fail(Errc::einval);
+            return 0;
+        }
+    default:
+        return fail(Errc::enosys);
+    }
+}
+
+} // namespace vmm

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// XENVER_*: what the hypervisor is and which features of the ABI it has. [xen/include/public/version.h]
+#include "base/bits.hpp"
+#include "domain/domain.hpp"
+#include "domain/vcpu.hpp"
+#include "exit/cpuid_policy.hpp"
+#include "exit/guest_memory.hpp"
+#include "hypercall/hypercall.hpp"
+#include "platform/options.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+#include <xen/version.h>
+#include <xen/features.h>
+
+namespace vmm
+{
+namespace
+{
+
+// The string in a fixed field, cut if need be, always terminated.
+template <std::size_t N>
+void put_text(char (&to)[N], std::string_view text)
+{
+    const auto count = std::min(text.size(), N - 1);
+    std::memcpy(to, text.data(), count);
+    to[count] = '\0';
+}
+
+template <std::size_t N>
+Hypercall_result answer_text(Vcpu& vcpu, Gva arg, std::string_view text)
+{
+    char buffer[N] = {};
+    put_text(buffer, text);
+    TRY(copy_to_guest(vcpu, arg, buffer, sizeof buffer));
+    return 0;
+}
+
+Hypercall_result compile_info(Vcpu& vcpu, Gva arg)
+{
+    xen_compile_info info{};
+    put_text(info.compiler, "g++ " __VERSION__);
+    put_text(info.compile_by, "plinth");
+    put_text(info.compile_domain, "");
+    put_text(info.compile_date, "");
+    TRY(write_guest(vcpu, arg, info));
+    return 0;
+}
+
+Hypercall_result features(Vcpu& vcpu, Gva arg)
+{
+    auto info = TRY(read_guest<xen_feature_info>(vcpu, arg));
+    if (info.submap_idx != 0) {
+        info.submap = 0;
+    } else {
+        u64 map = bit(XENFEAT_writable_page_tables) | bit(XENFEAT_auto_translated_physmap) |
+                  bit(XENFEAT_memory_op_vnode_supported) | bit(XENFEAT_hvm_callback_vector) |
+                  bit(XENFEAT_hvm_safe_pvclock);
+        if (vcpu.domain().is_control())
+            map |= bit(XENFEAT_dom0);
+        map |= vcpu.domain().is_identity_mapped() ? bit(XENFEAT_direct_mapped) : bit(XENFEAT_not_direct_mapped);
+        info.submap = static_cast<u32>(map);
+    }
+    TRY(write_guest(vcpu, arg, info));
+    return 0;
+}
+
+Hypercall_result platform_parameters(Vcpu& vcpu, Gva arg)
+{
+    const xen_platform_parameters parameters{.virt_start = 0}; // there is no hypervisor hole in guests
+    TRY(write_guest(vcpu, arg, parameters));
+    return 0;
+}
+
+// With a buffer too small for it -ENOBUFS, without one the size that is needed.
+Hypercall_result build_id(Vcpu& vcpu, Gva arg)
+{
+    constexpr std::string_view id = PLINTH_REVISION;
+    if (arg.value() == 0)
+        return id.size();
+    const auto header = TRY(read_guest<xen_build_id>(vcpu, arg));
+    if (header.len == 0)
+        return fail(Errc::einval);
+    if (header.len < id.size())
+        return fail(Errc::enobufs);
+    TRY(copy_to_guest(vcpu, arg + offsetof(xen_build_id, buf), id.data(), id.size()));
+    return id.size();
+}
+
+} // namespace
+
+Hypercall_result do_xen_version(Vcpu& vcpu, Hypercall_args& args)
+{
+    const Gva arg(args.a[1]);
+    const bool control = vcpu.domain().is_control();
+    switch (args.a[0]) {
+    case XENVER_version:
+        return u64{kXenVersionMajor} << 16 | kXenVersionMinor;
+    case XENVER_extraversion:
+        return answer_text<sizeof(xen_extraversion_t)>(vcpu, arg, "-plinth");
+    case XENVER_compile_info:
+        return compile_info(vcpu, arg);
+    case XENVER_capabilities:
+        return answer_text<sizeof(xen_capabilities_info_t)>(vcpu, arg, "hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64");
+    case XENVER_changeset:
+        return answer_text<sizeof(xen_changeset_info_t)>(vcpu, arg, PLINTH_REVISION);
+    case XENVER_platform_parameters:
+        return platform_parameters(vcpu, arg);
+    case XENVER_get_features:
+        return features(vcpu, arg);
+    case XENVER_pagesize:
+        return kPageSize;
+    case XENVER_guest_handle: {
+        TRY(copy_to_guest(vcpu, arg, vcpu.domain().handle().data(), vcpu.domain().handle().size()));
+        return 0;
+    }
+    case XENVER_commandline:
+        return answer_text<sizeof(xen_commandline_t)>(vcpu, arg, control ? hypervisor_command_line() : "<denied>");
+    case XENVER_build_id:
+        return build_id(vcpu, arg);
+    default:
+        return fail(Errc::enosys);
+    }
+}
+
+} // namespace vmm

@@ -6,6 +6,7 @@
 #include "toolstack/config/domain_config.hpp"
 #include "toolstack/config/syntax.hpp"
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,8 +24,8 @@ struct Interpretation {
 [[nodiscard]] std::expected<Interpretation, Diagnostic> interpret(const Settings& settings, std::string_view origin,
                                                                   std::string_view directory);
 
-// The file, then each override ("key=value", also several with ';') as if written below it.
-[[nodiscard]] std::expected<Interpretation, Diagnostic> load(const std::string& path,
+// The file if there is one, then each override ("key=value", also several with ';') as if written below it.
+[[nodiscard]] std::expected<Interpretation, Diagnostic> load(const std::optional<std::string>& path,
                                                              std::span<const std::string> overrides);
 
 // The keys that describe a domain here, for tests and for completion.

@@ -37,14 +37,20 @@ Result<std::string> read_file(const std::string& path)
     }
 }
 
-}   // namespace
-
-std::expected<Interpretation, Diagnostic> load(const std::string& path, std::span<const std::string> overrides)
+std::expected<Settings, Diagnostic> parse_file(const std::string& path)
 {
     const auto text = read_file(path);
     if (!text)
         return std::unexpected(Diagnostic{path, text.error().message});
-    auto settings = parse_settings({Source::Kind::file, path}, *text);
+    return parse_settings({Source::Kind::file, path}, *text);
+}
+
+}   // namespace
+
+std::expected<Interpretation, Diagnostic> load(const std::optional<std::string>& path,
+                                               std::span<const std::string> overrides)
+{
+    auto settings = path ? parse_file(*path) : Settings{};
     if (!settings)
         return std::unexpected(std::move(settings.error()));
     for (const auto& argument : overrides) {
@@ -56,7 +62,7 @@ std::expected<Interpretation, Diagnostic> load(const std::string& path, std::spa
     }
     std::error_code error;
     const auto directory = std::filesystem::current_path(error);
-    return interpret(*settings, path, error ? "/" : directory.string());
+    return interpret(*settings, path.value_or("command line"), error ? "/" : directory.string());
 }
 
 }   // namespace vmm::config

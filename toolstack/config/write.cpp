@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toolstack/config/write.hpp"
+
+namespace vmm::config {
+
+namespace {
+
+std::string quoted(std::string_view text)
+{
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string result = "\"";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\')
+            result += '\\';
+        if (byte < 0x20 || byte == 0x7f)
+            result += std::string{"\\x"} + kDigits[byte >> 4] + kDigits[byte & 0xf];
+        else
+            result += c;
+    }
+    return result + '"';
+}
+
+}   // namespace
+
+std::string write(const Domain_config& config)
+{
+    std::string text;
+    const auto line = [&](std::string_view key, const std::string& value) {
+        text += std::string{key} + " = " + value + '\n';
+    };
+    line("name", quoted(config.name));
+    if (config.uuid)
+        line("uuid", quoted(config.uuid->to_string()));
+    line("type", quoted(to_string(config.type)));
+    line("kernel", quoted(config.kernel));
+    if (!config.ramdisk.empty())
+        line("ramdisk", quoted(config.ramdisk));
+    line("cmdline", quoted(config.cmdline));
+    line("memory", std::to_string(config.memory_mib));
+    line("maxmem", std::to_string(config.maxmem_mib));
+    line("vcpus", std::to_string(config.vcpus));
+    line("maxvcpus", std::to_string(config.maxvcpus));
+    std::string cpus;
+    for (const auto& entry : config.affinity)
+        cpus += (cpus.empty() ? "" : ", ") + quoted(entry.to_string());
+    line("cpus", cpus.empty() ? quoted("all") : "[ " + cpus + " ]");
+    line("on_poweroff", quoted(to_string(config.on_poweroff)));
+    line("on_reboot", quoted(to_string(config.on_reboot)));
+    line("on_crash", quoted(to_string(config.on_crash)));
+    line("on_watchdog", quoted(to_string(config.on_watchdog)));
+    return text;
+}
+
+}   // namespace vmm::config

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fakes/memory.hpp"
+#include "mm/p2m.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <random>
+
+using namespace vmm;
+using fakes::Memory;
+
+namespace
+{
+
+constexpr Domid kOwner{3};
+constexpr Domid kOther{4};
+
+Mfn owned(unsigned order, Domid owner = kOwner)
+{
+    const Mfn mfn = *frames.allocate(order);
+    frames.assign(mfn, order, owner);
+    return mfn;
+}
+
+// What the CPU does on a write: the accessed and dirty bits of the leaf.
+void touch(P2m& p2m, Gfn gfn)
+{
+    u64 table = p2m.root().value() << kPageShift;
+    for (unsigned level = 4;; --level) {
+        u64* entry = to_virtual<u64>(Hpa(table + ((gfn.value() >> level_order(level)) & 511) * 8));
+        if (Npt_format::is_leaf(*entry, level)) {
+            *entry |= Npt_format::a | Npt_format::d;
+            return;
+        }
+        table = Npt_format::table_address(*entry).value();
+    }
+}
+
+u64 destroy(P2m& p2m)
+{
+    u64 released = 0;
+    while (!p2m.destroy_some(released)) {
+    }
+    return released;
+}
+
+} // namespace
+
+TEST_CASE("what was set is found, with its size and kind")
+{
+    Memory memory(4096);
+    {
+        auto p2m        = std::move(*P2m::create(kOwner));
+        const Mfn large = owned(9);
+        REQUIRE(p2m->set(Gfn(0x200), large, 9, P2m_type::ram));
+        const auto at = p2m->lookup(Gfn(0x2ff));
+        CHECK(at.mfn == large + 0xff);
+        CHECK(at.type == P2m_type::ram);
+        CHECK(at.order == 9);
+        CHECK_FALSE(at.written);
+        CHECK_FALSE(p2m->lookup(Gfn(0x1ff)).present());
+        CHECK_FALSE(p2m->lookup(Gfn(0x400)).present());
+        CHECK(p2m->max_gfn() == Gfn(0x3ff));
+    }
+    CHECK(memory.all_free());
+}
+
+TEST_CASE("a page inside a superpage can be replaced, and the CPU's notes stay right")
+{
+    Memory memory(4096);
+    auto p2m        = std::move(*P2m::create(kOwner));
+    const Mfn large = owned(9);
+    REQUIRE(p2m->set(Gfn(0x200), large, 9, P2m_type::ram));
+    touch(*p2m, Gfn(0x200));
+    const u32 before = p2m->generation();
+    REQUIRE(p2m->remove(Gfn(0x210), 0));
+    CHECK(p2m->generation() != before);
+    frames.release(large + 0x10, 0);
+    CHECK_FALSE(p2m->lookup(Gfn(0x210)).present());
+    CHECK(p2m->lookup(Gfn(0x211)).mfn == large + 0x11);
+    CHECK(p2m->lookup(Gfn(0x211)).written);
+    CHECK(p2m->lookup(Gfn(0x211)).order == 0);
+
+    const u32 now = p2m->generation();
+    REQUIRE(p2m->set(Gfn(0x210), owned(0), 0, P2m_type::ram));
+    CHECK(p2m->generation() == now); // nothing was there: nothing to flush
+    CHECK_FALSE(p2m->lookup(Gfn(0x210)).written);
+}
+
+TEST_CASE("out of range and misaligned is refused")
+{
+    Memory memory(64);
+    auto p2m = std::move(*P2m::create(kOwner));
+    CHECK(p2m->set(Gfn(1), Mfn(512), 9, P2m_type::ram).error() == Errc::einval);
+    CHECK(p2m->set(Gfn(512), Mfn(1), 9, P2m_type::ram).error() == Errc::einval);
+    CHECK(p2m->set(Gfn(P2m::kLastGfn + 1), Mfn(1), 0, P2m_type::ram).error() == Errc::einval);
+    CHECK(p2m->remove(kInvalidGfn, 0).error() == Errc::einval);
+    CHECK_FALSE(p2m->lookup(kInvalidGfn).present());
+    CHECK_FALSE(p2m->lookup(Gfn(P2m::kLastGfn + 1)).present());
+    CHECK(p2m->set_identity(Gfn(P2m::kLastGfn), 2, P2m_type::mmio).error() == Errc::einval);
+    CHECK(p2m->set_identity(Gfn(P2m::kLastGfn), 1, P2m_type::mmio));
+    CHECK(p2m->lookup(Gfn(P2m::kLastGfn)).mfn == Mfn(P2m::kLastGfn));
+}
+
+TEST_CASE("a guest cannot spend the machine's memory on tables")
+{
+    Memory memory(256);
+    auto p2m = std::move(*P2m::create(kOwner, 8));
+    u64 set  = 0;
+    while (p2m->set(Gfn(set << 30), Mfn(9), 0, P2m_type::mmio))
+        ++set;
+    CHECK(set == 2); // three tables each below the root
+    CHECK(p2m->table_count() <= 8);
+}
+
+TEST_CASE("identity ranges use the largest pages and touch nothing else")
+{
+    Memory memory(64);
+    auto p2m = std::move(*P2m::create(kOwner));
+    REQUIRE(p2m->set_identity(Gfn(0xc0000 - 3), (1 << 18) + 3, P2m_type::mmio));
+    CHECK(p2m->lookup(Gfn(0xc0000 - 3)).mfn == Mfn(0xc0000 - 3));
+    CHECK(p2m->lookup(Gfn(0xfffff)).order == 18);
+    CHECK(p2m->lookup(Gfn(0xfffff)).mfn == Mfn(0xfffff));
+    CHECK_FALSE(p2m->lookup(Gfn(0x100000)).present());
+    CHECK_FALSE(p2m->lookup(Gfn(0xc0000 - 4)).present());
+}
+
+TEST_CASE("teardown gives back what is the domain's, and only that")
+{
+    Memory memory(8192);
+    const Mfn others = owned(0, kOther);
+    const Mfn shared = *frames.allocate(0);
+    frames.share(shared, kOwner);
+    {
+        auto p2m = std::move(*P2m::create(kOwner));
+        REQUIRE(p2m->set(Gfn(0), owned(9), 9, P2m_type::ram));
+        REQUIRE(p2m->set(Gfn(512), owned(9), 9, P2m_type::ram));
+        touch(*p2m, Gfn(512));
+        for (u64 i = 0; i < 3000; ++i)
+            REQUIRE(p2m->set(Gfn(0x100000 + 7 * i), owned(0), 0, P2m_type::ram));
+        REQUIRE(frames.get_from(others, kOther));
+        REQUIRE(p2m->set(Gfn(5000), others, 0, P2m_type::foreign));
+        REQUIRE(p2m->set(Gfn(5001), shared, 0, P2m_type::ram));
+        REQUIRE(p2m->set_identity(Gfn(0xfee00), 1, P2m_type::mmio));
+
+        u64 released = 0;
+        CHECK(p2m->destroy_some(released).error() == Errc::erestart);
+        CHECK(released > 0);
+        CHECK(released + destroy(*p2m) == 1024 + 3000);
+        CHECK(destroy(*p2m) == 0);
+        // Only what was written needs scrubbing.
+        CHECK(frames.dirty_count() < 512 + 3100);
+        CHECK(frames.frame(others).holds == 1);
+    }
+    CHECK(frames.owner(others) == kOther);
+    frames.release(others, 0);
+    frames.put(shared);
+    CHECK(memory.all_free());
+}
+
+TEST_CASE("random changes agree with a map of frames")
+{
+    Memory memory(2048);
+    auto p2m = std::move(*P2m::create(kOwner));
+    std::map<u64, std::pair<u64, P2m_type>> model;
+    std::mt19937_64 random(5);
+    for (int step = 0; step < 3000; ++step) {
+        const unsigned order = std::array{0u, 0u, 3u, 9u, 12u}[random() % 5];
+        const u64 gfn        = (random() % 16384) & ~low_bits(order);
+        const u64 mfn        = (random() % 1000000) & ~low_bits(order);
+        const bool set       = random() % 3 != 0;
+        const auto type      = random() % 2 ? P2m_type::grant_rw : P2m_type::mmio;
+        REQUIRE((set ? p2m->set(Gfn(gfn), Mfn(mfn), order, type) : p2m->remove(Gfn(gfn), order)).has_value());
+        for (u64 i = 0; i < bit(order); ++i) {
+            if (set)
+                model[gfn + i] = {mfn + i, type};
+            else
+                model.erase(gfn + i);
+        }
+        for (int probe = 0; probe < 200; ++probe) {
+            const u64 page = random() % 16384;
+            const auto at  = p2m->lookup(Gfn(page));
+            const auto it  = model.find(page);
+            REQUIRE(at.present() == (it != model.end()));
+            if (at.present()) {
+                REQUIRE(at.mfn.value() == it->second.first);
+                REQUIRE(at.type == it->second.second);
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The software walk of guest page tables: each paging mode, each permission rule, the accessed and dirty
+// bits, and tables that lead out of the guest's memory.
+#include "arch/x86/paging/guest_walk.hpp"
+#include "fakes/memory.hpp"
+#include "mm/p2m.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace vmm;
+using fakes::Memory;
+
+namespace
+{
+
+constexpr u64 kP = 1, kW = 2, kU = 4, kA = 0x20, kD = 0x40, kPs = 0x80;
+constexpr u64 kWp = 1 << 16, kPg = 1u << 31, kPse = 1 << 4, kPae = 1 << 5, kLa57 = 1 << 12, kSmap = 1 << 21;
+constexpr u64 kLma = 1 << 10;
+
+// A guest with 2 MiB of memory at guest frame 0, where frame 1 and up are its page tables.
+struct Guest {
+    Memory memory{4096};
+    Unique<P2m> p2m = std::move(*P2m::create(Domid(1)));
+    Mfn ram         = *frames.allocate(9);
+    Paging_state paging{kPg | kWp, 0x1000, kPae, kLma, 0};
+    bool ac = false;
+
+    Guest()
+    {
+        frames.assign(ram, 9, Domid(1));
+        REQUIRE(p2m->set(Gfn(0), ram, 9, P2m_type::ram));
+    }
+
+    u64& entry(u64 gpa) { return *to_virtual<u64>(to_hpa(ram) + gpa); }
+    u32& entry32(u64 gpa) { return *to_virtual<u32>(to_hpa(ram) + gpa); }
+    Expected<Guest_walk> walk(u64 gva, bool write = false)
+    {
+        return walk_guest(*p2m, paging, ac, Gva(gva), write);
+    }
+
+    // One 4 KiB page at linear 0x7000 -> guest-physical 0x55000 with the rights in `leaf`.
+    void map_small(u64 leaf)
+    {
+        entry(0x1000) = 0x2000 | kP | kW | kU | kA;
+        entry(0x2000) = 0x3000 | kP | kW | kU | kA;
+        entry(0x3000) = 0x4000 | kP | kW | kU | kA;
+        entry(0x4000 + 7 * 8) = 0x55000 | leaf;
+    }
+};
+
+} // namespace
+
+TEST_CASE("without paging linear is physical")
+{
+    Guest g;
+    g.paging.cr0 = 0;
+    CHECK(g.walk(0x12345)->gpa == Gpa(0x12345));
+}
+
+TEST_CASE("four levels, and the bits the CPU sets")
+{
+    Guest g;
+    g.map_small(kP | kW);
+    REQUIRE(g.walk(0x7123)->gpa == Gpa(0x55123));
+    CHECK_FALSE(g.walk(0x7123)->writable); // not dirty yet: a write has to be noted
+    CHECK((g.entry(0x4038) & (kA | kD)) == kA);
+    REQUIRE(g.walk(0x7123, true)->writable);
+    CHECK((g.entry(0x4038) & (kA | kD)) == (kA | kD));
+    CHECK(g.walk(0x7123)->writable);
+    CHECK_FALSE(g.walk(0x8000));
+    CHECK_FALSE(g.walk(0x0000800000000000)); // not canonical
+}
+
+TEST_CASE("2 MiB and 1 GiB pages")
+{
+    Guest g;
+    g.entry(0x1000)         = 0x2000 | kP | kW;
+    g.entry(0x2000)         = 0x3000 | kP | kW;
+    g.entry(0x2000 + 8)     = (1ull << 30) | kP | kW | kPs;
+    g.entry(0x3000 + 8 * 5) = 0x600000 | kP | kW | kPs;
+    CHECK(g.walk((5ull << 21) + 0x1fffff)->gpa == Gpa(0x7fffff));
+    CHECK(g.walk((1ull << 30) + 0x12345678)->gpa == Gpa(0x40000000 + 0x12345678));
+    g.entry(0x1000) |= kPs; // no pages of 512 GiB
+    CHECK_FALSE(g.walk(5ull << 21));
+}
+
+TEST_CASE("five levels")
+{
+    Guest g;
+    g.paging.cr4 |= kLa57;
+    g.entry(0x1000 + 8) = 0x2000 | kP | kW;
+    g.entry(0x2000)     = 0x3000 | kP | kW;
+    g.entry(0x3000)     = 0x55000000 | kP | kPs;
+    CHECK(g.walk(1ull << 48)->gpa.value() == (0x55000000 & ~((1ull << 30) - 1)));
+    CHECK_FALSE(g.walk(0x0100000000000000));
+}
+
+TEST_CASE("rights are those of all levels together")
+{
+    Guest g;
+    SECTION("read-only leaf")
+    {
+        g.map_small(kP);
+        CHECK(g.walk(0x7000));
+        CHECK_FALSE(g.walk(0x7000, true));
+        g.paging.cr0 &= ~kWp;
+        CHECK(g.walk(0x7000, true));
+        g.paging.cpl = 3;
+        CHECK_FALSE(g.walk(0x7000));
+    }
+    SECTION("read-only higher up")
+    {
+        g.map_small(kP | kW | kU);
+        g.entry(0x2000) &= ~kW;
+        CHECK_FALSE(g.walk(0x7000, true));
+        CHECK_FALSE(g.walk(0x7000)->writable);
+    }
+    SECTION("user pages under SMAP")
+    {
+        g.map_small(kP | kW | kU);
+        g.paging.cr4 |= kSmap;
+        CHECK_FALSE(g.walk(0x7000));
+        g.ac = true;
+        CHECK(g.walk(0x7000));
+        g.ac         = false;
+        g.paging.cpl = 3;
+        CHECK(g.walk(0x7000, true));
+    }
+    SECTION("supervisor higher up is supervisor")
+    {
+        g.map_small(kP | kW | kU);
+        g.entry(0x1000) &= ~kU;
+        g.paging.cr4 |= kSmap;
+        CHECK(g.walk(0x7000));
+    }
+}
+
+TEST_CASE("PAE: the top entries carry no rights")
+{
+    Guest g;
+    g.paging.efer = 0;
+    g.paging.cr3  = 0x1020;
+    g.entry(0x1020 + 8)     = 0x2000 | kP;
+    g.entry(0x2000 + 8 * 3) = 0x400000 | kP | kW | kPs;
+    CHECK(g.walk(0x40000000 + 0x600000 + 5, true)->gpa == Gpa(0x400005));
+    CHECK(g.entry(0x1020 + 8) == (0x2000 | kP));
+    CHECK_FALSE(g.walk(1ull << 32));
+}
+
+TEST_CASE("32-bit paging with 4 MiB pages")
+{
+    Guest g;
+    g.paging.efer = 0;
+    g.paging.cr4  = 0;
+    g.entry32(0x1000 + 4 * 1)  = 0x2000 | kP | kW;
+    g.entry32(0x2000 + 4 * 9)  = 0x55000 | kP | kW;
+    g.entry32(0x1000 + 4 * 2)  = 0x2080 | kP | kW; // bit 7 means nothing without PSE
+    CHECK(g.walk(0x409abc, true)->gpa == Gpa(0x55abc));
+    CHECK((g.entry32(0x2024) & (kA | kD)) == (kA | kD));
+    CHECK(g.walk(0x809abc)->gpa == Gpa(0x55abc));
+    g.paging.cr4 = kPse;
+    g.entry32(0x1000 + 4 * 3) = 0x01c02000 | kP | kW | kPs;
+    CHECK(g.walk(0xc12345)->gpa == Gpa((1ull << 32) + 0x1c00000 + 0x12345));
+}
+
+TEST_CASE("tables outside the guest's memory are a fault, not a crash")
+{
+    Guest g;
+    g.map_small(kP);
+    g.entry(0x3000) = 0x000ffffffffff000 | kP;
+    CHECK(g.walk(0x7000).error() == Errc::efault);
+    g.paging.cr3 = 0x40000000;
+    CHECK(g.walk(0x7000).error() == Errc::efault);
+    REQUIRE(g.p2m->set_identity(Gfn(0x40000), 1, P2m_type::mmio));
+    CHECK(g.walk(0x7000).error() == Errc::efault);
+}

@@ -12,7 +12,8 @@ struct Quotas {
     std::size_t watches = 128;            // watches registered
     std::size_t transactions = 10;        // transactions open at once
     std::size_t transaction_nodes = 1024; // nodes read or changed in one transaction
-    std::size_t transaction_bytes = 256 * 1024; // value bytes written in all open transactions together
+    std::size_t transaction_bytes = 256 * 1024; // memory one transaction makes the daemon keep
+    std::size_t snapshot_bytes = 16 * 1024 * 1024; // of replaced nodes old transactions of guests keep alive, in all
     std::size_t node_bytes = 2048;        // value, child names and permissions of one node
     std::size_t permissions = 5;          // permission entries of one node
     std::size_t pending_requests = 20;    // replies not yet taken by the client, before its requests wait

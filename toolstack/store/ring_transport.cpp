@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toolstack/store/ring_transport.hpp"
+
+#include <xen/io/xs_wire.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+namespace vmm::store {
+namespace {
+
+// Named in docs/misc/xenstore-ring.txt; the header of Xen 4.17 does not have it yet.
+constexpr std::uint32_t kFeatureWatchDepth = 4;
+
+std::uint32_t load(std::uint32_t& shared)
+{
+    return std::atomic_ref(shared).load(std::memory_order_acquire);
+}
+
+void store(std::uint32_t& shared, std::uint32_t value)
+{
+    std::atomic_ref(shared).store(value, std::memory_order_release);
+}
+
+std::unexpected<Error> bad_indices()
+{
+    return fail(Errc::protocol, "the guest's ring indices are inconsistent");
+}
+
+} // namespace
+
+Ring_transport::Ring_transport(std::unique_ptr<Ring_channel> channel)
+    : channel_(std::move(channel)), request_consumer_(load(page().req_cons)), response_producer_(load(page().rsp_prod))
+{
+    if (load(page().req_prod) - request_consumer_ > XENSTORE_RING_SIZE ||
+        response_producer_ - load(page().rsp_cons) > XENSTORE_RING_SIZE || wants_reconnect()) {
+        reset();
+    }
+    store(page().error, XENSTORE_ERROR_NONE);
+    store(page().server_features,
+          XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR | kFeatureWatchDepth);
+}
+
+Result<std::size_t> Ring_transport::read(std::span<char> into)
+{
+    const std::uint32_t available = load(page().req_prod) - request_consumer_;
+    if (available > XENSTORE_RING_SIZE) {
+        return bad_indices();
+    }
+    const std::size_t count = std::min<std::size_t>(available, into.size());
+    const std::size_t start = MASK_XENSTORE_IDX(request_consumer_);
+    const std::size_t first = std::min<std::size_t>(count, XENSTORE_RING_SIZE - start);
+    std::memcpy(into.data(), page().req + start, first);
+    std::memcpy(into.data() + first, page().req, count - first);
+    request_consumer_ += static_cast<std::uint32_t>(count);
+    store(page().req_cons, request_consumer_);
+    moved_ = moved_ || count > 0;
+    return count;
+}
+
+Result<std::size_t> Ring_transport::write(std::string_view bytes)
+{
+    const std::uint32_t used = response_producer_ - load(page().rsp_cons);
+    if (used > XENSTORE_RING_SIZE) {
+        return bad_indices();
+    }
+    const std::size_t count = std::min<std::size_t>(XENSTORE_RING_SIZE - used, bytes.size());
+    const std::size_t start = MASK_XENSTORE_IDX(response_producer_);
+    const std::size_t first = std::min<std::size_t>(count, XENSTORE_RING_SIZE - start);
+    std::memcpy(page().rsp + start, bytes.data(), first);
+    std::memcpy(page().rsp, bytes.data() + first, count - first);
+    response_producer_ += static_cast<std::uint32_t>(count);
+    store(page().rsp_prod, response_producer_);
+    moved_ = moved_ || count > 0;
+    return count;
+}
+
+void Ring_transport::notify()
+{
+    if (std::exchange(moved_, false)) {
+        channel_->notify();
+    }
+}
+
+bool Ring_transport::wants_reconnect() const
+{
+    return load(page().connection) == XENSTORE_RECONNECT;
+}
+
+void Ring_transport::reset()
+{
+    request_consumer_ = response_producer_ = 0;
+    store(page().req_cons, 0);
+    store(page().req_prod, 0);
+    store(page().rsp_cons, 0);
+    store(page().rsp_prod, 0);
+    store(page().error, XENSTORE_ERROR_NONE);
+    store(page().connection, XENSTORE_CONNECTED);
+    moved_ = false;
+    channel_->notify();
+}
+
+void Ring_transport::show_failure(Failure failure)
+{
+    store(page().error, static_cast<std::uint32_t>(failure));
+    channel_->notify();
+}
+
+} // namespace vmm::store

@@ -17,6 +17,8 @@
 namespace vmm
 {
 
+class Vcpu;
+
 class Domain_devices
 {
   public:
@@ -43,20 +45,24 @@ class Domain_devices
 
     [[nodiscard]] Pci_host& pci() { return pci_; }
 
-    Domain_devices(Domain& dom0, const Config& config) : dom0_(dom0), hidden_uart_(config.hidden_uart), pci_(dom0)
+    Domain_devices(Domain& dom0, const Config& config)
+        : dom0_(dom0), hidden_uart_(config.hidden_uart), pci_(dom0)
     {
     }
 
   private:
-    [[nodiscard]] Mmio_device* device_at(Gpa gpa);
     Expected<void> create_io_apics();
+    [[nodiscard]] Mmio_device* device_at(Gpa gpa);
+    [[nodiscard]] bool port_is_hidden(u16 port) const;
+    [[nodiscard]] u8 read_byte(u16 port);
+    void write_byte(u16 port, u8 value);
 
-    static constexpr unsigned kMaxIo_apics = 16;
+    static constexpr unsigned kMaxIoApics = 16;
 
     Domain& dom0_;
     u16 hidden_uart_;
     unsigned io_apic_count_ = 0;
-    std::array<Unique<Io_apic>, kMaxIo_apics> io_apics_;
+    std::array<Unique<Io_apic>, kMaxIoApics> io_apics_;
     Cmos_index cmos_;
     Pci_host pci_;
 };

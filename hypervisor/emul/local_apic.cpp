@@ -91,7 +91,7 @@ void Local_apic::set_irq(u8 vector, bool level_triggered)
         apic_host::wake(vcpu_);
 }
 
-int Local_apic::pending_vector() const
+int Local_apic::find_deliverable() const
 {
     const int requested = irr_.highest();
     if (requested < 0 || !accepts_interrupts())
@@ -100,7 +100,7 @@ int Local_apic::pending_vector() const
     return wanted > priority_class(processor_priority()) ? requested : -1;
 }
 
-bool Local_apic::held_back_by_tpr() const
+bool Local_apic::wait_for_tpr() const
 {
     const int requested = irr_.highest();
     if (requested < 0 || !accepts_interrupts())

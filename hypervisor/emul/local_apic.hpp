@@ -47,9 +47,11 @@ class Local_apic
 
     // The highest requested vector that the processor priority lets through, or -1. On the way to every
     // guest entry, so cheap when nothing is requested.
-    [[nodiscard]] int pending_vector() const;
+    [[nodiscard]] int pending_vector() const { return irr_.empty() ? -1 : find_deliverable(); }
     // Something is requested that only the task priority holds back: it becomes deliverable by a MOV CR8.
-    [[nodiscard]] bool held_back_by_tpr() const;
+    [[nodiscard]] bool held_back_by_tpr() const { return !irr_.empty() && wait_for_tpr(); }
+    // The highest requested vector, deliverable or not, or -1.
+    [[nodiscard]] int highest_requested() const { return irr_.highest(); }
     // The vCPU takes `vector`, which pending_vector() just returned.
     void accept(u8 vector);
 
@@ -66,6 +68,8 @@ class Local_apic
     enum Lvt : u8 { lvt_timer, lvt_thermal, lvt_performance, lvt_lint0, lvt_lint1, lvt_error, lvt_count };
 
     void clear();
+    [[nodiscard]] int find_deliverable() const;
+    [[nodiscard]] bool wait_for_tpr() const;
     [[nodiscard]] u8 tpr() const;
     [[nodiscard]] u8 processor_priority() const;
     [[nodiscard]] bool x2apic() const;

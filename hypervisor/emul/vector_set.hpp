@@ -25,6 +25,7 @@ class Vector_set
     void remove(u8 vector) { words_[vector >> 6].fetch_and(~(1ull << (vector & 63)), std::memory_order_acq_rel); }
     [[nodiscard]] bool contains(u8 vector) const { return (word(vector >> 6) >> (vector & 63)) & 1; }
 
+    [[nodiscard]] bool empty() const { return (word(0) | word(1) | word(2) | word(3)) == 0; }
     // The highest vector, or -1 when there is none.
     [[nodiscard]] int highest() const
     {

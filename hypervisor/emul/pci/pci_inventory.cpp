@@ -5,6 +5,8 @@
 #include "emul/host_access.hpp"
 #include "emul/pci/pci_host.hpp"
 
+#include <algorithm>
+
 namespace vmm
 {
 
@@ -63,6 +65,13 @@ Expected<void> Pci_host::add_window(const Pci_ecam& window)
     TRY(context_.config.add(window));
     const Gfn first = to_gfn(Gpa(window.begin()));
     return host_access::trap(context_.domain, first, to_gfn(Gpa(window.end())) - first);
+}
+
+bool Pci_host::has_window(const Pci_ecam& window)
+{
+    const Lock_guard guard(context_.lock);
+    const auto known = context_.config.windows();
+    return std::find(known.begin(), known.end(), window) != known.end();
 }
 
 unsigned Pci_host::scan_bus(u16 segment, u8 bus)

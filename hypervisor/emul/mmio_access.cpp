@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emul/mmio_access.hpp"
+
+#include "debug/log.hpp"
+#include "domain/domain.hpp"
+#include "domain/vcpu.hpp"
+#include "emul/memory_operation.hpp"
+#include "exit/exit_loop.hpp"
+#include "exit/guest_memory.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace vmm
+{
+namespace
+{
+
+constexpr u64 kEferLma        = 1u << 10;
+constexpr u16 kSegmentLong    = 1u << 9;
+constexpr u16 kSegmentDefault = 1u << 10;
+
+Code_size code_size(const System_state& system)
+{
+    if ((system.efer & kEferLma) && (system.cs.attributes & kSegmentLong))
+        return Code_size::bits64;
+    return system.cs.attributes & kSegmentDefault ? Code_size::bits32 : Code_size::bits16;
+}
+
+// The instruction may end right before a page that is not there.
+std::size_t fetch(Vcpu& vcpu, u64 address, std::array<u8, kLongestInstruction>& bytes)
+{
+    const u64 here = std::min<u64>(bytes.size(), kPageSize - (address & kPageMask));
+    if (!copy_from_guest(vcpu, bytes.data(), Gva(address), here))
+        return 0;
+    const u64 rest = bytes.size() - here;
+    if (rest == 0 || !copy_from_guest(vcpu, bytes.data() + here, Gva(address + here), rest))
+        return here;
+    return bytes.size();
+}
+
+bool try_emulate(Vcpu& vcpu, const Nested_fault& fault, Mmio_device& device)
+{
+    if (fault.fetch || fault.page_walk)
+        return false;
+    System_state system{};
+    vcpu.backend().read_system(system);
+    const Code_size code = code_size(system);
+    const u64 address    = code == Code_size::bits64 ? vcpu.regs.rip : static_cast<u32>(system.cs.base + vcpu.regs.rip);
+
+    std::array<u8, kLongestInstruction> bytes;
+    const std::size_t count = fetch(vcpu, address, bytes);
+    const auto instruction  = decode_memory_instruction(std::span(bytes).first(count), code);
+    if (!instruction || page_offset(fault.gpa) + instruction->size > kPageSize)
+        return false;
+    perform(*instruction, fault.gpa, vcpu.regs, device);
+    vcpu.backend().skip_instruction(vcpu.regs, instruction->length);
+    return true;
+}
+
+} // namespace
+
+void emulate_mmio(Vcpu& vcpu, const Nested_fault& fault, Mmio_device& device)
+{
+    if (try_emulate(vcpu, fault, device))
+        return;
+    log::guest(log::Level::warning, "d{}v{}: the instruction at {x} is not emulated on device memory at {x}",
+               vcpu.domain().id(), vcpu.id(), vcpu.regs.rip, fault.gpa);
+    inject_general_protection(vcpu);
+}
+
+} // namespace vmm

@@ -13,25 +13,12 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "boot", "lib"))
+import times  # noqa: E402
+from icount import command  # noqa: E402
 from machine import Failed, Machine  # noqa: E402
 
-# Features that TCG lacks are named away so that invtsc can be forced: without it Xen traps RDTSC.
-CPU = ("EPYC,+svm,+npt,-rdtscp,-monitor,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,"
-       "-nrip-save,-xsavec,+invtsc,x-force-features=on")
-ICOUNT = ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
-COMMAND_LINE = {
-    "plinth": "console=com1 com1=115200,8n1 loglvl=warning dom0_mem=768M noreboot",
-    "xen": "console=com1 com1=115200,8n1 loglvl=warning dom0=pvh dom0_mem=768M,max:768M noreboot",
-}
 FIGURE = re.compile(r"BENCH (\S+) (-?\d+)")
 END = r"BENCH-END"
-
-
-def command(kind, image, guest, memory=1024):
-    """The same machine for all: what stock Xen needs for a PVH dom0 does not hurt Plinth."""
-    return ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35,kernel-irqchip=split", "-cpu", CPU,
-            "-device", "intel-iommu,intremap=on", "-m", str(memory), "-smp", "1", "-display", "none", "-nic", "none",
-            "-no-reboot", *ICOUNT, "-kernel", image, "-append", COMMAND_LINE[kind], "-initrd", guest]
 
 
 def measure(kind, image, guest, log):
@@ -46,9 +33,10 @@ def measure(kind, image, guest, log):
     return {name: statistics.median(taken) for name, taken in values.items()}
 
 
-def table(figures, kinds, bars):
+def table(title, figures, bars):
+    kinds = list(figures)
     names = list(dict.fromkeys(name for kind in kinds for name in figures[kind]))
-    print(f"\n{'operation (instructions, median)':40}" + "".join(f"{kind:>12}" for kind in kinds) +
+    print(f"\n{title:40}" + "".join(f"{kind:>12}" for kind in kinds) +
           ("       ratio" if len(kinds) > 1 else "") + f"{'at most':>12}")
     for name in names:
         row = [figures[kind].get(name) for kind in kinds]
@@ -62,34 +50,61 @@ def table(figures, kinds, bars):
         print(line)
 
 
+def instruction_counts(options, subjects, failed):
+    """{kind: {operation: instructions}} of every micro-guest on every subject."""
+    guests = sorted(name for name in os.listdir(options.guests)
+                    if re.fullmatch(r"bench.*\.elf", name) and re.search(options.match, name))
+    if not guests:
+        failed.append(f"no bench*.elf in {options.guests} matches /{options.match}/")
+    figures = {}
+    for kind, image in subjects:
+        figures.setdefault(kind, {})
+        for guest in guests:
+            log = os.path.join(options.log, f"bench.{guest}.{kind}.log")
+            try:
+                figures[kind] |= measure(kind, image, os.path.join(options.guests, guest), log)
+            except Failed as trouble:
+                failed.append(str(trouble))
+    return figures
+
+
+def whole_jobs(options, subjects, failed):
+    """{kind: {job: virtual milliseconds}}"""
+    figures = {}
+    for kind, image in subjects:
+        try:
+            figures[kind] = times.measure(kind, image, options.images,
+                                          os.path.join(options.log, f"bench.times.{kind}.log"))
+        except Failed as trouble:
+            failed.append(str(trouble))
+            figures[kind] = {}
+    return figures
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subject", action="append", required=True, metavar="KIND=IMAGE")
-    parser.add_argument("--guests", required=True, help="folder with the micro-guests, bench*.elf")
+    parser.add_argument("--guests", help="folder with the micro-guests, bench*.elf")
+    parser.add_argument("--images", help="folder with dom0/ and dom0.cpio, as boot/run --iso makes them")
     parser.add_argument("--log", required=True)
     parser.add_argument("--json", default="")
     parser.add_argument("--match", default="")
     options = parser.parse_args()
-    guests = sorted(name for name in os.listdir(options.guests)
-                    if re.fullmatch(r"bench.*\.elf", name) and re.search(options.match, name))
-    if not guests:
-        sys.exit(f"measure.py: error: no bench*.elf in {options.guests} matches /{options.match}/")
-    figures, failed = {}, False
-    for subject in options.subject:
-        kind, _, image = subject.partition("=")
-        figures.setdefault(kind, {})
-        for guest in guests:
-            try:
-                figures[kind] |= measure(kind, image, os.path.join(options.guests, guest),
-                                         os.path.join(options.log, f"bench.{guest}.{kind}.log"))
-            except Failed as trouble:
-                failed = True
-                print(trouble, file=sys.stderr)
+    subjects = [subject.partition("=")[::2] for subject in options.subject]
     with open(os.path.join(HERE, "bars.json"), encoding="utf-8") as file:
-        table(figures, list(figures), json.load(file))
+        bars = json.load(file)
+    results, failed = {}, []
+    if options.guests:
+        results["instructions"] = instruction_counts(options, subjects, failed)
+        table("instructions, median", results["instructions"], bars)
+    if options.images:
+        results["virtual milliseconds"] = whole_jobs(options, subjects, failed)
+        table("virtual milliseconds", results["virtual milliseconds"], bars)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"unit": "instructions", "figures": figures}, file, indent=2)
+            json.dump(results, file, indent=2)
+    for trouble in failed:
+        print(f"measure.py: error: {trouble}", file=sys.stderr)
     sys.exit(1 if failed else 0)
 
 

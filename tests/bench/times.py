@@ -1,21 +1,17 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """How long whole jobs take, in virtual milliseconds under -icount (1 ns an instruction): from the hypervisor's entry
 to dom0's /init, `xm create -p`, `xm destroy`. The clock is the emulated RTC, which no hypervisor changes: its
 second's edge is marked in the kernel's log, whose stamps then give every other moment."""
 
-import argparse
-import json
 import os
 import re
 import statistics
 import subprocess
-import sys
+
+from icount import command
+from machine import Failed, Machine
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "..", "boot", "lib"))
-from machine import Failed, Machine  # noqa: E402
-from measure import command  # noqa: E402
 
 BASE = 1704067200           # 2024-01-01T00:00:00, where -rtc base puts power-on
 KERNEL_ALONE_MS = 1746      # what Debian's kernel needs from its entry to /init under these flags, on any hypervisor
@@ -72,26 +68,3 @@ def measure(kind, image, folder, log):
         figures["create-p-again-ms"] = statistics.median(creates[1:])
         figures["destroy-ms"] = statistics.median(destroys)
     return figures
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--subject", action="append", required=True, metavar="KIND=IMAGE")
-    parser.add_argument("--images", required=True, help="folder with dom0/ and dom0.cpio, as boot/run --iso makes them")
-    parser.add_argument("--log", required=True)
-    parser.add_argument("--json", default="")
-    options = parser.parse_args()
-    figures = {}
-    for subject in options.subject:
-        kind, _, image = subject.partition("=")
-        figures[kind] = measure(kind, image, options.images, os.path.join(options.log, f"bench.times.{kind}.log"))
-    print(f"\n{'virtual milliseconds':40}" + "".join(f"{kind:>12}" for kind in figures))
-    for name in next(iter(figures.values())):
-        print(f"{name:40}" + "".join(f"{column[name]:>12,.0f}" for column in figures.values()))
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"unit": "virtual ms", "figures": figures}, file, indent=2)
-
-
-if __name__ == "__main__":
-    main()

@@ -82,6 +82,13 @@ Expected<void> Domain::set_max_vcpus(unsigned count)
     return {};
 }
 
+void Domain::set_weight(u32 weight)
+{
+    weight_ = weight;
+    for (unsigned i = 0; i < max_vcpus_; ++i)
+        vcpus_[i]->sched.weight = weight;
+}
+
 void Domain::pause()
 {
     if (pause_count_.fetch_add(1, std::memory_order_acq_rel) == 0) {

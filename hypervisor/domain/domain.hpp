@@ -71,6 +71,12 @@ class Domain
     // vCPUs: set once; nullptr for an id that does not exist.
     Expected<void> set_max_vcpus(unsigned count);
     [[nodiscard]] unsigned max_vcpus() const { return max_vcpus_; }
+    // What DOMCTL_createdomain announced; DOMCTL_max_vcpus must say the same.
+    [[nodiscard]] unsigned configured_vcpus() const { return configured_vcpus_; }
+    void set_configured_vcpus(unsigned count) { configured_vcpus_ = count; }
+    // Share of the CPU relative to others; kDefaultWeight to begin with.
+    [[nodiscard]] u32 weight() const { return weight_; }
+    void set_weight(u32 weight);
     [[nodiscard]] Vcpu* vcpu(u64 id) const { return id < max_vcpus_ ? vcpus_[id].get() : nullptr; }
 
     // The shared page, always there (hypervisor memory of the domain); mapped where the guest asks.
@@ -133,6 +139,8 @@ class Domain
     u32 shutdown_reason_    = 0;
     Dying dying_            = Dying::no;
     unsigned max_vcpus_     = 0;
+    unsigned configured_vcpus_ = 0;
+    u32 weight_             = 256;
     std::atomic<u64> owned_frames_{0};
     u64 max_frames_     = ~0ull;
     u64 claimed_frames_ = 0;

@@ -70,6 +70,7 @@ class P2m
     [[nodiscard]] u32 generation() const { return generation_.load(std::memory_order_acquire); }
     [[nodiscard]] static bool in_range(Gfn gfn) { return gfn.value() <= kLastGfn; }
     void set_table_limit(u64 tables) { tables_.limit = tables; }
+    [[nodiscard]] u64 table_limit() const { return tables_.limit; }
     [[nodiscard]] u64 table_count() const { return tables_.used; }
 
     // Gives back everything that is mapped, in bounded pieces: own memory is released, foreign holds are

@@ -23,6 +23,7 @@ struct Cpu {
     Run_queue queue;
     Vcpu* current        = nullptr; // has the CPU
     Vcpu* loaded         = nullptr; // its FPU and debug registers are in the CPU
+    u64 idle_ns          = 0;
     bool reschedule      = false;
     Timer slice{slice_ended, this};
 };
@@ -83,6 +84,17 @@ void switch_from(Vcpu& last)
     }
 }
 
+// Free memory is made clean while there is nothing better to do.
+void idle()
+{
+    const Time began = system_clock().now();
+    if (frames.scrub_some())
+        take_pending_interrupts();
+    else
+        halt_until_interrupt();
+    cpu.idle_ns += system_clock().now() - began;
+}
+
 } // namespace
 
 void run_this_cpu()
@@ -95,10 +107,8 @@ void run_this_cpu()
             while (!cpu.reschedule)
                 run_once(vcpu);
             switch_from(vcpu);
-        } else if (frames.scrub_some()) {
-            take_pending_interrupts();
         } else {
-            halt_until_interrupt();
+            idle();
         }
     }
 }
@@ -154,5 +164,6 @@ void forget(Vcpu& vcpu)
 }
 
 bool must_reschedule() { return cpu.reschedule; }
+u64 idle_time(u32) { return cpu.idle_ns; }
 
 } // namespace vmm::scheduler

@@ -5,6 +5,8 @@
 // and it is not blocked.
 #pragma once
 
+#include "base/types.hpp"
+
 namespace vmm
 {
 class Vcpu;
@@ -29,5 +31,8 @@ void forget(Vcpu& vcpu);
 
 // The vCPU on this CPU is asked to give way at the next chance.
 [[nodiscard]] bool must_reschedule();
+
+// Nanoseconds a CPU had nothing to run.
+[[nodiscard]] u64 idle_time(u32 cpu);
 
 } // namespace vmm::scheduler

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// XEN_DOMCTL_*: what the control domain does to others. [xen/include/public/domctl.h, version 0x15]
+#include "base/bits.hpp"
+#include "domain/domain_table.hpp"
+#include "domain/vcpu.hpp"
+#include "exit/guest_memory.hpp"
+#include "hypercall/bitmap_argument.hpp"
+#include "hypercall/domain_info.hpp"
+#include "hypercall/domctl_vcpu.hpp"
+#include "hypercall/hvm_context.hpp"
+#include "hypercall/hypercall.hpp"
+
+#include <algorithm>
+
+#include <xen/domctl.h>
+
+namespace vmm
+{
+namespace
+{
+
+// Whether the argument structure goes back to the caller.
+enum class Copy_back : bool { no, yes };
+using Domctl_result = Expected<Copy_back>;
+
+constexpr u32 kMaxPorts         = 131'072;
+constexpr u32 kDefaultGrants    = 64;
+constexpr u32 kDefaultMaptrack  = 1024;
+constexpr u32 kMaxGrantFrames   = 1024;
+constexpr u32 kMaxMaptrackFrames = 4096;
+
+unsigned limit_or(s32 wanted, u32 otherwise) { return wanted < 0 ? otherwise : static_cast<u32>(wanted); }
+
+Domctl_result create_domain(xen_domctl& op)
+{
+    const auto& config      = op.u.createdomain;
+    constexpr u32 must_have = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
+    constexpr u32 may_have  = must_have | XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain;
+    if ((config.flags & must_have) != must_have || (config.flags & ~may_have) != 0)
+        return fail(Errc::einval);
+    if (config.arch.emulation_flags != XEN_X86_EMU_LAPIC || config.iommu_opts != 0 || config.vmtrace_size != 0)
+        return fail(Errc::einval);
+    if (config.max_vcpus == 0 || config.max_vcpus > kMaxVcpus)
+        return fail(Errc::einval);
+    const u32 grant_frames    = limit_or(config.max_grant_frames, kDefaultGrants);
+    const u32 maptrack_frames = limit_or(config.max_maptrack_frames, kDefaultMaptrack);
+    if (grant_frames > kMaxGrantFrames || maptrack_frames > kMaxMaptrackFrames)
+        return fail(Errc::einval);
+    Domid id(op.domain);
+    if (id == kDom0 || id >= kDomidFirstReserved)
+        id = TRY(unused_domid());
+    Domain_identity identity{.id = id, .control = false, .identity_mapped = false, .handle = {}};
+    std::copy(std::begin(config.handle), std::end(config.handle), identity.handle.begin());
+    const auto domain = TRY(Domain::create(identity, std::min(config.max_evtchn_port, kMaxPorts - 1) + 1,
+                                           grant_frames, maptrack_frames));
+    domain->set_configured_vcpus(config.max_vcpus);
+    op.domain = id.value();
+    return Copy_back::yes;
+}
+
+Domctl_result max_vcpus(Domain& domain, const xen_domctl& op)
+{
+    if (op.u.max_vcpus.max != domain.configured_vcpus())
+        return fail(Errc::einval);
+    TRY(domain.set_max_vcpus(op.u.max_vcpus.max));
+    return Copy_back::no;
+}
+
+Domctl_result set_handle(Domain& domain, const xen_domctl& op)
+{
+    std::array<u8, 16> handle{};
+    std::copy(std::begin(op.u.setdomainhandle.handle), std::end(op.u.setdomainhandle.handle), handle.begin());
+    domain.set_handle(handle);
+    return Copy_back::no;
+}
+
+// The pool that nested page tables come from: here a limit, not a reserve.
+Domctl_result set_paging_pool(Domain& domain, u64 bytes)
+{
+    const u64 tables = bytes / kPageSize;
+    if ((bytes & kPageMask) != 0 || tables < domain.p2m().table_count())
+        return fail(Errc::einval);
+    domain.p2m().set_table_limit(tables);
+    return Copy_back::no;
+}
+
+Domctl_result shadow_op(Domain& domain, xen_domctl& op)
+{
+    constexpr u64 mebibyte = 1u << 20;
+    auto& shadow           = op.u.shadow_op;
+    switch (shadow.op) {
+    case XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION:
+        shadow.mb = static_cast<u32>(div_round_up(domain.p2m().table_limit() * kPageSize, mebibyte));
+        return Copy_back::yes;
+    case XEN_DOMCTL_SHADOW_OP_SET_ALLOCATION:
+        TRY(set_paging_pool(domain, shadow.mb * mebibyte));
+        return Copy_back::yes;
+    default:
+        return fail(Errc::einval);
+    }
+}
+
+// Guests read the machine's TSC; there is nothing to scale or trap.
+Domctl_result set_tsc(const xen_domctl_tsc_info& info)
+{
+    constexpr u32 mode_default = 0, mode_never_emulate = 2;
+    if (info.tsc_mode != mode_default && info.tsc_mode != mode_never_emulate)
+        return fail(Errc::einval);
+    return Copy_back::no;
+}
+
+Domctl_result scheduler_op(Domain& domain, xen_domctl& op)
+{
+    auto& s = op.u.scheduler_op;
+    if (s.sched_id != XEN_SCHEDULER_CREDIT2)
+        return fail(Errc::einval);
+    if (s.cmd == XEN_DOMCTL_SCHEDOP_getinfo) {
+        s.u.credit2 = {static_cast<u16>(domain.weight()), 0};
+        return Copy_back::yes;
+    }
+    if (s.cmd != XEN_DOMCTL_SCHEDOP_putinfo)
+        return fail(Errc::einval);
+    if (s.u.credit2.cap != 0)
+        return fail(Errc::eopnotsupp);
+    if (s.u.credit2.weight != 0)
+        domain.set_weight(s.u.credit2.weight);
+    return Copy_back::no;
+}
+
+Domctl_result on_domain(Vcpu& vcpu, Domain& domain, xen_domctl& op)
+{
+    switch (op.cmd) {
+    case XEN_DOMCTL_destroydomain:
+        TRY(domain.kill());
+        return Copy_back::no;
+    case XEN_DOMCTL_pausedomain:
+        if (&domain == &vcpu.domain())
+            return fail(Errc::einval);
+        TRY(domain.pause_by_control());
+        return Copy_back::no;
+    case XEN_DOMCTL_unpausedomain:
+        TRY(domain.unpause_by_control());
+        return Copy_back::no;
+    case XEN_DOMCTL_resumedomain:
+        if (&domain == &vcpu.domain())
+            return fail(Errc::einval);
+        domain.resume_after_suspend();
+        return Copy_back::no;
+    case XEN_DOMCTL_getdomaininfo:
+        op.u.getdomaininfo = describe_domain(domain);
+        return Copy_back::yes;
+    case XEN_DOMCTL_max_vcpus:
+        return max_vcpus(domain, op);
+    case XEN_DOMCTL_max_mem:
+        domain.set_max_frames(op.u.max_mem.max_memkb >> (kPageShift - 10));
+        return Copy_back::no;
+    case XEN_DOMCTL_setdomainhandle:
+        return set_handle(domain, op);
+    case XEN_DOMCTL_settimeoffset:
+        domain.time_offset_seconds = op.u.settimeoffset.time_offset_seconds;
+        domain.update_wall_clock();
+        return Copy_back::no;
+    case XEN_DOMCTL_shadow_op:
+        return shadow_op(domain, op);
+    case XEN_DOMCTL_set_paging_mempool_size:
+        return set_paging_pool(domain, op.u.paging_mempool.size);
+    case XEN_DOMCTL_get_paging_mempool_size:
+        op.u.paging_mempool.size = domain.p2m().table_limit() * kPageSize;
+        return Copy_back::yes;
+    case XEN_DOMCTL_settscinfo:
+        return set_tsc(op.u.tsc_info);
+    case XEN_DOMCTL_gettscinfo:
+        op.u.tsc_info = {};
+        return Copy_back::yes;
+    case XEN_DOMCTL_scheduler_op:
+        return scheduler_op(domain, op);
+    case XEN_DOMCTL_gethvmcontext:
+        TRY(get_hvm_context(vcpu, domain, op.u.hvmcontext));
+        return Copy_back::yes;
+    case XEN_DOMCTL_sethvmcontext:
+        if (&domain == &vcpu.domain())
+            return fail(Errc::einval);
+        TRY(set_hvm_context(vcpu, domain, op.u.hvmcontext));
+        return Copy_back::no;
+    case XEN_DOMCTL_getvcpuinfo:
+        TRY(get_vcpu_info(domain, op.u.getvcpuinfo));
+        return Copy_back::yes;
+    case XEN_DOMCTL_setvcpuaffinity:
+        TRY(set_vcpu_affinity(vcpu, domain, op.u.vcpuaffinity));
+        return Copy_back::yes;
+    case XEN_DOMCTL_getvcpuaffinity:
+        TRY(get_vcpu_affinity(vcpu, domain, op.u.vcpuaffinity));
+        return Copy_back::yes;
+    case XEN_DOMCTL_setnodeaffinity:
+        return TRY(read_bitmap(vcpu, op.u.nodeaffinity.nodemap)) & 1 ? Domctl_result(Copy_back::no)
+                                                                     : fail(Errc::einval);
+    case XEN_DOMCTL_getnodeaffinity:
+        TRY(write_bitmap(vcpu, op.u.nodeaffinity.nodemap, 1));
+        return Copy_back::no;
+    case XEN_DOMCTL_sendtrigger:
+        TRY(send_trigger(domain, op.u.sendtrigger));
+        return Copy_back::no;
+    default:
+        return fail(Errc::enosys);
+    }
+}
+
+Domctl_result perform(Vcpu& vcpu, xen_domctl& op)
+{
+    if (op.cmd == XEN_DOMCTL_createdomain)
+        return create_domain(op);
+    const auto domain = find_domain_or_self(Domid(op.domain), vcpu.domain());
+    if (!domain)
+        return fail(Errc::esrch);
+    return on_domain(vcpu, *domain, op);
+}
+
+} // namespace
+
+Hypercall_result do_domctl(Vcpu& vcpu, Hypercall_args& args)
+{
+    const Gva arg(args.a[0]);
+    auto op = TRY(read_guest<xen_domctl>(vcpu, arg));
+    if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
+        return fail(Errc::eacces);
+    if (TRY(perform(vcpu, op)) == Copy_back::yes)
+        TRY(write_guest(vcpu, arg, op));
+    return 0;
+}
+
+} // namespace vmm

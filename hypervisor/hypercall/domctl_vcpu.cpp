@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hypercall/domctl_vcpu.hpp"
+
+#include "domain/time.hpp"
+#include "domain/vcpu.hpp"
+#include "hypercall/bitmap_argument.hpp"
+#include "sched/cpus.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+Expected<Vcpu*> vcpu_named(Domain& domain, u32 id)
+{
+    Vcpu* vcpu = domain.vcpu(id);
+    if (!vcpu)
+        return fail(id < kMaxVcpus ? Errc::esrch : Errc::einval);
+    return vcpu;
+}
+
+// The new mask, which must leave a CPU that exists; the caller learns what is in effect.
+Expected<void> change_mask(Vcpu& caller, const xenctl_bitmap& map, u64& mask)
+{
+    const u64 wanted = TRY(read_bitmap(caller, map));
+    if (!(wanted & online_cpu_mask()))
+        return fail(Errc::einval);
+    mask = wanted;
+    return write_bitmap(caller, map, mask & online_cpu_mask());
+}
+
+} // namespace
+
+Expected<void> get_vcpu_info(Domain& domain, xen_domctl_getvcpuinfo& op)
+{
+    const Vcpu& vcpu = *TRY(vcpu_named(domain, op.vcpu));
+    const auto state = vcpu.runstate.snapshot(system_clock().now());
+    op.online        = vcpu.is_up();
+    op.blocked       = vcpu.sched.blocked;
+    op.running       = state.state == RUNSTATE_running;
+    op.cpu_time      = state.time[RUNSTATE_running];
+    op.cpu           = 0;
+    return {};
+}
+
+Expected<void> set_vcpu_affinity(Vcpu& caller, Domain& domain, const xen_domctl_vcpuaffinity& op)
+{
+    constexpr u32 known = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
+    if (op.flags == 0 || (op.flags & ~known) != 0)
+        return fail(Errc::einval);
+    Vcpu& vcpu = *TRY(vcpu_named(domain, op.vcpu));
+    if (op.flags & XEN_VCPUAFFINITY_HARD)
+        TRY(change_mask(caller, op.cpumap_hard, vcpu.sched.hard_affinity));
+    if (op.flags & XEN_VCPUAFFINITY_SOFT)
+        TRY(change_mask(caller, op.cpumap_soft, vcpu.sched.soft_affinity));
+    return {};
+}
+
+Expected<void> get_vcpu_affinity(Vcpu& caller, Domain& domain, const xen_domctl_vcpuaffinity& op)
+{
+    const Vcpu& vcpu = *TRY(vcpu_named(domain, op.vcpu));
+    if (op.flags & XEN_VCPUAFFINITY_HARD)
+        TRY(write_bitmap(caller, op.cpumap_hard, vcpu.sched.hard_affinity));
+    if (op.flags & XEN_VCPUAFFINITY_SOFT)
+        TRY(write_bitmap(caller, op.cpumap_soft, vcpu.sched.soft_affinity));
+    return {};
+}
+
+Expected<void> send_trigger(Domain& domain, const xen_domctl_sendtrigger& op)
+{
+    Vcpu& vcpu = *TRY(vcpu_named(domain, op.vcpu));
+    if (op.trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
+        return fail(Errc::enosys); // there are no buttons and no reset line
+    vcpu.nmi_pending = true;
+    vcpu.wake();
+    return {};
+}
+
+} // namespace vmm

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// XENPF_*: what dom0's kernel tells the hypervisor about the machine, and asks. dom0 reaches the firmware
+// and the CPUs' power management itself, so little is left. [xen/include/public/platform.h]
+#include "arch/x86/cpu/cpuid.hpp"
+#include "domain/domain_table.hpp"
+#include "domain/time.hpp"
+#include "domain/vcpu.hpp"
+#include "exit/guest_memory.hpp"
+#include "hypercall/hypercall.hpp"
+#include "sched/cpus.hpp"
+
+#include <xen/platform.h>
+
+namespace vmm
+{
+namespace
+{
+
+// dom0 set the clock: everybody's wall clock follows.
+Expected<void> set_time(const xenpf_settime64& time)
+{
+    if (time.mbz != 0 || time.nsecs >= kSecond)
+        return fail(Errc::einval);
+    set_wall_clock_at_zero(time.secs * kSecond + time.nsecs - time.system_time);
+    for (auto d = next_domain(Domid(0)); d; d = next_domain(Domid(static_cast<u16>(d->id().value() + 1))))
+        d->update_wall_clock();
+    return {};
+}
+
+Expected<void> describe_cpu(xenpf_pcpuinfo& info)
+{
+    info.max_present = online_cpu_count() - 1;
+    if (info.xen_cpuid >= online_cpu_count()) {
+        info.flags = XEN_PCPU_FLAGS_INVALID;
+        return {};
+    }
+    info.apic_id = cpuid(1).ebx >> 24;
+    info.acpi_id = info.xen_cpuid;
+    info.flags   = XEN_PCPU_FLAGS_ONLINE;
+    return {};
+}
+
+} // namespace
+
+Hypercall_result do_platform_op(Vcpu& vcpu, Hypercall_args& args)
+{
+    const Gva arg(args.a[0]);
+    auto op = TRY(read_guest<xen_platform_op>(vcpu, arg));
+    if (op.interface_version != XENPF_INTERFACE_VERSION)
+        return fail(Errc::eacces);
+    switch (op.cmd) {
+    case XENPF_settime64:
+        TRY(set_time(op.u.settime64));
+        return 0;
+    case XENPF_get_cpuinfo:
+        TRY(describe_cpu(op.u.pcpu_info));
+        TRY(write_guest(vcpu, arg, op));
+        return 0;
+    default:
+        return fail(Errc::enosys);
+    }
+}
+
+} // namespace vmm

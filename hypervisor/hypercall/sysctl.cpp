@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// XEN_SYSCTL_*: what the control domain asks about the machine and the hypervisor.
+// [xen/include/public/sysctl.h, version 0x15]
+#include "arch/x86/cpu/cpuid.hpp"
+#include "base/bits.hpp"
+#include "debug/log.hpp"
+#include "domain/domain_table.hpp"
+#include "domain/time.hpp"
+#include "domain/vcpu.hpp"
+#include "exit/guest_memory.hpp"
+#include "hypercall/bitmap_argument.hpp"
+#include "hypercall/domain_info.hpp"
+#include "hypercall/hypercall.hpp"
+#include "mm/frame_allocator.hpp"
+#include "sched/cpus.hpp"
+#include "sched/scheduler.hpp"
+
+#include <algorithm>
+
+#include <xen/sysctl.h>
+
+namespace vmm
+{
+namespace
+{
+
+template <class Handle>
+Gva address_of(const Handle& handle)
+{
+    return Gva(reinterpret_cast<u64>(handle.p));
+}
+
+Expected<void> read_console(Vcpu& vcpu, xen_sysctl_readconsole& op)
+{
+    constexpr u32 piece = 512;
+    u32 index           = op.index;
+    u32 done            = 0;
+    bool incremental    = op.incremental;
+    while (done < op.count) {
+        char text[piece];
+        const auto got = log::read_ring(incremental, index, std::span(text).first(std::min(piece, op.count - done)));
+        if (got == 0)
+            break;
+        TRY(copy_to_guest(vcpu, address_of(op.buffer) + done, text, got));
+        done += static_cast<u32>(got);
+        incremental = true;
+    }
+    if (op.clear)
+        log::clear_ring();
+    op.count = done;
+    op.index = index;
+    return {};
+}
+
+// As the tools print them, eight words: leaf 1 EDX, 0x80000001 EDX and ECX's neighbours.
+void hardware_capabilities(u32 (&words)[8])
+{
+    const Cpuid basic    = cpuid(1);
+    const Cpuid extended = cpuid(0x80000001);
+    const Cpuid seven    = cpuid(7);
+    words[0]             = basic.edx;
+    words[1]             = basic.ecx;
+    words[2]             = extended.edx;
+    words[3]             = extended.ecx;
+    words[4]             = cpuid(0xd, 1).eax;
+    words[5]             = seven.ebx;
+    words[6]             = seven.ecx;
+    words[7]             = cpuid(0x80000007).edx;
+}
+
+void physical_info(xen_sysctl_physinfo& info)
+{
+    info                   = {};
+    info.threads_per_core  = 1;
+    info.cores_per_socket  = online_cpu_count();
+    info.nr_cpus           = online_cpu_count();
+    info.max_cpu_id        = online_cpu_count() - 1;
+    info.nr_nodes          = 1;
+    info.cpu_khz           = static_cast<u32>(tsc_info().khz);
+    info.capabilities      = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap | XEN_SYSCTL_PHYSCAP_gnttab_v1;
+    info.total_pages       = frames.total_count();
+    info.free_pages        = frames.free_count();
+    info.scrub_pages       = frames.dirty_count();
+    info.outstanding_pages = frames.promised_count();
+    info.max_mfn           = frames.end().value() - 1;
+    hardware_capabilities(info.hw_cap);
+}
+
+Expected<void> domain_list(Vcpu& vcpu, xen_sysctl_getdomaininfolist& op)
+{
+    u32 count = 0;
+    for (auto domain = next_domain(Domid(op.first_domain)); domain && count < op.max_domains; ++count) {
+        const auto info = describe_domain(*domain);
+        TRY(write_guest_element(vcpu, address_of(op.buffer), count, info));
+        domain = next_domain(Domid(static_cast<u16>(domain->id().value() + 1)));
+    }
+    op.num_domains = count;
+    return {};
+}
+
+Expected<void> cpu_info(Vcpu& vcpu, xen_sysctl_getcpuinfo& op)
+{
+    const u32 count = std::min(op.max_cpus, online_cpu_count());
+    for (u32 cpu = 0; cpu < count; ++cpu) {
+        const xen_sysctl_cpuinfo info{.idletime = scheduler::idle_time(cpu)};
+        TRY(write_guest_element(vcpu, address_of(op.info), cpu, info));
+    }
+    op.nr_cpus = count;
+    return {};
+}
+
+Expected<void> cpu_topology(Vcpu& vcpu, xen_sysctl_cputopoinfo& op)
+{
+    if (address_of(op.cputopo).value() != 0) {
+        for (u32 cpu = 0; cpu < std::min(op.num_cpus, online_cpu_count()); ++cpu) {
+            const xen_sysctl_cputopo place{.core = cpu, .socket = 0, .node = 0};
+            TRY(write_guest_element(vcpu, address_of(op.cputopo), cpu, place));
+        }
+    }
+    op.num_cpus = online_cpu_count();
+    return {};
+}
+
+// One node with all the memory.
+Expected<void> numa_info(Vcpu& vcpu, xen_sysctl_numainfo& op)
+{
+    constexpr u32 local_distance = 10;
+    if (op.num_nodes > 0 && address_of(op.meminfo).value() != 0) {
+        const xen_sysctl_meminfo memory{frames.total_count() * kPageSize, frames.free_count() * kPageSize};
+        TRY(write_guest(vcpu, address_of(op.meminfo), memory));
+    }
+    if (op.num_nodes > 0 && address_of(op.distance).value() != 0)
+        TRY(write_guest(vcpu, address_of(op.distance), local_distance));
+    op.num_nodes = 1;
+    return {};
+}
+
+// All CPUs and all domains are in pool 0.
+Expected<void> cpu_pool(Vcpu& vcpu, xen_sysctl_cpupool_op& op)
+{
+    if (op.op == XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN)
+        return op.cpupool_id == 0 ? Expected<void>() : fail(Errc::enoent);
+    if (op.op == XEN_SYSCTL_CPUPOOL_OP_FREEINFO)
+        return write_bitmap(vcpu, op.cpumap, 0);
+    if (op.op != XEN_SYSCTL_CPUPOOL_OP_INFO)
+        return fail(Errc::eopnotsupp);
+    if (op.cpupool_id != 0 && op.cpupool_id != XEN_SYSCTL_CPUPOOL_PAR_ANY)
+        return fail(Errc::enoent);
+    op.cpupool_id = 0;
+    op.sched_id   = XEN_SCHEDULER_CREDIT2;
+    op.n_dom      = 0;
+    for (auto d = next_domain(Domid(0)); d; d = next_domain(Domid(static_cast<u16>(d->id().value() + 1))))
+        ++op.n_dom;
+    return write_bitmap(vcpu, op.cpumap, online_cpu_mask());
+}
+
+Expected<void> perform(Vcpu& vcpu, xen_sysctl& op)
+{
+    switch (op.cmd) {
+    case XEN_SYSCTL_readconsole:
+        return read_console(vcpu, op.u.readconsole);
+    case XEN_SYSCTL_physinfo:
+        physical_info(op.u.physinfo);
+        return {};
+    case XEN_SYSCTL_sched_id:
+        op.u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
+        return {};
+    case XEN_SYSCTL_getdomaininfolist:
+        return domain_list(vcpu, op.u.getdomaininfolist);
+    case XEN_SYSCTL_getcpuinfo:
+        return cpu_info(vcpu, op.u.getcpuinfo);
+    case XEN_SYSCTL_availheap:
+        op.u.availheap.avail_bytes = frames.free_count() * kPageSize;
+        return {};
+    case XEN_SYSCTL_cputopoinfo:
+        return cpu_topology(vcpu, op.u.cputopoinfo);
+    case XEN_SYSCTL_numainfo:
+        return numa_info(vcpu, op.u.numainfo);
+    case XEN_SYSCTL_cpupool_op:
+        return cpu_pool(vcpu, op.u.cpupool_op);
+    default:
+        return fail(Errc::enosys);
+    }
+}
+
+} // namespace
+
+Hypercall_result do_sysctl(Vcpu& vcpu, Hypercall_args& args)
+{
+    const Gva arg(args.a[0]);
+    auto op = TRY(read_guest<xen_sysctl>(vcpu, arg));
+    if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
+        return fail(Errc::eacces);
+    TRY(perform(vcpu, op));
+    TRY(write_guest(vcpu, arg, op));
+    return 0;
+}
+
+} // namespace vmm

@@ -4,6 +4,7 @@
 #include "base/bits.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include <xen/xen.h>
 #include <xen/arch-x86/cpuid.h>

@@ -18,7 +18,7 @@ extern "C" void svm_enter(vmm::Guest_registers* regs, vmm::u64 guest_vmcb_pa, vm
 namespace vmm::svm
 {
 
-Expected<Unique<Vcpu_backend>> Svm_vcreate(Vcpu& vcpu)
+Expected<Unique<Vcpu_backend>> Svm_vcpu::create(Vcpu& vcpu)
 {
     const u64 iopm = TRY(io_permission_map_pa(vcpu.domain()));
     const Mfn vmcb = TRY(frames.allocate(kOrder4k));
@@ -37,20 +37,20 @@ Expected<Unique<Vcpu_backend>> Svm_vcreate(Vcpu& vcpu)
     return Unique<Vcpu_backend>(std::move(*backend));
 }
 
-Svm_vSvm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu)
+Svm_vcpu::Svm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu, u64 iopm_pa)
     : vcpu_(vcpu), vmcb_(vmcb), vmcb_pa_(to_physical(vmcb).value()), fpu_(fpu)
 {
     set_up_controls(iopm_pa);
     init_fpu_area(fpu_);
 }
 
-Svm_v~Svm_vcpu()
+Svm_vcpu::~Svm_vcpu()
 {
     frames.free(to_mfn(to_physical(vmcb_)), kOrder4k);
     frames.free(to_mfn(to_physical(fpu_)), kOrder4k);
 }
 
-void Svm_vset_up_controls()
+void Svm_vcpu::set_up_controls(u64 iopm_pa)
 {
     namespace i1 = intercept_1;
     namespace i2 = intercept_2;
@@ -75,7 +75,7 @@ void Svm_vset_up_controls()
     vmcb_->rflags         = 2;
 }
 
-Vm_exit Svm_venter(Guest_registers& regs)
+Vm_exit Svm_vcpu::enter(Guest_registers& regs)
 {
     if (!asid_is_current(asid_)) [[unlikely]]
         take_asid();
@@ -108,7 +108,7 @@ Vm_exit Svm_venter(Guest_registers& regs)
     return exit;
 }
 
-void Svm_vtake_asid()
+void Svm_vcpu::take_asid()
 {
     bool flush_all        = false;
     asid_                 = next_asid(flush_all);
@@ -118,7 +118,7 @@ void Svm_vtake_asid()
 
 // An event was being delivered when the exit happened: it is delivered again. A software interrupt is
 // not: RIP still points at its instruction, which executes again. [APM2 15.7.2]
-void Svm_vrequeue_interrupted_event()
+void Svm_vcpu::requeue_interrupted_event()
 {
     const u64 type   = vmcb_->exitintinfo & event::type_mask;
     const u64 vector = vmcb_->exitintinfo & event::vector_mask;
@@ -127,7 +127,7 @@ void Svm_vrequeue_interrupted_event()
     vmcb_->eventinj = vmcb_->exitintinfo;
 }
 
-u8 Svm_vmeasure_instruction(const Guest_registers& regs, Intercepted_instruction which)
+u8 Svm_vcpu::measure_instruction(const Guest_registers& regs, Intercepted_instruction which)
 {
     u8 bytes[kMaxInstructionLength];
     const u64 address = vmcb_->cs.base + regs.rip;
@@ -145,7 +145,7 @@ u8 Svm_vmeasure_instruction(const Guest_registers& regs, Intercepted_instruction
     return length.value_or(0);
 }
 
-void Svm_vload()
+void Svm_vcpu::load()
 {
     restore_fpu(fpu_, vcpu_.xcr0);
     write_debug_addresses(debug_address_);
@@ -153,38 +153,38 @@ void Svm_vload()
         write_msr(msr::kTscAux, vcpu_.tsc_aux);
 }
 
-void Svm_vstore()
+void Svm_vcpu::store()
 {
     save_fpu(fpu_);
     read_debug_addresses(debug_address_);
 }
 
-bool Svm_vcan_take_interrupt(const Guest_registers& regs) const
+bool Svm_vcpu::can_take_interrupt(const Guest_registers& regs) const
 {
     return (regs.rflags & rflags::if_) && !(vmcb_->interrupt_shadow & 1) && !event_queued();
 }
 
-bool Svm_vevent_queued() const { return vmcb_->eventinj & event::valid; }
+bool Svm_vcpu::event_queued() const { return vmcb_->eventinj & event::valid; }
 
-void Svm_vinject(const Injection& what)
+void Svm_vcpu::inject(const Injection& what)
 {
     vmcb_->eventinj = what.vector | static_cast<u64>(what.type) << event::type_shift | event::valid |
                       (what.has_error_code ? event::error_valid | static_cast<u64>(what.error_code) << 32 : 0);
 }
 
-void Svm_vrequest_window(u8 priority)
+void Svm_vcpu::request_window(u8 priority)
 {
     vmcb_->vintr = (vmcb_->vintr & ~vintr::prio_mask) | vintr::v_irq | static_cast<u64>(priority) << vintr::prio_shift;
     vmcb_->intercept_1 |= intercept_1::vintr;
 }
 
-void Svm_vcancel_window()
+void Svm_vcpu::cancel_window()
 {
     vmcb_->vintr &= ~(vintr::v_irq | vintr::prio_mask);
     vmcb_->intercept_1 &= ~intercept_1::vintr;
 }
 
-void Svm_vskip_instruction(Guest_registers& regs, u8 length)
+void Svm_vcpu::skip_instruction(Guest_registers& regs, u8 length)
 {
     regs.rip += length;
     if (!(vmcb_->cs.attributes & segment_long)) [[unlikely]]
@@ -196,22 +196,22 @@ void Svm_vskip_instruction(Guest_registers& regs, u8 length)
     }
 }
 
-Paging_state Svm_vpaging() const
+Paging_state Svm_vcpu::paging() const
 {
     return {vmcb_->cr0, vmcb_->cr3, vmcb_->cr4, vmcb_->efer, vmcb_->cpl};
 }
 
-void Svm_vflush_tlb(Tlb_scope scope)
+void Svm_vcpu::flush_tlb(Tlb_scope scope)
 {
     if (scope == Tlb_scope::guest)
         asid_ = {};
 }
 
-void Svm_vset_tpr(u8 tpr)
+void Svm_vcpu::set_tpr(u8 tpr)
 {
     vmcb_->vintr = (vmcb_->vintr & ~vintr::tpr_mask) | (tpr >> 4);
 }
 
-u8 Svm_vtpr() const { return static_cast<u8>((vmcb_->vintr & vintr::tpr_mask) << 4); }
+u8 Svm_vcpu::tpr() const { return static_cast<u8>((vmcb_->vintr & vintr::tpr_mask) << 4); }
 
 } // namespace vmm::svm

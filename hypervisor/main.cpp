@@ -1,17 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "debug/log.hpp"
-#include "debug/panic.hpp"
-#include "platform/uart.hpp"
+//
+// The boot, stage by stage. Each stage is named on the console before it runs, so that a machine that
+// hangs says where.
 #include "arch/x86/cpu/execution.hpp"
+#include "boot/stages.hpp"
+#include "debug/log.hpp"
+
+#include <iterator>
 
 namespace vmm
 {
-static Uart com1;
-extern "C" void start_machine(u32 magic, u32 info)
+namespace
 {
-    com1.init({});
-    add_console_sink(com1);
-    log::info("Plinth " PLINTH_VERSION " {x} {x}", magic, info);
-    halt_forever();
+
+struct Stage {
+    std::string_view name;
+    void (*run)();
+};
+
+constexpr Stage kStages[] = {
+    {"processor", boot::check_processor},
+    {"memory map", boot::read_memory_map},
+    {"page tables", boot::enter_final_page_tables},
+    {"memory", boot::start_memory},
+    {"ACPI tables", boot::read_acpi},
+    {"interrupt controllers", boot::start_interrupts},
+    {"clock", boot::start_clock},
+    {"timer", boot::start_timer},
+    {"console input", boot::start_console_input},
+    {"virtualization", boot::start_virtualisation},
+};
+
+} // namespace
+
+extern "C" [[noreturn]] void start_machine(u32 loader_magic, u32 loader_information)
+{
+    boot::start(loader_magic, loader_information);
+    for (std::size_t i = 0; i < std::size(kStages); ++i) {
+        log::info("boot {}/{}: {}", i + 1, std::size(kStages), kStages[i].name);
+        kStages[i].run();
+    }
+    for (;;)
+        halt_until_interrupt();
 }
-}
+
+} // namespace vmm

@@ -7,7 +7,8 @@
 #include "debug/log.hpp"
 #include "debug/symbols.hpp"
 #include "platform/console.hpp"
-#include "platform/reset.hpp"
+#include "platform/pit.hpp"
+#include "platform/power.hpp"
 
 #include <atomic>
 
@@ -67,8 +68,8 @@ void print_backtrace(u64 rip, u64 rbp)
         halt_forever();
     }
     log::error("Rebooting in {} seconds; the option noreboot keeps the machine halted here.", kRebootDelay);
-    delay_seconds(kRebootDelay);
-    machine_reboot();
+    pit_wait(kRebootDelay * 1000);
+    power::reset();
 }
 
 struct Exception_name {

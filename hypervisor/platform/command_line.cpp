@@ -31,11 +31,12 @@ bool parse_console(std::string_view value, Options& o)
     return true;
 }
 
+bool is_parity(char c) { return c == 'n' || c == 'o' || c == 'e' || c == 'm' || c == 's'; }
+
 bool parse_frame(std::string_view frame, Uart_settings& s)
 {
-    constexpr std::string_view parities = "noems";
     if (frame.size() != 3 || frame[0] < '5' || frame[0] > '8' || (frame[2] != '1' && frame[2] != '2') ||
-        parities.find(frame[1]) == std::string_view::npos)
+        !is_parity(frame[1]))
         return false;
     s.data_bits = static_cast<u8>(frame[0] - '0');
     s.parity    = frame[1];

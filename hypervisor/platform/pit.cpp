@@ -3,8 +3,6 @@
 
 #include "arch/x86/cpu/port_io.hpp"
 
-#include <algorithm>
-
 namespace vmm
 {
 namespace
@@ -15,37 +13,43 @@ constexpr u16 kCommand  = 0x43;
 constexpr u16 kGate     = 0x61;
 constexpr u8 kGateOn    = 0x01;
 constexpr u8 kSpeakerOn = 0x02;
-constexpr u8 kOutput    = 0x20;
-// Channel 2, low byte then high byte, mode 0: output rises at the end of the count.
-constexpr u8 kOneShot = 0xb0;
-// Each poll takes about a microsecond on the bus; more than a second's worth means there is no timer.
-constexpr u32 kPatience = 4'000'000;
-
-u64 no_sample() { return 0; }
+// Channel 2, low byte then high byte, mode 2: counts to 1 and starts over.
+constexpr u8 kRateGenerator = 0xb4;
+constexpr u8 kLatch         = 0x80;
+// Equal readings in a row that mean that it does not count; a reading takes about 3 us, a tick 0.8 us.
+constexpr unsigned kStuck = 1000;
 
 } // namespace
 
-bool pit_measure(u16 ticks, u64 (*sample)(), u64& elapsed)
+void pit_start()
 {
-    const u8 gate = static_cast<u8>((in8(kGate) & ~kSpeakerOn) | kGateOn);
-    out8(kGate, gate & ~kGateOn);
-    out8(kCommand, kOneShot);
-    out8(kChannel2, static_cast<u8>(ticks));
-    out8(kChannel2, static_cast<u8>(ticks >> 8));
-    out8(kGate, gate);
-    const u64 start = sample();
-    u32 polls       = 0;
-    while (!(in8(kGate) & kOutput) && polls < kPatience)
-        ++polls;
-    elapsed = sample() - start;
-    return polls > 0 && polls < kPatience;
+    out8(kGate, static_cast<u8>((in8(kGate) & ~kSpeakerOn) | kGateOn));
+    out8(kCommand, kRateGenerator);
+    out8(kChannel2, 0xff);
+    out8(kChannel2, 0xff);
 }
 
-bool pit_wait(unsigned milliseconds)
+u16 pit_read()
 {
-    const u32 ticks = kPitHz * std::min(milliseconds, 50u) / 1000;
-    u64 ignored     = 0;
-    return pit_measure(static_cast<u16>(ticks), no_sample, ignored);
+    out8(kCommand, kLatch);
+    const u8 low = in8(kChannel2);
+    return static_cast<u16>(low | in8(kChannel2) << 8);
+}
+
+void pit_wait(unsigned milliseconds)
+{
+    pit_start();
+    const u64 wanted = kPitHz * milliseconds / 1000;
+    u64 passed       = 0;
+    u16 last         = pit_read();
+    for (unsigned stuck = 0; passed < wanted && stuck < kStuck; ++stuck) {
+        const u16 now = pit_read();
+        if (now == last)
+            continue;
+        passed += static_cast<u16>(last - now);
+        last  = now;
+        stuck = 0;
+    }
 }
 
 } // namespace vmm

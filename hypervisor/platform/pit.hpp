@@ -10,12 +10,14 @@
 namespace vmm
 {
 
-inline constexpr u32 kPitHz = 1'193'182;
+inline constexpr u64 kPitHz = 1'193'182;
 
-// Waits that long, at most 50 ms a call. False when channel 2 does not count, as on machines without one.
-bool pit_wait(unsigned milliseconds);
+// Starts counting down from 65535, over and over.
+void pit_start();
+// What it stands at.
+u16 pit_read();
 
-// The same in ticks (1 to 65535), for calibration: calls `sample` right at the start and the end.
-bool pit_measure(u16 ticks, u64 (*sample)(), u64& elapsed);
+// Waits that long by the PIT; returns at once on a machine where it does not count.
+void pit_wait(unsigned milliseconds);
 
 } // namespace vmm

@@ -37,9 +37,11 @@ std::optional<unsigned> unit_shift(char suffix)
 
 std::string_view take_until(std::string_view& text, char separator)
 {
-    const std::size_t at        = text.find(separator);
-    const std::string_view head = text.substr(0, at);
-    text = at == std::string_view::npos ? std::string_view() : text.substr(at + 1);
+    std::size_t at = 0;
+    while (at < text.size() && text[at] != separator)
+        ++at;
+    const std::string_view head(text.data(), at);
+    text.remove_prefix(at < text.size() ? at + 1 : at);
     return head;
 }
 

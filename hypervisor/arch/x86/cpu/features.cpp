@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arch/x86/cpu/features.hpp"
+
+#include "arch/x86/cpu/cpuid.hpp"
+#include "arch/x86/cpu/msr.hpp"
+#include "base/bits.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+constexpr u64 kVmCrSvmDisabled = bit(4);
+
+Cpu_facts::Vendor vendor_of(const Cpuid& leaf0)
+{
+    // The first four letters of AuthenticAMD, HygonGenuine and GenuineIntel.
+    constexpr u32 auth = 0x68747541, hygo = 0x6f677948, genu = 0x756e6547;
+    if (leaf0.ebx == auth || leaf0.ebx == hygo)
+        return Cpu_facts::Vendor::amd;
+    return leaf0.ebx == genu ? Cpu_facts::Vendor::intel : Cpu_facts::Vendor::other;
+}
+
+void read_svm(Cpu_facts& cpu, u32 highest_extended)
+{
+    cpu.svm = cpuid(0x80000001).ecx & bit(2);
+    if (!cpu.svm || highest_extended < 0x8000000a)
+        return;
+    cpu.nested_paging            = cpuid(0x8000000a).edx & bit(0);
+    cpu.svm_disabled_by_firmware = read_msr_safely(msr::kVmCr).value_or(0) & kVmCrSvmDisabled;
+}
+
+} // namespace
+
+Cpu_facts read_cpu_facts()
+{
+    Cpu_facts cpu;
+    const Cpuid leaf0         = cpuid(0);
+    const Cpuid leaf1         = cpuid(1);
+    const u32 highest         = leaf0.eax;
+    const u32 highest_extended = cpuid(0x80000000).eax;
+
+    cpu.vendor = vendor_of(leaf0);
+    cpu.pat    = leaf1.edx & bit(16);
+    cpu.vmx    = leaf1.ecx & bit(5);
+    cpu.x2apic = leaf1.ecx & bit(21);
+    if (highest >= 7) {
+        const Cpuid leaf7 = cpuid(7);
+        cpu.smep          = leaf7.ebx & bit(7);
+        cpu.smap          = leaf7.ebx & bit(20);
+        cpu.umip          = leaf7.ecx & bit(2);
+    }
+    cpu.gigabyte_pages = cpuid(0x80000001).edx & bit(26);
+    if (highest_extended >= 0x80000008)
+        cpu.physical_bits = cpuid(0x80000008).eax & 0xff;
+    read_svm(cpu, highest_extended);
+    return cpu;
+}
+
+std::string_view why_no_guests(const Cpu_facts& cpu)
+{
+    if (cpu.svm && cpu.svm_disabled_by_firmware)
+        return "AMD-V is there but disabled by the firmware: enable SVM (virtualization) in the firmware setup";
+    if (cpu.svm && !cpu.nested_paging)
+        return "this CPU has AMD-V without nested paging, which guests need: a newer CPU is required";
+    if (cpu.svm)
+        return {};
+    if (cpu.vmx)
+        return "this CPU has Intel VT-x, which this version does not drive yet: a CPU with AMD-V is required";
+    if (cpu.vendor == Cpu_facts::Vendor::amd)
+        return "this CPU does not offer AMD-V; in a virtual machine, nested virtualization has to be enabled";
+    return "this CPU offers no hardware virtualization that can be used: a CPU with AMD-V is required";
+}
+
+} // namespace vmm

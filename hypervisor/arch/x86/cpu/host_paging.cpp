@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arch/x86/cpu/host_paging.hpp"
+
+#include "arch/x86/cpu/control_registers.hpp"
+#include "arch/x86/cpu/features.hpp"
+#include "arch/x86/cpu/image.hpp"
+#include "arch/x86/cpu/msr.hpp"
+#include "arch/x86/paging/host_format.hpp"
+#include "mm/direct_memory.hpp"
+#include "mm/frame_allocator.hpp"
+#include "mm/page_table.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace vmm
+{
+namespace
+{
+
+constexpr Hpa kFourGiB{4ull << 30};
+constexpr u64 kAddressMask = low_bits(Host_format::address_bits);
+static_assert(field(kPatAtReset, 31, 24) == 0, "entry 3 (PCD and PWT), Host_format's uncached, is UC");
+
+// During boot, tables come one after another out of one stretch of RAM; later from the frame allocator.
+class Table_source
+{
+  public:
+    void use_stretch(Hpa start, u64 tables)
+    {
+        next_ = start;
+        left_ = tables;
+    }
+    void use_frame_allocator() { boot_ = false; }
+
+    Expected<Hpa> allocate()
+    {
+        if (!boot_)
+            return to_hpa(TRY(frames.allocate(kOrder4k)));
+        if (left_ == 0)
+            return fail(Errc::enomem);
+        --left_;
+        const Hpa table = next_;
+        next_           = next_ + kPageSize;
+        std::memset(to_virtual(table), 0, kPageSize);
+        return table;
+    }
+    // Only the other half of a change that failed comes here, at boot: that stops the machine.
+    void free(Hpa table)
+    {
+        if (!boot_)
+            frames.free_clean(to_mfn(table), kOrder4k);
+    }
+
+  private:
+    Hpa next_;
+    u64 left_  = 0;
+    bool boot_ = true;
+};
+
+constinit Table_source tables;
+constinit Hpa root;
+constinit bool gigabyte_pages = false;
+
+using Host_table = Page_table<Host_format, Direct_memory, Table_source>;
+
+constexpr Host_attributes kCode{false, true, false};
+constexpr Host_attributes kConstants{false, false, false};
+constexpr Host_attributes kData{true, false, false};
+constexpr Host_attributes kDevice{true, false, true};
+
+u64 page_of(u64 address) { return (address & kAddressMask) >> kPageShift; }
+
+// As Page_table::map, without 1 GiB leaves where the CPU has none.
+Expected<void> map(u64 virtual_address, Hpa start, Hpa end, Host_attributes attributes)
+{
+    // A stretch of half a gigabyte never gets a leaf of a whole one.
+    const u64 longest = gigabyte_pages ? ~0ull : 1ull << 29;
+    Host_table table(root, tables);
+    while (start < end) {
+        const u64 size = std::min(end - start, longest);
+        (void)TRY(table.map(page_of(virtual_address), to_mfn(start).value(), size >> kPageShift, attributes));
+        start = start + size;
+        virtual_address += size;
+    }
+    return {};
+}
+
+Expected<void> map_direct(Hpa start, Hpa end, Host_attributes attributes)
+{
+    return map(direct_map_base + start.value(), start, end, attributes);
+}
+
+Expected<void> map_image()
+{
+    const auto part = [](const char* start, const char* end, Host_attributes attributes) {
+        return map(reinterpret_cast<u64>(start), image::physical(start), image::physical(end), attributes);
+    };
+    TRY(part(image::text_start, image::text_end, kCode));
+    TRY(part(image::rodata_start, image::rodata_end, kConstants));
+    TRY(part(image::data_start, image::boot_stack_guard, kData));
+    TRY(part(image::boot_stack, image::data_end, kData));
+    // The other way to the same memory, with no more rights.
+    TRY(map_direct(image::physical(image::text_start), image::physical(image::rodata_end), kConstants));
+    return {};
+}
+
+Expected<void> map_memory(const Memory_map& memory)
+{
+    Hpa at;
+    for (const Memory_region& region : memory) {
+        // ACPI tables and the like are memory; what is between regions and reserved is not, or not ours.
+        if (region.type == Memory_type::reserved || region.type == Memory_type::unusable)
+            continue;
+        const Hpa start(align_down(region.start.value(), kPageSize));
+        const Hpa end(align_up(region.end().value(), kPageSize));
+        if (at < std::min(start, kFourGiB))
+            TRY(map_direct(at, std::min(start, kFourGiB), kDevice));
+        TRY(map_direct(std::max(at, start), end, kData));
+        at = std::max(at, end);
+    }
+    if (at < kFourGiB)
+        TRY(map_direct(at, kFourGiB, kDevice));
+    return {};
+}
+
+// Enough for 4 KiB pages around each region's ends, and for 2 MiB pages in between.
+u64 tables_needed(const Memory_map& memory)
+{
+    const u64 end = std::max(memory_end(memory, Memory_type::ram), kFourGiB).value();
+    return 64 + 4 * memory.size() + (end >> 30) + 1 + (end >> 39);
+}
+
+} // namespace
+
+Expected<void> build_host_page_tables(const Memory_map& memory, Used_ranges& used, const Cpu_facts& cpu)
+{
+    gigabyte_pages    = cpu.gigabyte_pages;
+    const u64 count   = tables_needed(memory);
+    const Hpa stretch = TRY(find_free(memory, used, count * kPageSize, kPageSize, kFourGiB));
+    TRY(used.add(stretch, stretch + count * kPageSize));
+    tables.use_stretch(stretch, count);
+    root = TRY(tables.allocate());
+    TRY(map_memory(memory));
+    return map_image();
+}
+
+void enter_host_page_tables(const Cpu_facts& cpu)
+{
+    if (cpu.pat)
+        write_msr(msr::kPat, kPatAtReset);
+    // Global pages of the old tables must not survive.
+    write_cr4(read_cr4() & ~cr4::pge);
+    write_cr3(root.value());
+    write_cr4(read_cr4() | cr4::pge | cr4::mce | (cpu.smep ? cr4::smep : 0) | (cpu.smap ? cr4::smap : 0) |
+              (cpu.umip ? cr4::umip : 0));
+    write_cr0(read_cr0() | cr0::wp);
+    tables.use_frame_allocator();
+}
+
+Expected<void> map_device_memory(Hpa start, u64 size)
+{
+    const Hpa first(align_down(start.value(), kPageSize));
+    const Hpa end(align_up(start.value() + size, kPageSize));
+    if (end <= kFourGiB)
+        return {};
+    return map_direct(std::max(first, kFourGiB), end, kDevice);
+}
+
+} // namespace vmm

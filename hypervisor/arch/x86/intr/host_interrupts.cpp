@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What emul/host_interrupts.hpp asks for, from vectors and IO-APICs. All interrupts go to the boot CPU.
+#include "emul/host_interrupts.hpp"
+
+#include "arch/x86/intr/interrupts.hpp"
+#include "arch/x86/intr/io_apic_driver.hpp"
+#include "arch/x86/intr/local_apic_driver.hpp"
+#include "arch/x86/intr/vectors.hpp"
+#include "platform/fixed_list.hpp"
+
+namespace vmm::host_interrupts
+{
+namespace
+{
+
+constexpr u64 kMsiAddress = 0xfee00000; // [SDM3 11.11.1]
+
+struct Bound_gsi {
+    u32 gsi;
+    u8 vector;
+};
+constinit Fixed_list<Bound_gsi, 256> bound;
+constinit std::array<Io_apic_info, 16> infos{};
+
+const Bound_gsi* find_bound(u32 gsi)
+{
+    for (const Bound_gsi& b : bound) {
+        if (b.gsi == gsi)
+            return &b;
+    }
+    return nullptr;
+}
+
+Expected<u8> vector_for(u32 gsi, Eoi eoi, Handler handler, void* context)
+{
+    if (const Bound_gsi* b = find_bound(gsi)) {
+        set_handler(b->vector, eoi, handler, context);
+        return b->vector;
+    }
+    const u8 vector = TRY(allocate_vector(eoi, handler, context));
+    if (!bound.push({gsi, vector})) {
+        free_vector(vector);
+        return fail(Errc::enospc);
+    }
+    return vector;
+}
+
+} // namespace
+
+Expected<void> bind_gsi(u32 gsi, bool level, bool active_low, Handler handler, void* context)
+{
+    if (is_hypervisor_gsi(gsi))
+        return fail(Errc::ebusy);
+    if (!io_apics::exists(gsi))
+        return fail(Errc::enxio);
+    io_apics::mask(gsi);
+    // A level-triggered pin is masked by its handler and must be so before the EOI.
+    const Eoi eoi   = level ? Eoi::after_handler : Eoi::before_handler;
+    const u8 vector = TRY(vector_for(gsi, eoi, handler, context));
+    return io_apics::route(gsi, {vector, host_apic::id(), level, active_low});
+}
+
+void mask_gsi(u32 gsi) { io_apics::mask(gsi); }
+void unmask_gsi(u32 gsi) { io_apics::unmask(gsi); }
+
+Expected<Msi_binding> bind_msi(Handler handler, void* context)
+{
+    const u8 vector = TRY(allocate_vector(Eoi::before_handler, handler, context));
+    return Msi_binding{vector, kMsiAddress | u64{host_apic::id()} << 12, vector};
+}
+
+void release_msi(u8 vector) { free_vector(vector); }
+
+const Io_apic_info* io_apic(unsigned index)
+{
+    const io_apics::Description* d = io_apics::describe(index);
+    if (!d)
+        return nullptr;
+    infos[index] = {d->address.value(), d->first_gsi, d->pins, d->id};
+    return &infos[index];
+}
+
+} // namespace vmm::host_interrupts

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The physical local APIC of this CPU: EOI, its timer, its error and spurious vectors. Driven as x2APIC
+// through MSRs where the CPU has it, else through its register page. (The guests' APICs are in emul.)
+// [SDM3 11, APM2 16]
+#pragma once
+
+#include "base/types.hpp"
+
+namespace vmm::host_apic
+{
+
+// Turns it on with every local source masked, except the NMI pin. `page` is where ACPI says the registers
+// are. Called once on each CPU, after exceptions work.
+void init(Hpa page);
+
+void end_of_interrupt();
+[[nodiscard]] u32 id();
+
+// The timer, one shot, raising kTimerVector. Either the counter runs down `ticks` (0 stops it), or, where
+// the CPU has it, the interrupt comes when the TSC reaches `deadline` (0: never).
+[[nodiscard]] bool has_tsc_deadline();
+void start_timer_ticks(u32 ticks);
+void start_timer_deadline(u64 tsc);
+// For calibration: what the counter stands at.
+[[nodiscard]] u32 timer_count();
+
+} // namespace vmm::host_apic

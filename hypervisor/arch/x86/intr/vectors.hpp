@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which function a host interrupt vector calls. Vectors 0 to 31 are the CPU's exceptions and end in panic
+// (or a fixup); the rest is handed out here. Handlers run on the CPU that took the interrupt, interrupts off.
+#pragma once
+
+#include "base/expected.hpp"
+
+namespace vmm
+{
+
+using Interrupt_handler = void (*)(void* context);
+
+// When the local APIC gets its EOI: a level-triggered source is to be masked by the handler first, or it
+// would interrupt again at once.
+enum class Eoi : u8 { before_handler, after_handler, none };
+
+inline constexpr u8 kFirstDynamicVector = 0x30;
+inline constexpr u8 kLastDynamicVector  = 0xef;
+inline constexpr u8 kTimerVector        = 0xf0;
+inline constexpr u8 kApicErrorVector    = 0xfe;
+inline constexpr u8 kSpuriousVector     = 0xff; // low four bits set, as old APICs insist
+
+void set_handler(u8 vector, Eoi eoi, Interrupt_handler function, void* context);
+// Interrupts that are still on their way do nothing.
+void clear_handler(u8 vector);
+
+// A vector of the dynamic range with that handler. Enospc.
+Expected<u8> allocate_vector(Eoi eoi, Interrupt_handler function, void* context);
+void free_vector(u8 vector);
+
+} // namespace vmm

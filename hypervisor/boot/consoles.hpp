@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The consoles the hypervisor writes to, chosen by console=.
+#pragma once
+
+#include "platform/boot_info.hpp"
+#include "platform/command_line.hpp"
+
+namespace vmm
+{
+
+class Uart;
+
+void start_consoles(const Options& options, const Boot_info& loader);
+// After a failure so early that no console was chosen: the usual serial port and the text screen.
+void start_emergency_consoles();
+
+// The serial console; nullptr when there is none.
+Uart* serial_console();
+
+} // namespace vmm

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The steps from the boot loader to a machine that can run guests, in the order main.cpp lists them. Each
+// either succeeds or ends the boot with a refusal that names what is wrong and what to do.
+#pragma once
+
+#include "base/types.hpp"
+
+namespace vmm::boot
+{
+
+// Before the first stage: exceptions are caught, and there is a console to name the stages on.
+void start(u32 loader_magic, u32 loader_information);
+
+void check_processor();
+void read_memory_map();
+void enter_final_page_tables();
+void start_memory();
+void read_acpi();
+void start_interrupts();
+void start_clock();
+void start_timer();
+void start_console_input();
+void start_virtualisation();
+
+} // namespace vmm::boot

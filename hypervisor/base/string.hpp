@@ -11,8 +11,7 @@
 namespace vmm::bytes
 {
 
-namespace detail
-{
+// A value of any alignment.
 template <class T>
 T load(const void* from)
 {
@@ -25,6 +24,9 @@ void store(void* to, T value)
 {
     __builtin_memcpy(to, &value, sizeof value);
 }
+
+namespace detail
+{
 inline u8* at(void* p, std::size_t offset) { return static_cast<u8*>(p) + offset; }
 inline const u8* at(const void* p, std::size_t offset) { return static_cast<const u8*>(p) + offset; }
 
@@ -51,18 +53,18 @@ inline void copy(void* to, const void* from, std::size_t n)
     if (n >= 8) {
         if (n <= 16)
             return detail::copy_ends<u64>(to, from, n);
-        const u64 last    = detail::load<u64>(detail::at(from, n - 8));
+        const u64 last    = load<u64>(detail::at(from, n - 8));
         void* end         = detail::at(to, n - 8);
         std::size_t words = (n - 1) / 8;
         asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
-        return detail::store(end, last);
+        return store(end, last);
     }
     if (n >= 4)
         return detail::copy_ends<u32>(to, from, n);
     if (n >= 2)
         return detail::copy_ends<u16>(to, from, n);
     if (n == 1)
-        detail::store(to, detail::load<u8>(from));
+        store(to, load<u8>(from));
 }
 
 inline void fill(void* to, u8 value, std::size_t n)
@@ -71,7 +73,7 @@ inline void fill(void* to, u8 value, std::size_t n)
     if (n >= 8) {
         if (n <= 16)
             return detail::fill_ends<u64>(to, pattern, n);
-        detail::store(detail::at(to, n - 8), pattern);
+        store(detail::at(to, n - 8), pattern);
         std::size_t words = (n - 1) / 8;
         asm volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
         return;
@@ -81,7 +83,7 @@ inline void fill(void* to, u8 value, std::size_t n)
     if (n >= 2)
         return detail::fill_ends<u16>(to, pattern, n);
     if (n == 1)
-        detail::store(to, value);
+        store(to, value);
 }
 
 inline void move(void* to, const void* from, std::size_t n)
@@ -96,19 +98,19 @@ inline void move(void* to, const void* from, std::size_t n)
     while (left >= 8) {
         left -= 8;
         asm volatile("");
-        detail::store(detail::at(to, left), detail::load<u64>(detail::at(from, left)));
+        store(detail::at(to, left), load<u64>(detail::at(from, left)));
     }
     while (left > 0) {
         --left;
         asm volatile("");
-        detail::store(detail::at(to, left), detail::load<u8>(detail::at(from, left)));
+        store(detail::at(to, left), load<u8>(detail::at(from, left)));
     }
 }
 
 inline int compare(const void* a, const void* b, std::size_t n)
 {
     std::size_t i = 0;
-    while (i + 8 <= n && detail::load<u64>(detail::at(a, i)) == detail::load<u64>(detail::at(b, i)))
+    while (i + 8 <= n && load<u64>(detail::at(a, i)) == load<u64>(detail::at(b, i)))
         i += 8;
     for (; i < n; ++i) {
         const int difference = *detail::at(a, i) - *detail::at(b, i);

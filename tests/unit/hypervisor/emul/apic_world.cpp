@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "emul/apic_world.hpp"
+
+#include "emul/apic_host.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace vmm
+{
+namespace
+{
+Timer_queue queue;
+}
+
+Timer_queue& this_cpu_timers() { return queue; }
+void timer_deadline_changed(Timer_queue&) {}
+
+void Test_clock::advance(u64 ns)
+{
+    const Time end = now_ + ns;
+    while (!queue.empty() && queue.next() <= end) {
+        now_ = std::max(now_, queue.next());
+        queue.run(now_);
+    }
+    now_ = end;
+}
+
+u64 Vcpu::read(u32 offset)
+{
+    auto value = apic.read_msr(apic::kFirstMsr + offset);
+    REQUIRE(value);
+    return *value;
+}
+void Vcpu::write(u32 offset, u64 value) { REQUIRE(apic.write_msr(apic::kFirstMsr + offset, value)); }
+bool Vcpu::refuses(u32 offset, u64 value) { return !apic.write_msr(apic::kFirstMsr + offset, value); }
+bool Vcpu::refuses_read(u32 offset) { return !apic.read_msr(apic::kFirstMsr + offset); }
+
+int Vcpu::take()
+{
+    const int vector = apic.pending_vector();
+    if (vector >= 0)
+        apic.accept(static_cast<u8>(vector));
+    return vector;
+}
+
+Domain::Domain(unsigned count)
+{
+    for (unsigned i = 0; i < count; ++i)
+        vcpus.push_back(std::make_unique<Vcpu>(*this, i, clock));
+}
+
+namespace apic_host
+{
+u8 tpr(const Vcpu& vcpu) { return vcpu.tpr; }
+void set_tpr(Vcpu& vcpu, u8 tpr) { vcpu.tpr = tpr; }
+void wake(Vcpu& vcpu) { ++vcpu.wakes; }
+Domain& domain_of(const Vcpu& vcpu) { return vcpu.domain; }
+Vcpu* vcpu_at(Domain& domain, unsigned index)
+{
+    return index < domain.vcpus.size() ? domain.vcpus[index].get() : nullptr;
+}
+Local_apic& apic_of(Vcpu& vcpu) { return vcpu.apic; }
+void level_interrupt_ended(Vcpu& vcpu, u8 vector) { vcpu.level_ends.push_back(vector); }
+void raise_nmi(Vcpu& vcpu) { ++vcpu.nmis; }
+void init(Vcpu& vcpu) { ++vcpu.inits; }
+void start(Vcpu& vcpu, u8 page) { vcpu.startups.push_back(page); }
+} // namespace apic_host
+
+} // namespace vmm

@@ -5,8 +5,10 @@
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
+#include "emul/absent_memory.hpp"
 #include "emul/absent_ports.hpp"
 #include "emul/domain_devices.hpp"
+#include "emul/mmio_access.hpp"
 #include "exit/exit_handlers.hpp"
 #include "exit/exit_loop.hpp"
 #include "exit/vm_exit.hpp"
@@ -60,10 +62,17 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
         vcpu.backend().flush_tlb(Tlb_scope::guest);
         return;
     }
-    log::guest(log::Level::warning, "d{}v{}: {} of {} guest memory at {x}, rip {x}", vcpu.domain().id(), vcpu.id(),
+    log::guest(log::Level::debug, "d{}v{}: {} of {} guest memory at {x}, rip {x}", vcpu.domain().id(), vcpu.id(),
                fault.fetch ? "execution" : fault.write ? "write" : "read",
                entry.present() ? "protected" : "absent", fault.gpa, vcpu.regs.rip);
-    vcpu.domain().crash("it touched memory that it does not have");
+    if (fault.fetch || fault.page_walk) {
+        vcpu.domain().crash("it runs, or keeps its page tables, in memory that it does not have");
+    } else if (entry.present()) {
+        inject_general_protection(vcpu); // a write to what it was given to read
+    } else {
+        Absent_memory nothing;
+        emulate_mmio(vcpu, fault, nothing);
+    }
 }
 
 } // namespace vmm

@@ -41,10 +41,8 @@ void Run_queue::remove(Sched_entity& entity)
 Sched_entity* Run_queue::take_next()
 {
     Sched_entity* next = head_;
-    if (next) {
+    if (next)
         remove(*next);
-        floor_ = std::max(floor_, next->virtual_time);
-    }
     return next;
 }
 
@@ -53,6 +51,8 @@ void Run_queue::charge(Sched_entity& entity, Time now)
     const u64 ran = now - entity.started;
     entity.virtual_time += entity.weight == kDefaultWeight ? ran : ran * kDefaultWeight / entity.weight;
     entity.started = now;
+    const u64 least = head_ ? std::min(entity.virtual_time, head_->virtual_time) : entity.virtual_time;
+    floor_          = std::max(floor_, least);
 }
 
 void Run_queue::step_back(Sched_entity& entity) const

@@ -18,7 +18,7 @@ class Run_queue
     static constexpr u64 kWakeCredit = 5'000'000;  // ns of virtual time
     static constexpr u64 kGranularity = 500'000;   // ns a waker must be ahead to preempt
 
-    // Became runnable after a sleep.
+    // Became runnable after a sleep. Charge who runs first, so that time stands where it is.
     void wake(Sched_entity& entity);
     // Lost the CPU, still runnable.
     void put_back(Sched_entity& entity);
@@ -28,7 +28,7 @@ class Run_queue
 
     // `entity` got the CPU, and lost it or was looked at again.
     static void start(Sched_entity& entity, Time now) { entity.started = now; }
-    static void charge(Sched_entity& entity, Time now);
+    void charge(Sched_entity& entity, Time now);
     // Gives up its turn: behind everybody who waits now.
     void step_back(Sched_entity& entity) const;
 
@@ -41,7 +41,7 @@ class Run_queue
 
     Sched_entity* head_ = nullptr; // ascending virtual time
     Sched_entity* tail_ = nullptr;
-    u64 floor_          = 0;       // virtual time of the last that got the CPU; never goes back
+    u64 floor_          = 0;       // the least virtual time of who runs and who waits; never goes back
 };
 
 } // namespace vmm

@@ -48,7 +48,6 @@ void consider_preemption(Time now)
         cpu.reschedule = true;
         return;
     }
-    Run_queue::charge(cpu.current->sched, now);
     if (cpu.queue.preempts(cpu.current->sched))
         cpu.reschedule = true;
     else if (!cpu.slice.armed())
@@ -75,7 +74,7 @@ void switch_from(Vcpu& last)
     const Time now = system_clock().now();
     cpu.slice.stop();
     cpu.current = nullptr;
-    Run_queue::charge(last.sched, now);
+    cpu.queue.charge(last.sched, now);
     if (wants_cpu(last)) {
         cpu.queue.put_back(last.sched);
         last.runstate.change(Runstate::State::runnable, now);
@@ -148,6 +147,8 @@ void reconsider(Vcpu& vcpu)
     const Time now = system_clock().now();
     if (wants) {
         vcpu.runstate.change(Runstate::State::runnable, now);
+        if (cpu.current)
+            cpu.queue.charge(cpu.current->sched, now);
         cpu.queue.wake(vcpu.sched);
         consider_preemption(now);
     } else {

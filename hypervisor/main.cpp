@@ -2,9 +2,9 @@
 //
 // The boot, stage by stage. Each stage is named on the console before it runs, so that a machine that
 // hangs says where.
-#include "arch/x86/cpu/execution.hpp"
 #include "boot/stages.hpp"
 #include "debug/log.hpp"
+#include "sched/scheduler.hpp"
 
 #include <iterator>
 
@@ -29,6 +29,7 @@ constexpr Stage kStages[] = {
     {"timer", boot::start_timer},
     {"console input", boot::start_console_input},
     {"virtualization", boot::start_virtualisation},
+    {"dom0", boot::start_dom0},
 };
 
 } // namespace
@@ -40,8 +41,7 @@ extern "C" [[noreturn]] void start_machine(u32 loader_magic, u32 loader_informat
         log::info("boot {}/{}: {}", i + 1, std::size(kStages), kStages[i].name);
         kStages[i].run();
     }
-    for (;;)
-        halt_until_interrupt();
+    scheduler::run_this_cpu();
 }
 
 } // namespace vmm

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "arch/x86/cpu/features.hpp"
+#include "dom0/memory_plan.hpp"
 #include "platform/acpi.hpp"
 #include "platform/boot_info.hpp"
 #include "platform/command_line.hpp"
@@ -21,6 +22,7 @@ struct Boot_state {
     Cpu_facts cpu;
     Memory_map memory;
     Used_ranges used; // RAM that is not in the frame allocator, besides the first MiB
+    Memory_plan dom0; // what of it dom0 gets
     Acpi_tables acpi;
     Madt_info madt;
     Fadt_info fadt;

@@ -102,6 +102,7 @@ void start_memory()
     reserve(*table, *table + bytes);
     std::memset(to_virtual(*table), 0, bytes);
     frames.init(to_mfn(end), to_virtual(*table));
+    plan_dom0_memory();
     for_each_free(boot_state.memory, boot_state.used, [](Hpa from, Hpa to) {
         frames.add_free(to_mfn(from), (to - from) >> kPageShift);
     });

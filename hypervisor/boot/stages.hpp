@@ -16,11 +16,13 @@ void check_processor();
 void read_memory_map();
 void enter_final_page_tables();
 void start_memory();
+void plan_dom0_memory(); // part of start_memory: dom0's RAM is kept out of the frame allocator
 void read_acpi();
 void start_interrupts();
 void start_clock();
 void start_timer();
 void start_console_input();
 void start_virtualisation();
+void start_dom0();
 
 } // namespace vmm::boot

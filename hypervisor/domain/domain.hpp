@@ -14,6 +14,7 @@
 #include "base/unique.hpp"
 #include "domain/hvm_params.hpp"
 #include "domain/watchdog.hpp"
+#include "mm/guest_memory_map.hpp"
 #include "mm/p2m.hpp"
 
 #include <array>
@@ -115,6 +116,7 @@ class Domain
     [[nodiscard]] u64 claimed_frames() const { return claimed_frames_; }
     Expected<void> claim_frames(u64 frames);
 
+    Guest_memory_map memory_map; // what XENMEM_memory_map tells the guest
     s64 time_offset_seconds = 0; // DOMCTL_settimeoffset; wall clock = system wall clock + this
     // Writes the wall clock into shared_info.
     void update_wall_clock();

@@ -58,6 +58,8 @@ class Frame_allocator
     void init(Mfn end, void* zeroed_table);
     // Boot memory becomes free, dirty. Each frame once.
     void add_free(Mfn first, u64 count);
+    // Boot memory that a domain has from the start, with one hold each. Each frame once.
+    void add_owned(Mfn first, u64 count, Domid owner);
 
     // A naturally aligned block, all zero. Enomem.
     Expected<Mfn> allocate(unsigned order);
@@ -121,6 +123,7 @@ class Frame_allocator
     void insert_free(Mfn first, unsigned order, unsigned colour);
     void free_block(Mfn first, unsigned order, unsigned colour);
     void set_allocated(u32 index, unsigned order);
+    void set_owned(Frame& frame, Domid owner, bool written);
     bool drop_hold(Mfn mfn);
 
     Spinlock lock_{Lock_rank::frames};

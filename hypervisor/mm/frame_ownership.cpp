@@ -15,16 +15,28 @@ constexpr u32 kMaxHolds = 1u << 30;
 
 } // namespace
 
+void Frame_allocator::set_owned(Frame& f, Domid owner, bool written)
+{
+    f.owner  = owner.value();
+    f.state  = Frame_state::owned;
+    f.detail = written;
+    f.holds.store(1, std::memory_order_release);
+}
+
 void Frame_allocator::assign(Mfn first, unsigned order, Domid owner)
 {
     ASSERT(frame(first).state == Frame_state::hypervisor && frame(first).detail == order);
-    for (u64 i = 0; i < bit(order); ++i) {
-        Frame& f = table_[first.value() + i];
-        f.owner  = owner.value();
-        f.state  = Frame_state::owned;
-        f.detail = 0;
-        f.holds.store(1, std::memory_order_release);
-    }
+    for (u64 i = 0; i < bit(order); ++i)
+        set_owned(frame(first + i), owner, false);
+}
+
+void Frame_allocator::add_owned(Mfn first, u64 count, Domid owner)
+{
+    const Lock_guard guard(lock_);
+    ASSERT(first.value() + count <= end_);
+    total_ += count;
+    for (u64 i = 0; i < count; ++i)
+        set_owned(frame(first + i), owner, true);
 }
 
 void Frame_allocator::share(Mfn mfn, Domid owner)

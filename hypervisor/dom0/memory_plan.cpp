@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dom0/memory_plan.hpp"
+
+#include "base/bits.hpp"
+
+#include <algorithm>
+
+namespace vmm
+{
+namespace
+{
+
+constexpr u64 kMiB = 1ull << 20;
+
+// When nobody says how much dom0 gets: a sixteenth stays for the hypervisor's own needs, within limits that
+// leave room for unpacking the kernel.
+u64 default_reserve(u64 total) { return std::clamp(total / 16, 128 * kMiB, 512 * kMiB); }
+
+bool lies_in(const Memory_range& inner, std::span<const Memory_range> list)
+{
+    return std::any_of(list.begin(), list.end(), [&](const Memory_range& outer) {
+        return inner.start >= Hpa(align_down(outer.start.value(), kPageSize)) &&
+               inner.end <= Hpa(align_up(outer.end.value(), kPageSize));
+    });
+}
+
+// Everything dom0 could have.
+Expected<Used_ranges> kept_ranges(std::span<const Memory_range> used, std::span<const Memory_range> lendable)
+{
+    Used_ranges kept;
+    for (const Memory_range& range : used) {
+        if (!lies_in(range, lendable))
+            TRY(kept.add(range.start, range.end));
+    }
+    return kept;
+}
+
+} // namespace
+
+bool Memory_plan::contains(Hpa start, u64 size) const
+{
+    return std::any_of(dom0.begin(), dom0.end(), [&](const Memory_range& range) {
+        return start >= range.start && start < range.end && size <= range.end - start;
+    });
+}
+
+Expected<void> plan_memory(const Memory_map& host, std::span<const Memory_range> used,
+                           std::span<const Memory_range> lendable, u64 wanted, Memory_plan& plan)
+{
+    const auto kept = TRY(kept_ranges(used, lendable));
+    u64 total       = 0;
+    for_each_free(host, kept, [&](Hpa start, Hpa end) { total += end - start; });
+    const u64 reserve = default_reserve(total);
+    plan.most_bytes   = total > reserve ? align_down(total - reserve, kPageSize) : 0;
+    if (wanted > total)
+        return fail(Errc::enomem);
+    u64 left  = wanted != 0 ? align_up(wanted, kPageSize) : plan.most_bytes;
+    bool fits = true;
+    for_each_free(host, kept, [&](Hpa start, Hpa end) {
+        const u64 size = std::min(left, end - start);
+        if (size == 0)
+            return;
+        fits &= plan.dom0.push({start, start + size});
+        left -= size;
+        plan.dom0_bytes += size;
+    });
+    if (!fits)
+        return fail(Errc::e2big);
+    if (plan.dom0_bytes == 0)
+        return fail(Errc::enomem);
+    return {};
+}
+
+Expected<void> make_dom0_map(const Memory_map& host, const Memory_plan& plan, Memory_range tables, Dom0_map& map)
+{
+    bool fits      = true;
+    const auto add = [&](Hpa start, Hpa end, Memory_type type) {
+        if (end > start)
+            fits &= map.push({start, end - start, type});
+    };
+    for (const Memory_region& region : host) {
+        if (region.type != Memory_type::ram) {
+            add(region.start, region.end(), region.type);
+            continue;
+        }
+        Hpa at = region.start;
+        for (const Memory_range& own : plan.dom0) {
+            if (own.start < region.start || own.start >= region.end())
+                continue;
+            add(at, own.start, Memory_type::unusable);
+            const bool has_tables = tables.start >= own.start && tables.end <= own.end && tables.end > tables.start;
+            add(own.start, has_tables ? tables.start : own.end, Memory_type::ram);
+            if (has_tables) {
+                add(tables.start, tables.end, Memory_type::acpi);
+                add(tables.end, own.end, Memory_type::ram);
+            }
+            at = own.end;
+        }
+        add(at, region.end(), Memory_type::unusable);
+    }
+    if (!fits)
+        return fail(Errc::e2big);
+    return {};
+}
+
+Expected<Dom0_layout> place_dom0(const Memory_plan& plan, Memory_range kernel, u64 tables, u64 start, u64 initrd)
+{
+    constexpr u64 four_gib = 1ull << 32;
+    const u64 high         = align_up(tables, kPageSize) + align_up(start, kPageSize);
+    const u64 needed       = high + align_up(initrd, kPageSize);
+    for (std::size_t i = plan.dom0.size(); i-- > 0;) {
+        const Memory_range& range = plan.dom0[i];
+        u64 from                  = range.start.value();
+        const u64 to              = std::min(range.end.value(), four_gib);
+        if (kernel.start < range.end && kernel.end > range.start)
+            from = align_up(kernel.end.value(), kPageSize);
+        if (to < from || to - from < needed)
+            continue;
+        const Hpa tables_at(to - align_up(tables, kPageSize));
+        const Hpa start_at  = tables_at - align_up(start, kPageSize);
+        const Hpa initrd_at = start_at - align_up(initrd, kPageSize);
+        return Dom0_layout{{tables_at, Hpa(to)}, {start_at, tables_at}, {initrd_at, initrd_at + initrd}};
+    }
+    return fail(Errc::enomem);
+}
+
+} // namespace vmm

@@ -25,7 +25,8 @@ struct Host {
     u64 host_vmcb_pa    = 0;
     u64 msrpm_pa        = 0;
     u64 closed_iopm_pa  = 0;
-    u64 devices_iopm_pa = 0; // dom0's, made with its first vCPU
+    u64 spare_iopm_pa   = 0;
+    u64 devices_iopm_pa = 0; // dom0's, filled in when it first runs
     u32 next_asid       = 1;
     u64 asid_generation = 1;
 };
@@ -50,6 +51,7 @@ Expected<void> make_maps()
 {
     host.msrpm_pa       = TRY(filled_pages(1, 0xff));
     host.closed_iopm_pa = TRY(filled_pages(2, 0xff));
+    host.spare_iopm_pa  = TRY(filled_pages(2, 0));
     auto* map           = to_virtual<u8>(Hpa(host.msrpm_pa));
     for (const u32 index : {msr::kStar, msr::kLstar, msr::kCstar, msr::kSfmask, msr::kFsBase, msr::kGsBase,
                             msr::kKernelGsBase, msr::kSysenterCs, msr::kSysenterEsp, msr::kSysenterEip})
@@ -83,14 +85,14 @@ const Features& features() { return host.features; }
 u64 host_vmcb_pa() { return host.host_vmcb_pa; }
 u64 msr_permission_map_pa() { return host.msrpm_pa; }
 
-Expected<u64> io_permission_map_pa(Domain& domain)
+u64 io_permission_map_pa(Domain& domain)
 {
     const auto* devices = domain.devices();
     if (!devices)
         return host.closed_iopm_pa;
     if (host.devices_iopm_pa == 0) {
-        host.devices_iopm_pa = TRY(filled_pages(2, 0));
-        auto* map            = to_virtual<u8>(Hpa(host.devices_iopm_pa));
+        auto* map            = to_virtual<u8>(Hpa(host.spare_iopm_pa));
+        host.devices_iopm_pa = host.spare_iopm_pa;
         for (u32 port = 0; port < 0x10000; ++port) {
             if (devices->port_is_trapped(static_cast<u16>(port)))
                 map[port / 8] = static_cast<u8>(map[port / 8] | 1u << (port % 8));

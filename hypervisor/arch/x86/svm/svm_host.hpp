@@ -43,7 +43,8 @@ Asid next_asid(bool& flush_all);
 [[nodiscard]] u64 msr_permission_map_pa();
 
 // The I/O permission map of a domain: every port exits where it has no devices; where it has, only those
-// that they emulate. [APM2 15.10.1]
-[[nodiscard]] Expected<u64> io_permission_map_pa(Domain& domain);
+// that they emulate. It is asked for when a vCPU is loaded, since devices may come after the vCPUs.
+// [APM2 15.10.1]
+[[nodiscard]] u64 io_permission_map_pa(Domain& domain);
 
 } // namespace vmm::svm

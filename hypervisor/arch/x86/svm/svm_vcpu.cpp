@@ -20,7 +20,6 @@ namespace vmm::svm
 
 Expected<Unique<Vcpu_backend>> Svm_vcpu::create(Vcpu& vcpu)
 {
-    const u64 iopm = TRY(io_permission_map_pa(vcpu.domain()));
     const Mfn vmcb = TRY(frames.allocate(kOrder4k));
     auto fpu       = frames.allocate(kOrder4k);
     if (!fpu) {
@@ -28,7 +27,7 @@ Expected<Unique<Vcpu_backend>> Svm_vcpu::create(Vcpu& vcpu)
         return fail(Errc::enomem);
     }
     auto* area   = to_virtual<std::byte>(*fpu);
-    auto backend = make_unique<Svm_vcpu>(vcpu, to_virtual<Vmcb>(vmcb), area, iopm);
+    auto backend = make_unique<Svm_vcpu>(vcpu, to_virtual<Vmcb>(vmcb), area);
     if (!backend) {
         frames.free(vmcb, kOrder4k);
         frames.free(*fpu, kOrder4k);
@@ -37,10 +36,10 @@ Expected<Unique<Vcpu_backend>> Svm_vcpu::create(Vcpu& vcpu)
     return Unique<Vcpu_backend>(std::move(*backend));
 }
 
-Svm_vcpu::Svm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu, u64 iopm_pa)
+Svm_vcpu::Svm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu)
     : vcpu_(vcpu), vmcb_(vmcb), vmcb_pa_(to_physical(vmcb).value()), fpu_(fpu)
 {
-    set_up_controls(iopm_pa);
+    set_up_controls();
     init_fpu_area(fpu_);
 }
 
@@ -50,7 +49,7 @@ Svm_vcpu::~Svm_vcpu()
     frames.free(to_mfn(to_physical(fpu_)), kOrder4k);
 }
 
-void Svm_vcpu::set_up_controls(u64 iopm_pa)
+void Svm_vcpu::set_up_controls()
 {
     namespace i1 = intercept_1;
     namespace i2 = intercept_2;
@@ -64,7 +63,6 @@ void Svm_vcpu::set_up_controls(u64 iopm_pa)
                          i2::wbinvd | i2::monitor | i2::mwait | i2::xsetbv | i2::rdpru;
     vmcb_->vintr          = vintr::intr_masking;
     vmcb_->msrpm_base_pa  = msr_permission_map_pa();
-    vmcb_->iopm_base_pa   = iopm_pa;
     vmcb_->nested_control = 1;
     vmcb_->n_cr3          = to_hpa(vcpu_.domain().p2m().root()).value();
     vmcb_->efer           = efer::svme;
@@ -147,6 +145,7 @@ u8 Svm_vcpu::measure_instruction(const Guest_registers& regs, Intercepted_instru
 
 void Svm_vcpu::load()
 {
+    vmcb_->iopm_base_pa = io_permission_map_pa(vcpu_.domain());
     restore_fpu(fpu_, vcpu_.xcr0);
     write_debug_addresses(debug_address_);
     if (features().rdtscp)

@@ -20,7 +20,7 @@ class Svm_vcpu final : public Vcpu_backend
 {
   public:
     static Expected<Unique<Vcpu_backend>> create(Vcpu& vcpu);
-    Svm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu, u64 iopm_pa);
+    Svm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu);
     ~Svm_vcpu() override;
 
     Vm_exit enter(Guest_registers& regs) override;
@@ -40,7 +40,7 @@ class Svm_vcpu final : public Vcpu_backend
     [[nodiscard]] u8 tpr() const override;
 
   private:
-    void set_up_controls(u64 iopm_pa);
+    void set_up_controls();
     void take_asid();
     void requeue_interrupted_event();
     u8 measure_instruction(const Guest_registers& regs, Intercepted_instruction which);

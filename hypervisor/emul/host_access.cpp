@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emul/host_access.hpp"
 
+#include "arch/x86/cpu/host_paging.hpp"
 #include "arch/x86/cpu/port_io.hpp"
 #include "base/bits.hpp"
+#include "boot/boot_state.hpp"
 #include "domain/domain.hpp"
 #include "mm/direct_map.hpp"
 
@@ -77,6 +79,15 @@ u64 step(const P2m& p2m, Gfn gfn, Gfn end)
     return std::min(align_down(gfn.value(), size) + size, end.value()) - gfn.value();
 }
 
+// Whatever a device register says: memory is never a device.
+bool overlaps_ram(Gfn first, Gfn end)
+{
+    const Hpa from(first.value() << kPageShift), to(end.value() << kPageShift);
+    return std::any_of(boot_state.memory.begin(), boot_state.memory.end(), [&](const Memory_region& region) {
+        return region.type == Memory_type::ram && region.start < to && from < region.end();
+    });
+}
+
 unsigned removal_order(Gfn gfn, Gfn end)
 {
     return is_aligned(gfn.value(), 1ull << kOrder2m) && end - gfn >= 1ull << kOrder2m ? kOrder2m : kOrder4k;
@@ -90,11 +101,14 @@ Expected<void> trap(Domain& domain, Gfn first, u64 count)
     const Gfn end(TRY(checked_add(first.value(), count)));
     if (count == 0 || !P2m::in_range(end - 1))
         return fail(Errc::einval);
+    if (overlaps_ram(first, end))
+        return fail(Errc::ebusy);
     for (Gfn gfn = first; gfn < end; gfn = gfn + step(p2m, gfn, end)) {
         const P2m_entry entry = p2m.lookup(gfn);
         if (entry.present() && !is_mmio(entry.type))
             return fail(Errc::ebusy);
     }
+    TRY(map_device_memory(Hpa(first.value() << kPageShift), count << kPageShift));
     for (Gfn gfn = first; gfn < end;) {
         const unsigned order = removal_order(gfn, end);
         if (const auto removed = p2m.remove(gfn, order); !removed) {

@@ -21,8 +21,8 @@ void out(u16 port, u8 size, u32 value);
 [[nodiscard]] u64 read_memory(Hpa address, u8 size);
 void write_memory(Hpa address, u8 size, u64 value);
 
-// From now on accesses to these frames exit. Refuses (ebusy) what is RAM. Giving them back makes them
-// device memory at their own address again.
+// From now on accesses of the guest to these frames exit, and read_memory() and write_memory() reach them.
+// Refuses (ebusy) what is RAM. Giving them back makes them the guest's device memory again.
 Expected<void> trap(Domain& domain, Gfn first, u64 count);
 void untrap(Domain& domain, Gfn first, u64 count);
 

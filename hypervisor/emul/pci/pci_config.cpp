@@ -25,7 +25,7 @@ void select(Pci_address function, u16 offset)
 
 } // namespace
 
-Expected<void> Pci_config::add(const Pci_ecam& window)
+Expected<void> Pci_config::check(const Pci_ecam& window) const
 {
     if (window.first_bus > window.last_bus || window.address == 0 || !is_aligned(window.address, 1u << 20))
         return fail(Errc::einval);
@@ -36,6 +36,12 @@ Expected<void> Pci_config::add(const Pci_ecam& window)
     }
     if (count_ == windows_.size())
         return fail(Errc::enospc);
+    return {};
+}
+
+Expected<void> Pci_config::add(const Pci_ecam& window)
+{
+    TRY(check(window));
     windows_[count_++] = window;
     return {};
 }

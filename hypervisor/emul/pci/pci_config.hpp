@@ -17,6 +17,9 @@ namespace vmm
 class Pci_config
 {
   public:
+    // Whether add() would take the window: einval for nonsense, eexist when it shows a bus that another
+    // one shows, enospc.
+    [[nodiscard]] Expected<void> check(const Pci_ecam& window) const;
     Expected<void> add(const Pci_ecam& window);
     [[nodiscard]] std::span<const Pci_ecam> windows() const { return std::span(windows_).first(count_); }
 

@@ -22,6 +22,14 @@ constexpr bool concerns_decoding(u16 offset)
     return (offset & 0xffcu) == pci::kCommand || (offset >= pci::kFirstBar && offset < pci::kFirstBar + 6 * 4);
 }
 
+struct Page_range {
+    Gfn first, last;
+};
+Page_range table_pages(const Msix& msix)
+{
+    return {to_gfn(Gpa(msix.table())), to_gfn(Gpa(msix.table() + msix.table_bytes() - 1))};
+}
+
 } // namespace
 
 bool Pci_host::selected_by_port(u16 port, u8 size, Place& place) const
@@ -148,28 +156,41 @@ void Pci_host::follow_table(Pci_function& function)
     if (table == msix->table())
         return;
     release_table_pages(*msix);
-    msix->move_table(0);
+    msix->move_table(table);
     if (table == 0)
         return;
-    const Gfn first = to_gfn(Gpa(table));
-    const Gfn last  = to_gfn(Gpa(table + msix->table_bytes() - 1));
-    if (host_access::trap(context_.domain, first, last - first + 1))
-        msix->move_table(table);
+    const auto [first, last] = table_pages(*msix);
+    for (Gfn page = first; page <= last; ++page) {
+        if (is_shared(page, *msix) || host_access::trap(context_.domain, page, 1))
+            continue;
+        for (Gfn trapped = first; trapped < page; ++trapped)
+            give_back(trapped, *msix);
+        return msix->move_table(0);
+    }
+}
+
+// Whether the page holds entries of another table, too.
+bool Pci_host::is_shared(Gfn page, const Msix& msix)
+{
+    const Gpa gpa(page.value() << kPageShift);
+    return first_function([&](const Pci_function& f) {
+               return f.msix() && f.msix() != &msix && f.msix()->in_table_pages(gpa);
+           }) != nullptr;
+}
+
+void Pci_host::give_back(Gfn page, const Msix& leaving)
+{
+    if (!is_shared(page, leaving))
+        host_access::untrap(context_.domain, page, 1);
 }
 
 void Pci_host::release_table_pages(const Msix& leaving)
 {
     if (!leaving.table())
         return;
-    const Gfn last = to_gfn(Gpa(leaving.table() + leaving.table_bytes() - 1));
-    for (Gfn page = to_gfn(Gpa(leaving.table())); page <= last; ++page) {
-        const Gpa gpa(page.value() << kPageShift);
-        const auto shares = [&](const Pci_function& f) {
-            return f.msix() && f.msix() != &leaving && f.msix()->in_table_pages(gpa);
-        };
-        if (!first_function(shares))
-            host_access::untrap(context_.domain, page, 1);
-    }
+    const auto [first, last] = table_pages(leaving);
+    for (Gfn page = first; page <= last; ++page)
+        give_back(page, leaving);
 }
 
 } // namespace vmm

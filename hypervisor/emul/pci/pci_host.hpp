@@ -62,6 +62,8 @@ class Pci_host final : public Mmio_device
 
     [[nodiscard]] Msix* msix_at(Gpa gpa);
     void follow_table(Pci_function& function);
+    [[nodiscard]] bool is_shared(Gfn page, const Msix& msix);
+    void give_back(Gfn page, const Msix& leaving);
     void release_table_pages(const Msix& leaving);
 
     template <class Predicate>

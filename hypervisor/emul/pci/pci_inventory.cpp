@@ -62,9 +62,10 @@ void Pci_host::forget(Pci_function& function)
 Expected<void> Pci_host::add_window(const Pci_ecam& window)
 {
     const Lock_guard guard(context_.lock);
-    TRY(context_.config.add(window));
+    TRY(context_.config.check(window));
     const Gfn first = to_gfn(Gpa(window.begin()));
-    return host_access::trap(context_.domain, first, to_gfn(Gpa(window.end())) - first);
+    TRY(host_access::trap(context_.domain, first, to_gfn(Gpa(window.end())) - first));
+    return context_.config.add(window);
 }
 
 bool Pci_host::has_window(const Pci_ecam& window)

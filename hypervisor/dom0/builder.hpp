@@ -29,8 +29,4 @@ struct Dom0_config {
 // Afterwards the modules' memory that is not dom0's is free.
 Ref<Domain> build_dom0(const Dom0_config& config);
 
-// A nested fault of an identity-mapped domain beyond all RAM: device memory above 4 GiB, which no table
-// lists, is mapped when it is first touched. False when the address is none.
-bool map_device_memory(Domain& domain, Gpa gpa);
-
 } // namespace vmm

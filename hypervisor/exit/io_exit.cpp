@@ -12,6 +12,7 @@
 #include "exit/exit_handlers.hpp"
 #include "exit/exit_loop.hpp"
 #include "exit/vm_exit.hpp"
+#include "mm/reservation.hpp"
 
 namespace vmm
 {

@@ -14,6 +14,9 @@ constinit Frame_allocator frames;
 namespace
 {
 
+// How much is scrubbed between two looks at what else there is to do: 256 KiB.
+constexpr unsigned kScrubOrder = 6;
+
 void zero(u64 first, unsigned order)
 {
     bytes::fill(to_virtual(Mfn(first)), 0, kPageSize << order);
@@ -223,7 +226,7 @@ bool Frame_allocator::scrub_some()
         for (unsigned o = kMaxOrder + 1; o-- > 0 && index == kNone;) {
             if (head_[kDirty][o] == kNone)
                 continue;
-            order = o < kOrder2m ? o : kOrder2m;
+            order = o < kScrubOrder ? o : kScrubOrder;
             index = *take(order, kDirty);
         }
         if (index == kNone)

@@ -89,7 +89,7 @@ class Frame_allocator
     // Somebody other than the owner's CPU may have written it: it is scrubbed before its next use.
     void mark_written(Mfn mfn) { frame(mfn).detail = 1; }
 
-    // Zeroes at most 2 MiB of dirty memory, for the idle loop; false when there was nothing to do.
+    // Zeroes at most 256 KiB of dirty memory, for the idle loop; false when there was nothing to do.
     bool scrub_some();
 
     [[nodiscard]] u64 free_count() const { return count_[0] + count_[1]; }

@@ -157,4 +157,20 @@ Expected<void> place_foreign(Domain& domain, Gfn gfn, Domain& owner, Gfn owner_g
     return placed;
 }
 
+bool map_device_memory(Domain& domain, Gpa gpa)
+{
+    constexpr u64 four_gib = 1ull << 32;
+    const Gfn gfn = to_gfn(gpa);
+    if (!domain.is_identity_mapped() || gpa.value() < four_gib || frames.exists(Mfn(gfn.value())) ||
+        !P2m::in_range(gfn))
+        return false;
+    const P2m_entry entry = domain.p2m().lookup(gfn);
+    if (entry.present())
+        return false;
+    const unsigned order = entry.order >= kOrder2m ? kOrder2m : kOrder4k;
+    return domain.p2m()
+        .set_identity(Gfn(align_down(gfn.value(), bit(order))), bit(order), P2m_type::mmio)
+        .has_value();
+}
+
 } // namespace vmm

@@ -28,4 +28,8 @@ Expected<void> place_shared(Domain& domain, Gfn gfn, Mfn mfn);
 // Another domain's frame becomes visible at gfn, with a hold of its own. Einval: not that domain's memory.
 Expected<void> place_foreign(Domain& domain, Gfn gfn, Domain& owner, Gfn owner_gfn);
 
+// A nested fault of an identity-mapped domain beyond all RAM: device memory above 4 GiB, which no table
+// lists, is mapped when it is first touched. False when the address is none.
+bool map_device_memory(Domain& domain, Gpa gpa);
+
 } // namespace vmm

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# plinth_link(NAME OBJECTS): links the image twice. The first link, with an empty symbol table, tells where
+# plinth_link(NAME OBJECTS libraries...): links the image twice. The first link, with an empty symbol table, tells where
 # each function is; the second has a table made from that. The table comes after all code, so filling it
 # moves no function.
 
@@ -24,6 +24,7 @@ function(plinth_link NAME OBJECTS)
     foreach(image ${NAME}_first ${NAME})
         target_link_options(${image} PRIVATE -nostdlib -static -no-pie -Wl,-T,${script} -Wl,--gc-sections
             -Wl,-z,max-page-size=0x1000 -Wl,-z,noexecstack -Wl,--build-id=none)
+        target_link_libraries(${image} PRIVATE ${ARGN})
         set_target_properties(${image} PROPERTIES LINK_DEPENDS ${script} LINKER_LANGUAGE CXX)
     endforeach()
 endfunction()

@@ -12,7 +12,7 @@ namespace
 {
 
 constexpr u64 kEcam      = 0xb0000000;
-constexpr u64 kMsixTable = 0xfebd4000;
+constexpr u64 kMsixTable = 0xfebd6000;
 
 constexpr Pci_address at(u8 bus, u8 device, u8 function = 0)
 {
@@ -37,7 +37,7 @@ struct Guest {
         lpc.set(0x0e, 1, 0x80);
         machine.functions[at(0, 0x1f)] = lpc;
         auto ahci = Function_registers::endpoint(0x8086, 0x2922);
-        ahci.add_bar(5, 0xfebd5000, 0x1000, false);
+        ahci.add_bar(5, 0xfebf0000, 0x1000, false);
         ahci.add_msi(0x80, true, false);
         machine.functions[kAhci] = ahci;
 

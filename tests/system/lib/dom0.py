@@ -65,7 +65,7 @@ def xm_json(machine, command, seconds=30):
 
 def domains(machine):
     """The rows of `xm list` by name, without Domain-0."""
-    rows = xm_json(machine, "list")
+    rows = xm_json(machine, "list")["domains"]
     return {row["name"]: row for row in rows if row["domid"] != 0}
 
 

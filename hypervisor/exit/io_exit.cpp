@@ -63,6 +63,8 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
         vcpu.backend().flush_tlb(Tlb_scope::guest);
         return;
     }
+    if (!entry.present() && map_device_memory(vcpu.domain(), fault.gpa))
+        return;
     log::guest(log::Level::debug, "d{}v{}: {} of {} guest memory at {x}, rip {x}", vcpu.domain().id(), vcpu.id(),
                fault.fetch ? "execution" : fault.write ? "write" : "read",
                entry.present() ? "protected" : "absent", fault.gpa, vcpu.regs.rip);

@@ -41,6 +41,12 @@ class Guest_memory_map
         return std::span<E820_entry>(entries_, count_);
     }
 
+    void swap(Guest_memory_map& other)
+    {
+        std::swap(entries_, other.entries_);
+        std::swap(count_, other.count_);
+    }
+
   private:
     E820_entry* entries_ = nullptr;
     u32 count_           = 0;

@@ -78,9 +78,9 @@ Expected<void> give_up_piece(Domain& domain, Gfn gfn, unsigned order, const P2m_
     switch (was.type) {
     case P2m_type::invalid: return {};
     case P2m_type::grant_rw:
-    case P2m_type::grant_ro: return fail(Errc::ebusy);
+    case P2m_type::grant_ro: return fail(Errc::enxio);
     case P2m_type::mmio:
-    case P2m_type::mmio_uncached: return domain.p2m().remove(gfn, order);
+    case P2m_type::mmio_uncached: return fail(Errc::eperm);
     case P2m_type::foreign:
         TRY(domain.p2m().remove(gfn, order));
         frames.put(was.mfn);
@@ -96,11 +96,36 @@ Expected<void> give_up_piece(Domain& domain, Gfn gfn, unsigned order, const P2m_
     return {};
 }
 
+// Calls visit(gfn, order, entry) for the pieces of a range that lie in one mapping or one hole each.
+template <class Visit>
+Expected<void> for_each_piece(Domain& domain, Gfn gfn, unsigned order, Visit visit)
+{
+    if (!fits(gfn, order))
+        return fail(Errc::einval);
+    for (u64 done = 0; done < bit(order);) {
+        const Gfn at         = gfn + done;
+        const P2m_entry was  = domain.p2m().lookup(at);
+        const unsigned piece = piece_order(at.value(), bit(order) - done, was.order);
+        TRY(visit(at, piece, was));
+        done += bit(piece);
+    }
+    return {};
+}
+
+// Nothing is at gfn any more, whether or not something was.
+Expected<void> make_room(Domain& domain, Gfn gfn)
+{
+    const auto cleared = give_up(domain, gfn, kOrder4k);
+    if (!cleared && cleared.error() != Errc::enoent)
+        return cleared;
+    return {};
+}
+
 } // namespace
 
 Expected<void> populate(Domain& domain, Gfn gfn, unsigned order)
 {
-    if (!fits(gfn, order))
+    if (!fits(gfn, order) || domain.dying() != Dying::no)
         return fail(Errc::einval);
     if (const auto cleared = give_up(domain, gfn, order); !cleared && cleared.error() != Errc::enoent)
         return fail(cleared.error());
@@ -120,41 +145,68 @@ Expected<void> populate(Domain& domain, Gfn gfn, unsigned order)
 
 Expected<void> give_up(Domain& domain, Gfn gfn, unsigned order)
 {
-    if (!fits(gfn, order))
-        return fail(Errc::einval);
-    const u64 count = bit(order);
-    bool any        = false;
-    for (u64 done = 0; done < count;) {
-        const Gfn at           = gfn + done;
-        const P2m_entry was    = domain.p2m().lookup(at);
-        const unsigned piece   = piece_order(at.value(), count - done, was.order);
-        any                   |= was.present();
-        TRY(give_up_piece(domain, at, piece, was));
-        done += bit(piece);
-    }
+    bool any = false;
+    TRY(for_each_piece(domain, gfn, order, [&](Gfn at, unsigned piece, const P2m_entry& was) {
+        any |= was.present();
+        return give_up_piece(domain, at, piece, was);
+    }));
     if (!any)
         return fail(Errc::enoent);
     return {};
 }
 
+Expected<void> give_up_all(Domain& domain, Gfn gfn, unsigned order)
+{
+    return for_each_piece(domain, gfn, order, [&](Gfn at, unsigned piece, const P2m_entry& was) -> Expected<void> {
+        if (!was.present())
+            return fail(Errc::enoent);
+        return give_up_piece(domain, at, piece, was);
+    });
+}
+
 Expected<void> place_shared(Domain& domain, Gfn gfn, Mfn mfn)
 {
-    if (const auto cleared = give_up(domain, gfn, kOrder4k); !cleared && cleared.error() != Errc::enoent)
-        return fail(cleared.error());
+    if (!fits(gfn, kOrder4k) || domain.dying() != Dying::no)
+        return fail(Errc::einval);
+    TRY(make_room(domain, gfn));
     return domain.p2m().set(gfn, mfn, kOrder4k, P2m_type::ram);
 }
 
 Expected<void> place_foreign(Domain& domain, Gfn gfn, Domain& owner, Gfn owner_gfn)
 {
     const P2m_entry source = owner.p2m().lookup(owner_gfn);
-    if (!is_ram(source.type) || !frames.get_from(source.mfn, owner.id()))
+    if (!is_ram(source.type))
         return fail(Errc::einval);
-    auto placed = give_up(domain, gfn, kOrder4k);
-    if (placed || placed.error() == Errc::enoent)
-        placed = domain.p2m().set(gfn, source.mfn, kOrder4k, P2m_type::foreign);
+    return place_foreign_frame(domain, gfn, owner, source.mfn);
+}
+
+Expected<void> place_foreign_frame(Domain& domain, Gfn gfn, Domain& owner, Mfn mfn)
+{
+    if (!fits(gfn, kOrder4k) || domain.dying() != Dying::no || !frames.get_from(mfn, owner.id()))
+        return fail(Errc::einval);
+    auto placed = make_room(domain, gfn);
+    if (placed)
+        placed = domain.p2m().set(gfn, mfn, kOrder4k, P2m_type::foreign);
     if (!placed)
-        frames.put(source.mfn);
+        frames.put(mfn);
     return placed;
+}
+
+Expected<void> move_page(Domain& domain, Gfn from, Gfn to)
+{
+    const P2m_entry page = domain.p2m().lookup(from);
+    if (!is_ram(page.type) || !fits(to, kOrder4k) || domain.dying() != Dying::no)
+        return fail(Errc::einval);
+    if (from == to)
+        return {};
+    TRY(make_room(domain, to));
+    TRY(domain.p2m().set(to, page.mfn, kOrder4k, page.type));
+    // What the CPU noted about writes stays behind with the old entry.
+    frames.mark_written(page.mfn);
+    const auto removed = domain.p2m().remove(from, kOrder4k);
+    if (!removed)
+        TRY(domain.p2m().remove(to, kOrder4k));
+    return removed;
 }
 
 bool map_device_memory(Domain& domain, Gpa gpa)

@@ -18,8 +18,11 @@ class Domain;
 Expected<void> populate(Domain& domain, Gfn gfn, unsigned order);
 
 // Whatever is mapped at gfn goes, for 2^order frames: own memory is given up, a foreign page's hold dropped.
-// Enoent when nothing was there at all; ebusy for a granted page, which only its unmapping removes.
+// Enoent when nothing was there at all; enxio for a granted page, which only its unmapping removes; eperm
+// for what belongs to the machine.
 Expected<void> give_up(Domain& domain, Gfn gfn, unsigned order);
+// The same, but a hole anywhere in the range is enoent; what comes before it is given up.
+Expected<void> give_up_all(Domain& domain, Gfn gfn, unsigned order);
 
 // A frame the hypervisor shares with the domain (see Frame_allocator::share) becomes visible at gfn; what
 // was there is given up.
@@ -27,6 +30,10 @@ Expected<void> place_shared(Domain& domain, Gfn gfn, Mfn mfn);
 
 // Another domain's frame becomes visible at gfn, with a hold of its own. Einval: not that domain's memory.
 Expected<void> place_foreign(Domain& domain, Gfn gfn, Domain& owner, Gfn owner_gfn);
+Expected<void> place_foreign_frame(Domain& domain, Gfn gfn, Domain& owner, Mfn mfn);
+
+// The domain's own page moves from one guest frame to another; what was there is given up.
+Expected<void> move_page(Domain& domain, Gfn from, Gfn to);
 
 // A nested fault of an identity-mapped domain beyond all RAM: device memory above 4 GiB, which no table
 // lists, is mapped when it is first touched. False when the address is none.

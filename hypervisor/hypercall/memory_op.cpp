@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// XENMEM_*: which operation it is. Operations that only make sense for paravirtualised memory, for paging
+// and for sharing are not there, as in a Xen built without them. [xen/include/public/memory.h]
+#include "hypercall/memory_op.hpp"
+
+#include "mm/frame_allocator.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+Hypercall_result dispatch(const Memory_call& call)
+{
+    switch (call.command()) {
+    case XENMEM_increase_reservation:
+    case XENMEM_decrease_reservation:
+    case XENMEM_populate_physmap: return change_reservation(call);
+    case XENMEM_add_to_physmap: return add_to_physmap(call);
+    case XENMEM_add_to_physmap_batch: return add_to_physmap_batch(call);
+    case XENMEM_acquire_resource: return acquire_resource(call);
+    default: break;
+    }
+    // None of the others is ever continued.
+    if (call.start() != 0)
+        return fail(Errc::einval);
+    switch (call.command()) {
+    case XENMEM_maximum_ram_page: return frames.end().value();
+    case XENMEM_current_reservation:
+    case XENMEM_maximum_reservation:
+    case XENMEM_maximum_gpfn: return read_reservation(call);
+    case XENMEM_remove_from_physmap: return remove_from_physmap(call);
+    case XENMEM_claim_pages: return claim_pages(call);
+    case XENMEM_set_pod_target:
+    case XENMEM_get_pod_target: return pod_target(call);
+    case XENMEM_memory_map: return memory_map(call);
+    case XENMEM_set_memory_map: return set_memory_map(call);
+    case XENMEM_reserved_device_memory_map: return reserved_device_memory_map(call);
+    case XENMEM_get_vnumainfo: return vnuma_info(call);
+    case XENMEM_get_sharing_freed_pages:
+    case XENMEM_get_sharing_shared_pages: return 0;
+    default: return fail(Errc::enosys);
+    }
+}
+
+} // namespace
+
+Hypercall_result do_memory_op(Vcpu& vcpu, Hypercall_args& args) { return dispatch({vcpu, args}); }
+
+} // namespace vmm

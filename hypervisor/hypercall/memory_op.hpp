@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the families of XENMEM_* have in common. The operation number carries, in its upper bits, how many
+// extents an earlier part of the same call did; a call that has done its share stops and is continued with
+// that number updated. [xen/include/public/memory.h, MEMOP_EXTENT_SHIFT]
+#pragma once
+
+#include "domain/domain_table.hpp"
+#include "domain/vcpu.hpp"
+#include "exit/guest_memory.hpp"
+#include "hypercall/hypercall.hpp"
+
+#include <xen/memory.h>
+
+namespace vmm
+{
+
+inline constexpr unsigned kExtentShift = 6;
+inline constexpr u64 kCommandMask      = (1u << kExtentShift) - 1;
+inline constexpr u64 kMaxExtents       = ~0u >> kExtentShift; // that a continuation can express
+
+// Errors only memory operations know. [xen/include/public/errno.h]
+inline constexpr Errc kEdom{XEN_EDOM};
+inline constexpr Errc kEilseq{XEN_EILSEQ};
+
+struct Memory_call {
+    Vcpu& vcpu;
+    Hypercall_args& args;
+
+    [[nodiscard]] unsigned command() const { return static_cast<unsigned>(args.a[0] & kCommandMask); }
+    [[nodiscard]] u64 start() const { return args.a[0] >> kExtentShift; }
+    [[nodiscard]] Gva argument() const { return Gva(args.a[1]); }
+    [[nodiscard]] Domain& caller() const { return vcpu.domain(); }
+    // Come back to go on after `done` extents.
+    Unexpected again_from(u64 done) const
+    {
+        args.a[0] = command() | done << kExtentShift;
+        return fail(Errc::erestart);
+    }
+};
+
+// How much of a call is done before the guest gets a chance to take its interrupts, in units of roughly
+// a hundred instructions.
+class Work_budget
+{
+  public:
+    // False when there is none left; the first piece is always allowed.
+    bool spend(u64 units)
+    {
+        const bool allowed = left_ > 0;
+        left_ -= units < left_ ? units : left_;
+        return allowed;
+    }
+
+  private:
+    u64 left_ = 1024;
+};
+
+// The domain an operation names: the caller, or any if the caller is a control domain. Esrch, eperm.
+inline Expected<Ref<Domain>> memory_target(Domain& caller, u16 domid)
+{
+    auto domain = find_domain_or_self(Domid(domid), caller);
+    if (!domain)
+        return fail(Errc::esrch);
+    if (domain.get() != &caller && !caller.is_control())
+        return fail(Errc::eperm);
+    return domain;
+}
+
+Hypercall_result change_reservation(const Memory_call& call); // increase, decrease, populate
+Hypercall_result read_reservation(const Memory_call& call);   // current, maximum, highest frame
+Hypercall_result claim_pages(const Memory_call& call);
+Hypercall_result pod_target(const Memory_call& call);
+Hypercall_result add_to_physmap(const Memory_call& call);
+Hypercall_result add_to_physmap_batch(const Memory_call& call);
+Hypercall_result remove_from_physmap(const Memory_call& call);
+Hypercall_result acquire_resource(const Memory_call& call);
+Hypercall_result memory_map(const Memory_call& call);
+Hypercall_result set_memory_map(const Memory_call& call);
+Hypercall_result reserved_device_memory_map(const Memory_call& call);
+Hypercall_result vnuma_info(const Memory_call& call);
+
+} // namespace vmm

@@ -10,8 +10,6 @@ namespace vmm
 
 Expected<Shared_page> Shared_page::hold(Domain& domain, Gfn gfn)
 {
-    if (!P2m::in_range(gfn))
-        return fail(Errc::einval);
     const P2m_entry entry = domain.p2m().lookup(gfn);
     if (entry.type != P2m_type::ram || !frames.get_from(entry.mfn, domain.id()))
         return fail(Errc::einval);

@@ -27,8 +27,7 @@ Grant_status Grant_table::Copy_end::take(const Domain& caller, Domain* domain,
         granted_                  = pinned == Grant_status::okay ? &granted : nullptr;
         return pinned;
     }
-    const Gfn gfn(end.u.gmfn);
-    const P2m_entry page = P2m::in_range(gfn) ? domain->p2m().lookup(gfn) : P2m_entry{};
+    const P2m_entry page = domain->p2m().lookup(Gfn(end.u.gmfn));
     const bool own       = is_ram(page.type);
     const bool usable    = own || page.type == P2m_type::grant_rw || page.type == P2m_type::grant_ro;
     if (!usable || (write && !is_writable(page.type)))

@@ -12,7 +12,7 @@ namespace vmm
 namespace
 {
 
-// Mappings undone before the caller of destroy_some() gets a chance to be interrupted.
+// Mappings undone before the caller of release_mappings() gets a chance to be interrupted.
 constexpr u32 kHandlesPerPiece = 512;
 
 constexpr P2m_type type_for(bool write) { return write ? P2m_type::grant_rw : P2m_type::grant_ro; }
@@ -37,8 +37,6 @@ Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames
 Grant_status Grant_table::place(Gfn gfn, Mfn frame, bool write)
 {
     P2m& p2m = domain_.p2m();
-    if (!P2m::in_range(gfn))
-        return Grant_status::general_error;
     // What is there is given up, unless it is another grant or the machine's.
     if (p2m.lookup(gfn).present() && !give_up(domain_, gfn, kOrder4k))
         return Grant_status::general_error;
@@ -108,7 +106,7 @@ Grant_status Grant_table::unmap_at(u64 host_addr, u32 handle)
     }
     const Gfn gfn = to_gfn(Gpa(host_addr));
     const Grant_ref ref(mapping->ref);
-    const P2m_entry entry = P2m::in_range(gfn) ? domain_.p2m().lookup(gfn) : P2m_entry{};
+    const P2m_entry entry = domain_.p2m().lookup(gfn);
     if (entry.type != type_for(mapping->write) || entry.mfn != mapping->granted->pinned_frame(ref) ||
         !domain_.p2m().remove(gfn, kOrder4k)) {
         maptrack_.keep(handle);
@@ -148,15 +146,15 @@ bool Grant_table::has_mapped(Mfn frame)
     return false;
 }
 
-Expected<void> Grant_table::destroy_some()
+Expected<void> Grant_table::release_mappings()
 {
     u32 budget = kHandlesPerPiece;
-    for (; destroyed_handles_ < maptrack_.end(); ++destroyed_handles_) {
+    for (; released_handles_ < maptrack_.end(); ++released_handles_) {
         if (budget-- == 0)
             return fail(Errc::erestart);
-        if (Mapping* mapping = maptrack_.claim(destroyed_handles_)) {
+        if (Mapping* mapping = maptrack_.claim(released_handles_)) {
             mapping->granted->unpin(Grant_ref(mapping->ref), mapping->write);
-            maptrack_.free(destroyed_handles_);
+            maptrack_.free(released_handles_);
         }
     }
     granted_->retire();

@@ -54,7 +54,7 @@ class Grant_table
 
     // For a domain that dies: undoes its mappings of others' pages, then gives back its shared pages.
     // Pages others have mapped stay theirs until they unmap. Erestart while there is more.
-    Expected<void> destroy_some();
+    Expected<void> release_mappings();
 
   private:
     // One end of a copy: a page that stays for as long as this object.
@@ -81,7 +81,7 @@ class Grant_table
     Domain& domain_;
     Ref<Granted> granted_;
     Maptrack maptrack_;
-    u32 destroyed_handles_ = 0;
+    u32 released_handles_ = 0;
     std::array<u64, Granted::kMaxFrames> placed_{}; // gfn + 1
 };
 

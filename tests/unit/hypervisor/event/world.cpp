@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "world.hpp"
+
+#include "debug/log.hpp"
+#include "exit/guest_memory.hpp"
+#include "mm/reservation.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <unordered_map>
+
+namespace vmm
+{
+
+namespace
+{
+
+std::unordered_map<const Vcpu*, std::atomic<unsigned>> kick_counts;
+
+class Stopped_clock final : public Clock
+{
+    [[nodiscard]] Time now() const override { return Time(0); }
+};
+const Stopped_clock stopped_clock;
+
+} // namespace
+
+// The parts of a domain that these rooms do not need do nothing.
+Domain::Domain(const Domain_identity& identity, Unique<P2m> p2m) : identity_(identity), p2m_(std::move(p2m)) {}
+
+Domain::~Domain()
+{
+    for (auto& vcpu : vcpus_)
+        vcpu.reset();
+    events_.reset();
+    grants_.reset();
+    frames.release(shared_mfn_, kOrder4k);
+}
+
+Expected<Ref<Domain>> Domain::create(const Domain_identity& identity, unsigned max_event_ports,
+                                     unsigned max_grant_frames, unsigned max_maptrack_frames)
+{
+    auto p2m            = TRY(P2m::create(identity.id));
+    auto domain         = TRY(make_unique<Domain>(identity, std::move(p2m)));
+    domain->shared_mfn_ = TRY(frames.allocate(kOrder4k));
+    frames.share(domain->shared_mfn_, identity.id);
+    domain->shared_ = to_virtual<shared_info>(domain->shared_mfn_);
+    domain->events_ = TRY(Event_table::create(*domain, max_event_ports));
+    domain->grants_ = TRY(Grant_table::create(*domain, max_grant_frames, max_maptrack_frames));
+    TRY(insert_domain(*domain));
+    return Ref<Domain>(domain.release());
+}
+
+Expected<void> Domain::set_max_vcpus(unsigned count)
+{
+    for (unsigned i = 0; i < count; ++i)
+        vcpus_[i] = TRY(make_unique<Vcpu>(*this, Vcpu_id(i)));
+    max_vcpus_ = count;
+    return {};
+}
+
+Expected<void> Domain::account(u64 add)
+{
+    owned_frames_ += add;
+    return {};
+}
+
+Expected<void> Domain::pause_by_control()
+{
+    paused_by_control_ = true;
+    return {};
+}
+
+bool Domain::try_hold()
+{
+    holds_.fetch_add(1);
+    return true;
+}
+
+void Domain::drop()
+{
+    if (holds_.fetch_sub(1) == 1)
+        delete this;
+}
+
+Local_apic::Local_apic(Vcpu& vcpu, Vcpu_id, const Clock& clock)
+    : vcpu_(vcpu), base_(0), id_(0), spurious_(0), clock_(clock), timer_([](void*) {}, nullptr)
+{
+}
+
+void Timer::stop() {}
+void Watchdogs::Slot::fired(void*) {}
+const Clock& system_clock() { return stopped_clock; }
+
+Vcpu::Vcpu(Domain& domain, Vcpu_id id)
+    : singleshot([](void*) {}, nullptr), poll_timeout([](void*) {}, nullptr), domain_(domain), id_(id),
+      apic_(*this, id, stopped_clock), info_(&domain.shared()->vcpu_info[id.value()])
+{
+    kick_counts[this] = 0;
+}
+
+Vcpu::~Vcpu() { kick_counts.erase(this); }
+
+void Vcpu::kick() { ++kick_counts.at(this); }
+
+Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes)
+{
+    for (u64 done = 0; done < bytes;) {
+        const u64 gpa   = from.value() + done;
+        const u64 piece = std::min(bytes - done, kPageSize - (gpa & kPageMask));
+        const u8* page  = test::guest<u8>(vcpu.domain(), gpa);
+        if (!page)
+            return fail(Errc::efault);
+        std::memcpy(static_cast<u8*>(to) + done, page, piece);
+        done += piece;
+    }
+    return {};
+}
+
+Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes)
+{
+    for (u64 done = 0; done < bytes;) {
+        const u64 gpa   = to.value() + done;
+        const u64 piece = std::min(bytes - done, kPageSize - (gpa & kPageMask));
+        u8* page        = test::guest<u8>(vcpu.domain(), gpa);
+        if (!page)
+            return fail(Errc::efault);
+        std::memcpy(page, static_cast<const u8*>(from) + done, piece);
+        done += piece;
+    }
+    return {};
+}
+
+namespace log
+{
+void write_guest(Level, std::string_view, std::span<const Format_arg>) {}
+} // namespace log
+
+namespace test
+{
+
+unsigned kicks(Vcpu& vcpu) { return kick_counts.at(&vcpu).exchange(0); }
+
+Domain& World::make(u16 id, bool control, const Limits& limits)
+{
+    const Domain_identity identity{Domid(id), control, false, {}};
+    auto created =
+        Domain::create(identity, limits.event_ports, limits.grant_frames, limits.maptrack_frames);
+    if (!created || !(*created)->set_max_vcpus(limits.vcpus))
+        throw std::runtime_error("no domain");
+    for (u64 page = 0; page < limits.pages; ++page) {
+        if (!populate(**created, Gfn(page), kOrder4k))
+            throw std::runtime_error("no memory");
+    }
+    domains_.push_back(std::move(*created));
+    return *domains_.back();
+}
+
+void World::destroy(Domain& domain)
+{
+    while (!domain.events().close_all()) {
+    }
+    while (!domain.grants().release_mappings()) {
+    }
+    u64 released = 0;
+    while (!domain.p2m().destroy_some(released)) {
+    }
+    domain.unaccount(released);
+    remove_domain(domain);
+    std::erase_if(domains_, [&](const Ref<Domain>& held) { return held.get() == &domain; });
+}
+
+World::~World()
+{
+    while (!domains_.empty())
+        destroy(*domains_.back());
+}
+
+} // namespace test
+} // namespace vmm

@@ -3,7 +3,9 @@
 
 #include "arch/x86/cpu/control_registers.hpp"
 #include "arch/x86/cpu/execution.hpp"
+#include "arch/x86/cpu/image.hpp"
 #include "base/bits.hpp"
+#include "boot/consoles.hpp"
 #include "debug/log.hpp"
 #include "debug/symbols.hpp"
 #include "platform/console.hpp"
@@ -21,6 +23,8 @@ constexpr unsigned kMaxFrames    = 24;
 constexpr u64 kStackSpan         = 64 * 1024; // no stack is larger, so a chain never goes further up
 constexpr unsigned kRebootDelay  = 5;         // seconds
 
+constexpr u64 kDoubleFault       = 8;
+
 bool no_reboot_wanted;
 std::atomic<bool> panicking{false};
 
@@ -31,6 +35,9 @@ void enter_panic()
     if (panicking.exchange(true))
         halt_forever();
     log::break_lock();
+    log::set_thresholds({log::Level::debug, log::Level::debug}, {log::Level::none, log::Level::none});
+    if (!has_console_sink())
+        start_emergency_consoles();
 }
 
 void print_address(u64 address)
@@ -42,11 +49,12 @@ void print_address(u64 address)
         log::error("    {x} {} + {x}", address, symbol.name, symbol.offset);
 }
 
-// Follows saved frame pointers, which ascend and stay within one stack; anything else ends the walk.
+// From `rip`, if it is not 0, follows saved frame pointers, which ascend and stay within one stack; anything else ends the walk.
 void print_backtrace(u64 rip, u64 rbp)
 {
     log::error("Called from:");
-    print_address(rip);
+    if (rip != 0)
+        print_address(rip);
     const u64 limit = rbp + kStackSpan;
     for (unsigned i = 0; i < kMaxFrames && rbp != 0 && is_aligned(rbp, 8) && rbp < limit; ++i) {
         if (rbp < 0xffff'8000'0000'0000)
@@ -70,6 +78,12 @@ void print_backtrace(u64 rip, u64 rbp)
     log::error("Rebooting in {} seconds; the option noreboot keeps the machine halted here.", kRebootDelay);
     pit_wait(kRebootDelay * 1000);
     power::reset();
+}
+
+bool is_in_stack_guard(u64 address)
+{
+    return address >= reinterpret_cast<u64>(image::boot_stack_guard) &&
+           address < reinterpret_cast<u64>(image::boot_stack);
 }
 
 struct Exception_name {
@@ -100,8 +114,7 @@ void panic_at(const char* file, int line, const char* what)
     enter_panic();
     log::error("****************************************");
     log::error("PANIC: {} ({}:{})", what, file, line);
-    print_backtrace(reinterpret_cast<u64>(__builtin_return_address(0)),
-                    reinterpret_cast<u64>(__builtin_frame_address(0)));
+    print_backtrace(0, reinterpret_cast<u64>(__builtin_frame_address(0)));
     stop_machine();
 }
 
@@ -119,6 +132,8 @@ void panic_on_exception(const Exception_frame& f)
     log::error("r8 {x} r9 {x} r10 {x} r11 {x}", f.r8, f.r9, f.r10, f.r11);
     log::error("r12 {x} r13 {x} r14 {x} r15 {x}", f.r12, f.r13, f.r14, f.r15);
     log::error("cr0 {x} cr2 {x} cr3 {x} cr4 {x}", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+    if (f.vector == kDoubleFault && is_in_stack_guard(read_cr2()))
+        log::error("The stack has overflowed.");
     print_backtrace(f.rip, f.rbp);
     stop_machine();
 }

@@ -182,6 +182,8 @@ std::string_view nearest_option(std::string_view word)
     std::string_view best;
     unsigned best_distance = 4; // as many mistakes as three
     for (const Option& option : kOptions) {
+        if (word.size() >= 3 && option.name.starts_with(word))
+            return option.name;
         const unsigned distance = edit_distance(word, option.name);
         if (distance < best_distance && distance < option.name.size()) {
             best_distance = distance;

@@ -29,6 +29,8 @@ void add_console_sink(Console_sink& sink)
         sinks[sink_count++] = &sink;
 }
 
+bool has_console_sink() { return sink_count > 0; }
+
 void console_write(std::string_view text)
 {
     for (std::size_t i = 0; i < sink_count; ++i)

@@ -24,6 +24,7 @@ class Console_sink
 };
 
 void add_console_sink(Console_sink& sink);
+[[nodiscard]] bool has_console_sink();
 
 // Raw text to all sinks.
 void console_write(std::string_view text);

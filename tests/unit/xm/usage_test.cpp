@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// What does not depend on a verb: dispatch, help, mistakes on the command line, and that manual and completion know
+// every verb, option and key there is.
+#include "fake_vmmd.hpp"
+#include "toolstack/config/interpret.hpp"
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
+
+using namespace vmm;
+using test::Json;
+using test::run_xm;
+
+namespace {
+
+std::string read(const std::string& path)
+{
+    std::ifstream file{std::string{TOOLSTACK_FOLDER} + "/" + path};
+    REQUIRE(file);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+}   // namespace
+
+TEST_CASE("Without a command the commands are listed, and that is a mistake")
+{
+    const auto ran = run_xm({});
+    CHECK(ran.exit == 2);
+    for (const auto& command : xm::commands())
+        CHECK(ran.out.find("  " + std::string{command.name} + " ") != std::string::npos);
+    CHECK(run_xm({"help"}).exit == 0);
+    CHECK(run_xm({"--help"}).out == ran.out);
+    CHECK(Json::parse(run_xm({"help", "--json"}).out)["commands"].size() == xm::commands().size());
+}
+
+TEST_CASE("Every command has help of its own, both ways")
+{
+    for (const auto& command : xm::commands()) {
+        const std::string name{command.name};
+        const auto help = run_xm({"help", name});
+        CHECK(help.exit == 0);
+        CHECK(help.out.starts_with("Usage: xm " + name + " [OPTIONS]"));
+        CHECK(help.out.find("--json") != std::string::npos);
+        CHECK(run_xm({name, "--help"}).out == help.out);
+    }
+}
+
+TEST_CASE("Mistakes on the command line name what is near or where to look")
+{
+    CHECK(run_xm({"lst"}).err == "xm: unknown command \"lst\": did you mean \"list\"?\n");
+    CHECK(run_xm({"frobnicate"}).err == "xm: unknown command \"frobnicate\": 'xm help' lists them all\n");
+    CHECK(run_xm({"help", "lst"}).err == "xm help: unknown command \"lst\": 'xm help' lists them all\n");
+    CHECK(run_xm({"list", "--lng"}).err == "xm list: unrecognised option '--lng'; 'xm help list' shows how\n");
+    CHECK(run_xm({"list", "--lon"}).exit == 2);   // no abbreviations
+    CHECK(run_xm({"rename", "a"}).err == "xm rename: expected DOMAIN NAME; 'xm help rename' shows how\n");
+    CHECK(run_xm({"info", "x"}).err == "xm info: too many words; 'xm help info' shows how\n");
+    CHECK(run_xm({"shutdown", "-w", "-t", "soon", "a"}).exit == 2);
+}
+
+TEST_CASE("Without vmmd every verb that needs it says so")
+{
+    ::setenv("VMMD_SOCKET", "/nonexistent/s", 1);
+    const auto ran = run_xm({"list"});
+    CHECK(ran.exit == 5);
+    CHECK(ran.err == "xm list: vmmd is not running (no /nonexistent/s): start it with 'systemctl start vmmd' or 'vmmd'\n");
+    const auto json = run_xm({"list", "--json"});
+    CHECK(json.exit == 5);
+    CHECK(Json::parse(json.err)["error"]["code"] == "no-vmmd");
+    ::unsetenv("VMMD_SOCKET");
+}
+
+TEST_CASE("Output that cannot be written is an error")
+{
+    std::ofstream full{"/dev/full"};
+    std::ostringstream err;
+    xm::Io io{full, err};
+    const std::string words[] = {"help"};
+    CHECK(xm::run(words, io) == 1);
+    CHECK(err.str() == "xm help: the output could not be written\n");
+}
+
+TEST_CASE("Manual and completion know every verb and option")
+{
+    const auto manual = read("man/xm.1");
+    const auto completion = read("completion/xm");
+    for (const auto& command : xm::commands()) {
+        INFO(command.name);
+        CHECK(manual.find(".It Cm " + std::string{command.name}) != std::string::npos);
+        CHECK(completion.find(command.name) != std::string::npos);
+        for (const auto& option : xm::options_of(command).options()) {
+            INFO(option->long_name());
+            CHECK(manual.find("Fl -" + option->long_name()) != std::string::npos);
+            CHECK(completion.find("--" + option->long_name()) != std::string::npos);
+        }
+    }
+}
+
+TEST_CASE("The manual of the config file knows every key")
+{
+    const auto manual = read("man/xm.cfg.5");
+    for (const auto key : config::known_keys()) {
+        INFO(key);
+        CHECK(manual.find(".It Ic " + std::string{key}) != std::string::npos);
+    }
+}

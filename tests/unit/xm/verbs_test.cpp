@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each verb: what it asks of vmmd, what it prints, and what it prints with --json.
+#include "fake_vmmd.hpp"
+#include "toolstack/control/domain_rows.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace vmm;
+using test::Fake_vmmd;
+using test::Json;
+using test::run_xm;
+
+namespace {
+
+struct Simple_verb {
+    std::vector<std::string> words;   // the verb first
+    const char* request;
+    Json answer;
+    const char* out;
+};
+
+Json two_domains()
+{
+    control::Domain_row dom0;
+    dom0.name = "Domain-0";
+    dom0.uuid = "00000000-0000-0000-0000-000000000000";
+    dom0.state.running = true;
+    dom0.memory_kib = 512 << 10;
+    dom0.vcpus = 1;
+    dom0.cpu_time_ns = 12340000000;
+    control::Domain_row demo;
+    demo.domid = 3;
+    demo.name = "demo";
+    demo.state.blocked = true;
+    demo.memory_kib = (128 << 10) + 1023;
+    demo.vcpus = 2;
+    return {{"domains", {to_json(dom0), to_json(demo)}}};
+}
+
+}   // namespace
+
+TEST_CASE("Verbs that ask one thing and print little")
+{
+    const auto verb = GENERATE(values<Simple_verb>({
+        {{"pause", "demo"}, R"(pause {"domain":"demo"})", {{"domid", 3}}, ""},
+        {{"unpause", "3"}, R"(unpause {"domain":"3"})", {{"domid", 3}}, ""},
+        {{"destroy", "demo"}, R"(destroy {"domain":"demo"})", {{"domid", 3}}, ""},
+        {{"rename", "demo", "new"}, R"(rename {"domain":"demo","name":"new"})", {{"domid", 3}, {"name", "new"}}, ""},
+        {{"domid", "demo"}, R"(domid {"domain":"demo"})", {{"domid", 3}}, "3\n"},
+        {{"domname", "3"}, R"(domname {"domain":"3"})", {{"domid", 3}, {"name", "demo"}}, "demo\n"},
+        {{"mem-set", "demo", "64"}, R"(mem-set {"domain":"demo","kib":65536})", {{"domid", 3}, {"target_kib", 65536}}, ""},
+        {{"mem-max", "demo", "1g"}, R"(mem-max {"domain":"demo","kib":1048576})", {{"domid", 3}, {"max_kib", 1048576}}, ""},
+        {{"sysrq", "demo", "h"}, R"(sysrq {"domain":"demo","key":"h"})", {{"domid", 3}}, ""},
+        {{"info"}, "info {}", {{"host", "box"}, {"nr_cpus", 2}}, "host                   : box\nnr_cpus                : 2\n"},
+        {{"dmesg"}, R"(dmesg {"clear":false})", {{"text", "one\ntwo"}}, "one\ntwo\n"},
+        {{"dmesg", "-c"}, R"(dmesg {"clear":true})", {{"text", ""}}, ""},
+    }));
+    Fake_vmmd fake;
+    fake.answer(verb.words.front(), verb.answer);
+    INFO(verb.request);
+
+    const auto ran = run_xm(verb.words);
+    CHECK(ran.err == "");
+    CHECK(ran.exit == 0);
+    CHECK(ran.out == verb.out);
+    CHECK(fake.requests() == std::vector<std::string>{verb.request});
+
+    auto with_json = verb.words;
+    with_json.insert(with_json.begin() + 1, "--json");
+    const auto json = run_xm(with_json);
+    CHECK(json.exit == 0);
+    const auto printed = Json::parse(json.out);
+    CHECK((printed == verb.answer || printed == Json{{"domains", {verb.answer}}}));
+}
+
+TEST_CASE("pause takes several domains and stops at the first that fails")
+{
+    Fake_vmmd fake;
+    fake.answer("pause", {{"domid", 1}});
+    CHECK(run_xm({"pause", "a", "b"}).exit == 0);
+    CHECK(fake.requests().size() == 2);
+    fake.refuse("pause", control::Code::no_domain, "no domain is called \"c\"");
+    const auto ran = run_xm({"pause", "c", "d"});
+    CHECK(ran.exit == 4);
+    CHECK(ran.err == "xm pause: no domain is called \"c\"\n");
+    CHECK(fake.requests().size() == 3);
+}
+
+TEST_CASE("list has the columns of xl")
+{
+    Fake_vmmd fake;
+    fake.answer("list", two_domains());
+    const auto ran = run_xm({"list"});
+    CHECK(ran.exit == 0);
+    CHECK(ran.out == "Name                                        ID   Mem VCPUs\tState\tTime(s)\n"
+                     "Domain-0                                     0   512     1     r-----      12.3\n"
+                     "demo                                         3   128     2     -b----       0.0\n");
+    CHECK(fake.requests() == std::vector<std::string>{R"(list {"long":false})"});
+}
+
+TEST_CASE("list asks for the domains named, and long for everything")
+{
+    Fake_vmmd fake;
+    fake.answer("list", two_domains());
+    const auto ran = run_xm({"list", "-l", "demo", "5"});
+    CHECK(ran.exit == 0);
+    CHECK(Json::parse(ran.out) == two_domains()["domains"]);
+    CHECK(fake.requests() == std::vector<std::string>{R"(list {"domains":["demo","5"],"long":true})"});
+    CHECK(Json::parse(run_xm({"list", "--json"}).out) == two_domains());
+}
+
+TEST_CASE("vcpu-list shows where processors run and may run")
+{
+    control::Vcpu_row on;
+    on.domid = 3;
+    on.name = "demo";
+    on.cpu = 1;
+    on.state.running = true;
+    on.cpu_time_ns = 1500000000;
+    on.affinity = "0-3";
+    control::Vcpu_row off = on;
+    off.vcpu = 1;
+    off.cpu.reset();
+    off.state = {};
+    off.affinity = "all";
+    Fake_vmmd fake;
+    fake.answer("vcpu-list", {{"vcpus", {to_json(on), to_json(off)}}});
+    CHECK(run_xm({"vcpu-list", "demo"}).out ==
+          "Name                                ID  VCPU   CPU State   Time(s) Affinity\n"
+          "demo                                 3     0     1   r--       1.5 0-3\n"
+          "demo                                 3     1     -   ---       1.5 all\n");
+    CHECK(Json::parse(run_xm({"vcpu-list", "--json"}).out)["vcpus"].size() == 2);
+    CHECK(fake.requests() == std::vector<std::string>{R"(vcpu-list {"domains":["demo"]})", "vcpu-list {}"});
+}
+
+TEST_CASE("uptime counts days apart")
+{
+    Fake_vmmd fake;
+    const Json rows = {{{"domid", 0}, {"name", "Domain-0"}, {"uptime_s", 3 * 86400 + 3661}},
+                       {{"domid", 3}, {"name", "demo"}, {"uptime_s", 59}},
+                       {{"domid", 4}, {"name", "old"}, {"uptime_s", 86400}}};
+    fake.answer("uptime", {{"domains", rows}});
+    CHECK(run_xm({"uptime"}).out == "Name                                ID Uptime\n"
+                                    "Domain-0                             0 3 days, 1:01:01\n"
+                                    "demo                                 3 0:00:59\n"
+                                    "old                                  4 1 day, 0:00:00\n");
+    CHECK(Json::parse(run_xm({"uptime", "--json"}).out)["domains"] == rows);
+}
+
+TEST_CASE("What a guest chose cannot play with the terminal")
+{
+    Fake_vmmd fake;
+    fake.answer("domname", {{"domid", 3}, {"name", "a\x1b[2Jb"}});
+    CHECK(run_xm({"domname", "3"}).out == "a?[2Jb\n");
+}
+
+TEST_CASE("An answer without what it must have is an error that says so")
+{
+    Fake_vmmd fake;
+    for (const auto* op : {"domid", "domname", "list", "vcpu-list", "uptime", "dmesg"})
+        fake.answer(op, Json::object());
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"domid", "x"}, {"domname", "x"}, {"list"}, {"vcpu-list"}, {"uptime"}, {"dmesg"}}) {
+        const auto ran = run_xm(words);
+        CHECK(ran.exit == 5);
+        CHECK(ran.out == "");
+        CHECK(ran.err.find("xm and vmmd are of different releases") != std::string::npos);
+    }
+    fake.answer("list", {{"domains", {1}}});
+    CHECK(run_xm({"list"}).err == "xm list: vmmd sent a row whose \"domid\" is missing or wrong\n");
+}
+
+TEST_CASE("Wrong words are told before vmmd is asked")
+{
+    Fake_vmmd fake;
+    CHECK(run_xm({"mem-set", "a", "lots"}).exit == 2);
+    CHECK(run_xm({"sysrq", "a", "hh"}).err ==
+          "xm sysrq: \"hh\" is no SysRq key: give one letter or digit, as 'h' for its help\n");
+    CHECK(run_xm({"rename", "a", "b c"}).err ==
+          "xm rename: the new name has ' ' at character 2: a name has 1 to 63 letters, digits and . _ - +\n");
+    CHECK(fake.requests().empty());
+}

@@ -36,8 +36,8 @@ class Domain_devices
     // A port access of 1, 2 or 4 bytes. Reading sets `value` to that many bytes. Not for string forms.
     void io(Io_access access, u32& value);
 
-    // A nested fault. False: the address is none of a device here. True: the access was completed and RIP
-    // moved on, or the guest got an exception because its instruction is not one that is emulated.
+    // A nested fault. False: the address is no device's. True: the access was completed and RIP moved on, or
+    // is to be tried again, or the guest got an exception because its instruction is not one that is emulated.
     bool mmio(Vcpu& vcpu, const Nested_fault& fault);
 
     // The EOI broadcast of a level-triggered vector.

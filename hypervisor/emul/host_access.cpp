@@ -112,7 +112,7 @@ Expected<void> trap(Domain& domain, Gfn first, u64 count)
     for (Gfn gfn = first; gfn < end;) {
         const unsigned order = removal_order(gfn, end);
         if (const auto removed = p2m.remove(gfn, order); !removed) {
-            untrap(domain, first, gfn - first);
+            (void)give(domain, first, gfn - first); // or they fault, and find nothing
             return removed;
         }
         gfn = gfn + (1ull << order);
@@ -120,11 +120,12 @@ Expected<void> trap(Domain& domain, Gfn first, u64 count)
     return {};
 }
 
-void untrap(Domain& domain, Gfn first, u64 count)
+Expected<void> give(Domain& domain, Gfn first, u64 count)
 {
-    // Without memory for a page table the page stays trapped, and its accesses find no device.
-    if (!domain.p2m().set_identity(first, count, P2m_type::mmio))
-        domain.crash("no memory to give a device's page back to it");
+    const Gfn end(TRY(checked_add(first.value(), count)));
+    if (overlaps_ram(first, end))
+        return fail(Errc::ebusy);
+    return domain.p2m().set_identity(first, count, P2m_type::mmio);
 }
 
 } // namespace vmm::host_access

@@ -22,9 +22,10 @@ void out(u16 port, u8 size, u32 value);
 void write_memory(Hpa address, u8 size, u64 value);
 
 // From now on accesses of the guest to these frames exit, and read_memory() and write_memory() reach them.
-// Refuses (ebusy) what is RAM. Giving them back makes them the guest's device memory again.
+// Refuses (ebusy) what is RAM.
 Expected<void> trap(Domain& domain, Gfn first, u64 count);
-void untrap(Domain& domain, Gfn first, u64 count);
+// Makes them the guest's device memory, or makes them that again. Refuses what is RAM, and (enomem).
+Expected<void> give(Domain& domain, Gfn first, u64 count);
 
 } // namespace host_access
 } // namespace vmm

@@ -17,6 +17,9 @@ Expected<Unique<Pci_function>> Pci_function::create(Pci_context& context, Pci_ad
     function->identity_    = identity;
     function->header_type_ = static_cast<u8>(context.config.read(address, kHeaderType, 1));
     TRY(function->find_capabilities());
+    // Host bridges have no memory of their own, and decoding must not be switched off in them.
+    if (context.config.read(address, kClass, 2) != kClassHostBridge)
+        function->bars_.find_sizes(function->bar_count());
     return function;
 }
 
@@ -40,25 +43,17 @@ Expected<void> Pci_function::find_capabilities()
 
 unsigned Pci_function::bar_count() const
 {
-    const u8 layout = header_type_ & 0x7f;
+    const u8 layout = header_type_ & static_cast<u8>(~kHeaderMultifunction);
     return layout == 0 ? 6 : layout == 1 ? 2 : 0;
 }
 
 u64 Pci_function::find_table() const
 {
-    if (!msix_ || !(context_.config.read(address_, kCommand, 2) & kCommandMemory))
+    if (!msix_ || !bars_.decoding())
         return 0;
-    const Msix::Place place = msix_->place();
-    if (place.bar >= bar_count())
-        return 0;
-    const u16 at  = static_cast<u16>(kFirstBar + 4 * place.bar);
-    const u32 low = context_.config.read(address_, at, 4);
-    if (low & kBarIo)
-        return 0;
-    u64 base = low & kBarAddressMask;
-    if ((low & kBarWidthMask) == kBarWide && place.bar + 1u < bar_count())
-        base |= static_cast<u64>(context_.config.read(address_, static_cast<u16>(at + 4), 4)) << 32;
-    return base ? base + place.offset : 0;
+    const Msix::Place place   = msix_->place();
+    const Address_range range = bars_.range(place.bar);
+    return range.size < place.offset + msix_->table_bytes() ? 0 : range.start + place.offset;
 }
 
 bool Pci_function::covers(u16 offset) const

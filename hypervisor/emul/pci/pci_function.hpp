@@ -6,6 +6,8 @@
 
 #include "emul/pci/msi.hpp"
 #include "emul/pci/msix.hpp"
+#include "emul/pci/pci_bars.hpp"
+#include "emul/pci/pci_registers.hpp"
 
 namespace vmm
 {
@@ -17,7 +19,7 @@ class Pci_function
     static Expected<Unique<Pci_function>> create(Pci_context& context, Pci_address address);
 
     [[nodiscard]] Pci_address address() const { return address_; }
-    [[nodiscard]] bool is_multifunction() const { return header_type_ & 0x80; }
+    [[nodiscard]] bool is_multifunction() const { return header_type_ & pci::kHeaderMultifunction; }
     // Device and vendor id: another number at the address means another device.
     [[nodiscard]] u32 identity() const { return identity_; }
     [[nodiscard]] Msix* msix() const { return msix_.get(); }
@@ -26,10 +28,14 @@ class Pci_function
     [[nodiscard]] u32 read(u16 offset, u8 size) const;
     void write(u16 offset, u8 size, u32 value);
 
+    [[nodiscard]] const Pci_bars& bars() const { return bars_; }
     // Where the MSI-X table is to be found by the device's registers; 0 when it is not decoded.
     [[nodiscard]] u64 find_table() const;
 
-    Pci_function(Pci_context& context, Pci_address address) : context_(context), address_(address) {}
+    Pci_function(Pci_context& context, Pci_address address)
+        : context_(context), address_(address), bars_(context, address)
+    {
+    }
 
     Pci_function* next = nullptr; // in the bucket of Pci_host
 
@@ -42,6 +48,7 @@ class Pci_function
     Pci_address address_;
     u32 identity_   = 0;
     u8 header_type_ = 0;
+    Pci_bars bars_;
     Unique<Msi> msi_;
     Unique<Msix> msix_;
 };

@@ -203,13 +203,22 @@ Expected<void> trap(Domain&, Gfn first, u64 count)
     }
     for (u64 i = 0; i < count; ++i)
         REQUIRE(machine->trapped.insert(first.value() + i).second);
+    for (u64 i = 0; i < count; ++i)
+        machine->given.erase(first.value() + i);
     return {};
 }
 
-void untrap(Domain&, Gfn first, u64 count)
+Expected<void> give(Domain&, Gfn first, u64 count)
 {
-    for (u64 i = 0; i < count; ++i)
-        REQUIRE(machine->trapped.erase(first.value() + i) == 1);
+    for (u64 i = 0; i < count; ++i) {
+        if (machine->ram.contains(first.value() + i))
+            return fail(Errc::ebusy);
+    }
+    for (u64 i = 0; i < count; ++i) {
+        machine->trapped.erase(first.value() + i);
+        machine->given.insert(first.value() + i);
+    }
+    return {};
 }
 
 } // namespace host_access

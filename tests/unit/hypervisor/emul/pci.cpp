@@ -279,6 +279,41 @@ TEST_CASE("MSI-X: the table of a function that decodes is trapped, and only its 
     }
 }
 
+TEST_CASE("probing leaves a function as it was")
+{
+    Guest guest;
+    const auto before = guest.machine.functions;
+    guest.pci.scan();
+    for (const auto& [address, registers] : before) {
+        INFO(int(address.bus) << ":" << int(address.devfn));
+        CHECK(guest.machine.functions[address].bytes == registers.bytes);
+    }
+}
+
+TEST_CASE("device memory above 4 GiB enters dom0's map when it is touched")
+{
+    Guest guest;
+    auto gpu = Function_registers::endpoint(0x1234, 0x1111);
+    gpu.add_bar(0, 0xc000000000, 0x400000, true);
+    gpu.add_bar(2, 0xc000401000, 0x1000, true);
+    gpu.add_msix(0x40, 4, 0, 0x300000, 0x301000);
+    guest.machine.functions[at(0, 2)] = gpu;
+    guest.pci.scan();
+    CHECK_FALSE(guest.pci.map_device_memory(Gpa(0xc000000000))); // it does not decode
+    guest.write(at(0, 2), 4, 2, 2);
+    CHECK(guest.machine.trapped.contains(0xc000300));
+    CHECK(guest.pci.map_device_memory(Gpa(0xc000012345)));
+    CHECK(guest.machine.given.size() == 512);
+    CHECK(guest.machine.given.contains(0xc000000));
+    CHECK(guest.pci.map_device_memory(Gpa(0xc0003ff000))); // its neighbour's pages hold a table
+    CHECK(guest.machine.given.size() == 513);
+    CHECK_FALSE(guest.pci.map_device_memory(Gpa(0xc000300010)));
+    CHECK_FALSE(guest.pci.map_device_memory(Gpa(0xc000400000)));
+    CHECK(guest.pci.map_device_memory(Gpa(0xc000401ff0)));
+    CHECK(guest.machine.given.contains(0xc000401));
+    CHECK_FALSE(guest.pci.map_device_memory(Gpa(0xc000402000)));
+}
+
 TEST_CASE("MSI-X: entries reach the device as host vectors, masks as the guest's")
 {
     Guest guest;

@@ -42,7 +42,7 @@ Result<std::shared_ptr<const Kernel_image>> Kernel_cache::get(const std::string&
     Image_bytes file = TRY(Image_bytes::read_file(path, kMaxKernelBytes, "kernel"));
     auto opened = open_kernel(std::move(file));
     if (!opened) {
-        return fail(opened.error().code, "kernel " + path + ": " + opened.error().message);
+        return fail(kBadKernel, "kernel " + path + ": " + opened.error().message);
     }
     auto image = std::make_shared<const Kernel_image>(std::move(*opened));
     keep(key, image);

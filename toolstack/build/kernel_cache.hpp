@@ -23,6 +23,9 @@ struct Kernel_image {
 // A kernel from a file's contents: a bzImage or a plain ELF file. The message does not name the file.
 [[nodiscard]] Result<Kernel_image> open_kernel(Image_bytes file);
 
+// What get() fails with for a file that can be read but is no kernel that can start here.
+inline constexpr Errc kBadKernel = Errc(ENOEXEC);
+
 class Kernel_cache {
 public:
     [[nodiscard]] Result<std::shared_ptr<const Kernel_image>> get(const std::string& path);

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Puts a domain together and takes it apart: hypervisor, store, console. make() is a transaction: it gives a complete,
+// paused domain or, whatever failed, leaves nothing of it anywhere. unmake() gives everything back, memory included.
+
+#include "toolstack/base/error.hpp"
+#include "toolstack/base/event_loop.hpp"
+#include "toolstack/build/domain_builder.hpp"
+#include "toolstack/store/store_server.hpp"
+#include "toolstack/vmmd/domain.hpp"
+#include "toolstack/vmmd/guest_links.hpp"
+#include "toolstack/xen/control.hpp"
+
+#include <memory>
+#include <string>
+
+namespace vmm {
+
+struct Console_logs {
+    std::string directory; // empty: no logs
+    Log_limits limits;
+};
+
+class Domain_maker {
+public:
+    Domain_maker(Event_loop& loop, Control& control, Domain_builder& builder, Guest_links& links, Store_server& store,
+                 Console_logs logs)
+        : loop_(loop), control_(control), builder_(builder), links_(links), store_(store), logs_(std::move(logs))
+    {
+    }
+
+    [[nodiscard]] Result<std::unique_ptr<Domain>> make(const config::Domain_config& config, const config::Uuid& uuid,
+                                                       const Prepared_domain& prepared);
+    [[nodiscard]] Result<void> unmake(Domain& domain);
+
+    // Takes up a domain that a former daemon made: its store nodes, ring and console.
+    [[nodiscard]] Result<void> adopt(Domain& domain);
+
+    // The store's channel to a domain, whoever made it.
+    [[nodiscard]] Result<void> introduce(Domid id, Gfn page, Evtchn_port port);
+
+private:
+    Result<void> furnish(Domain& domain, const Prepared_domain& prepared);
+    Result<void> pin_vcpus(const Domain& domain);
+    void open_console(Domain& domain);
+    void let_go(Domain& domain);
+
+    Event_loop& loop_;
+    Control& control_;
+    Domain_builder& builder_;
+    Guest_links& links_;
+    Store_server& store_;
+    Console_logs logs_;
+};
+
+} // namespace vmm

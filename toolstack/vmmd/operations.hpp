@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The operations of the control socket (toolstack/control/README.md): arguments in, result or failure out, by way of the
+// supervisor and the hypervisor. It knows nothing of sockets. An operation answers exactly once, at once or later; one
+// that answers later can be cancelled until then, because its client has gone.
+
+#include "toolstack/base/event_loop.hpp"
+#include "toolstack/control/domain_rows.hpp"
+#include "toolstack/control/protocol.hpp"
+#include "toolstack/store/store_server.hpp"
+#include "toolstack/vmmd/supervisor.hpp"
+#include "toolstack/xen/control.hpp"
+
+#include <expected>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vmm {
+
+using Answer = std::expected<control::Json, control::Failure>;
+
+// What an operation needs of the connection it came over.
+struct Client {
+    std::function<void(Answer)> answer;
+    std::function<bool()> is_there; // looks now, not at the next turn of the loop
+};
+
+class Operations {
+public:
+    using Cancel = std::function<void()>;
+
+    Operations(Event_loop& loop, Control& control, Store_server& store, Supervisor& supervisor)
+        : loop_(loop), control_(control), store_(store), supervisor_(supervisor)
+    {
+    }
+
+    // The result cancels the operation while it has not answered; empty when it has.
+    Cancel perform(const std::string& op, const control::Json& args, Client client);
+
+private:
+    using Json = control::Json;
+    struct Target {
+        Domid id{};
+        Domain* domain = nullptr; // none: dom0 or another tool's
+        std::string name;
+    };
+    using Immediate = Answer (Operations::*)(const Json& args);
+    using Later = Cancel (Operations::*)(const Json& args, Client client);
+
+    std::expected<Target, control::Failure> find(std::string_view id_name_or_uuid);
+    std::expected<Target, control::Failure> target(const Json& args);
+    std::expected<Target, control::Failure> guest_target(const Json& args); // not dom0
+    std::expected<std::vector<Target>, control::Failure> targets(const Json& args);
+    std::string name_of(Domid id);
+    control::Domain_row row(const Domain_info& info, const Target& target);
+
+    Cancel create(const Json& args, Client client);
+    Cancel shutdown(const Json& args, Client client);
+    Cancel reboot(const Json& args, Client client);
+    Cancel sysrq(const Json& args, Client client);
+    Cancel wait(const Json& args, Client client);
+    Cancel ask(const Json& args, Client client, const std::string& node, const std::string& value);
+
+    Answer list(const Json& args);
+    Answer console(const Json& args);
+    Answer pause(const Json& args);
+    Answer unpause(const Json& args);
+    Answer destroy(const Json& args);
+    Answer rename(const Json& args);
+    Answer domid(const Json& args);
+    Answer domname(const Json& args);
+    Answer mem_set(const Json& args);
+    Answer mem_max(const Json& args);
+    Answer vcpu_list(const Json& args);
+    Answer info(const Json& args);
+    Answer dmesg(const Json& args);
+    Answer uptime(const Json& args);
+
+    Event_loop& loop_;
+    Control& control_;
+    Store_server& store_;
+    Supervisor& supervisor_;
+};
+
+} // namespace vmm

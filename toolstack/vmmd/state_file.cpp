@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toolstack/vmmd/state_file.hpp"
+
+#include "toolstack/base/unique_fd.hpp"
+#include "toolstack/config/domain_config_json.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+namespace vmm {
+
+namespace {
+
+using Json = config::Json;
+
+Json to_json(const Domain& domain)
+{
+    return {{"domid", raw(domain.id)},
+            {"uuid", domain.uuid.to_string()},
+            {"config", config::to_json(domain.config)},
+            {"store_page", raw(domain.rings.store_page)},
+            {"store_port", raw(domain.rings.store_port)},
+            {"console_page", raw(domain.rings.console_page)},
+            {"console_port", raw(domain.rings.console_port)},
+            {"target_kib", domain.target_kib},
+            {"overhead_kib", domain.overhead_kib},
+            {"started", domain.started},
+            {"quick_ends", domain.quick_ends},
+            {"preserved", domain.preserved}};
+}
+
+// The library throws on a missing field or a wrong type; load() turns that into an error.
+std::unique_ptr<Domain> domain_from_json(const Json& json)
+{
+    auto domain = std::make_unique<Domain>();
+    domain->id = Domid{json.at("domid").get<std::uint16_t>()};
+    const auto uuid = config::Uuid::parse(json.at("uuid").get<std::string>());
+    auto parsed = config::from_json(json.at("config"));
+    if (!uuid || !parsed) {
+        return nullptr;
+    }
+    domain->uuid = *uuid;
+    domain->config = std::move(*parsed);
+    domain->rings.store_page = Gfn{json.at("store_page").get<std::uint64_t>()};
+    domain->rings.store_port = Evtchn_port{json.at("store_port").get<std::uint32_t>()};
+    domain->rings.console_page = Gfn{json.at("console_page").get<std::uint64_t>()};
+    domain->rings.console_port = Evtchn_port{json.at("console_port").get<std::uint32_t>()};
+    domain->target_kib = json.at("target_kib").get<std::uint64_t>();
+    domain->overhead_kib = json.at("overhead_kib").get<std::uint64_t>();
+    domain->started = json.at("started").get<std::int64_t>();
+    domain->quick_ends = json.at("quick_ends").get<unsigned>();
+    domain->preserved = json.at("preserved").get<bool>();
+    return domain;
+}
+
+Result<Saved_state> parse(const std::string& text, const std::string& path)
+{
+    try {
+        const Json json = Json::parse(text);
+        Saved_state state;
+        for (const Json& entry : json.at("domains")) {
+            auto domain = domain_from_json(entry);
+            if (!domain) {
+                return fail(Errc::protocol, path + ": a domain's description is not valid");
+            }
+            state.domains.push_back(std::move(domain));
+        }
+        for (const Json& uuid : json.at("unfinished")) {
+            state.unfinished.insert(uuid.get<std::string>());
+        }
+        return state;
+    } catch (const nlohmann::json::exception& error) {
+        return fail(Errc::protocol, path + ": " + error.what());
+    }
+}
+
+Result<void> write_whole(const std::string& path, const std::string& text)
+{
+    const Unique_fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!fd) {
+        return fail_errno("cannot write " + path);
+    }
+    for (std::size_t done = 0; done < text.size();) {
+        const ssize_t now = ::write(fd.get(), text.data() + done, text.size() - done);
+        if (now < 0 && errno != EINTR) {
+            return fail_errno("cannot write " + path);
+        }
+        done += now > 0 ? static_cast<std::size_t>(now) : 0;
+    }
+    return {};
+}
+
+} // namespace
+
+Result<Saved_state> State_file::load() const
+{
+    std::ifstream file(path_);
+    if (!file) {
+        if (errno == ENOENT) {
+            return Saved_state{};
+        }
+        return fail_errno("cannot read " + path_);
+    }
+    std::ostringstream text;
+    text << file.rdbuf();
+    return parse(text.str(), path_);
+}
+
+Result<void> State_file::save(const Domain_table& domains, const std::set<std::string>& unfinished) const
+{
+    Json json{{"domains", Json::array()}, {"unfinished", unfinished}};
+    for (const auto& [id, domain] : domains.all()) {
+        json["domains"].push_back(to_json(*domain));
+    }
+    const std::string next = path_ + ".new";
+    TRY(write_whole(next, json.dump(1) + "\n"));
+    if (std::rename(next.c_str(), path_.c_str()) < 0) {
+        return fail_errno("cannot replace " + path_);
+    }
+    return {};
+}
+
+void State_file::set_aside() const { std::rename(path_.c_str(), (path_ + ".bad").c_str()); }
+
+} // namespace vmm

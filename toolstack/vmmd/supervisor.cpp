@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toolstack/vmmd/supervisor.hpp"
+
+#include "toolstack/base/log.hpp"
+#include "toolstack/vmmd/boot_clock.hpp"
+#include "toolstack/vmmd/domain_nodes.hpp"
+#include "toolstack/vmmd/end_policy.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace vmm {
+
+namespace {
+
+constexpr std::size_t kRememberedEnds = 64;
+
+std::string describe(const Domain& domain) { return "domain " + to_string(domain.id) + " (\"" + domain.name() + "\")"; }
+
+} // namespace
+
+void Supervisor::save()
+{
+    if (const auto saved = parts_.state.save(table_, unfinished_); !saved) {
+        log::error(saved.error().message + "; a restart of vmmd would not find its domains again");
+    }
+}
+
+void Supervisor::check_ends()
+{
+    const auto listed = parts_.control.list();
+    if (!listed) {
+        log::error(listed.error().message);
+        return;
+    }
+    std::vector<std::pair<Domid, std::optional<Shutdown_reason>>> ended;
+    for (const auto& [id, domain] : table_.all()) {
+        const auto found = std::find_if(listed->begin(), listed->end(), [&](const Domain_info& i) { return i.id == id; });
+        if (found == listed->end() || found->dying) {
+            ended.emplace_back(id, std::nullopt);
+        } else if (found->shutdown && !domain->ended) {
+            ended.emplace_back(id, found->shutdown);
+        }
+    }
+    for (const auto& [id, reason] : ended) {
+        Domain* domain = table_.find(id);
+        if (domain == nullptr) {
+            continue;
+        }
+        if (reason) {
+            end_domain(*domain, *reason);
+        } else {
+            log::info(describe(*domain) + " was destroyed by another tool");
+            static_cast<void>(remove(*domain)); // nothing is left that could fail
+            tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
+        }
+    }
+    check_foreign(*listed);
+}
+
+void Supervisor::end_domain(Domain& domain, Shutdown_reason reason)
+{
+    const Domid id = domain.id;
+    const std::string why(name_of(reason));
+    const config::End_action action = end_action(domain.config, reason);
+    log::info(describe(domain) + " ended: " + why + "; action: " + std::string(config::to_string(action)));
+    domain.ended = reason;
+    domain.quick_ends = boot_seconds() - domain.started < kQuickEnd.count() ? domain.quick_ends + 1 : 0;
+    if (domain.console) {
+        domain.console->drain();
+    }
+    parts_.store.announce_shutdown(id);
+    switch (action) {
+    case config::End_action::destroy: {
+        const auto removed = remove(domain);
+        if (!removed) {
+            log::error(removed.error().message);
+        }
+        tell_waiters(id, {removed ? Outcome::gone : Outcome::preserved, why, std::nullopt});
+        break;
+    }
+    case config::End_action::preserve:
+        domain.preserved = true;
+        save();
+        tell_waiters(id, {Outcome::preserved, why, std::nullopt});
+        break;
+    case config::End_action::restart: restart(domain); break;
+    case config::End_action::rename_restart: rename_and_restart(domain); break;
+    }
+}
+
+// Takes the domain apart and forgets it. When that fails it stays, ended, for another `destroy`.
+Result<void> Supervisor::remove(Domain& domain)
+{
+    const Domid id = domain.id;
+    const std::string reason = domain.ended ? std::string(name_of(*domain.ended)) : "destroyed";
+    if (auto unmade = parts_.maker.unmake(domain); !unmade) {
+        domain.preserved = true;
+        save();
+        return unmade;
+    }
+    table_.take(id);
+    recent_ends_.emplace_back(id, reason);
+    if (recent_ends_.size() > kRememberedEnds) {
+        recent_ends_.pop_front();
+    }
+    save();
+    return {};
+}
+
+Supervisor::Construction_ptr Supervisor::successor_of(const Domain& domain)
+{
+    auto construction = std::make_shared<Construction>();
+    construction->id = Creation_id{next_id_++};
+    construction->creation.config = domain.config;
+    construction->uuid = domain.uuid;
+    construction->predecessor = domain.id;
+    construction->reason = name_of(domain.ended.value_or(Shutdown_reason::crash));
+    construction->quick_ends = domain.quick_ends;
+    return construction;
+}
+
+void Supervisor::restart(Domain& domain)
+{
+    const Construction_ptr construction = successor_of(domain);
+    if (const auto removed = remove(domain); !removed) {
+        log::error(removed.error().message + "; it is not restarted");
+        tell_waiters(*construction->predecessor, {Outcome::preserved, construction->reason, std::nullopt});
+        return;
+    }
+    begin_restart(construction);
+}
+
+std::string Supervisor::free_name(const std::string& base) const
+{
+    for (unsigned n = 1;; ++n) {
+        const std::string suffix = "-" + std::to_string(n);
+        const std::string name = base.substr(0, config::Limits::kMax_name_length - suffix.size()) + suffix;
+        if (table_.check_name_free(name)) {
+            return name;
+        }
+    }
+}
+
+void Supervisor::rename_and_restart(Domain& domain)
+{
+    const Construction_ptr construction = successor_of(domain);
+    domain.preserved = true;
+    domain.config.name = free_name(domain.name());
+    remove_domain_nodes(parts_.store, domain); // its /vm node is the successor's from now on
+    domain.uuid = config::Uuid::random();
+    auto renamed = parts_.control.set_uuid(domain.id, domain.uuid.bytes);
+    if (renamed) {
+        renamed = write_domain_nodes(parts_.store, domain);
+    }
+    if (!renamed) {
+        log::warning(renamed.error().message);
+    }
+    log::info("domain " + to_string(domain.id) + " is kept as \"" + domain.name() + "\"");
+    save();
+    begin_restart(construction);
+}
+
+void Supervisor::begin_restart(const Construction_ptr& construction)
+{
+    constructions_.push_back(construction);
+    const auto delay = restart_delay(construction->quick_ends);
+    if (delay.count() == 0) {
+        prepare(construction);
+        return;
+    }
+    log::warning("\"" + construction->creation.config.name + "\" has ended " + std::to_string(construction->quick_ends) +
+                 " times in a row within " + std::to_string(kQuickEnd.count()) + " s of its start: next restart in " +
+                 std::to_string(delay.count()) + " s (its console log may tell why; xm destroy stops this)");
+    construction->delay = parts_.loop.after(delay, [this, construction] {
+        construction->delay.reset();
+        prepare(construction);
+    });
+}
+
+Supervisor::Wait_id Supervisor::wait(Domid id, End_callback callback)
+{
+    const Wait_id wait_id{next_id_++};
+    const Domain* domain = table_.find(id);
+    const bool restarting = std::any_of(constructions_.begin(), constructions_.end(),
+                                        [&](const Construction_ptr& c) { return c->predecessor == id; });
+    if (domain != nullptr && domain->preserved && !restarting) {
+        const std::string reason(domain->ended ? name_of(*domain->ended) : "unknown");
+        callback({Outcome::preserved, reason, std::nullopt});
+    } else if (domain != nullptr || restarting || foreign_.contains(id)) {
+        waiters_.push_back({wait_id, id, std::move(callback)});
+    } else {
+        const auto end = std::find_if(recent_ends_.rbegin(), recent_ends_.rend(), [&](const auto& e) { return e.first == id; });
+        callback({Outcome::gone, end == recent_ends_.rend() ? "unknown" : end->second, std::nullopt});
+    }
+    return wait_id;
+}
+
+void Supervisor::cancel_wait(Wait_id id)
+{
+    std::erase_if(waiters_, [&](const Waiter& w) { return w.id == id; });
+}
+
+void Supervisor::tell_waiters(Domid id, const End& end)
+{
+    std::vector<End_callback> callbacks;
+    for (Waiter& waiter : waiters_) {
+        if (waiter.domid == id) {
+            callbacks.push_back(std::move(waiter.callback));
+        }
+    }
+    std::erase_if(waiters_, [&](const Waiter& w) { return w.domid == id; });
+    for (const End_callback& callback : callbacks) {
+        callback(end);
+    }
+}
+
+Result<void> Supervisor::destroy(Domid id)
+{
+    Domain* domain = table_.find(id);
+    if (domain == nullptr) {
+        const auto restarting = std::find_if(constructions_.begin(), constructions_.end(),
+                                             [&](const Construction_ptr& c) { return c->predecessor == id; });
+        if (restarting == constructions_.end()) {
+            return destroy_foreign(id);
+        }
+        cancel((*restarting)->id);
+        return {};
+    }
+    log::info(describe(*domain) + " is destroyed on request");
+    TRY(remove(*domain));
+    tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
+    return {};
+}
+
+Result<void> Supervisor::rename(Domid id, const std::string& name)
+{
+    Domain* domain = table_.find(id);
+    if (domain == nullptr) {
+        return fail(Errc::no_such_domain, "domain " + to_string(id) + " was not made by vmmd and cannot be renamed");
+    }
+    if (const auto valid = config::check_name(name); !valid) {
+        return fail(Errc::invalid, "name: " + valid.error());
+    }
+    if (name == domain->name()) {
+        return {};
+    }
+    config::Domain_config renamed = domain->config;
+    renamed.name = name;
+    TRY(check_free(renamed, config::Uuid::random()));
+    domain->config = std::move(renamed);
+    TRY(write_name(parts_.store, *domain));
+    save();
+    return {};
+}
+
+Result<void> Supervisor::set_target(Domid id, std::uint64_t kib)
+{
+    Domain* domain = table_.find(id);
+    if (domain != nullptr) {
+        if (kib < config::Limits::kMin_memory_mib * 1024 || kib > domain->max_kib()) {
+            return fail(Errc::out_of_range, "the memory of \"" + domain->name() + "\" can be from " +
+                                                std::to_string(config::Limits::kMin_memory_mib) + " MiB to its maxmem of " +
+                                                std::to_string(domain->config.maxmem_mib) + " MiB");
+        }
+        // The limit follows the target, so that the guest cannot take back what it was told to give.
+        TRY(parts_.control.set_max_memory(id, kib + domain->overhead_kib));
+        domain->target_kib = kib;
+    }
+    TRY(write_memory_target(parts_.store, id, kib));
+    save();
+    return {};
+}
+
+Result<void> Supervisor::set_max(Domid id, std::uint64_t kib)
+{
+    Domain* domain = table_.find(id);
+    if (domain == nullptr) {
+        return fail(Errc::no_such_domain, "domain " + to_string(id) + " was not made by vmmd: its limit cannot be changed");
+    }
+    if (kib < domain->target_kib || kib > config::Limits::kMax_memory_mib * 1024) {
+        return fail(Errc::out_of_range, "maxmem of \"" + domain->name() + "\" can be from its present memory of " +
+                                            std::to_string(domain->target_kib / 1024) + " MiB to " +
+                                            std::to_string(config::Limits::kMax_memory_mib) + " MiB");
+    }
+    domain->config.maxmem_mib = kib / 1024;
+    save();
+    return {};
+}
+
+} // namespace vmm

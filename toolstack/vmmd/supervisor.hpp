@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Knows every domain and decides what becomes of it: creation from request to running, the on_ action when it ends,
+// restarts, and those who wait for its end. The hypervisor tells only that something changed; check_ends() finds out what.
+// Single-threaded on the event loop; kernels are unpacked on the worker. Callbacks come from the loop, never from inside
+// the call that registered them, unless said otherwise.
+
+#include "toolstack/base/error.hpp"
+#include "toolstack/base/event_loop.hpp"
+#include "toolstack/vmmd/domain_maker.hpp"
+#include "toolstack/vmmd/domain_table.hpp"
+#include "toolstack/vmmd/state_file.hpp"
+#include "toolstack/vmmd/worker.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace vmm {
+
+class Supervisor {
+public:
+    struct Parts {
+        Event_loop& loop;
+        Control& control;
+        Domain_builder& builder;
+        Domain_maker& maker;
+        Store_server& store;
+        Worker& worker;
+        State_file state;
+    };
+    struct Creation {
+        config::Domain_config config;
+        bool paused = false;
+        // Asked when the domain is complete; false (whoever wanted it is gone) undoes it.
+        std::function<bool()> still_wanted;
+        std::function<void(Result<Domid>)> done;
+    };
+    enum class Creation_id : std::uint64_t {};
+
+    enum class Outcome { gone, preserved, restarted };
+    struct End {
+        Outcome outcome = Outcome::gone;
+        std::string reason; // "poweroff", "destroyed", "unknown"...
+        std::optional<Domid> successor;
+    };
+    using End_callback = std::function<void(const End&)>;
+    enum class Wait_id : std::uint64_t {};
+
+    explicit Supervisor(Parts parts) : parts_(std::move(parts)) {}
+    Supervisor(const Supervisor&) = delete;
+    Supervisor& operator=(const Supervisor&) = delete;
+
+    [[nodiscard]] const Domain_table& domains() const { return table_; }
+
+    // Takes up what a former daemon left: complete domains are adopted, unfinished ones destroyed.
+    [[nodiscard]] Result<void> start();
+
+    // An error at once means that `done` will not be called.
+    [[nodiscard]] Result<Creation_id> create(Creation creation);
+    void cancel(Creation_id id);
+
+    // Ends a domain without asking it: one of ours, one that waits for its restart, or another tool's.
+    [[nodiscard]] Result<void> destroy(Domid id);
+    // The id that a domain waiting for its restart had.
+    [[nodiscard]] std::optional<Domid> awaiting_restart(std::string_view name) const;
+
+    [[nodiscard]] Result<void> rename(Domid id, const std::string& name);
+    [[nodiscard]] Result<void> set_target(Domid id, std::uint64_t kib);
+    [[nodiscard]] Result<void> set_max(Domid id, std::uint64_t kib);
+
+    // Calls back from inside, at once, when the end is already known.
+    Wait_id wait(Domid id, End_callback callback);
+    void cancel_wait(Wait_id id);
+
+    // Something ended, or may have.
+    void check_ends();
+
+    // For the store's hooks: a domain that another tool made and introduced.
+    [[nodiscard]] Result<void> introduce_foreign(Domid id, Gfn page, Evtchn_port port);
+    void forget_foreign(Domid id) { foreign_.erase(id); }
+
+private:
+    // A domain on its way: waiting (restart delay), being prepared, or about to be made.
+    struct Construction {
+        Creation_id id{};
+        Creation creation;
+        config::Uuid uuid;
+        std::optional<Domid> predecessor; // a restart, because that domain ended
+        std::string reason;               // why it did
+        unsigned quick_ends = 0;
+        std::optional<Event_loop::Timer_id> delay;
+        std::optional<Result<Prepared_domain>> prepared;
+        bool cancelled = false;
+    };
+    using Construction_ptr = std::shared_ptr<Construction>;
+    struct Waiter {
+        Wait_id id{};
+        Domid domid{};
+        End_callback callback;
+    };
+    struct Foreign {
+        bool ended = false;
+    };
+
+    Result<void> check_free(const config::Domain_config& config, const config::Uuid& uuid) const;
+    void prepare(const Construction_ptr& construction);
+    void complete(const Construction_ptr& construction);
+    Result<Domid> make(Construction& construction);
+    void finish(const Construction_ptr& construction, Result<Domid> outcome);
+
+    void end_domain(Domain& domain, Shutdown_reason reason);
+    void restart(Domain& domain);
+    void rename_and_restart(Domain& domain);
+    Construction_ptr successor_of(const Domain& domain);
+    void begin_restart(const Construction_ptr& construction);
+    Result<void> remove(Domain& domain);
+    void check_foreign(const std::vector<Domain_info>& alive);
+    Result<void> destroy_foreign(Domid id);
+    void tell_waiters(Domid id, const End& end);
+    void adopt(std::unique_ptr<Domain> domain);
+    void destroy_unfinished(const std::vector<Domain_info>& alive, const std::set<std::string>& uuids);
+    void save();
+    std::string free_name(const std::string& base) const;
+
+    Parts parts_;
+    Domain_table table_;
+    std::list<Construction_ptr> constructions_;
+    std::set<std::string> unfinished_; // UUIDs, as saved
+    std::vector<Waiter> waiters_;
+    std::map<Domid, Foreign> foreign_;
+    std::deque<std::pair<Domid, std::string>> recent_ends_; // why, for those who ask too late
+    std::uint64_t next_id_ = 1;
+};
+
+} // namespace vmm

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of Supervisor that brings domains into being: from a request or a restart to a running domain.
+#include "toolstack/base/log.hpp"
+#include "toolstack/vmmd/supervisor.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace vmm {
+
+namespace {
+
+Build_request to_request(const config::Domain_config& config)
+{
+    Build_request request;
+    request.kernel = config.kernel;
+    request.ramdisk = config.ramdisk;
+    request.command_line = config.cmdline;
+    request.memory_kib = config.memory_mib * 1024;
+    request.max_memory_kib = config.maxmem_mib * 1024;
+    request.vcpus = config.maxvcpus;
+    return request;
+}
+
+} // namespace
+
+Result<void> Supervisor::check_free(const config::Domain_config& config, const config::Uuid& uuid) const
+{
+    TRY(table_.check_name_free(config.name));
+    TRY(table_.check_uuid_free(uuid));
+    for (const Construction_ptr& other : constructions_) {
+        if (other->creation.config.name == config.name || other->uuid == uuid) {
+            return fail(Errc::exists, "a domain \"" + other->creation.config.name +
+                                          (other->predecessor ? "\" is about to be restarted; xm destroy it first"
+                                                              : "\" is being created right now"));
+        }
+    }
+    return {};
+}
+
+Result<Supervisor::Creation_id> Supervisor::create(Creation creation)
+{
+    auto construction = std::make_shared<Construction>();
+    construction->id = Creation_id{next_id_++};
+    construction->uuid = creation.config.uuid.value_or(config::Uuid::random());
+    TRY(check_free(creation.config, construction->uuid));
+    construction->creation = std::move(creation);
+    constructions_.push_back(construction);
+    prepare(construction);
+    return construction->id;
+}
+
+void Supervisor::cancel(Creation_id id)
+{
+    const auto found = std::find_if(constructions_.begin(), constructions_.end(),
+                                    [&](const Construction_ptr& c) { return c->id == id; });
+    if (found == constructions_.end()) {
+        return;
+    }
+    const Construction_ptr construction = *found;
+    construction->cancelled = true;
+    if (construction->delay) {
+        parts_.loop.cancel(*construction->delay);
+    }
+    finish(construction, fail(Errc::cancelled, "the creation was cancelled"));
+}
+
+void Supervisor::prepare(const Construction_ptr& construction)
+{
+    parts_.worker.submit(
+        [construction, request = to_request(construction->creation.config), &builder = parts_.builder] {
+            construction->prepared = builder.prepare(request);
+        },
+        [this, construction] { complete(construction); });
+}
+
+void Supervisor::complete(const Construction_ptr& construction)
+{
+    if (construction->cancelled) {
+        return; // finish() has been called
+    }
+    finish(construction, make(*construction));
+}
+
+Result<Domid> Supervisor::make(Construction& construction)
+{
+    const Prepared_domain prepared = TRY(std::move(*construction.prepared));
+    const std::string uuid = construction.uuid.to_string();
+    // From here to the end a successor of this process must find and destroy what is half made.
+    unfinished_.insert(uuid);
+    save();
+    auto made = parts_.maker.make(construction.creation.config, construction.uuid, prepared);
+    Result<Domid> outcome = made ? Result<Domid>((*made)->id) : std::unexpected(made.error());
+    if (made) {
+        (*made)->quick_ends = construction.quick_ends;
+        Result<void> running{};
+        if (construction.creation.still_wanted && !construction.creation.still_wanted()) {
+            running = fail(Errc::cancelled, "whoever wanted the domain has gone");
+        } else if (!construction.creation.paused) {
+            running = parts_.control.unpause((*made)->id);
+        }
+        if (running) {
+            table_.insert(std::move(*made));
+        } else {
+            if (const auto undone = parts_.maker.unmake(**made); !undone) {
+                log::error(undone.error().message);
+            }
+            outcome = std::unexpected(running.error());
+        }
+    }
+    unfinished_.erase(uuid);
+    save();
+    return outcome;
+}
+
+void Supervisor::finish(const Construction_ptr& construction, Result<Domid> outcome)
+{
+    constructions_.remove(construction);
+    const std::string& name = construction->creation.config.name;
+    if (outcome) {
+        log::info("domain " + to_string(*outcome) + " (\"" + name + "\") created" +
+                  (construction->predecessor ? " in place of domain " + to_string(*construction->predecessor) : ""));
+    } else {
+        log::warning("\"" + name + "\" was not created: " + outcome.error().message);
+    }
+    if (construction->predecessor) {
+        const Domid old = *construction->predecessor;
+        const Outcome otherwise = table_.find(old) != nullptr ? Outcome::preserved : Outcome::gone;
+        tell_waiters(old, {outcome ? Outcome::restarted : otherwise, construction->reason,
+                           outcome ? std::optional(*outcome) : std::nullopt});
+    }
+    if (construction->creation.done) {
+        construction->creation.done(std::move(outcome));
+    }
+}
+
+std::optional<Domid> Supervisor::awaiting_restart(std::string_view name) const
+{
+    for (const Construction_ptr& construction : constructions_) {
+        if (construction->predecessor && construction->creation.config.name == name) {
+            return construction->predecessor;
+        }
+    }
+    return std::nullopt;
+}
+
+} // namespace vmm

@@ -93,6 +93,14 @@ Guest_access_scope::~Guest_access_scope()
     vcpu_.translation.generation = 0;
 }
 
+Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access)
+{
+    const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
+    const auto walked          = TRY(walk_guest(vcpu.domain().p2m(), vcpu.backend().paging(), alignment_check, address,
+                                                access == Guest_access::write));
+    return walked.gpa;
+}
+
 Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes)
 {
     return copy_in(to, from.value(), bytes, [&](u64 at) { return translate(vcpu, Gva(at), false); });

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the standard headers call when a precondition does not hold and there are no exceptions to throw.
+#include "base/panic.hpp"
+
+#if !__STDC_HOSTED__
+
+namespace std
+{
+
+[[noreturn]] void __throw_out_of_range_fmt(const char* what, ...) { vmm::panic_at(what, 0, "out of range"); }
+
+} // namespace std
+
+#endif

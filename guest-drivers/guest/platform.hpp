@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a guest sets up first: its place in the world (start info, vendor), the shared page, and how it is
+// told of events. guest_main() is what a program built on this library defines.
+#pragma once
+
+#include "guest/types.hpp"
+
+#include <xen/xen.h>
+#include <xen/arch-x86/hvm/start_info.h>
+
+namespace vmm::guest
+{
+
+// The vector that tells of pending events.
+inline constexpr u8 kEventVector = 0xf3;
+
+// The image as it was loaded: what a fresh copy of it starts from.
+struct Image {
+    u64 start;
+    u64 end;
+    u64 data_start; // .data has run since; its first contents are at data_copy
+    u64 data_end;
+    u64 data_copy;
+    u64 bss_start;
+    u64 entry;
+};
+Image image();
+
+const hvm_start_info& boot_info();
+[[nodiscard]] bool is_dom0();
+// CPUID base of the hypervisor's leaves; 0 when there is none.
+[[nodiscard]] u32 hypervisor_leaf();
+
+// The shared page is put over a page of the image that exists for it.
+s64 map_shared_info();
+[[nodiscard]] shared_info& shared();
+[[nodiscard]] vcpu_info& my_vcpu_info();
+// Events arrive at kEventVector from now on.
+s64 set_event_vector();
+// Replaces the place in the shared page.
+s64 register_vcpu_info(u32 vcpu, vcpu_info& place);
+
+} // namespace vmm::guest
+
+void guest_main();

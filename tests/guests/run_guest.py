@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Boots one micro-guest as dom0 and judges it by its VERDICT line.
+
+    run_guest.py [--hypervisor IMAGE] [--timeout SECONDS] [--icount] GUEST.elf
+    run_guest.py --iso FILE ...     boots from a GRUB image instead (stock Xen as the oracle)
+
+The hypervisor is loaded by QEMU (multiboot1) with the guest as its first module. Everything the machine
+says is copied to standard output. Exit status: 0 success, 77 skip, 1 failure or error, 2 no verdict.
+"""
+import argparse
+import os
+import re
+import selectors
+import subprocess
+import sys
+import time
+
+VERDICT = re.compile(rb"VERDICT (\S+) (success|skip|error|failure)")
+PANIC = re.compile(rb"PANIC|panic:")
+STATUS = {b"success": 0, b"skip": 77, b"error": 1, b"failure": 1}
+
+
+def kvm_usable():
+    """Nested virtualisation on this machine: AMD only, since the guests run on an AMD model."""
+    try:
+        with open("/sys/module/kvm_amd/parameters/nested") as flag:
+            return os.access("/dev/kvm", os.R_OK | os.W_OK) and flag.read().strip() in ("1", "Y")
+    except OSError:
+        return False
+
+
+def machine(args):
+    accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm_usable() and not args.icount else \
+        ["-accel", "tcg", "-cpu", args.cpu]
+    command = ["qemu-system-x86_64", *accelerator, "-machine", "q35", "-m", str(args.memory), "-smp", "1",
+               "-nographic", "-no-reboot", "-net", "none"]
+    if args.icount:
+        command += ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
+    if args.iso:
+        return command + ["-cdrom", args.iso, *args.qemu]
+    return command + ["-kernel", args.hypervisor, "-append", args.append, "-initrd", args.guest, *args.qemu]
+
+
+def watch(command, timeout):
+    """The verdict word, or None; the machine is ended as soon as it is known."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + timeout
+    seen = b""
+    selector = selectors.DefaultSelector()
+    selector.register(process.stdout, selectors.EVENT_READ)
+    try:
+        while time.monotonic() < deadline:
+            if not selector.select(1):
+                continue
+            piece = os.read(process.stdout.fileno(), 65536)
+            if not piece:
+                return VERDICT.search(seen)
+            sys.stdout.buffer.write(piece)
+            sys.stdout.flush()
+            seen += piece
+            line_ends = seen.rfind(b"\n")
+            if found := VERDICT.search(seen[:line_ends + 1]):
+                return found
+            if PANIC.search(seen[:line_ends + 1]):
+                deadline = min(deadline, time.monotonic() + 2)  # let the rest of it be read
+        return None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--hypervisor", help="the hypervisor image")
+    parser.add_argument("--iso", help="a bootable image with everything in it")
+    parser.add_argument("--append", default="console=com1 loglvl=debug guest_loglvl=debug noreboot")
+    parser.add_argument("--cpu", default="EPYC,+svm,+npt")
+    parser.add_argument("--memory", type=int, default=256)
+    parser.add_argument("--timeout", type=float, default=60)
+    parser.add_argument("--icount", action="store_true", help="count instructions; the TSC is exact")
+    parser.add_argument("--qemu", action="append", default=[], help="one more argument for QEMU")
+    parser.add_argument("guest", nargs="?", help="the micro-guest")
+    args = parser.parse_args()
+    if not args.iso and not (args.hypervisor and args.guest):
+        parser.error("needs --hypervisor and a guest, or --iso")
+    found = watch(machine(args), args.timeout)
+    if not found:
+        print(f"\nno verdict within {args.timeout:g} s")
+        return 2
+    return STATUS[found[2]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

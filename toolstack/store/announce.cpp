@@ -19,7 +19,8 @@ void announce_removal_below(const Changed& change, const Watch_index& watches)
 {
     const std::size_t above = change.path.parts().size();
     for (Watch* watch : watches.below(change.path.text())) {
-        const auto parts = Path::parse(watch->path, "/")->parts();
+        const Path path = *Path::parse(watch->path, "/");
+        const auto parts = path.parts();
         const Node* parent = nullptr;
         const Node* node = change.removed.get();
         for (std::size_t i = above; i < parts.size() && node != nullptr; ++i) {

@@ -50,7 +50,7 @@ Result<Path> Path::parse(std::string_view text, std::string_view base)
     if (!text.starts_with('/')) {
         full.append("/").append(text);
     }
-    if (!is_valid(full)) {
+    if (text.starts_with('@') || !is_valid(full)) {
         return fail(Errc::invalid, "not a valid store path: '" + full.substr(0, 80) + "'");
     }
     return Path(std::move(full));
@@ -62,7 +62,7 @@ Path Path::parent() const
     return slash == 0 ? root() : Path(text_.substr(0, slash));
 }
 
-std::string_view Path::leaf() const
+std::string_view Path::leaf() const&
 {
     return std::string_view(text_).substr(text_.rfind('/') + 1);
 }
@@ -74,7 +74,7 @@ Path Path::child(std::string_view name) const
     return Path(std::move(text));
 }
 
-std::vector<std::string_view> Path::parts() const
+std::vector<std::string_view> Path::parts() const&
 {
     std::vector<std::string_view> parts;
     const std::string_view text = text_;

@@ -15,16 +15,19 @@ namespace vmm::store {
 
 class Path {
 public:
-    // A text not starting with '/' is taken relative to `base`, itself a valid absolute path.
+    // A text not starting with '/' is taken relative to `base`, itself a valid absolute path; one starting with '@' names
+    // no node.
     [[nodiscard]] static Result<Path> parse(std::string_view text, std::string_view base);
     [[nodiscard]] static Path root() { return Path("/"); }
 
     [[nodiscard]] const std::string& text() const { return text_; }
     [[nodiscard]] bool is_root() const { return text_.size() == 1; }
     [[nodiscard]] Path parent() const;           // the root is its own parent
-    [[nodiscard]] std::string_view leaf() const; // empty for the root
+    [[nodiscard]] std::string_view leaf() const&; // empty for the root
+    std::string_view leaf() const&& = delete;
     [[nodiscard]] Path child(std::string_view name) const;
-    [[nodiscard]] std::vector<std::string_view> parts() const; // views into this path
+    [[nodiscard]] std::vector<std::string_view> parts() const&; // views into this path
+    std::vector<std::string_view> parts() const&& = delete;
     // The ancestor (or this path) that has the first `count` parts.
     [[nodiscard]] Path first_parts(std::size_t count) const;
 

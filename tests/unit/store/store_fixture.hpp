@@ -7,8 +7,9 @@
 
 #include <xen/io/xs_wire.h>
 
-#include <initializer_list>
+#include <functional>
 #include <map>
+#include <ostream>
 #include <set>
 #include <string>
 #include <utility>
@@ -31,6 +32,10 @@ struct Event {
     std::string path;
     std::string token;
     friend bool operator==(const Event&, const Event&) = default;
+    friend std::ostream& operator<<(std::ostream& out, const Event& event)
+    {
+        return out << event.path << " (" << event.token << ")";
+    }
 };
 
 // One client. Each call sends one message and returns the payload of the answer (lists with spaces, no

@@ -27,7 +27,8 @@ std::expected<unsigned, std::string> parse_cpu(std::string_view text)
     unsigned cpu = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cpu);
     if (text.empty() || end != text.data() + text.size() || error == std::errc::invalid_argument)
-        return std::unexpected(quoted(text) + " is not a CPU number: write \"all\", or numbers and ranges like \"0-3,^1\"");
+        return std::unexpected(quoted(text) +
+                               " is not a CPU number: write \"all\", or numbers and ranges like \"0-3,^1\"");
     if (error == std::errc::result_out_of_range || cpu > kMax_cpu_number)
         return std::unexpected("CPU " + shown(text) + " is out of range, give 0 to " +
                                std::to_string(kMax_cpu_number));

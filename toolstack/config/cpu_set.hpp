@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A set of physical CPUs as users write it in `cpus`: "all", "2", "0-3,^1". "All" is a value of its own, not a list
-// of every number, because the tools do not know how many CPUs the machine has (and it may change).
+// A set of physical CPUs as users write it in `cpus`: "all", "2", "0-3,^1". "All" is a value of its own, not
+// a list of every number, because the tools do not know how many CPUs the machine has (and it may change).
 // Entries are read left to right: "^1" takes CPU 1 out of what came before it.
 #pragma once
 

@@ -2,6 +2,7 @@
 #include "toolstack/config/domain_config.hpp"
 
 #include "toolstack/config/shown.hpp"
+#include "toolstack/config/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -20,8 +21,8 @@ constexpr std::array<std::pair<End_action, std::string_view>, 4> kEnd_actions{{
 
 constexpr bool is_name_character(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '-' || c == '+';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-' || c == '+';
 }
 
 Checked check_range(std::uint64_t value, std::uint64_t low, std::uint64_t high, std::string_view unit)
@@ -32,27 +33,6 @@ Checked check_range(std::uint64_t value, std::uint64_t low, std::uint64_t high, 
                            std::to_string(high) + std::string{unit});
 }
 
-// Strings end up in JSON, which is UTF-8 by definition.
-bool is_utf8(std::string_view text)
-{
-    for (std::size_t i = 0; i < text.size();) {
-        const auto lead = static_cast<unsigned char>(text[i]);
-        const std::size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-        if (length == 0 || i + length > text.size())
-            return false;
-        for (std::size_t k = 1; k < length; ++k)
-            if ((static_cast<unsigned char>(text[i + k]) & 0xc0) != 0x80)
-                return false;
-        const auto second = length > 1 ? static_cast<unsigned char>(text[i + 1]) : 0u;
-        const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-        const bool surrogate_or_beyond = (lead == 0xed && second >= 0xa0) || (lead == 0xf4 && second >= 0x90);
-        if (overlong || surrogate_or_beyond)
-            return false;
-        i += length;
-    }
-    return true;
-}
-
 Checked check_text(std::string_view what, std::string_view text, std::size_t longest)
 {
     if (text.size() > longest)
@@ -60,7 +40,7 @@ Checked check_text(std::string_view what, std::string_view text, std::size_t lon
                                " characters is too long, at most " + std::to_string(longest) + " fit");
     if (text.find('\0') != std::string_view::npos)
         return std::unexpected(std::string{what} + " has a NUL character in it");
-    if (!is_utf8(text))
+    if (!is_utf8(text))   // strings end up in JSON, which is UTF-8 by definition
         return std::unexpected(std::string{what} + " is not valid UTF-8");
     return {};
 }
@@ -91,8 +71,8 @@ Checked check_name(std::string_view name)
     if (name.size() > Limits::kMax_name_length)
         return std::unexpected("has " + std::to_string(name.size()) + " characters: " + std::string{kRule});
     if (const auto bad = std::ranges::find_if_not(name, is_name_character); bad != name.end())
-        return std::unexpected("has " + shown(*bad) + " at character " + std::to_string(bad - name.begin() + 1) +
-                               ": " + std::string{kRule});
+        return std::unexpected("has " + shown(*bad) + " at character " +
+                               std::to_string(bad - name.begin() + 1) + ": " + std::string{kRule});
     if (name.front() == '-')
         return std::unexpected("begins with '-', which a command would take for an option");
     if (std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; }))
@@ -105,7 +85,10 @@ Checked check_memory_mib(std::uint64_t mib)
     return check_range(mib, Limits::kMin_memory_mib, Limits::kMax_memory_mib, " (MiB)");
 }
 
-Checked check_vcpus(std::uint64_t count) { return check_range(count, Limits::kMin_vcpus, Limits::kMax_vcpus, ""); }
+Checked check_vcpus(std::uint64_t count)
+{
+    return check_range(count, Limits::kMin_vcpus, Limits::kMax_vcpus, "");
+}
 
 Checked check_path(std::string_view path) { return check_text("a path", path, Limits::kMax_path_length); }
 
@@ -118,8 +101,9 @@ std::expected<void, Problem> validate(const Domain_config& config)
 {
     const std::pair<const char*, Checked> checks[] = {
         {"name", check_name(config.name)},
-        {"kernel", config.kernel.empty() ? Checked{std::unexpected("is missing: say which kernel the domain boots")}
-                                         : check_path(config.kernel)},
+        {"kernel", config.kernel.empty()
+                       ? Checked{std::unexpected("is missing: say which kernel the domain boots")}
+                       : check_path(config.kernel)},
         {"ramdisk", check_path(config.ramdisk)},
         {"cmdline", check_cmdline(config.cmdline)},
         {"memory", check_memory_mib(config.memory_mib)},
@@ -132,14 +116,16 @@ std::expected<void, Problem> validate(const Domain_config& config)
             return std::unexpected(Problem{key, result.error()});
 
     if (config.maxmem_mib < config.memory_mib)
-        return std::unexpected(Problem{"maxmem", std::to_string(config.maxmem_mib) + " is less than memory (" +
+        return std::unexpected(Problem{"maxmem", std::to_string(config.maxmem_mib) +
+                                                     " is less than memory (" +
                                                      std::to_string(config.memory_mib) + ")"});
     if (config.maxvcpus < config.vcpus)
         return std::unexpected(Problem{"maxvcpus", std::to_string(config.maxvcpus) + " is less than vcpus (" +
                                                        std::to_string(config.vcpus) + ")"});
     if (config.affinity.size() > config.maxvcpus)
         return std::unexpected(Problem{"cpus", "has " + std::to_string(config.affinity.size()) +
-                                                   " entries for " + std::to_string(config.maxvcpus) + " vCPUs"});
+                                                   " entries for " + std::to_string(config.maxvcpus) +
+                                                   " vCPUs"});
     return {};
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One domain as the administrator wants it: what a file in /etc/vmm says, with every default filled in and every value
-// checked. It is plain data: `xm` makes it from a file, sends it to `vmmd` as JSON, and vmmd builds from it and keeps it
-// for a restart. It knows nothing of files (interpret.hpp reads them) nor of running domains.
-// Memory is in MiB here, because that is the unit of the file; everything on the control socket about running domains
-// is in KiB.
+// One domain as the administrator wants it: what a file in /etc/vmm says, with every default filled in and
+// every value checked. It is plain data: `xm` makes it from a file, sends it to `vmmd` as JSON, and vmmd
+// builds from it and keeps it for a restart. It knows nothing of files (interpret.hpp reads them) nor of
+// running domains. Memory is in MiB here, because that is the unit of the file; everything on the control
+// socket about running domains is in KiB.
 #pragma once
 
 #include "toolstack/config/cpu_set.hpp"
@@ -49,12 +49,12 @@ struct Domain_config {
     std::string ramdisk;   // absolute path, or empty: none
     std::string cmdline;
 
-    std::uint64_t memory_mib = kDefault_memory_mib;   // what the domain starts with
-    std::uint64_t maxmem_mib = kDefault_memory_mib;   // what `xm mem-set` may raise it to; never below memory_mib
+    std::uint64_t memory_mib = kDefault_memory_mib;   // at the start
+    std::uint64_t maxmem_mib = kDefault_memory_mib;   // `xm mem-set` may raise it so far; never below memory
 
-    unsigned vcpus = 1;                // online at the start
-    unsigned maxvcpus = 1;             // never below vcpus
-    std::vector<Cpu_set> affinity;     // one per vCPU, or shorter: the rest may run anywhere
+    unsigned vcpus = 1;              // online at the start
+    unsigned maxvcpus = 1;           // never below vcpus
+    std::vector<Cpu_set> affinity;   // one per vCPU, or shorter: the rest may run anywhere
 
     End_action on_poweroff = End_action::destroy;
     End_action on_reboot = End_action::restart;
@@ -73,16 +73,17 @@ struct Problem {
     friend bool operator==(const Problem&, const Problem&) = default;
 };
 
-// The checks of single values, shared by the file reader and by validate(); the error is a clause without the key.
+// The checks of single values, shared by the file reader and validate(); the error is a clause without the
+// key.
 using Checked = std::expected<void, std::string>;
 [[nodiscard]] Checked check_name(std::string_view name);
 [[nodiscard]] Checked check_memory_mib(std::uint64_t mib);
 [[nodiscard]] Checked check_vcpus(std::uint64_t count);
-[[nodiscard]] Checked check_path(std::string_view path);   // length and NUL only: who opens it finds out the rest
+[[nodiscard]] Checked check_path(std::string_view path);   // its form only: who opens it finds out the rest
 [[nodiscard]] Checked check_cmdline(std::string_view cmdline);
 
-// The whole: every value above and how they fit together. vmmd calls it on what it received; so nothing that passed
-// here needs a check of the same kind later.
+// The whole: every value above and how they fit together. vmmd calls it on what it received; so nothing that
+// passed here needs a check of the same kind later.
 [[nodiscard]] std::expected<void, Problem> validate(const Domain_config& config);
 
 }   // namespace vmm::config

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Domain_config as JSON: how it travels from `xm` to `vmmd`, how vmmd keeps it, and what `xm create -n` prints.
-// The field table is in ../control/README.md. Reading is strict: an unknown field, a wrong type or a value that
-// validate() refuses is an error that names the field, and the caller gets no half-filled config.
+// Domain_config as JSON: how it travels from `xm` to `vmmd`, how vmmd keeps it, and what `xm create -n`
+// prints. The field table is in ../control/README.md. Reading is strict: an unknown field, a wrong type or a
+// value that validate() refuses is an error that names the field, and the caller gets no half-filled config.
 #pragma once
 
 #include "toolstack/config/domain_config.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys of xl.cfg that do not describe a Plinth domain, so that a file written for xl is answered to the point. A key
-// that only concerns emulated hardware, which a PVH domain has none of, is ignored with a note; one that asks for
-// something a user would miss is refused unless its value asks for nothing (0, "" or []).
+// The keys of xl.cfg that do not describe a Plinth domain, so that a file written for xl is answered to the
+// point. A key that only concerns emulated hardware, which a PVH domain has none of, is ignored with a note;
+// one that asks for something a user would miss is refused unless its value asks for nothing (0, "" or []).
 #pragma once
 
 #include <span>

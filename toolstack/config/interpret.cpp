@@ -29,9 +29,10 @@ std::unexpected<Diagnostic> unknown_key(const Setting& setting)
     for (const auto& foreign : foreign_keys())
         all.push_back(foreign.name);
     const auto close = nearest(setting.key, all);
-    const std::string hint =
-        close ? "did you mean \"" + std::string{*close} + "\"?" : std::string{"xm.cfg(5) lists those there are"};
-    return std::unexpected(Diagnostic{setting.key_place(), "unknown key \"" + shown(setting.key) + "\": " + hint});
+    const std::string hint = close ? "did you mean \"" + std::string{*close} + "\"?"
+                                   : std::string{"xm.cfg(5) lists those there are"};
+    return std::unexpected(
+        Diagnostic{setting.key_place(), "unknown key \"" + shown(setting.key) + "\": " + hint});
 }
 
 // `key += value`: text is put behind text, entries behind entries. Numbers count as text, as xl has it.
@@ -40,7 +41,8 @@ std::expected<void, Diagnostic> append(Setting& to, const Setting& more)
     auto* const list = std::get_if<std::vector<Value>>(&to.value.what);
     const auto* const entries = std::get_if<std::vector<Value>>(&more.value.what);
     if ((list == nullptr) != (entries == nullptr))
-        return error_at(more.value_place(), more.key, "+= joins two lists or two texts, not one with the other");
+        return error_at(more.value_place(), more.key,
+                        "+= joins two lists or two texts, not one with the other");
     if (list != nullptr) {
         list->insert(list->end(), entries->begin(), entries->end());
         return {};
@@ -66,8 +68,9 @@ std::expected<Merged, Diagnostic> merge(const Settings& settings, Warnings& warn
             continue;
         }
         if (it->second.source == setting.source)
-            warnings.push_back({setting.key_place(), setting.key + ": set before at " + it->second.key_place() +
-                                                         "; the later value counts"});
+            warnings.push_back(
+                {setting.key_place(),
+                 setting.key + ": set before at " + it->second.key_place() + "; the later value counts"});
         it->second = setting;
     }
     return merged;
@@ -106,7 +109,8 @@ void join_command_line(Draft& draft, const Merged& merged, Warnings& warnings)
         draft.config.cmdline = *draft.cmdline;
         for (const auto* key : {"root", "extra"})
             if (const auto it = merged.find(key); it != merged.end())
-                warnings.push_back({it->second.key_place(), std::string{key} + ": ignored, cmdline is given too"});
+                warnings.push_back(
+                    {it->second.key_place(), std::string{key} + ": ignored, cmdline is given too"});
         return;
     }
     if (draft.root)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From settings to a Domain_config: which keys there are, what their values may be, and what they mean together, as
-// users of xl know them. Every error names the place in the source. Reads no files except through load().
+// From settings to a Domain_config: which keys there are, what their values may be, and what they mean
+// together, as users of xl know them. Every error names the place in the source. Reads no files except
+// through load().
 #pragma once
 
 #include "toolstack/config/domain_config.hpp"
@@ -19,9 +20,11 @@ struct Interpretation {
     std::vector<Diagnostic> warnings;   // what was ignored or looks like a slip; the config is good all the same
 };
 
-// Later settings of a key win over earlier ones; within one source that is worth a warning. `+=` adds to a string or list.
-// Relative paths are taken from `directory`, which is absolute. `origin` is named when something is missing altogether.
-[[nodiscard]] std::expected<Interpretation, Diagnostic> interpret(const Settings& settings, std::string_view origin,
+// Later settings of a key win over earlier ones; within one source that is worth a warning. `+=` adds to a
+// string or list. Relative paths are taken from `directory`, which is absolute. `origin` is named when
+// something is missing altogether.
+[[nodiscard]] std::expected<Interpretation, Diagnostic> interpret(const Settings& settings,
+                                                                  std::string_view origin,
                                                                   std::string_view directory);
 
 // The file if there is one, then each override ("key=value", also several with ';') as if written below it.

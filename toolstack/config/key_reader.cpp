@@ -79,7 +79,8 @@ Checked read_action(const Value& value, End_action& target)
         target = *action;
         return {};
     }
-    const std::string_view why = text->starts_with("coredump-") ? "core dumps are not supported" : "no such action";
+    const std::string_view why =
+        text->starts_with("coredump-") ? "core dumps are not supported" : "no such action";
     return std::unexpected("\"" + shown(*text) + "\": " + std::string{why} +
                            ", give \"destroy\", \"restart\", \"rename-restart\" or \"preserve\"");
 }
@@ -104,7 +105,8 @@ Checked read_type(const Value& value, Draft&)
     if (*text == "pvh")
         return {};
     if (*text == "pv" || *text == "hvm")
-        return std::unexpected("\"" + shown(*text) + "\" domains are not supported: give \"pvh\" and a kernel that can start so");
+        return std::unexpected("\"" + shown(*text) +
+                               "\" domains are not supported: give \"pvh\" and a kernel that can start so");
     return std::unexpected("\"" + shown(*text) + "\" is no type of domain: give \"pvh\"");
 }
 
@@ -117,7 +119,8 @@ Checked read_builder(const Value& value, Draft&)
         return std::unexpected("\"hvm\" domains are not supported: give type = \"pvh\" instead");
     if (*text == "generic" || *text == "linux")
         return {};
-    return std::unexpected("\"" + shown(*text) + "\" is not known: leave builder out and give type = \"pvh\"");
+    return std::unexpected("\"" + shown(*text) +
+                           "\" is not known: leave builder out and give type = \"pvh\"");
 }
 
 Checked read_pvh(const Value& value, Draft&)
@@ -156,7 +159,8 @@ Checked read_cpus(const Value& value, Draft& draft)
     for (const auto& entry : *list) {
         auto cpus = as_cpus(entry);
         if (!cpus)
-            return std::unexpected("entry " + std::to_string(&entry - list->data() + 1) + ": " + cpus.error());
+            return std::unexpected("entry " + std::to_string(&entry - list->data() + 1) + ": " +
+                                   cpus.error());
         draft.config.affinity.push_back(*std::move(cpus));
     }
     return {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys that describe a domain, each with the function that reads its value into a draft. The draft holds what the
-// final config does not keep apart: whether a value was given at all, and the three ways to write a command line.
+// The keys that describe a domain, each with the function that reads its value into a draft. The draft holds
+// what the final config does not keep apart: whether a value was given at all, and the three ways to write a
+// command line.
 #pragma once
 
 #include "toolstack/config/domain_config.hpp"

@@ -62,7 +62,8 @@ std::expected<std::uint64_t, std::string> parse_number(std::string_view text)
     std::uint64_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
     if (digits.empty() || error == std::errc::invalid_argument || end != digits.data() + digits.size())
-        return std::unexpected("expected a number (decimal, 0x hexadecimal or 0 octal), found '" + shown(text) + "'");
+        return std::unexpected("expected a number (decimal, 0x hexadecimal or 0 octal), found '" +
+                               shown(text) + "'");
     if (error == std::errc::result_out_of_range)
         return std::unexpected("the number " + shown(text) + " does not fit in 64 bits");
     return value;
@@ -161,7 +162,8 @@ std::expected<Token, Lexer::Bad> Lexer::string_token(char quote)
     advance();
     for (;;) {
         if (offset_ >= text_.size() || text_[offset_] == '\n')
-            return std::unexpected(Bad{token.at, std::string{"expected a closing "} + quote + " before the end of the line"});
+            return std::unexpected(
+                Bad{token.at, std::string{"expected a closing "} + quote + " before the end of the line"});
         const char c = text_[offset_];
         if (c == quote) {
             advance();
@@ -201,7 +203,8 @@ std::expected<char, Lexer::Bad> Lexer::escape()
         advance();
     }
     if (count == 0)
-        return bad(std::string{"unknown escape '\\"} + (c >= 0x20 && c < 0x7f ? std::string{c} : std::string{}) +
+        return bad(std::string{"unknown escape '\\"} +
+                   (c >= 0x20 && c < 0x7f ? std::string{c} : std::string{}) +
                    "'; a backslash itself is written \\\\");
     if (value == 0 || value > 0xff)
         return bad("the escape stands for no character (1 to 0xff)");

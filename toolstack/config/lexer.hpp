@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Splits configuration text into tokens, as the configuration language of Xen's xl does: words, numbers, strings in
-// either quote with C escapes, the marks = += [ ] , ; and line ends. `#` starts a comment. It holds a view of the text.
+// Splits configuration text into tokens, as the configuration language of Xen's xl does: words, numbers,
+// strings in either quote with C escapes, the marks = += [ ] , ; and line ends. `#` starts a comment. It
+// holds a view of the text.
 #pragma once
 
 #include "toolstack/config/source.hpp"
@@ -17,7 +18,7 @@ enum class Token_kind { word, number, string, assign, append, open, close, comma
 struct Token {
     Token_kind kind = Token_kind::end;
     Position at;
-    std::string text;           // word and number: as spelt; string: with escapes done
+    std::string text;   // word and number: as spelt; string: with escapes done
     std::uint64_t number = 0;
 
     [[nodiscard]] std::string describe() const;   // for "expected ..., found <this>"

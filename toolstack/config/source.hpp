@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where configuration text comes from and how a place in it is told to a person: "demo.cfg:3:7" in a file,
-// "memory=lots, column 8" in an argument of the command line. Lines and columns count from 1, columns in characters.
+// "memory=lots, column 8" in an argument of the command line. Lines and columns count from 1, columns in
+// characters.
 #pragma once
 
 #include <memory>

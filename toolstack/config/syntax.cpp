@@ -104,7 +104,8 @@ bool Parser::takes_bare_value()
 Parser::Parsed<Setting> Parser::setting(Token key)
 {
     if (!is_key(key.text))
-        return error(key.at, "expected the name of a setting (letters, digits and _), found " + key.describe());
+        return error(key.at,
+                     "expected the name of a setting (letters, digits and _), found " + key.describe());
     const auto sign = next();
     if (!sign)
         return std::unexpected(sign.error());
@@ -128,8 +129,8 @@ Parser::Parsed<Value> Parser::value(Token first, unsigned depth)
     case Token_kind::number: return Value{first.at, Number{first.number, std::move(first.text)}};
     case Token_kind::open: return list(first.at, depth);
     case Token_kind::word:
-        return error(first.at, "expected a value (a number, \"text\" or a [list]), found " + first.describe() +
-                                   "; text goes in quotes");
+        return error(first.at, "expected a value (a number, \"text\" or a [list]), found " +
+                                   first.describe() + "; text goes in quotes");
     default: return expected("a value (a number, \"text\" or a [list])", first);
     }
 }

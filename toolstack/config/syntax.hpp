@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The grammar of a configuration file, without knowledge of any key: a list of `key = value` and `key += value`, where a
-// value is a string, a number or a list of values. One setting per line or separated by `;`; a list may span lines
-// and end with a comma. What the keys mean is interpret.hpp.
+// The grammar of a configuration file, without knowledge of any key: a list of `key = value` and `key +=
+// value`, where a value is a string, a number or a list of values. One setting per line or separated by `;`;
+// a list may span lines and end with a comma. What the keys mean is interpret.hpp.
 #pragma once
 
 #include "toolstack/config/source.hpp"
@@ -42,8 +42,8 @@ inline constexpr unsigned kMax_list_depth = 8;
 
 using Settings = std::vector<Setting>;
 
-// In a Source of kind argument, a value that begins with a letter, '/' or '.' runs to the end and needs no quotes, since
-// the shell has taken them away: `kernel=/boot/vmlinuz`.
+// In a Source of kind argument, a value that begins with a letter, '/' or '.' runs to the end and needs no
+// quotes, since the shell has taken them away: `kernel=/boot/vmlinuz`.
 [[nodiscard]] std::expected<Settings, Diagnostic> parse_settings(Source source, std::string_view text);
 
 }   // namespace vmm::config

@@ -31,8 +31,9 @@ int hex_digit(char c)
 std::expected<Uuid, std::string> Uuid::parse(std::string_view text)
 {
     const auto bad = [&] {
-        return std::unexpected("\"" + shown(text) +
-                               "\" is not a UUID: write 32 hex digits as 01234567-89ab-cdef-0123-456789abcdef");
+        return std::unexpected(
+            "\"" + shown(text) +
+            "\" is not a UUID: write 32 hex digits as 01234567-89ab-cdef-0123-456789abcdef");
     };
     if (text.size() != kText_length)
         return bad();
@@ -59,7 +60,8 @@ Uuid Uuid::random()
     Uuid result;
     std::size_t filled = 0;
     while (filled < result.bytes.size()) {
-        // Requests of up to 256 bytes are never cut short once the pool is up; EINTR can only come before that.
+        // Requests of up to 256 bytes are never cut short once the pool is up; EINTR can only come before
+        // that.
         const ssize_t got = ::getrandom(result.bytes.data() + filled, result.bytes.size() - filled, 0);
         if (got > 0)
             filled += static_cast<std::size_t>(got);

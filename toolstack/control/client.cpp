@@ -57,7 +57,8 @@ Called<Client> Client::connect(const std::string& path)
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path)
-        return fails(Kind::no_vmmd, "the socket path " + path + " is too long: set VMMD_SOCKET to a shorter one");
+        return fails(Kind::no_vmmd,
+                     "the socket path " + path + " is too long: set VMMD_SOCKET to a shorter one");
     std::memcpy(address.sun_path, path.data(), path.size());
 
     Unique_fd socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
@@ -134,9 +135,9 @@ Called<void> Client::take_lines()
         if (reply->result)
             answers_.insert_or_assign(reply->id, *std::move(reply->result));
         else
-            answers_.insert_or_assign(reply->id,
-                                      std::unexpected(Call_failure{Kind::refused, reply->result.error().code,
-                                                                   std::move(reply->result.error().message)}));
+            answers_.insert_or_assign(
+                reply->id, std::unexpected(Call_failure{Kind::refused, reply->result.error().code,
+                                                        std::move(reply->result.error().message)}));
     }
 }
 

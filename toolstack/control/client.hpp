@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client's end of a control connection: blocking calls, for programs that do one thing at a time like `xm`. Several
-// requests may be open at once (start), and their answers taken in any order (finish). Not thread safe. Closing it
-// cancels what is still open, see README.md.
+// The client's end of a control connection: blocking calls, for programs that do one thing at a time like
+// `xm`. Several requests may be open at once (start), and their answers taken in any order (finish). Not
+// thread safe. Closing it cancels what is still open, see README.md.
 #pragma once
 
 #include "toolstack/base/unique_fd.hpp"

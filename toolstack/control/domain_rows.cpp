@@ -9,7 +9,7 @@ namespace {
 
 struct Letter {
     char letter;
-    bool Domain_state::* flag;
+    bool Domain_state::*flag;
 };
 
 constexpr Letter kLetters[] = {
@@ -63,7 +63,8 @@ public:
     [[nodiscard]] Result<Row> finish(Row row) const
     {
         if (bad_key_ != nullptr)
-            return fail(Errc::protocol, std::string{"vmmd sent a row whose \""} + bad_key_ + "\" is missing or wrong");
+            return fail(Errc::protocol,
+                        std::string{"vmmd sent a row whose \""} + bad_key_ + "\" is missing or wrong");
         return row;
     }
 

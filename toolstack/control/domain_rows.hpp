@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rows of the `list` and `vcpu-list` results as structs, so that both sides spell the fields alike. Memory is in
-// KiB and time in nanoseconds of CPU, as everywhere on the control socket. What is not known has no value, not zero.
+// The rows of the `list` and `vcpu-list` results as structs, so that both sides spell the fields alike.
+// Memory is in KiB and time in nanoseconds of CPU, as everywhere on the control socket. What is not known has
+// no value, not zero.
 #pragma once
 
 #include "toolstack/control/protocol.hpp"
@@ -46,7 +47,7 @@ struct Vcpu_row {
     std::optional<std::uint32_t> cpu;   // none: not online
     Domain_state state;                 // r, b and p only; none when runnable and waiting for a CPU
     std::uint64_t cpu_time_ns = 0;
-    std::string affinity;               // as Cpu_set writes it: "all", "0-3"
+    std::string affinity;   // as Cpu_set writes it: "all", "0-3"
 
     friend bool operator==(const Vcpu_row&, const Vcpu_row&) = default;
 };

@@ -19,8 +19,8 @@ bool would_block(int number) { return number == EAGAIN || number == EWOULDBLOCK 
 
 }   // namespace
 
-Result<std::unique_ptr<Line_channel>> Line_channel::create(Event_loop& loop, Unique_fd socket, Line_callback on_line,
-                                                           Close_callback on_close)
+Result<std::unique_ptr<Line_channel>> Line_channel::create(Event_loop& loop, Unique_fd socket,
+                                                           Line_callback on_line, Close_callback on_close)
 {
     const int flags = ::fcntl(socket.get(), F_GETFL);
     if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) < 0)
@@ -71,7 +71,8 @@ void Line_channel::read_some()
         lines_.feed({chunk.data(), static_cast<std::size_t>(got)});
         hand_out_lines();
     } else if (got == 0) {
-        close_now(lines_.has_partial_line() ? "closed by the peer in the middle of a message" : "closed by the peer");
+        close_now(lines_.has_partial_line() ? "closed by the peer in the middle of a message"
+                                            : "closed by the peer");
     } else if (!would_block(errno)) {
         close_now(error_text(errno));
     }
@@ -80,7 +81,7 @@ void Line_channel::read_some()
 void Line_channel::hand_out_lines()
 {
     const auto alive = alive_;
-    const auto callback = on_line_;   // a copy: it may destroy the channel, and must not destroy itself by that
+    const auto callback = on_line_;   // a copy: destroying the channel must not destroy what is running
     while (*alive && is_open()) {
         auto line = lines_.next();
         if (!line)

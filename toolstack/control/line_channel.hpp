@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One control connection on the server's side: whole lines in, whole lines out, on an Event_loop, never blocking.
-// It owns the socket. The server learns that the peer is gone through on_close as soon as the kernel knows, also while
-// a request of that peer is still being worked on; that is how a `create` whose `xm` was killed gets rolled back.
-// The owner may destroy the channel from inside either callback.
+// One control connection on the server's side: whole lines in, whole lines out, on an Event_loop, never
+// blocking. It owns the socket. The server learns that the peer is gone through on_close as soon as the
+// kernel knows, also while a request of that peer is still being worked on; that is how a `create` whose `xm`
+// was killed gets rolled back. The owner may destroy the channel from inside either callback.
 #pragma once
 
 #include "toolstack/base/event_loop.hpp"
@@ -26,13 +26,14 @@ public:
 
     // Makes the socket non-blocking and starts to listen to it.
     [[nodiscard]] static Result<std::unique_ptr<Line_channel>> create(Event_loop& loop, Unique_fd socket,
-                                                                      Line_callback on_line, Close_callback on_close);
+                                                                      Line_callback on_line,
+                                                                      Close_callback on_close);
     Line_channel(const Line_channel&) = delete;
     Line_channel& operator=(const Line_channel&) = delete;
     ~Line_channel();
 
-    // `bytes` as encode() makes them. Kept and sent as the peer reads; ignored once closed. on_close is never called
-    // from inside send(): a failure is reported from the loop.
+    // `bytes` as encode() makes them. Kept and sent as the peer reads; ignored once closed. on_close is never
+    // called from inside send(): a failure is reported from the loop.
     void send(std::string_view bytes);
 
     [[nodiscard]] bool is_open() const { return static_cast<bool>(socket_); }

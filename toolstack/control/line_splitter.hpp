@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cuts a byte stream into lines, whatever way the bytes arrive. Pure: no sockets, so it can be tested and fuzzed alone.
-// A line longer than the limit is an error for good: the peer is broken and the stream has no safe place to go on.
+// Cuts a byte stream into lines, whatever way the bytes arrive. Pure: no sockets, so it can be tested and
+// fuzzed alone. A line longer than the limit is an error for good: the peer is broken and the stream has no
+// safe place to go on.
 #pragma once
 
 #include <cstddef>

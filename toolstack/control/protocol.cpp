@@ -90,7 +90,8 @@ std::string encode(const Reply& reply)
     if (reply.result)
         return to_line({{"id", reply.id}, {"ok", true}, {"result", *reply.result}});
     const auto& [code, message] = reply.result.error();
-    return to_line({{"id", reply.id}, {"ok", false}, {"error", {{"code", code_name(code)}, {"message", message}}}});
+    return to_line(
+        {{"id", reply.id}, {"ok", false}, {"error", {{"code", code_name(code)}, {"message", message}}}});
 }
 
 std::expected<Request, Reply> decode_request(std::string_view line)
@@ -102,7 +103,8 @@ std::expected<Request, Reply> decode_request(std::string_view line)
     Request request;
     request.id = id_of(json);
     if (request.id == 0)
-        return std::unexpected(failure(0, Code::bad_request, "the request has no positive whole number \"id\""));
+        return std::unexpected(
+            failure(0, Code::bad_request, "the request has no positive whole number \"id\""));
     const auto op = json.find("op");
     if (op == json.end() || !op->is_string())
         return std::unexpected(failure(request.id, Code::bad_request, "the request has no \"op\" string"));
@@ -117,7 +119,9 @@ std::expected<Request, Reply> decode_request(std::string_view line)
 
 Result<Reply> decode_reply(std::string_view line)
 {
-    const auto bad = [] { return fail(Errc::protocol, "vmmd sent an answer that is not in the control protocol"); };
+    const auto bad = [] {
+        return fail(Errc::protocol, "vmmd sent an answer that is not in the control protocol");
+    };
     const Json json = parse(line);
     if (!json.is_object())
         return bad();

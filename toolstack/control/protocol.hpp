@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The messages between `xm` and `vmmd`: one JSON object per line over a Unix stream socket. README.md in this folder is
-// the table of operations with every argument and result field; this header holds what both sides must spell alike.
-// No sockets here (line_channel.hpp for the server, client.hpp for the client), no meaning of operations either.
+// The messages between `xm` and `vmmd`: one JSON object per line over a Unix stream socket. README.md in this
+// folder is the table of operations with every argument and result field; this header holds what both sides
+// must spell alike. No sockets here (line_channel.hpp for the server, client.hpp for the client), no meaning
+// of operations either.
 #pragma once
 
 #include "toolstack/base/error.hpp"
@@ -20,7 +21,7 @@ namespace vmm::control {
 using Json = nlohmann::ordered_json;   // keeps field order: `xm info` prints in the order vmmd sent
 
 inline constexpr std::string_view kDefault_socket = "/run/vmm/vmmd.sock";
-inline constexpr std::size_t kMax_line = std::size_t{4} << 20;   // `dmesg` is the longest; more is a broken peer
+inline constexpr std::size_t kMax_line = 4'194'304;   // `dmesg` is the longest; more is a broken peer
 
 // VMMD_SOCKET from the environment, else kDefault_socket.
 [[nodiscard]] std::string socket_path();
@@ -49,19 +50,19 @@ inline constexpr std::string_view sysrq = "sysrq";
 
 // What kind of failure, for programs; the message is for people. The strings are in code_name().
 enum class Code {
-    bad_request,    // not JSON, no such field, wrong type: a fault of the client program
-    unknown_op,     // this vmmd is older than the client
-    bad_config,     // the config cannot be a domain
-    bad_value,      // an argument the operation refuses (a memory size, a name)
-    no_domain,      // nothing has that name, id or UUID
-    exists,         // name or UUID taken
-    no_file,        // kernel or ramdisk cannot be read
-    bad_kernel,     // not a kernel that can start here
-    no_memory,      // needed and free are both in the message
-    bad_state,      // the domain cannot do that now (dying, paused, has no console, does not answer)
-    not_permitted,  // the hypervisor refused, or it is Domain-0
-    unsupported,    // understood, but not on this hypervisor
-    internal,       // a fault in vmmd or below
+    bad_request,     // not JSON, no such field, wrong type: a fault of the client program
+    unknown_op,      // this vmmd is older than the client
+    bad_config,      // the config cannot be a domain
+    bad_value,       // an argument the operation refuses (a memory size, a name)
+    no_domain,       // nothing has that name, id or UUID
+    exists,          // name or UUID taken
+    no_file,         // kernel or ramdisk cannot be read
+    bad_kernel,      // not a kernel that can start here
+    no_memory,       // needed and free are both in the message
+    bad_state,       // the domain cannot do that now (dying, paused, has no console, does not answer)
+    not_permitted,   // the hypervisor refused, or it is Domain-0
+    unsupported,     // understood, but not on this hypervisor
+    internal,        // a fault in vmmd or below
 };
 
 [[nodiscard]] std::string_view code_name(Code code);
@@ -92,7 +93,10 @@ struct Reply {
 [[nodiscard]] std::expected<Request, Reply> decode_request(std::string_view line);
 [[nodiscard]] Result<Reply> decode_reply(std::string_view line);
 
-[[nodiscard]] inline Reply success(std::uint64_t id, Json result = Json::object()) { return {id, std::move(result)}; }
+[[nodiscard]] inline Reply success(std::uint64_t id, Json result = Json::object())
+{
+    return {id, std::move(result)};
+}
 [[nodiscard]] inline Reply failure(std::uint64_t id, Code code, std::string message)
 {
     return {id, std::unexpected(Failure{code, std::move(message)})};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command table: every verb of xm as data. Dispatch, option parsing, `xm help`, and the test that each verb is in the
-// manual and the completion all read this one table. The functions are in one file per family of verbs.
+// The command table: every verb of xm as data. Dispatch, option parsing, `xm help`, and the test that each
+// verb is in the manual and the completion all read this one table. The functions are in one file per family
+// of verbs.
 #pragma once
 
 #include "toolstack/xm/invocation.hpp"

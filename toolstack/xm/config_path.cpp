@@ -33,7 +33,8 @@ Outcome<std::string> find_config(const std::string& name)
     for (const auto& path : {there, there + ".cfg"})
         if (is_file(path))
             return path;
-    return config_error("no config file " + name + ": looked for ./" + name + ", " + there + " and " + there + ".cfg");
+    return config_error("no config file " + name + ": looked for ./" + name + ", " + there + " and " + there +
+                        ".cfg");
 }
 
 }   // namespace vmm::xm

@@ -16,8 +16,8 @@ namespace vmm::xm {
 
 namespace {
 
-// Signals that end a program, held back so that the terminal is put right first. Ctrl-C itself is not among what a raw
-// terminal sends.
+// Signals that end a program, held back so that the terminal is put right first. Ctrl-C itself is not among
+// what a raw terminal sends.
 class Held_signals {
 public:
     Held_signals()
@@ -49,7 +49,8 @@ struct Place {
 Outcome<Place> find_console(Invocation& invocation, const std::string& domain)
 {
     const auto answer = TRY(invocation.call(control::op::console, {{"domain", domain}}));
-    return Place{TRY(number_field(answer, "domid")), TRY(text_field(answer, "name")), TRY(text_field(answer, "pty"))};
+    return Place{TRY(number_field(answer, "domid")), TRY(text_field(answer, "name")),
+                 TRY(text_field(answer, "pty"))};
 }
 
 Outcome<Unique_fd> open_pty(const Place& place)
@@ -76,7 +77,8 @@ Outcome<std::optional<Ending>> attach_once(Invocation& invocation, const Place& 
     auto pty = TRY(open_pty(place));
     const Held_signals signals;
     const Raw_terminal raw{invocation.io().in_fd};
-    return Console_session{invocation.io().in_fd, invocation.io().out_fd, std::move(pty), signals.fd(), *vmmd, *wait}
+    return Console_session{
+        invocation.io().in_fd, invocation.io().out_fd, std::move(pty), signals.fd(), *vmmd, *wait}
         .run();
 }
 
@@ -86,7 +88,8 @@ bool is_interactive(const Invocation& invocation) { return ::isatty(invocation.i
 void remark(Invocation& invocation, const std::string& text)
 {
     if (!invocation.json())
-        invocation.io().err << (is_interactive(invocation) ? "\n[" : "[") << one_line(text) << "]" << std::endl;
+        invocation.io().err << (is_interactive(invocation) ? "\n[" : "[") << one_line(text) << "]"
+                            << std::endl;
 }
 
 }   // namespace

@@ -10,7 +10,8 @@ namespace vmm::xm {
 
 namespace {
 
-constexpr std::size_t kMost_waiting = 4096;   // of input the guest does not take; then the input is left alone
+constexpr std::size_t kMost_waiting =
+    4096;   // of input the guest does not take; then the input is left alone
 constexpr short kReadable = POLLIN | POLLHUP | POLLERR;
 
 bool try_later(int number) { return number == EAGAIN || number == EWOULDBLOCK || number == EINTR; }

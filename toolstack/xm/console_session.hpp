@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One attachment to a domain's console: bytes from the input to the pty that vmmd holds the other end of, and back, until
-// the user types Ctrl-], the output is closed, or vmmd says that the domain has ended. It knows nothing of terminals
-// (terminal.hpp) or of how the pty came about (console.cpp).
+// One attachment to a domain's console: bytes from the input to the pty that vmmd holds the other end of, and
+// back, until the user types Ctrl-], the output is closed, or vmmd says that the domain has ended. It knows
+// nothing of terminals (terminal.hpp) or of how the pty came about (console.cpp).
 #pragma once
 
 #include "toolstack/base/unique_fd.hpp"
@@ -18,8 +18,8 @@ class Console_session {
 public:
     static constexpr char kLeave = 0x1d;   // Ctrl-]
 
-    // `pty` is open for both ways and not blocking; `wait` is an open `wait` request for the domain on `vmmd`. `signals` is
-    // a signalfd, or -1: a signal there ends the session as Ctrl-] does.
+    // `pty` is open for both ways and not blocking; `wait` is an open `wait` request for the domain on
+    // `vmmd`. `signals` is a signalfd, or -1: a signal there ends the session as Ctrl-] does.
     Console_session(int in_fd, int out_fd, Unique_fd pty, int signals, control::Client& vmmd,
                     control::Client::Request_id wait);
 

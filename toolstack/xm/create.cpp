@@ -61,8 +61,8 @@ Outcome<> create(Invocation& invocation)
             invocation.out() << config::write(config);
         return {};
     }
-    const auto answer =
-        TRY(invocation.call(control::op::create, {{"config", as_json}, {"paused", invocation.has("paused")}}));
+    const auto answer = TRY(
+        invocation.call(control::op::create, {{"config", as_json}, {"paused", invocation.has("paused")}}));
     const auto id = std::to_string(TRY(number_field(answer, "domid")));
     if (!invocation.print_json(answer) && !invocation.has("quiet"))
         invocation.out() << config.name << " has been created with id " << id << '\n';

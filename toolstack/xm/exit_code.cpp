@@ -40,7 +40,8 @@ Failure to_failure(const control::Call_failure& failure)
     case Kind::no_vmmd: return {Exit::no_vmmd, "no-vmmd", failure.message};
     case Kind::lost: return {Exit::no_vmmd, "lost-vmmd", failure.message};
     case Kind::timed_out: return {Exit::timed_out, "timed-out", failure.message};
-    case Kind::refused: return {exit_for(failure.code), std::string{code_name(failure.code)}, failure.message};
+    case Kind::refused:
+        return {exit_for(failure.code), std::string{code_name(failure.code)}, failure.message};
     }
     std::unreachable();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How an xm command ends, for scripts: the exit codes are public (xm(1), EXIT STATUS) and never change their meaning.
+// How an xm command ends, for scripts: the exit codes are public (xm(1), EXIT STATUS) and never change their
+// meaning.
 #pragma once
 
 #include "toolstack/control/client.hpp"

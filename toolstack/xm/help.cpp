@@ -7,8 +7,9 @@ namespace vmm::xm {
 
 void print_help(const Command& command, std::ostream& out)
 {
-    out << "Usage: xm " << command.name << " [OPTIONS]" << (command.synopsis.empty() ? "" : " ") << command.synopsis
-        << "\n\n" << command.summary << "\n";
+    out << "Usage: xm " << command.name << " [OPTIONS]" << (command.synopsis.empty() ? "" : " ")
+        << command.synopsis << "\n\n"
+        << command.summary << "\n";
     if (!command.details.empty())
         out << command.details << "\n";
     out << "\n" << options_of(command);
@@ -26,7 +27,8 @@ Outcome<> help(Invocation& invocation)
     }
     Json list = Json::array();
     for (const auto& command : commands())
-        list.push_back({{"command", command.name}, {"synopsis", command.synopsis}, {"summary", command.summary}});
+        list.push_back(
+            {{"command", command.name}, {"synopsis", command.synopsis}, {"summary", command.summary}});
     if (invocation.print_json({{"commands", list}}))
         return {};
     out << "Usage: xm COMMAND [OPTIONS] [WORDS]\n\n";

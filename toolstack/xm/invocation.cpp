@@ -51,7 +51,10 @@ bool Invocation::print_json(const Json& result) const
     return json();
 }
 
-void Invocation::warn(const std::string& message) const { io_.err << "xm: " << one_line(message) << std::endl; }
+void Invocation::warn(const std::string& message) const
+{
+    io_.err << "xm: " << one_line(message) << std::endl;
+}
 
 Outcome<std::uint64_t> number_field(const Json& answer, const char* field)
 {
@@ -80,7 +83,8 @@ Outcome<Json> list_field(const Json& answer, const char* field)
 std::string one_line(std::string_view text)
 {
     std::string line{text};
-    std::ranges::replace_if(line, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+    std::ranges::replace_if(
+        line, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
     return line;
 }
 

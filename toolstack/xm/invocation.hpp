@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One command being run: its options and words, where its output goes, and the connection to vmmd, made when first
-// needed so that `help` and `create -n` work without one. Commands reach the world through this alone, which is how the
-// tests run them.
+// One command being run: its options and words, where its output goes, and the connection to vmmd, made when
+// first needed so that `help` and `create -n` work without one. Commands reach the world through this alone,
+// which is how the tests run them.
 #pragma once
 
 #include "toolstack/xm/exit_code.hpp"
@@ -21,7 +21,7 @@ using control::Json;
 struct Io {
     std::ostream& out;
     std::ostream& err;
-    int in_fd = 0;    // the console reads and writes raw bytes
+    int in_fd = 0;   // the console reads and writes raw bytes
     int out_fd = 1;
 };
 

@@ -35,7 +35,8 @@ Outcome<> sysrq(Invocation& invocation)
     const auto& key = invocation.word(1);
     if (!is_sysrq_key(key))
         return usage_error("\"" + key + "\" is no SysRq key: give one letter or digit, as 'h' for its help");
-    const auto answer = TRY(invocation.call(control::op::sysrq, {{"domain", invocation.word(0)}, {"key", key}}));
+    const auto answer =
+        TRY(invocation.call(control::op::sysrq, {{"domain", invocation.word(0)}, {"key", key}}));
     invocation.print_json(answer);
     return {};
 }

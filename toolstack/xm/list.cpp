@@ -36,8 +36,8 @@ void print_domains(const std::vector<control::Domain_row>& rows, std::ostream& o
     out << "Name                                        ID   Mem VCPUs\tState\tTime(s)\n";
     for (const auto& row : rows)
         out << format("%-40s %5u %5llu %5u     %s  %8.1f\n", one_line(row.name).c_str(), row.domid,
-                      static_cast<unsigned long long>(row.memory_kib >> 10), row.vcpus, row.state.letters().c_str(),
-                      seconds(row.cpu_time_ns));
+                      static_cast<unsigned long long>(row.memory_kib >> 10), row.vcpus,
+                      row.state.letters().c_str(), seconds(row.cpu_time_ns));
 }
 
 void print_vcpus(const std::vector<control::Vcpu_row>& rows, std::ostream& out)
@@ -77,7 +77,10 @@ Outcome<std::vector<Row>> read_rows(const Json& list, Result<Row> (*read)(const 
 
 }   // namespace
 
-void list_options(Options& options) { options.add_options()("long,l", "show everything that is known, as JSON"); }
+void list_options(Options& options)
+{
+    options.add_options()("long,l", "show everything that is known, as JSON");
+}
 
 Outcome<> list(Invocation& invocation)
 {

@@ -18,7 +18,8 @@ std::optional<std::uint64_t> unit_kib(std::string_view unit)
 {
     static constexpr std::string_view kLetters = "kmgt";
     std::string lower{unit};
-    std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::ranges::transform(lower, lower.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     if (lower.empty())
         lower = "m";
     const auto power = kLetters.find(lower.front());
@@ -37,7 +38,8 @@ std::expected<std::uint64_t, std::string> parse_memory_kib(std::string_view text
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
     const auto unit = unit_kib(text.substr(static_cast<std::size_t>(end - text.data())));
     if (error == std::errc::invalid_argument || !unit)
-        return std::unexpected("\"" + config::shown(text) + "\" is no memory size: give a whole number of MiB, or one with k, m, g or t");
+        return std::unexpected("\"" + config::shown(text) +
+                               "\" is no memory size: give a whole number of MiB, or one with k, m, g or t");
     if (error == std::errc::result_out_of_range || count > kMost_kib / *unit)
         return std::unexpected("\"" + config::shown(text) + "\" is more than any domain can have (16t)");
     if (count == 0)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the words of the command line to a command's function and back to an exit code. Boost.Program_options reports
-// mistakes by throwing; they are caught here and nowhere else.
+// From the words of the command line to a command's function and back to an exit code. Boost.Program_options
+// reports mistakes by throwing; they are caught here and nowhere else.
 #include "toolstack/xm/command.hpp"
 
 #include "toolstack/config/nearest.hpp"
@@ -26,7 +26,8 @@ std::string see_help(const Command& command)
 
 Outcome<Parsed_line> parse(const Command& command, std::span<const std::string> arguments)
 {
-    static constexpr const char* kWords = "words";   // Boost has words without an option only under an option's name
+    static constexpr const char* kWords =
+        "words";   // Boost has words without an option only under an option's name
     // Guessing would make a script's "--pa" change its meaning when an option is added.
     static constexpr int kStyle =
         po::command_line_style::unix_style & ~static_cast<int>(po::command_line_style::allow_guessing);
@@ -67,8 +68,9 @@ std::unexpected<Failure> unknown_command(const std::string& name)
     for (const auto& command : commands())
         names.push_back(command.name);
     const auto close = config::nearest(name, names);
-    return usage_error("unknown command \"" + name + "\": " +
-                       (close ? "did you mean \"" + std::string{*close} + "\"?" : "'xm help' lists them all"));
+    return usage_error(
+        "unknown command \"" + name +
+        "\": " + (close ? "did you mean \"" + std::string{*close} + "\"?" : "'xm help' lists them all"));
 }
 
 Outcome<> run_command(const Command& command, std::span<const std::string> arguments, Io& io, bool& json)

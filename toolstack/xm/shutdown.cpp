@@ -58,7 +58,8 @@ Outcome<> await(Invocation& invocation, Asked& asked, Client::Deadline deadline)
     if (!answer) {
         auto failure = to_failure(answer.error());
         if (failure.exit == Exit::timed_out)
-            failure.message = asked.name + " has not ended in time: it may not listen; 'xm destroy' does not ask";
+            failure.message =
+                asked.name + " has not ended in time: it may not listen; 'xm destroy' does not ask";
         return std::unexpected(std::move(failure));
     }
     const auto ending = TRY(read_ending(*answer));
@@ -94,9 +95,9 @@ Outcome<> ask_and_wait(Invocation& invocation, std::string_view op)
 
 void shutdown_options(Options& options)
 {
+    auto* const seconds = boost::program_options::value<unsigned>()->value_name("SECONDS");
     options.add_options()("wait,w", "return when the domain has ended")(
-        "timeout,t", boost::program_options::value<unsigned>()->value_name("SECONDS"), "wait no longer than this")(
-        "all,a", "all domains but Domain-0");
+        "timeout,t", seconds, "wait no longer than this")("all,a", "all domains but Domain-0");
 }
 
 Outcome<> shutdown(Invocation& invocation) { return ask_and_wait(invocation, control::op::shutdown); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The user's terminal in raw mode for as long as this lives: every key goes to the domain, none to the local line editor.
-// The old settings come back in the destructor, whatever way the session ends short of SIGKILL. On something that is
-// not a terminal it does nothing.
+// The user's terminal in raw mode for as long as this lives: every key goes to the domain, none to the local
+// line editor. The old settings come back in the destructor, whatever way the session ends short of SIGKILL.
+// On something that is not a terminal it does nothing.
 #pragma once
 
 #include <optional>

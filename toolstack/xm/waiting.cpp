@@ -12,9 +12,12 @@ struct Phrase {
 };
 
 constexpr Phrase kPhrases[] = {
-    {"poweroff", "has powered off"}, {"reboot", "has rebooted"},
-    {"suspend", "has suspended"},    {"crash", "has crashed"},
-    {"watchdog", "was ended by its watchdog"}, {"destroyed", "was destroyed"},
+    {"poweroff", "has powered off"},
+    {"reboot", "has rebooted"},
+    {"suspend", "has suspended"},
+    {"crash", "has crashed"},
+    {"watchdog", "was ended by its watchdog"},
+    {"destroyed", "was destroyed"},
 };
 
 }   // namespace

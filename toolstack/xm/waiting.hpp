@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the answer to `wait` says: how a domain ended and what became of it. Shared by `shutdown -w` and the console.
+// What the answer to `wait` says: how a domain ended and what became of it. Shared by `shutdown -w` and the
+// console.
 #pragma once
 
 #include "toolstack/xm/invocation.hpp"

@@ -12,7 +12,7 @@ TEST_CASE("Lines come out whole wherever the stream is cut")
     for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
         Line_splitter splitter{100};
         std::vector<std::string> lines;
-        for (const auto piece : {stream.substr(0, cut), stream.substr(cut)}) {
+        for (const auto& piece : {stream.substr(0, cut), stream.substr(cut)}) {
             splitter.feed(piece);
             for (auto line = splitter.next(); *line; line = splitter.next())
                 lines.push_back(**line);

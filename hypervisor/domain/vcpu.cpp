@@ -76,7 +76,9 @@ void Vcpu::publish_time()
 
 Expected<void> Vcpu::register_info(Gfn gfn, u32 offset)
 {
-    if (offset > kPageSize - sizeof(vcpu_info) || info_mfn_ != kInvalidMfn)
+    if (offset > kPageSize - sizeof(vcpu_info))
+        return fail(Errc::enxio);
+    if (info_mfn_ != kInvalidMfn)
         return fail(Errc::einval);
     const auto entry = domain_.p2m().lookup(gfn);
     if (entry.type != P2m_type::ram)

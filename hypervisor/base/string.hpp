@@ -86,6 +86,30 @@ inline void fill(void* to, u8 value, std::size_t n)
         store(to, value);
 }
 
+// Whole pages, page-aligned. Sixteen bytes a store through one vector register, whose value (a guest's) is put
+// back: half the instructions of the string form, and far faster where those are emulated.
+inline void zero_pages(void* pages, u64 count)
+{
+    alignas(16) u8 saved[16];
+    auto* at        = static_cast<u8*>(pages);
+    const u8* end   = at + count * kPageSize;
+    asm volatile("movups %%xmm0, %[saved]\n\t"
+                 "xorps %%xmm0, %%xmm0\n"
+                 "1:\n\t"
+                 ".set offset, 0\n\t"
+                 ".rept 32\n\t"
+                 "movaps %%xmm0, offset(%[at])\n\t"
+                 ".set offset, offset + 16\n\t"
+                 ".endr\n\t"
+                 "add $512, %[at]\n\t"
+                 "cmp %[end], %[at]\n\t"
+                 "jb 1b\n\t"
+                 "movups %[saved], %%xmm0"
+                 : [at] "+r"(at), [saved] "=m"(saved)
+                 : [end] "r"(end)
+                 : "memory", "cc");
+}
+
 inline void move(void* to, const void* from, std::size_t n)
 {
     const auto target = reinterpret_cast<std::uintptr_t>(to);

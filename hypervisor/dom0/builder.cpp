@@ -41,8 +41,12 @@ Memory_range pages_of(Hpa start, Hpa end)
 
 void zero(Hpa start, Hpa end)
 {
-    if (end > start)
-        bytes::fill(to_virtual(start), 0, end - start);
+    if (end <= start)
+        return;
+    const Hpa whole_pages = std::min(Hpa(align_up(start.value(), kPageSize)), end);
+    bytes::fill(to_virtual(start), 0, whole_pages - start);
+    if (end > whole_pages)
+        bytes::zero_pages(to_virtual(whole_pages), (end - whole_pages) >> kPageShift);
 }
 
 // Where everything goes, or the reason why it does not fit.

@@ -16,6 +16,19 @@ constexpr u64 kMiB = 1ull << 20;
 // leave room for unpacking the kernel.
 u64 default_reserve(u64 total) { return std::clamp(total / 16, 128 * kMiB, 512 * kMiB); }
 
+constexpr Hpa kFourGiB{1ull << 32};
+// Linux reads the start info, and what it points to, through its first page tables, which map this much.
+constexpr Hpa kStartLimit{1ull << 30};
+
+// The highest place of `size` bytes (whole pages) in dom0's RAM below `limit` that is not taken.
+Expected<Hpa> find_place(const Memory_plan& plan, const Used_ranges& taken, u64 size, Hpa limit)
+{
+    Memory_map ram;
+    for (const Memory_range& range : plan.dom0)
+        ram.push({range.start, range.end - range.start, Memory_type::ram});
+    return find_free(ram, taken, size, kPageSize, limit);
+}
+
 bool lies_in(const Memory_range& inner, std::span<const Memory_range> list)
 {
     return std::any_of(list.begin(), list.end(), [&](const Memory_range& outer) {
@@ -105,23 +118,16 @@ Expected<void> make_dom0_map(const Memory_map& host, const Memory_plan& plan, Me
 
 Expected<Dom0_layout> place_dom0(const Memory_plan& plan, Memory_range kernel, u64 tables, u64 start, u64 initrd)
 {
-    constexpr u64 four_gib = 1ull << 32;
-    const u64 high         = align_up(tables, kPageSize) + align_up(start, kPageSize);
-    const u64 needed       = high + align_up(initrd, kPageSize);
-    for (std::size_t i = plan.dom0.size(); i-- > 0;) {
-        const Memory_range& range = plan.dom0[i];
-        u64 from                  = range.start.value();
-        const u64 to              = std::min(range.end.value(), four_gib);
-        if (kernel.start < range.end && kernel.end > range.start)
-            from = align_up(kernel.end.value(), kPageSize);
-        if (to < from || to - from < needed)
-            continue;
-        const Hpa tables_at(to - align_up(tables, kPageSize));
-        const Hpa start_at  = tables_at - align_up(start, kPageSize);
-        const Hpa initrd_at = start_at - align_up(initrd, kPageSize);
-        return Dom0_layout{{tables_at, Hpa(to)}, {start_at, tables_at}, {initrd_at, initrd_at + initrd}};
-    }
-    return fail(Errc::enomem);
+    Used_ranges taken;
+    TRY(taken.add(kernel.start, kernel.end));
+    const auto start_at = TRY(find_place(plan, taken, align_up(start, kPageSize), kStartLimit));
+    TRY(taken.add(start_at, start_at + start));
+    const auto tables_at = TRY(find_place(plan, taken, align_up(tables, kPageSize), kFourGiB));
+    TRY(taken.add(tables_at, tables_at + tables));
+    const auto initrd_at = initrd == 0 ? Hpa(0) : TRY(find_place(plan, taken, align_up(initrd, kPageSize), kFourGiB));
+    return Dom0_layout{{tables_at, tables_at + align_up(tables, kPageSize)},
+                       {start_at, start_at + align_up(start, kPageSize)},
+                       {initrd_at, initrd_at + initrd}};
 }
 
 } // namespace vmm

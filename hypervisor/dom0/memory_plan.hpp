@@ -30,14 +30,15 @@ Expected<void> plan_memory(const Memory_map& host, std::span<const Memory_range>
 using Dom0_map = Fixed_list<Memory_region, 256>;
 Expected<void> make_dom0_map(const Memory_map& host, const Memory_plan& plan, Memory_range tables, Dom0_map& map);
 
-// Where in dom0's RAM the builder puts what it hands over: high below 4 GiB, clear of the kernel.
+// Where in dom0's RAM the builder puts what it hands over: clear of the kernel, below 4 GiB, and the start
+// info below 1 GiB.
 struct Dom0_layout {
     Memory_range tables;  // ACPI
     Memory_range start;   // hvm_start_info and what it points to
     Memory_range initrd;  // exact size, page-aligned start; empty when there is none
 };
 
-// Enomem: no stretch of RAM below 4 GiB is large enough beside the kernel.
+// Enomem: no stretch of RAM is large enough beside the kernel.
 Expected<Dom0_layout> place_dom0(const Memory_plan& plan, Memory_range kernel, u64 tables, u64 start, u64 initrd);
 
 } // namespace vmm

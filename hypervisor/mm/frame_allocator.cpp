@@ -19,7 +19,7 @@ constexpr unsigned kScrubOrder = 6;
 
 void zero(u64 first, unsigned order)
 {
-    bytes::fill(to_virtual(Mfn(first)), 0, kPageSize << order);
+    bytes::zero_pages(to_virtual(Mfn(first)), bit(order));
 }
 
 } // namespace

@@ -82,3 +82,12 @@ TEST_CASE("length stops at the first zero")
     CHECK(bytes::length("") == 0);
     CHECK(bytes::length("gfn\0mfn") == 3);
 }
+
+TEST_CASE("zero_pages zeroes whole pages and nothing else")
+{
+    alignas(4096) static std::array<u8, 4 * 4096> pages;
+    pages.fill(0xaa);
+    bytes::zero_pages(&pages[4096], 2);
+    for (std::size_t i = 0; i < pages.size(); ++i)
+        REQUIRE(pages[i] == (i >= 4096 && i < 3 * 4096 ? 0 : 0xaa));
+}

@@ -38,7 +38,6 @@ constexpr Call kCalls[] = {
     {"memory_op increase_reservation", __HYPERVISOR_memory_op, {XENMEM_increase_reservation, kPointer}, 0},
     {"memory_op decrease_reservation", __HYPERVISOR_memory_op, {XENMEM_decrease_reservation, kPointer}, 0},
     {"memory_op populate_physmap", __HYPERVISOR_memory_op, {XENMEM_populate_physmap, kPointer}, 0},
-    {"memory_op exchange", __HYPERVISOR_memory_op, {XENMEM_exchange, kPointer}},
     {"memory_op current_reservation", __HYPERVISOR_memory_op, {XENMEM_current_reservation, kPointer}},
     {"memory_op maximum_reservation", __HYPERVISOR_memory_op, {XENMEM_maximum_reservation, kPointer}},
     {"memory_op maximum_gpfn", __HYPERVISOR_memory_op, {XENMEM_maximum_gpfn, kPointer}},

@@ -64,4 +64,6 @@ void restore_fpu(const std::byte* area, u64 guest_xcr0)
 
 void set_guest_xcr0(u64 value) { write_xcr0(value); }
 
+u64 read_guest_xcr0() { return xcr0_mask ? read_xcr0() & xcr0_mask : 1; }
+
 } // namespace vmm

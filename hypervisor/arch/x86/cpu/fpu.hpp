@@ -23,5 +23,7 @@ void save_fpu(std::byte* area);
 // Restores and leaves the guest's XCR0 in force.
 void restore_fpu(const std::byte* area, u64 guest_xcr0);
 void set_guest_xcr0(u64 value);
+// What the guest has there now. Not every CPU tells of XSETBV: QEMU's TCG has no intercept for it.
+[[nodiscard]] u64 read_guest_xcr0();
 
 } // namespace vmm

@@ -101,6 +101,8 @@ Vm_exit Svm_vcpu::enter(Guest_registers& regs)
         if (exit.instruction_length == 0) [[unlikely]]
             exit.kind = Exit_kind::external_interrupt;
     }
+    if (exit.kind == Exit_kind::cpuid) // which tells the size of what XCR0 enables
+        vcpu_.xcr0 = read_guest_xcr0();
     if (exit.kind == Exit_kind::exception && exit.exception.vector == 1)
         exit.exception.payload = vmcb_->dr6;
     return exit;
@@ -154,6 +156,7 @@ void Svm_vcpu::load()
 
 void Svm_vcpu::store()
 {
+    vcpu_.xcr0 = read_guest_xcr0();
     save_fpu(fpu_);
     read_debug_addresses(debug_address_);
 }

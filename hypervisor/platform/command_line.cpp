@@ -185,7 +185,7 @@ std::string_view nearest_option(std::string_view word)
         if (word.size() >= 3 && option.name.starts_with(word))
             return option.name;
         const unsigned distance = edit_distance(word, option.name);
-        if (distance < best_distance && distance < option.name.size()) {
+        if (distance < best_distance && distance * 2 < option.name.size()) {
             best_distance = distance;
             best          = option.name;
         }

@@ -16,7 +16,8 @@ class Ring_transport final : public Transport {
 public:
     enum class Failure : std::uint32_t { communication = 1, indices = 2, protocol = 3 }; // XENSTORE_ERROR_*
 
-    // Goes on where the page's indices are, or from an empty ring if they make no sense.
+    // Goes on where the page's indices are, or from an empty ring if they make no sense. The first notify() always tells
+    // the guest: dom0's kernel starts its bus only then.
     explicit Ring_transport(std::unique_ptr<Ring_channel> channel);
 
     [[nodiscard]] Result<std::size_t> read(std::span<char> into) override;
@@ -36,7 +37,7 @@ private:
     std::unique_ptr<Ring_channel> channel_;
     std::uint32_t request_consumer_;
     std::uint32_t response_producer_;
-    bool moved_ = false; // something the guest has not been told of
+    bool moved_ = true; // something the guest has not been told of
 };
 
 } // namespace vmm::store

@@ -322,6 +322,8 @@ TEST_CASE("dom0 over its ring is privileged")
     Host host;
     Page page;
     REQUIRE(host.server->introduce(kDom0, std::make_unique<Fake_channel>(page)));
+    host.turn();
+    CHECK(page.notified == 1); // its kernel waits for this, having asked for nothing yet
     guest_send(page, request(XS_WRITE, join_strings({"/anywhere"}) + "x"));
     host.server->ring_event(kDom0);
     CHECK(host.server->read("/anywhere") == "x");

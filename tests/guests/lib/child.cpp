@@ -27,6 +27,16 @@ u64 mailbox_page() { return info_page() + kPageSize; }
 u64 first_gfn() { return image().start / kPageSize; }
 u64 page_count() { return mailbox_page() / kPageSize + kMailboxPages - first_gfn(); }
 
+u64 image_pages() { return (image().bss_start - image().start + kPageSize - 1) / kPageSize; }
+
+void unmap(u64 gpa, u64 pages)
+{
+    for (u64 i = 0; i < pages; ++i) {
+        xen_remove_from_physmap op{.domid = DOMID_SELF, .gpfn = gpa / kPageSize + i};
+        memory_op(XENMEM_remove_from_physmap, &op);
+    }
+}
+
 bool okay(s64 result, const char* step)
 {
     if (result < 0)
@@ -133,9 +143,9 @@ bool Child::give_memory()
 bool Child::load_image()
 {
     const Image own = image();
-    const u64 pages = (own.bss_start - own.start + kPageSize - 1) / kPageSize;
-    const u64 there = window(pages);
-    if (!okay(map_foreign(id_, first_gfn(), pages, there), "mapping its image"))
+    const u64 there = window(image_pages());
+    image_window_   = there;
+    if (!okay(map_foreign(id_, first_gfn(), image_pages(), there), "mapping its image"))
         return false;
     __builtin_memcpy(at_gpa(there), at_gpa(own.start), own.data_start - own.start);
     __builtin_memcpy(at_gpa(there + own.data_start - own.start), at_gpa(own.data_copy),
@@ -205,7 +215,12 @@ s64 Child::info(xen_domctl_getdomaininfo& info)
     return rc < 0 || op.domain == id_ ? rc : -XEN_ESRCH;
 }
 
-void Child::destroy() { okay(control(XEN_DOMCTL_destroydomain), "destroydomain"); }
+void Child::destroy()
+{
+    unmap(image_window_, image_pages());
+    unmap(gpa_of(mailbox_) - kPageSize, 1 + kMailboxPages);
+    okay(control(XEN_DOMCTL_destroydomain), "destroydomain");
+}
 
 Page& Child::shared_page(u32 index) const { return *at_gpa<Page>(gpa_of(mailbox_) + index * kPageSize); }
 u64 Child::child_gfn(u32 index) const { return mailbox_page() / kPageSize + index; }

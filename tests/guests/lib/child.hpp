@@ -38,6 +38,7 @@ class Child
     // Domctl commands without arguments: pausedomain, unpausedomain, destroydomain.
     s64 control(u32 command);
     s64 info(xen_domctl_getdomaininfo& info);
+    // Lets go of every page of it first, so that nothing of it stays.
     void destroy();
 
     [[nodiscard]] domid_t id() const { return id_; }
@@ -55,6 +56,7 @@ class Child
     bool set_start_state();
 
     domid_t id_       = 0;
+    u64 image_window_ = 0;
     Mailbox* mailbox_ = nullptr;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the PVH entry (32-bit, paging off, EBX = start info) to C++ in 64-bit mode: the first 4 GiB are
+// From the PVH entry (32-bit, paging off, EBX = start info) to C++ in 64-bit mode: the first 8 GiB are
 // mapped one to one with 2 MiB pages, writable, executable and open to user code, so that nothing a test
 // does is hidden by the guest's own tables. [docs/misc/pvh.pandoc; SDM3 10.8.5]
 
@@ -20,16 +20,18 @@ start32:
 
     movl $page_directories, %edi
     movl $0x87, %eax            // present, writable, user, 2 MiB
-    movl $2048, %ecx
+    xorl %edx, %edx
+    movl $(512 * 8), %ecx
 1:  movl %eax, (%edi)
-    movl $0, 4(%edi)
+    movl %edx, 4(%edi)
     addl $0x200000, %eax
+    adcl $0, %edx
     addl $8, %edi
     loop 1b
 
     movl $page_directories + 7, %eax
     movl $pointer_table, %edi
-    movl $4, %ecx
+    movl $8, %ecx
 1:  movl %eax, (%edi)
     addl $0x1000, %eax
     addl $8, %edi
@@ -83,7 +85,7 @@ boot_gdt_pointer:
     .globl top_table
 top_table:        .skip 4096
 pointer_table:    .skip 4096
-page_directories: .skip 4 * 4096
+page_directories: .skip 8 * 4096
     .skip 32768
     .globl boot_stack_top
 boot_stack_top:

@@ -118,6 +118,6 @@ void test_main()
             try_call(call, pointer);
     }
     // A structure that begins in memory and ends outside is no better.
-    const u64 last_byte = 0x1'0000'0000 - 1; // the last of what the page tables map
+    const u64 last_byte = 0x2'0000'0000 - 1; // the last of what the page tables map
     CHECK_EQUAL(hypercall(__HYPERVISOR_event_channel_op, EVTCHNOP_send, last_byte), -XEN_EFAULT);
 }

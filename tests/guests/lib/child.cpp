@@ -18,7 +18,7 @@ namespace vmm::guest_test
 namespace
 {
 
-constexpr u64 kWindowStart = 0x40000000; // above any memory a test machine has, below its devices
+constexpr u64 kWindowStart = 0x1'4000'0000; // above any memory a test machine has, and its devices
 constinit u64 window_next  = kWindowStart;
 
 // After the image: the start info, then the mailbox.
@@ -37,10 +37,10 @@ void unmap(u64 gpa, u64 pages)
     }
 }
 
-bool okay(s64 result, const char* step)
+bool okay(s64 result, const char* step, domid_t id = 0)
 {
     if (result < 0)
-        print("child: ", step, " answers ", result);
+        print("child d", id, ": ", step, " answers ", result);
     return result >= 0;
 }
 
@@ -145,7 +145,7 @@ bool Child::load_image()
     const Image own = image();
     const u64 there = window(image_pages());
     image_window_   = there;
-    if (!okay(map_foreign(id_, first_gfn(), image_pages(), there), "mapping its image"))
+    if (!okay(map_foreign(id_, first_gfn(), image_pages(), there), "mapping its image", id_))
         return false;
     __builtin_memcpy(at_gpa(there), at_gpa(own.start), own.data_start - own.start);
     __builtin_memcpy(at_gpa(there + own.data_start - own.start), at_gpa(own.data_copy),

@@ -129,7 +129,6 @@ struct Attempt {
 
 const Attempt kAttempts[] = {
     {"domctl getdomaininfo of dom0", [] { return run_domctl(XEN_DOMCTL_getdomaininfo, 0); }, -XEN_EPERM},
-    {"domctl getdomaininfo of nobody", [] { return run_domctl(XEN_DOMCTL_getdomaininfo, kNobody); }, -XEN_ESRCH},
     {"domctl pausedomain of dom0", [] { return run_domctl(XEN_DOMCTL_pausedomain, 0); }, -XEN_EPERM},
     {"domctl destroydomain of dom0", [] { return run_domctl(XEN_DOMCTL_destroydomain, 0); }, -XEN_EPERM},
     {"domctl createdomain", [] { return run_domctl(XEN_DOMCTL_createdomain, 0); }, -XEN_EPERM},

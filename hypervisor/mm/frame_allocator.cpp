@@ -147,26 +147,52 @@ Expected<Mfn> Frame_allocator::allocate_unscrubbed(unsigned order)
     return Mfn(index);
 }
 
-Expected<void> Frame_allocator::claim(Mfn mfn)
+// Takes a block out of the free block it lies in, zeroed. False when there is no such one.
+bool Frame_allocator::take_containing(u32 index, unsigned order)
 {
-    if (!exists(mfn))
-        return fail(Errc::einval);
-    const Lock_guard guard(lock_);
-    for (unsigned order = 0; order <= kMaxOrder; ++order) {
-        const u32 start = static_cast<u32>(align_down(mfn.value(), bit(order)));
+    for (unsigned o = order; o <= kMaxOrder; ++o) {
+        const u32 start = static_cast<u32>(align_down(index, bit(o)));
         for (const unsigned colour : {kClean, kDirty}) {
-            if (!is_free_block(start, order, colour))
+            if (!is_free_block(start, o, colour))
                 continue;
-            unlink(start, order, colour);
-            count_[colour] -= 1;
-            const u32 index = narrow(start, order, 0, static_cast<u32>(mfn.value()), colour);
+            unlink(start, o, colour);
+            count_[colour] -= bit(order);
+            narrow(start, o, order, index, colour);
             if (colour == kDirty)
-                zero(index, 0);
-            set_allocated(index, 0);
-            return {};
+                zero(index, order);
+            return true;
         }
     }
-    return fail(Errc::ebusy);
+    return false;
+}
+
+Expected<void> Frame_allocator::claim(Mfn first, unsigned order)
+{
+    const u64 count = bit(order);
+    if (!exists(first) || !exists(first + (count - 1)))
+        return fail(Errc::einval);
+    const Lock_guard guard(lock_);
+    // The whole is mostly one free block; otherwise it is gathered from the largest pieces there are.
+    u64 done = 0;
+    while (done < count) {
+        const u32 at   = static_cast<u32>(first.value() + done);
+        unsigned piece = order;
+        while (!is_aligned(at, bit(piece)) || done + bit(piece) > count)
+            --piece;
+        while (!take_containing(at, piece)) {
+            if (piece-- == 0) {
+                for (u64 i = 0; i < done; ++i) {
+                    frame(first + i).state = Frame_state::none;
+                    insert_merging(first.value() + i, 0, kClean);
+                }
+                return fail(Errc::ebusy);
+            }
+        }
+        for (u64 i = 0; i < bit(piece); ++i)
+            set_allocated(static_cast<u32>(at + i), 0);
+        done += bit(piece);
+    }
+    return {};
 }
 
 void Frame_allocator::free_block(Mfn first, unsigned order, unsigned colour)

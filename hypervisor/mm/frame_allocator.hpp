@@ -65,8 +65,9 @@ class Frame_allocator
     Expected<Mfn> allocate(unsigned order);
     // The same with unknown contents, for what is overwritten at once and never shown to a domain before.
     Expected<Mfn> allocate_unscrubbed(unsigned order);
-    // Exactly this frame, zeroed. Ebusy when it is not free, einval when it is not memory.
-    Expected<void> claim(Mfn mfn);
+    // Exactly these frames, zeroed, all or none, as blocks of one frame each. Ebusy when one is not free,
+    // einval when one is not memory.
+    Expected<void> claim(Mfn first, unsigned order = 0);
     // What the two above gave. The order must be the one it was allocated with.
     void free(Mfn first, unsigned order);
     // The caller knows that the block is all zero.
@@ -119,6 +120,7 @@ class Frame_allocator
     [[nodiscard]] bool is_free_block(u64 index, unsigned order, unsigned colour) const;
     void insert_merging(u64 index, unsigned order, unsigned colour);
     Expected<u32> take(unsigned order, unsigned colour);
+    bool take_containing(u32 index, unsigned order);
     u32 narrow(u32 index, unsigned from, unsigned to, u32 wanted, unsigned colour);
     void insert_free(Mfn first, unsigned order, unsigned colour);
     void free_block(Mfn first, unsigned order, unsigned colour);

@@ -26,21 +26,6 @@ unsigned piece_order(u64 value, u64 count, unsigned most)
     return order;
 }
 
-// Frames of exactly these numbers, for identity-mapped memory: all or none.
-Expected<Mfn> claim_identity(Gfn gfn, unsigned order)
-{
-    const Mfn first(gfn.value());
-    for (u64 i = 0; i < bit(order); ++i) {
-        const auto claimed = frames.claim(first + i);
-        if (claimed)
-            continue;
-        while (i-- > 0)
-            frames.free_clean(first + i, 0);
-        return fail(Errc::enomem);
-    }
-    return first;
-}
-
 Expected<Mfn> new_frames(Domain& domain, Gfn gfn, unsigned order)
 {
     // What is promised to others stays free; the domain's own promise was reduced by its account.
@@ -51,7 +36,9 @@ Expected<Mfn> new_frames(Domain& domain, Gfn gfn, unsigned order)
         frames.assign(mfn, order, domain.id());
         return mfn;
     }
-    const Mfn first = TRY(claim_identity(gfn, order));
+    const Mfn first(gfn.value());
+    if (!frames.claim(first, order))
+        return fail(Errc::enomem);
     for (u64 i = 0; i < bit(order); ++i)
         frames.assign(first + i, 0, domain.id());
     return first;

@@ -88,6 +88,25 @@ TEST_CASE("claim takes exactly the frame, zeroed, once")
     CHECK(memory.all_free());
 }
 
+TEST_CASE("a claim of many frames gathers them, or takes none")
+{
+    Memory memory(1024, false);
+    REQUIRE(frames.claim(Mfn(600)));
+    CHECK(frames.claim(Mfn(512), 9).error() == Errc::ebusy);
+    CHECK(frames.free_count() == 1022);
+    frames.free(Mfn(600), 0); // dirty again, among what was scrubbed meanwhile
+    memory.dirty(Mfn(600));
+    REQUIRE(frames.claim(Mfn(512), 9));
+    CHECK(memory.is_zero(Mfn(512), 9));
+    CHECK(frames.free_count() == 1023 - 512);
+    CHECK(frames.claim(Mfn(1008), 4).error() == Errc::ebusy);
+    CHECK(frames.claim(Mfn(1020), 4).error() == Errc::einval);
+    for (u64 i = 512; i < 1024; ++i)
+        frames.free(Mfn(i), 0);
+    CHECK(memory.all_free());
+    CHECK(frames.claim(Mfn(3), 2)); // need not be aligned
+}
+
 TEST_CASE("wrong frees are caught")
 {
     Memory memory(64);

@@ -3,19 +3,12 @@
 
 #include <xen/io/xs_wire.h>
 
-#include <algorithm>
-
 namespace vmm::store {
 
 void Outbox::push_reply(const Message& reply)
 {
     entries_.push_back({serialise(reply), false});
     ++replies_;
-}
-
-bool Outbox::is_waiting(const std::string& bytes) const
-{
-    return std::ranges::any_of(entries_, [&](const Entry& e) { return e.is_event && e.bytes == bytes; });
 }
 
 bool Outbox::push_event(std::string_view path, std::string_view token)
@@ -25,8 +18,8 @@ bool Outbox::push_event(std::string_view path, std::string_view token)
         return true;
     }
     std::string bytes = serialise(event);
-    // Special events are not merged: clients may count them.
-    if (!path.starts_with('@') && is_waiting(bytes)) {
+    const bool may_merge = !path.starts_with('@'); // special events are each told: clients may count them
+    if (may_merge && waiting_.contains(bytes)) {
         return true;
     }
     if (event_bytes_ + bytes.size() > limits_.event_bytes) {
@@ -34,6 +27,9 @@ bool Outbox::push_event(std::string_view path, std::string_view token)
     }
     event_bytes_ += bytes.size();
     entries_.push_back({std::move(bytes), true});
+    if (may_merge) {
+        waiting_.insert(entries_.back().bytes);
+    }
     return true;
 }
 
@@ -46,6 +42,7 @@ void Outbox::consume(std::size_t count)
     }
     if (first.is_event) {
         event_bytes_ -= first.bytes.size();
+        waiting_.erase(first.bytes); // a special event is not in it and equals none that is
     } else {
         --replies_;
     }
@@ -55,6 +52,7 @@ void Outbox::consume(std::size_t count)
 
 void Outbox::clear()
 {
+    waiting_.clear();
     entries_.clear();
     sent_ = replies_ = event_bytes_ = 0;
 }

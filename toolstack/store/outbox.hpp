@@ -9,6 +9,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 
 namespace vmm::store {
 
@@ -39,10 +40,9 @@ private:
         bool is_event;
     };
 
-    [[nodiscard]] bool is_waiting(const std::string& bytes) const;
-
     Limits limits_;
     std::deque<Entry> entries_;
+    std::unordered_set<std::string_view> waiting_; // the bytes of the events that may be merged, in entries_
     std::size_t sent_ = 0; // bytes of the first entry
     std::size_t replies_ = 0;
     std::size_t event_bytes_ = 0;

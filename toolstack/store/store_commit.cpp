@@ -55,7 +55,7 @@ Changed Store::apply(const Path& path, const Transaction::Change& change, const 
     if (target.get() == current) {
         return done;
     }
-    if (!change.replaced && current != nullptr && target != nullptr) {
+    if (!change.replaced) { // relied on, so it is still there
         done.before = current->permissions;
         account(nullptr, current->permissions.front().domid, -1);
         account(nullptr, target->permissions.front().domid, 1);

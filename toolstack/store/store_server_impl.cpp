@@ -167,7 +167,9 @@ void Store_server::Impl::reconnect(Ring_client& ring)
 
 void Store_server::Impl::fail_ring(Domid domid, Ring_client& ring, Failure failure)
 {
-    log::warning("store: domain " + to_string(domid) + " broke the ring protocol and is no longer served");
+    if (!std::exchange(ring.reported, true)) {
+        log::warning("store: domain " + to_string(domid) + " broke the ring protocol; it is not served until it reconnects");
+    }
     ring.failed = true;
     ring.session.reset();
     ring.session.outbox().clear();

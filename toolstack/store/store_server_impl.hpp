@@ -42,7 +42,8 @@ private:
         store::Session session;
         store::Connection connection;
         std::optional<Domid> target{};
-        bool failed = false; // not served until the guest asks to reconnect
+        bool failed = false;   // not served until the guest asks to reconnect
+        bool reported = false; // in the log: once is enough, as the guest can fail again and again
     };
     struct Socket_client {
         Socket_client(Impl& server, Unique_fd socket);

@@ -110,6 +110,7 @@ TEST_CASE("a commit fails exactly when something the transaction relied on has c
         {"remove, something below created", removes_in("/d"), writes("/d/x/y/z"), "EAGAIN"},
         {"remove, sibling written", removes_in("/d/x"), writes("/d/y"), "OK"},
         {"remove absent, created", removes_in("/d/new"), writes("/d/new"), "EAGAIN"},
+        {"remove absent, its parent removed", removes_in("/d/new"), removes("/d"), "EAGAIN"},
         {"nothing, everything removed", [](World&, std::uint32_t) {}, removes("/d"), "OK"},
     };
     for (const Interference& c : cases) {
@@ -255,5 +256,11 @@ TEST_CASE("a transaction inside which a quota was hit can still be committed or 
     CHECK(world.dom1.write("/d/b", "1", t) == "OK");
     CHECK(world.dom1.end(t) == "OK");
     CHECK(world.dom1.directory("/d") == "a b");
+    const auto u = world.dom1.start();
+    CHECK(world.dom1.write("/d/c", "1", u) == "ENOSPC");
+    CHECK(world.dom1.rm("/d/a", u) == "OK");
+    CHECK(world.dom1.write("/d/c", "1", u) == "OK"); // what it removes first is given back
+    CHECK(world.dom1.end(u) == "OK");
+    CHECK(world.dom1.directory("/d") == "b c");
     CHECK(world.store.nodes_owned_by(Domid(1)) == 3);
 }

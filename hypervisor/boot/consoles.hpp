@@ -15,6 +15,9 @@ void start_consoles(const Options& options, const Boot_info& loader);
 // After a failure so early that no console was chosen: the usual serial port and the text screen.
 void start_emergency_consoles();
 
+// From now on dom0 is told of input and of new log lines.
+void tell_dom0_of_console();
+
 // The serial console; nullptr when there is none.
 Uart* serial_console();
 

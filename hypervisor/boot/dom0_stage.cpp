@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/boot_state.hpp"
-#include "boot/stages.hpp"
 #include "boot/consoles.hpp"
+#include "boot/stages.hpp"
 #include "debug/panic.hpp"
 #include "dom0/builder.hpp"
 #include "domain/domain.hpp"
@@ -61,6 +61,7 @@ void start_dom0()
                                          .vcpus     = dom0_vcpus(),
                                          .max_bytes = boot_state.options.dom0_mem_max});
     dom0->set_devices(make_devices(*dom0).release());
+    tell_dom0_of_console();
     if (!dom0->unpause_by_control())
         refuse("dom0 cannot be started");
 }

@@ -50,10 +50,6 @@ void Local_apic::clear()
         entry = kLvtMasked;
 }
 
-bool Local_apic::x2apic() const { return (base_ & (kBaseEnable | kBaseX2apic)) == (kBaseEnable | kBaseX2apic); }
-
-bool Local_apic::accepts_interrupts() const { return (base_ & kBaseEnable) && (spurious_ & kSpuriousEnable); }
-
 u8 Local_apic::tpr() const
 {
     const u8 task_class = priority_class(apic_host::tpr(vcpu_));

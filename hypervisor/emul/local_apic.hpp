@@ -12,6 +12,7 @@
 
 #include "base/expected.hpp"
 #include "domain/time.hpp"
+#include "emul/apic_registers.hpp"
 #include "emul/vector_set.hpp"
 #include "sched/timer.hpp"
 
@@ -58,7 +59,10 @@ class Local_apic
     // INIT: as after power-up, but the id and the mode in APIC_BASE stay. [SDM3 11.4.7.1, 11.12.5.1]
     void reset();
     // Hardware enabled, and software enabled in the spurious-vector register.
-    [[nodiscard]] bool accepts_interrupts() const;
+    [[nodiscard]] bool accepts_interrupts() const
+    {
+        return (base_ & apic::kBaseEnable) && (spurious_ & apic::kSpuriousEnable);
+    }
 
     // The HVM context's LAPIC and LAPIC_REGS records. [hvm/save.h]
     void save(hvm_hw_lapic& state, hvm_hw_lapic_regs& registers);
@@ -72,7 +76,10 @@ class Local_apic
     [[nodiscard]] bool wait_for_tpr() const;
     [[nodiscard]] u8 tpr() const;
     [[nodiscard]] u8 processor_priority() const;
-    [[nodiscard]] bool x2apic() const;
+    [[nodiscard]] bool x2apic() const
+    {
+        return (base_ & (apic::kBaseEnable | apic::kBaseX2apic)) == (apic::kBaseEnable | apic::kBaseX2apic);
+    }
     Expected<void> write_base(u64 value);
     Expected<void> write_register(u32 offset, u32 value);
     Expected<void> write_lvt(Lvt entry, u32 value);

@@ -13,7 +13,15 @@ namespace vmm
 class Domain;
 class Vcpu;
 
-enum class Delivery_mode : u8 { fixed = 0, lowest_priority = 1, smi = 2, nmi = 4, init = 5, startup = 6, external = 7 };
+enum class Delivery_mode : u8 {
+    fixed           = 0,
+    lowest_priority = 1,
+    smi             = 2,
+    nmi             = 4,
+    init            = 5,
+    startup         = 6,
+    external        = 7
+};
 
 inline constexpr u32 kBroadcast = 0xffffffff;
 

@@ -28,7 +28,8 @@ Expected<Unique<Domain_devices>> Domain_devices::create(Domain& dom0, const Conf
     TRY(devices->create_io_apics());
     for (const Pci_ecam& window : config.ecam) {
         if (const auto added = devices->pci_.add_window(window); !added)
-            log::warning("PCI configuration window at {x} is not used (error {})", window.begin(), added.error());
+            log::warning("PCI configuration window at {x} is not used (error {})", window.begin(),
+                         added.error());
     }
     const unsigned functions = devices->pci_.scan();
     log::info("dom0: {} IO-APICs, {} PCI functions", devices->io_apic_count_, functions);

@@ -37,7 +37,8 @@ class Domain_devices
     void io(Io_access access, u32& value);
 
     // A nested fault. False: the address is no device's. True: the access was completed and RIP moved on, or
-    // is to be tried again, or the guest got an exception because its instruction is not one that is emulated.
+    // is to be tried again, or the guest got an exception because its instruction is not one that is
+    // emulated.
     bool mmio(Vcpu& vcpu, const Nested_fault& fault);
 
     // The EOI broadcast of a level-triggered vector.

@@ -41,7 +41,8 @@ Interrupt_message message_of(u64 entry)
 
 } // namespace
 
-Io_apic::Io_apic(Domain& domain, const host_interrupts::Io_apic_info& info) : domain_(domain), info_(info), id_(info.id)
+Io_apic::Io_apic(Domain& domain, const host_interrupts::Io_apic_info& info)
+    : domain_(domain), info_(info), id_(info.id)
 {
     info_.pins = std::min(info_.pins, u32{kMaxPins});
     for (Pin& pin : pins_) {
@@ -139,10 +140,11 @@ bool Io_apic::bind(Pin& pin)
     const u32 wiring = static_cast<u32>(pin.entry & kWiring);
     if (pin.bound && pin.bound_as == wiring)
         return true;
-    const u32 gsi  = gsi_of(pin);
+    const u32 gsi   = gsi_of(pin);
     const auto done = host_interrupts::bind_gsi(gsi, wiring & kLevel, wiring & kActiveLow, pin_raised, &pin);
     if (!done) {
-        log::guest(log::Level::warning, "interrupt pin {} cannot be given to dom0 (error {})", gsi, done.error());
+        log::guest(log::Level::warning, "interrupt pin {} cannot be given to dom0 (error {})", gsi,
+                   done.error());
         return false;
     }
     pin.bound    = true;

@@ -32,11 +32,11 @@ class Io_apic final : public Mmio_device
 
   private:
     struct Pin {
-        Io_apic* owner  = nullptr;
-        u64 entry       = 0;
-        bool bound      = false; // to a host vector, with the trigger and polarity of `bound_as`
-        bool open       = false; // the host line is unmasked
-        u32 bound_as    = 0;
+        Io_apic* owner = nullptr;
+        u64 entry      = 0;
+        bool bound     = false; // to a host vector, with the trigger and polarity of `bound_as`
+        bool open      = false; // the host line is unmasked
+        u32 bound_as   = 0;
     };
     static constexpr unsigned kMaxPins = 240;
 

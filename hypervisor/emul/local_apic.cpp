@@ -152,7 +152,8 @@ Expected<void> Local_apic::send_ipi(u64 command)
         return {};
     }
     // The de-assert message of INIT, which no CPU since the Pentium 4 acts on.
-    if (message.mode == Delivery_mode::init && (command & kCommandLevelTriggered) && !(command & kCommandAssert))
+    if (message.mode == Delivery_mode::init && (command & kCommandLevelTriggered) &&
+        !(command & kCommandAssert))
         return {};
 
     switch (static_cast<Shorthand>(field(command, 19, 18))) {

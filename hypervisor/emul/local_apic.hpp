@@ -113,7 +113,7 @@ class Local_apic
     u32 timer_initial_count_ = 0;
     u32 error_status_        = 0;
     std::atomic<u32> errors_{0}; // since the last write to the error status register
-    u64 command_             = 0;
+    u64 command_ = 0;
     std::array<std::atomic<u32>, lvt_count> lvt_;
     const Clock& clock_;
     Timer timer_;

@@ -9,8 +9,8 @@
 
 #include <cstring>
 
-#include <xen/xen.h>
 #include <xen/hvm/save.h>
+#include <xen/xen.h>
 
 namespace vmm
 {
@@ -19,7 +19,10 @@ namespace
 
 using namespace apic;
 
-void put(hvm_hw_lapic_regs& page, u32 offset, u32 value) { std::memcpy(&page.data[offset * 16], &value, sizeof value); }
+void put(hvm_hw_lapic_regs& page, u32 offset, u32 value)
+{
+    std::memcpy(&page.data[offset * 16], &value, sizeof value);
+}
 
 u32 get(const hvm_hw_lapic_regs& page, u32 offset)
 {

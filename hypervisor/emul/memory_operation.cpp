@@ -14,7 +14,7 @@ using Operation = Memory_instruction::Operation;
 using Extension = Memory_instruction::Extension;
 
 constexpr u64 kCarry = bit(0), kParity = bit(2), kAuxiliary = bit(4), kZero = bit(6), kSign = bit(7),
-              kOverflow = bit(11);
+              kOverflow   = bit(11);
 constexpr u64 kArithmetic = kCarry | kParity | kAuxiliary | kZero | kSign | kOverflow;
 
 u64 sign_extend(u64 value, u8 size)
@@ -38,7 +38,8 @@ void set_register(const Memory_instruction& instruction, Guest_registers& regs, 
     else if (instruction.register_size >= 4)
         target = value & low_bits(8u * instruction.register_size);
     else
-        target = (target & ~low_bits(8u * instruction.register_size)) | (value & low_bits(8u * instruction.register_size));
+        target = (target & ~low_bits(8u * instruction.register_size)) |
+                 (value & low_bits(8u * instruction.register_size));
 }
 
 u64 result_flags(u64 result, u8 size)
@@ -84,7 +85,8 @@ u64 combine(Operation operation, u64 a, u64 b)
 void move(const Memory_instruction& instruction, Gpa gpa, Guest_registers& regs, Mmio_device& device)
 {
     if (instruction.to_memory) {
-        const u64 value = instruction.from_immediate ? instruction.immediate : register_value(instruction, regs);
+        const u64 value =
+            instruction.from_immediate ? instruction.immediate : register_value(instruction, regs);
         device.write(gpa, instruction.size, value & low_bits(8u * instruction.size));
         return;
     }
@@ -102,9 +104,9 @@ void perform(const Memory_instruction& instruction, Gpa gpa, Guest_registers& re
 
     const u8 size       = instruction.size;
     const u64 in_memory = device.read(gpa, size);
-    const u64 other     = instruction.from_immediate ? instruction.immediate : register_value(instruction, regs);
-    const u64 first     = instruction.to_memory ? in_memory : other;
-    const u64 second    = instruction.to_memory ? other : in_memory;
+    const u64 other  = instruction.from_immediate ? instruction.immediate : register_value(instruction, regs);
+    const u64 first  = instruction.to_memory ? in_memory : other;
+    const u64 second = instruction.to_memory ? other : in_memory;
 
     u64 flags = 0;
     if (instruction.operation == Operation::compare) {

@@ -46,7 +46,8 @@ bool try_emulate(Vcpu& vcpu, const Nested_fault& fault, Mmio_device& device)
     System_state system{};
     vcpu.backend().read_system(system);
     const Code_size code = code_size(system);
-    const u64 address    = code == Code_size::bits64 ? vcpu.regs.rip : static_cast<u32>(system.cs.base + vcpu.regs.rip);
+    const u64 address =
+        code == Code_size::bits64 ? vcpu.regs.rip : static_cast<u32>(system.cs.base + vcpu.regs.rip);
 
     std::array<u8, kLongestInstruction> bytes;
     const std::size_t count = fetch(vcpu, address, bytes);

@@ -71,7 +71,12 @@ Prefixes read_prefixes(Byte_reader& in, Code_size code)
         case 0x67:
             prefixes.address_size = true;
             continue;
-        case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: // segments: the address is known
+        case 0x26:
+        case 0x2e:
+        case 0x36:
+        case 0x3e:
+        case 0x64:
+        case 0x65: // segments: the address is known
             continue;
         default:
             break;
@@ -105,7 +110,7 @@ std::optional<u8> read_modrm(Byte_reader& in, u8 address_size)
     const u8 rm    = modrm & 7;
     if (mod == 3)
         return std::nullopt;
-    const unsigned wide = address_size == 2 ? 2 : 4;
+    const unsigned wide   = address_size == 2 ? 2 : 4;
     unsigned displacement = mod == 1 ? 1 : mod == 2 ? wide : 0;
     if (address_size == 2) {
         if (mod == 0 && rm == 6)
@@ -125,8 +130,8 @@ struct Arithmetic_row {
     Operation operation;
 };
 constexpr Arithmetic_row kRows[] = {
-    {0x08, Operation::or_}, {0x20, Operation::and_}, {0x30, Operation::xor_}, {0x38, Operation::compare},
-    {0x88, Operation::move},
+    {0x08, Operation::or_},     {0x20, Operation::and_}, {0x30, Operation::xor_},
+    {0x38, Operation::compare}, {0x88, Operation::move},
 };
 
 // The reg field of opcodes 80, 81 and 83.
@@ -174,19 +179,26 @@ class Decoder
                 return with_register(row.operation, size, !(opcode & 2));
         }
         switch (opcode) {
-        case 0x84: case 0x85:
+        case 0x84:
+        case 0x85:
             return with_register(Operation::test, size, true);
-        case 0xa0: case 0xa1: case 0xa2: case 0xa3:
+        case 0xa0:
+        case 0xa1:
+        case 0xa2:
+        case 0xa3:
             return with_accumulator(size, opcode & 2);
-        case 0xc6: case 0xc7:
+        case 0xc6:
+        case 0xc7:
             return with_immediate(size, std::min<u8>(size, 4), [](u8 modrm) {
                 return (modrm >> 3 & 7) == 0 ? std::optional(Operation::move) : std::nullopt;
             });
-        case 0xf6: case 0xf7:
+        case 0xf6:
+        case 0xf7:
             return with_immediate(size, std::min<u8>(size, 4), [](u8 modrm) {
                 return (modrm >> 3 & 7) <= 1 ? std::optional(Operation::test) : std::nullopt;
             });
-        case 0x80: case 0x81:
+        case 0x80:
+        case 0x81:
             return with_immediate(size, std::min<u8>(size, 4), immediate_operation);
         case 0x83:
             return with_immediate(size, 1, immediate_operation);
@@ -198,9 +210,11 @@ class Decoder
     bool two_bytes(u8 opcode)
     {
         switch (opcode) {
-        case 0xb6: case 0xb7:
+        case 0xb6:
+        case 0xb7:
             return extending(opcode & 1 ? 2 : 1, Extension::zero);
-        case 0xbe: case 0xbf:
+        case 0xbe:
+        case 0xbf:
             return extending(opcode & 1 ? 2 : 1, Extension::sign);
         case 0xc3: // MOVNTI
             return operand_ != 2 && with_register(Operation::move, operand_, true);

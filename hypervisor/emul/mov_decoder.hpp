@@ -22,16 +22,16 @@ struct Memory_instruction {
     enum class Operation : u8 { move, and_, or_, xor_, test, compare };
     enum class Extension : u8 { none, zero, sign };
 
-    Operation operation     = Operation::move;
-    bool to_memory          = false; // the memory operand is the destination
-    bool from_immediate     = false; // the other operand is `immediate`, not a register
-    bool high_byte          = false; // AH, CH, DH, BH: bits 15:8 of register_number
-    u8 register_number      = 0;
-    u8 size                 = 0; // of the memory operand, bytes
-    u8 register_size        = 0; // of the register that is written, bytes
-    Extension extension     = Extension::none;
-    u64 immediate           = 0; // sign-extended
-    u8 length               = 0; // of the instruction
+    Operation operation = Operation::move;
+    bool to_memory      = false; // the memory operand is the destination
+    bool from_immediate = false; // the other operand is `immediate`, not a register
+    bool high_byte      = false; // AH, CH, DH, BH: bits 15:8 of register_number
+    u8 register_number  = 0;
+    u8 size             = 0; // of the memory operand, bytes
+    u8 register_size    = 0; // of the register that is written, bytes
+    Extension extension = Extension::none;
+    u64 immediate       = 0; // sign-extended
+    u8 length           = 0; // of the instruction
 };
 
 // `bytes`: what there is at RIP; more than the instruction needs is not looked at.

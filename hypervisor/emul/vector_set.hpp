@@ -22,7 +22,10 @@ class Vector_set
         const u64 mask = 1ull << (vector & 63);
         return (words_[vector >> 6].fetch_or(mask, std::memory_order_acq_rel) & mask) == 0;
     }
-    void remove(u8 vector) { words_[vector >> 6].fetch_and(~(1ull << (vector & 63)), std::memory_order_acq_rel); }
+    void remove(u8 vector)
+    {
+        words_[vector >> 6].fetch_and(~(1ull << (vector & 63)), std::memory_order_acq_rel);
+    }
     [[nodiscard]] bool contains(u8 vector) const { return (word(vector >> 6) >> (vector & 63)) & 1; }
 
     [[nodiscard]] bool empty() const { return (word(0) | word(1) | word(2) | word(3)) == 0; }
@@ -42,7 +45,10 @@ class Vector_set
     }
 
     // Vectors 32*i to 32*i+31, as the APIC's registers show them.
-    [[nodiscard]] u32 register_value(unsigned i) const { return static_cast<u32>(word(i / 2) >> (i % 2 * 32)); }
+    [[nodiscard]] u32 register_value(unsigned i) const
+    {
+        return static_cast<u32>(word(i / 2) >> (i % 2 * 32));
+    }
     void set_register(unsigned i, u32 value)
     {
         const unsigned shift = i % 2 * 32;

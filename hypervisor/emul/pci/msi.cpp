@@ -21,7 +21,8 @@ constexpr u8 kControl = 2, kAddress = 4, kAddressHigh = 8;
 
 Msi::Msi(Pci_context& context, Pci_address function, u16 capability)
     : context_(context), function_(function), capability_(capability),
-      device_control_(static_cast<u16>(context.config.read(function, static_cast<u16>(capability + kControl), 2)))
+      device_control_(
+          static_cast<u16>(context.config.read(function, static_cast<u16>(capability + kControl), 2)))
 {
     device_control_ &= static_cast<u16>(~(kMsiEnable | kMsiMultiple));
     write_device(kControl, 2, device_control_);

@@ -22,7 +22,10 @@ class Msi
     Msi& operator=(const Msi&) = delete;
 
     // The capability without its first two bytes, which are as the device has them.
-    [[nodiscard]] bool covers(u16 offset) const { return offset >= capability_ + 2 && offset < capability_ + size_; }
+    [[nodiscard]] bool covers(u16 offset) const
+    {
+        return offset >= capability_ + 2 && offset < capability_ + size_;
+    }
     [[nodiscard]] u8 read(u16 offset) const;
     void write(u16 offset, u8 value);
     // After the bytes of one access were written.
@@ -44,7 +47,7 @@ class Msi
     u16 device_control_;
     u8 size_;
     u8 data_at_;
-    u8 mask_at_ = 0; // 0: the function has no mask bits
+    u8 mask_at_   = 0; // 0: the function has no mask bits
     bool bound_   = false;
     bool pending_ = false; // arrived while masked
     host_interrupts::Msi_binding host_{};

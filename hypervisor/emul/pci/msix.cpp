@@ -28,7 +28,7 @@ Msix::Msix(Pci_context& context, Pci_address function, u16 capability)
 {
     const u32 where = context.config.read(function, static_cast<u16>(capability + kTable), 4);
     place_          = {.bar = static_cast<u8>(where & 7), .offset = where & ~7u};
-    control_        = static_cast<u16>(context.config.read(function, static_cast<u16>(capability + kControl), 2));
+    control_ = static_cast<u16>(context.config.read(function, static_cast<u16>(capability + kControl), 2));
     control_ &= static_cast<u16>(~kControlWritable);
     count_ = (control_ & kMsixTableSize) + 1u;
     write_device_control(control_);

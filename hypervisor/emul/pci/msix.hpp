@@ -29,7 +29,10 @@ class Msix
     Msix& operator=(const Msix&) = delete;
 
     // The message control word.
-    [[nodiscard]] bool covers(u16 offset) const { return offset == capability_ + 2 || offset == capability_ + 3; }
+    [[nodiscard]] bool covers(u16 offset) const
+    {
+        return offset == capability_ + 2 || offset == capability_ + 3;
+    }
     [[nodiscard]] u8 read(u16 offset) const { return static_cast<u8>(offset & 1 ? control_ >> 8 : control_); }
     void write(u16 offset, u8 value);
     // After the bytes of one access were written.

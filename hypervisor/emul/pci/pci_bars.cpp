@@ -16,7 +16,10 @@ constexpr u16 place_of(unsigned bar) { return static_cast<u16>(kFirstBar + 4 * b
 } // namespace
 
 u32 Pci_bars::read(unsigned bar) const { return context_.config.read(function_, place_of(bar), 4); }
-void Pci_bars::write(unsigned bar, u32 value) const { context_.config.write(function_, place_of(bar), 4, value); }
+void Pci_bars::write(unsigned bar, u32 value) const
+{
+    context_.config.write(function_, place_of(bar), 4, value);
+}
 
 void Pci_bars::find_sizes(unsigned count)
 {

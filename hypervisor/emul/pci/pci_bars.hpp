@@ -39,7 +39,7 @@ class Pci_bars
     static constexpr unsigned kMax = 6;
 
     struct Bar {
-        u64 size = 0;
+        u64 size  = 0;
         bool wide = false;
     };
     Pci_context& context_;

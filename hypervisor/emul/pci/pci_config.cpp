@@ -9,12 +9,15 @@ namespace vmm
 namespace
 {
 
-constexpr u16 kAddressPort    = 0xcf8;
-constexpr u16 kDataPort       = 0xcfc;
-constexpr u16 kFirstExtended  = 0x100;
-constexpr u32 kAddressEnable  = 1u << 31;
+constexpr u16 kAddressPort   = 0xcf8;
+constexpr u16 kDataPort      = 0xcfc;
+constexpr u16 kFirstExtended = 0x100;
+constexpr u32 kAddressEnable = 1u << 31;
 
-bool ports_reach(Pci_address function, u16 offset) { return function.segment == 0 && offset < kFirstExtended; }
+bool ports_reach(Pci_address function, u16 offset)
+{
+    return function.segment == 0 && offset < kFirstExtended;
+}
 
 void select(Pci_address function, u16 offset)
 {
@@ -52,8 +55,8 @@ u64 Pci_config::memory_address(Pci_address function, u16 offset) const
     for (const Pci_ecam& window : windows()) {
         if (function.segment == window.segment && function.bus >= window.first_bus &&
             function.bus <= window.last_bus)
-            return window.address + (static_cast<u64>(function.bus) << 20 |
-                                     static_cast<u64>(function.devfn) << 12 | offset);
+            return window.address +
+                   (static_cast<u64>(function.bus) << 20 | static_cast<u64>(function.devfn) << 12 | offset);
     }
     return 0;
 }
@@ -65,7 +68,8 @@ u32 Pci_config::read(Pci_address function, u16 offset, u8 size) const
         return host_access::in(kDataPort + (offset & 3), size);
     }
     const u64 address = memory_address(function, offset);
-    return address ? static_cast<u32>(host_access::read_memory(Hpa(address), size)) : static_cast<u32>(low_bits(size * 8u));
+    return address ? static_cast<u32>(host_access::read_memory(Hpa(address), size))
+                   : static_cast<u32>(low_bits(size * 8u));
 }
 
 void Pci_config::write(Pci_address function, u16 offset, u8 size, u32 value) const

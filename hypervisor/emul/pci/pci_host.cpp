@@ -21,7 +21,8 @@ constexpr bool within_doubleword(u16 offset, u8 size) { return (offset & 3u) + s
 // Writes to these may move what the device decodes.
 constexpr bool concerns_decoding(u16 offset)
 {
-    return (offset & 0xffcu) == pci::kCommand || (offset >= pci::kFirstBar && offset < pci::kFirstBar + 6 * 4);
+    return (offset & 0xffcu) == pci::kCommand ||
+           (offset >= pci::kFirstBar && offset < pci::kFirstBar + 6 * 4);
 }
 
 struct Page_range {
@@ -52,7 +53,8 @@ u32 Pci_host::read_port(u16 port, u8 size)
     if (port < kDataPort)
         return port == kAddressPort && size == 4 ? selected_ : host_access::in(port, size);
     Place place;
-    return selected_by_port(port, size, place) ? read_config(place.function, place.offset, size) : all_ones(size);
+    return selected_by_port(port, size, place) ? read_config(place.function, place.offset, size)
+                                               : all_ones(size);
 }
 
 void Pci_host::write_port(u16 port, u8 size, u32 value)
@@ -103,7 +105,8 @@ u64 Pci_host::read(Gpa gpa, u8 size)
         const u64 low = read_config(place.function, place.offset, 4);
         return low | static_cast<u64>(read_config(place.function, place.offset + 4, 4)) << 32;
     }
-    return within_doubleword(place.offset, size) ? read_config(place.function, place.offset, size) : low_bits(size * 8u);
+    return within_doubleword(place.offset, size) ? read_config(place.function, place.offset, size)
+                                                 : low_bits(size * 8u);
 }
 
 void Pci_host::write(Gpa gpa, u8 size, u64 value)
@@ -143,7 +146,8 @@ Msix* Pci_host::msix_at(Gpa gpa)
     Pci_function* function =
         first_function([gpa](const Pci_function& f) { return f.msix() && f.msix()->in_table(gpa); });
     if (!function)
-        function = first_function([gpa](const Pci_function& f) { return f.msix() && f.msix()->in_table_pages(gpa); });
+        function = first_function(
+            [gpa](const Pci_function& f) { return f.msix() && f.msix()->in_table_pages(gpa); });
     return function ? function->msix() : nullptr;
 }
 
@@ -176,10 +180,11 @@ bool Pci_host::map_device_memory(Gpa gpa)
 {
     const Lock_guard guard(context_.lock);
     Address_range range{};
-    first_function([&](const Pci_function& f) { return (range = f.bars().range_with(gpa.value())).size != 0; });
+    first_function(
+        [&](const Pci_function& f) { return (range = f.bars().range_with(gpa.value())).size != 0; });
     if (range.size == 0 || msix_at(gpa))
         return false;
-    const u64 start = align_down(gpa.value(), kLargePage);
+    const u64 start  = align_down(gpa.value(), kLargePage);
     const bool whole = range.start <= start && start + kLargePage <= range.start + range.size &&
                        !first_function([&](const Pci_function& f) {
                            return f.msix() && f.msix()->table() && f.msix()->table() < start + kLargePage &&
@@ -203,7 +208,8 @@ void Pci_host::give_back(Gfn page, const Msix& leaving)
     if (is_shared(page, leaving))
         return;
     if (const auto given = host_access::give(context_.domain, page, 1); !given)
-        log::guest(log::Level::warning, "device page {x} is not given back to dom0 (error {})", page, given.error());
+        log::guest(log::Level::warning, "device page {x} is not given back to dom0 (error {})", page,
+                   given.error());
 }
 
 void Pci_host::release_table_pages(const Msix& leaving)

@@ -43,8 +43,8 @@ class Pci_host final : public Mmio_device
     Expected<void> remove_function(Pci_address address);
 
   private:
-    static constexpr u16 kAddressPort = 0xcf8;
-    static constexpr u16 kDataPort    = 0xcfc;
+    static constexpr u16 kAddressPort  = 0xcf8;
+    static constexpr u16 kDataPort     = 0xcfc;
     static constexpr unsigned kBuckets = 64;
 
     [[nodiscard]] Pci_function*& bucket(Pci_address address);

@@ -31,13 +31,13 @@ inline constexpr u32 kBarAddressMask = ~0xfu;
 inline constexpr u8 kCapabilityMsi  = 0x05;
 inline constexpr u8 kCapabilityMsix = 0x11;
 
-inline constexpr u16 kMsiEnable         = 1u << 0;
-inline constexpr u16 kMsiMultiple       = 0x7e; // capable 3:1, enabled 6:4
-inline constexpr u16 kMsiWide           = 1u << 7;
-inline constexpr u16 kMsiMaskable       = 1u << 8;
-inline constexpr u16 kMsixTableSize     = 0x7ff; // entries - 1
-inline constexpr u16 kMsixFunctionMask  = 1u << 14;
-inline constexpr u16 kMsixEnable        = 1u << 15;
-inline constexpr u32 kMsixEntryMask     = 1u << 0;
+inline constexpr u16 kMsiEnable        = 1u << 0;
+inline constexpr u16 kMsiMultiple      = 0x7e; // capable 3:1, enabled 6:4
+inline constexpr u16 kMsiWide          = 1u << 7;
+inline constexpr u16 kMsiMaskable      = 1u << 8;
+inline constexpr u16 kMsixTableSize    = 0x7ff; // entries - 1
+inline constexpr u16 kMsixFunctionMask = 1u << 14;
+inline constexpr u16 kMsixEnable       = 1u << 15;
+inline constexpr u32 kMsixEntryMask    = 1u << 0;
 
 } // namespace vmm::pci

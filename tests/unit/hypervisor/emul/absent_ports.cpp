@@ -28,7 +28,8 @@ void say(u16 domain, std::string_view text)
 {
     for (const char c : text) {
         u32 value = static_cast<u8>(c);
-        absent_port(Domid(domain), {.port = 0xe9, .size = 1, .in = false, .string = false, .rep = false}, value);
+        absent_port(Domid(domain), {.port = 0xe9, .size = 1, .in = false, .string = false, .rep = false},
+                    value);
     }
 }
 
@@ -62,7 +63,8 @@ TEST_CASE("what a domain says on port 0xe9 comes out a line at a time")
 
     lines.clear();
     say(3, std::string(250, 'x') + "\n");
-    CHECK(lines == Lines{"d3: " + std::string(120, 'x'), "d3: " + std::string(120, 'x'), "d3: " + std::string(10, 'x')});
+    CHECK(lines == Lines{"d3: " + std::string(120, 'x'), "d3: " + std::string(120, 'x'),
+                         "d3: " + std::string(10, 'x')});
 }
 
 TEST_CASE("domains that share a buffer do not lose or mix their lines")

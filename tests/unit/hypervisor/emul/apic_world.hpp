@@ -28,7 +28,10 @@ class Test_clock : public Clock
 class Vcpu
 {
   public:
-    Vcpu(Domain& its_domain, unsigned id, const Clock& clock) : domain(its_domain), apic(*this, Vcpu_id(id), clock) {}
+    Vcpu(Domain& its_domain, unsigned id, const Clock& clock)
+        : domain(its_domain), apic(*this, Vcpu_id(id), clock)
+    {
+    }
 
     u64 read(u32 offset);
     void write(u32 offset, u64 value);

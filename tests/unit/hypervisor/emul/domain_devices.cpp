@@ -61,7 +61,9 @@ struct Guest {
     {
         asked = nullptr;
         Vcpu vcpu;
-        return devices->mmio(vcpu, {.gpa = Gpa(address), .write = false, .fetch = false, .present = false, .page_walk = false});
+        return devices->mmio(
+            vcpu,
+            {.gpa = Gpa(address), .write = false, .fetch = false, .present = false, .page_walk = false});
     }
 };
 
@@ -109,7 +111,8 @@ TEST_CASE("only the ports that are emulated or hidden are trapped")
     Guest guest;
     for (const u16 port : {0x20, 0x21, 0x40, 0x43, 0x61, 0x70, 0x71, 0xa0, 0xa1, 0x3f8, 0x3ff, 0xcf8, 0xcff})
         CHECK(guest.devices->port_is_trapped(port));
-    for (const u16 port : {0x00, 0x22, 0x44, 0x60, 0x62, 0x64, 0x72, 0x80, 0x92, 0xe9, 0x2f8, 0x3f7, 0x400, 0x604, 0xcf7, 0xd00})
+    for (const u16 port : {0x00, 0x22, 0x44, 0x60, 0x62, 0x64, 0x72, 0x80, 0x92, 0xe9, 0x2f8, 0x3f7, 0x400,
+                           0x604, 0xcf7, 0xd00})
         CHECK_FALSE(guest.devices->port_is_trapped(port));
 }
 

@@ -10,7 +10,8 @@ using namespace vmm;
 namespace
 {
 
-constexpr u32 kMasked = 1u << 16, kLevel = 1u << 15, kLow = 1u << 13, kRemoteIrr = 1u << 14, kLogical = 1u << 11;
+constexpr u32 kMasked = 1u << 16, kLevel = 1u << 15, kLow = 1u << 13, kRemoteIrr = 1u << 14,
+              kLogical = 1u << 11;
 
 struct Guest {
     fakes::Machine machine;
@@ -162,7 +163,8 @@ TEST_CASE("logical and broadcast destinations, read-only bits, the hypervisor's 
     Guest guest;
     guest.set_entry(5, kLogical | 1u << 8 | 0x61, 0x05);
     guest.machine.raise(5);
-    CHECK(guest.machine.take() == std::vector{Interrupt_message{5, true, Delivery_mode::lowest_priority, 0x61, false}});
+    CHECK(guest.machine.take() ==
+          std::vector{Interrupt_message{5, true, Delivery_mode::lowest_priority, 0x61, false}});
     guest.set_entry(6, 0x62, 0xff);
     guest.machine.raise(6);
     CHECK(guest.machine.take() == std::vector{fixed(kBroadcast, 0x62, false)});

@@ -5,8 +5,8 @@
 
 #include <cstring>
 
-#include <xen/xen.h>
 #include <xen/hvm/save.h>
+#include <xen/xen.h>
 
 using namespace vmm;
 using namespace vmm::apic;
@@ -135,7 +135,7 @@ TEST_CASE("IPIs reach whom they name")
     Domain domain(20);
     for (auto& vcpu : domain.vcpus)
         vcpu->enable();
-    Vcpu& sender = domain[0];
+    Vcpu& sender         = domain[0];
     const auto receivers = [&](u64 icr) {
         for (auto& vcpu : domain.vcpus) {
             while (vcpu->take() >= 0)

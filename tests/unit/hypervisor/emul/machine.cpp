@@ -189,7 +189,8 @@ void write_memory(Hpa address, u8 size, u64 value)
 {
     if (const Pci_ecam* window = fakes::window_of(address.value())) {
         const u64 offset = address.value() - window->address;
-        return fakes::config_write(fakes::function_in(*window, offset), offset & 0xfff, size, static_cast<u32>(value));
+        return fakes::config_write(fakes::function_in(*window, offset), offset & 0xfff, size,
+                                   static_cast<u32>(value));
     }
     for (unsigned i = 0; i < size; ++i)
         machine->memory[address.value() + i] = static_cast<u8>(value >> 8 * i);

@@ -44,10 +44,10 @@ struct Function_registers {
 
 struct Bound_pin {
     bool level = false, active_low = false;
-    bool open      = false;
-    unsigned binds = 0;
+    bool open                        = false;
+    unsigned binds                   = 0;
     host_interrupts::Handler handler = nullptr;
-    void* context = nullptr;
+    void* context                    = nullptr;
 };
 
 struct Bound_message {
@@ -64,11 +64,11 @@ class Machine
     Domain domain;
     std::vector<host_interrupts::Io_apic_info> io_apics;
     std::map<Pci_address, Function_registers> functions;
-    std::map<u64, u8> memory;    // device memory, by byte
-    std::map<u16, u8> ports;     // of everything but PCI configuration
-    std::set<u64> ram;           // frames that are not devices
-    std::set<u64> trapped;       // frames
-    std::set<u64> given;         // frames put into the guest's map since
+    std::map<u64, u8> memory; // device memory, by byte
+    std::map<u16, u8> ports;  // of everything but PCI configuration
+    std::set<u64> ram;        // frames that are not devices
+    std::set<u64> trapped;    // frames
+    std::set<u64> given;      // frames put into the guest's map since
     std::map<u32, Bound_pin> pins;
     std::map<u8, Bound_message> messages;
     unsigned vectors_left = 200;
@@ -83,8 +83,8 @@ class Machine
     // What was delivered since the last time.
     std::vector<Interrupt_message> take();
 
-    u32 selected     = 0;
-    u8 next_vector   = 0x50;
+    u32 selected   = 0;
+    u8 next_vector = 0x50;
 };
 
 extern Machine* machine;

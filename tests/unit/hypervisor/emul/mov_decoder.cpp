@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Every row was assembled by GNU as; the decoder has to agree about what it does and where it ends.
-#include "emul/memory_operation.hpp"
 #include "emul/mov_decoder.hpp"
+#include "emul/memory_operation.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -22,7 +22,7 @@ constexpr Code_size k16 = Code_size::bits16, k32 = Code_size::bits32, k64 = Code
 struct Cell final : Mmio_device {
     u64 value      = 0;
     unsigned reads = 0, writes = 0;
-    u8 size        = 0;
+    u8 size = 0;
 
     u64 read(Gpa, u8 bytes) override
     {
@@ -102,13 +102,19 @@ const std::vector<Store> kStores{
 
 // The device reads as 0xfedcba9876543298.
 const std::vector<Load> kLoads{
-    {{"mov 0x12345678(%r12,%rcx,4),%r9", k64, {0x4d, 0x8b, 0x8c, 0x8c, 0x78, 0x56, 0x34, 0x12}, 8}, 9, 0xfedcba9876543298},
+    {{"mov 0x12345678(%r12,%rcx,4),%r9", k64, {0x4d, 0x8b, 0x8c, 0x8c, 0x78, 0x56, 0x34, 0x12}, 8},
+     9,
+     0xfedcba9876543298},
     {{"mov 0x1000(,%rax,8),%edx", k64, {0x8b, 0x14, 0xc5, 0x00, 0x10, 0x00, 0x00}, 4}, 2, 0x76543298},
     {{"mov 0x20(%rip),%ecx", k64, {0x8b, 0x0d, 0x20, 0x00, 0x00, 0x00}, 4}, 1, 0x76543298},
     {{"mov %fs:(%rax),%edi", k64, {0x64, 0x8b, 0x38}, 4}, 7, 0x76543298},
     {{"mov (%eax),%edi", k64, {0x67, 0x8b, 0x38}, 4}, 7, 0x76543298},
-    {{"movabs moffs,%al", k64, {0xa0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11}, 1}, 0, 0x0706050403020198},
-    {{"movabs moffs,%rax", k64, {0x48, 0xa1, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11}, 8}, 0, 0xfedcba9876543298},
+    {{"movabs moffs,%al", k64, {0xa0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11}, 1},
+     0,
+     0x0706050403020198},
+    {{"movabs moffs,%rax", k64, {0x48, 0xa1, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11}, 8},
+     0,
+     0xfedcba9876543298},
     {{"movzbl (%rcx),%eax", k64, {0x0f, 0xb6, 0x01}, 1}, 0, 0x98},
     {{"movzbw (%rcx),%ax", k64, {0x66, 0x0f, 0xb6, 0x01}, 1}, 0, 0x0706050403020098},
     {{"movzwl (%rcx),%r8d", k64, {0x44, 0x0f, 0xb7, 0x01}, 2}, 8, 0x3298},
@@ -134,10 +140,19 @@ const std::vector<Arithmetic> kArithmetic{
     {{"andb $0xfe,1(%rax)", k64, {0x80, 0x60, 0x01, 0xfe}, 1}, 0x01, 0x00, kZf | kPf},
     {{"xorq $-1,(%rax)", k64, {0x48, 0x83, 0x30, 0xff}, 8}, 0x00ff, 0xffffffffffffff00, kSf | kPf},
     {{"cmpl $0x12345,(%rax)", k64, {0x81, 0x38, 0x45, 0x23, 0x01, 0x00}, 4}, 0x12345, 0x12345, kZf | kPf},
-    {{"cmpl $0x12345,(%rax)", k64, {0x81, 0x38, 0x45, 0x23, 0x01, 0x00}, 4}, 0x12344, 0x12344, kCf | kSf | kPf | kAf},
-    {{"cmpl $0x12345,(%rax)", k64, {0x81, 0x38, 0x45, 0x23, 0x01, 0x00}, 4}, 0x80000000, 0x80000000, kOf | kAf | kPf},
+    {{"cmpl $0x12345,(%rax)", k64, {0x81, 0x38, 0x45, 0x23, 0x01, 0x00}, 4},
+     0x12344,
+     0x12344,
+     kCf | kSf | kPf | kAf},
+    {{"cmpl $0x12345,(%rax)", k64, {0x81, 0x38, 0x45, 0x23, 0x01, 0x00}, 4},
+     0x80000000,
+     0x80000000,
+     kOf | kAf | kPf},
     {{"testb $1,(%rax)", k64, {0xf6, 0x00, 0x01}, 1}, 0xfe, 0xfe, kZf | kPf},
-    {{"testl $0x80000000,4(%rsi)", k64, {0xf7, 0x46, 0x04, 0x00, 0x00, 0x00, 0x80}, 4}, 0x80000000, 0x80000000, kSf | kPf},
+    {{"testl $0x80000000,4(%rsi)", k64, {0xf7, 0x46, 0x04, 0x00, 0x00, 0x00, 0x80}, 4},
+     0x80000000,
+     0x80000000,
+     kSf | kPf},
     {{"test %edx,(%rax)", k64, {0x85, 0x10}, 4}, 0x20, 0x20, 0},
     {{"and %ecx,(%rax)", k64, {0x21, 0x08}, 4}, 0xffffff10, 0x13121110, 0},
     {{"cmp %cl,(%rax)", k64, {0x38, 0x08}, 1}, 0x10, 0x10, kZf | kPf},
@@ -149,9 +164,9 @@ const std::vector<Arithmetic> kArithmetic{
 TEST_CASE("stores")
 {
     for (const Store& row : kStores) {
-        Guest_registers regs       = patterned();
-        const Guest_registers old  = regs;
-        const auto instruction     = decode(row);
+        Guest_registers regs      = patterned();
+        const Guest_registers old = regs;
+        const auto instruction    = decode(row);
         Cell cell;
         perform(instruction, Gpa(0x1000), regs, cell);
         INFO(row.text);
@@ -196,7 +211,8 @@ TEST_CASE("arithmetic on memory, and its flags")
         INFO(row.text);
         CHECK(cell.value == row.after);
         CHECK(regs.rflags == (0x202 | row.flags));
-        const bool only_looks = instruction.operation == Operation::test || instruction.operation == Operation::compare;
+        const bool only_looks =
+            instruction.operation == Operation::test || instruction.operation == Operation::compare;
         CHECK(cell.writes == (only_looks ? 0u : 1u));
     }
 }
@@ -263,13 +279,15 @@ TEST_CASE("random bytes are read only as far as they go")
         const auto bytes         = std::make_unique<u8[]>(length);
         for (std::size_t i = 0; i < length; ++i)
             bytes[i] = static_cast<u8>(random());
-        const auto instruction = decode_memory_instruction({bytes.get(), length}, static_cast<Code_size>(random() % 3));
+        const auto instruction =
+            decode_memory_instruction({bytes.get(), length}, static_cast<Code_size>(random() % 3));
         if (!instruction)
             continue;
         ++decoded;
         REQUIRE(instruction->length >= 2);
         REQUIRE(instruction->length <= std::min<std::size_t>(length, kLongestInstruction));
-        REQUIRE((instruction->size == 1 || instruction->size == 2 || instruction->size == 4 || instruction->size == 8));
+        REQUIRE((instruction->size == 1 || instruction->size == 2 || instruction->size == 4 ||
+                 instruction->size == 8));
         REQUIRE(instruction->register_number < 16);
     }
     CHECK(decoded > 10'000);

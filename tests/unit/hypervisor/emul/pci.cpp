@@ -36,7 +36,7 @@ struct Guest {
         auto lpc = Function_registers::endpoint(0x8086, 0x2918);
         lpc.set(0x0e, 1, 0x80);
         machine.functions[at(0, 0x1f)] = lpc;
-        auto ahci = Function_registers::endpoint(0x8086, 0x2922);
+        auto ahci                      = Function_registers::endpoint(0x8086, 0x2922);
         ahci.add_bar(5, 0xfebf0000, 0x1000, false);
         ahci.add_msi(0x80, true, false);
         machine.functions[kAhci] = ahci;
@@ -65,12 +65,16 @@ struct Guest {
 
     u32 read(Pci_address f, u16 offset, u8 size)
     {
-        pci.write_port(0xcf8, 4, 0x80000000 | static_cast<u32>(f.bus) << 16 | static_cast<u32>(f.devfn) << 8 | (offset & 0xfc));
+        pci.write_port(0xcf8, 4,
+                       0x80000000 | static_cast<u32>(f.bus) << 16 | static_cast<u32>(f.devfn) << 8 |
+                           (offset & 0xfc));
         return pci.read_port(static_cast<u16>(0xcfc + (offset & 3)), size);
     }
     void write(Pci_address f, u16 offset, u8 size, u32 value)
     {
-        pci.write_port(0xcf8, 4, 0x80000000 | static_cast<u32>(f.bus) << 16 | static_cast<u32>(f.devfn) << 8 | (offset & 0xfc));
+        pci.write_port(0xcf8, 4,
+                       0x80000000 | static_cast<u32>(f.bus) << 16 | static_cast<u32>(f.devfn) << 8 |
+                           (offset & 0xfc));
         pci.write_port(static_cast<u16>(0xcfc + (offset & 3)), size, value);
     }
     u32 device(Pci_address f, u16 offset, u8 size) { return machine.functions[f].get(offset, size); }
@@ -85,7 +89,10 @@ struct Guest {
     void mask_entry(unsigned index, bool masked) { pci.write(Gpa(kMsixTable + 16 * index + 12), 4, masked); }
 };
 
-Interrupt_message fixed(u32 destination, u8 vector) { return {destination, false, Delivery_mode::fixed, vector, false}; }
+Interrupt_message fixed(u32 destination, u8 vector)
+{
+    return {destination, false, Delivery_mode::fixed, vector, false};
+}
 
 } // namespace
 
@@ -381,7 +388,7 @@ TEST_CASE("MSI-X: what else is in the table's pages is the device's own")
 {
     Guest guest;
     guest.pci.scan();
-    constexpr u64 kBehind = kMsixTable + 65 * 16;
+    constexpr u64 kBehind         = kMsixTable + 65 * 16;
     guest.machine.memory[kBehind] = 0x5a;
     CHECK(guest.pci.read(Gpa(kBehind), 4) == 0x5a);
     guest.pci.write(Gpa(kBehind + 4), 4, 0x12345678);

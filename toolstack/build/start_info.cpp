@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/build/start_info.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace vmm {
@@ -42,8 +43,9 @@ std::vector<std::byte> make_start_info(const Start_info_request& request)
         std::memcpy(block.data() + kModuleList, &initrd, sizeof initrd);
     }
     std::memcpy(block.data(), &info, sizeof info);
-    std::memcpy(block.data() + kMemoryMap, request.memory_map.data(), request.memory_map.size_bytes());
-    std::memcpy(block.data() + command_line_offset(entries), request.command_line.data(), request.command_line.size());
+    std::ranges::copy(std::as_bytes(request.memory_map), block.begin() + kMemoryMap);
+    std::ranges::copy(std::as_bytes(std::span(request.command_line)),
+                      block.begin() + static_cast<std::ptrdiff_t>(command_line_offset(entries)));
     return block; // the byte after the command line is its terminator
 }
 

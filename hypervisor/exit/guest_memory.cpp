@@ -15,34 +15,36 @@ namespace
 {
 
 // Host address of guest-physical memory, nullptr where there is none or it may not be accessed that way.
-u8* host_address(P2m& p2m, Gpa gpa, bool write)
+u8* host_address(Region_cache& regions, const P2m& p2m, Gpa gpa, bool write)
 {
-    const P2m_entry at = p2m.lookup(to_gfn(gpa));
-    if (!at.present() || is_mmio(at.type) || (write && !is_writable(at.type))) [[unlikely]]
-        return nullptr;
-    if (write)
-        frames.mark_written(at.mfn);
-    return to_virtual<u8>(to_hpa(at.mfn) + page_offset(gpa));
+    u8* const host = regions.locate(p2m, gpa.value(), write);
+    if (write && host)
+        frames.mark_written(to_mfn(to_physical(host)));
+    return host;
 }
 
 u8* translate(Vcpu& vcpu, Gva gva, bool write)
 {
     Guest_translation& last = vcpu.translation;
-    P2m& p2m                = vcpu.domain().p2m();
+    const P2m& p2m          = vcpu.domain().p2m();
     const u64 page          = gva.value() >> kPageShift;
     if (last.page == page && last.generation == p2m.generation() && (last.writable || !write)) [[likely]]
         return last.host + page_offset(gva);
     const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
-    const auto walked          = walk_guest(p2m, vcpu.backend().paging(), alignment_check, gva, write);
+    const auto walked = walk_guest(p2m, last.regions, vcpu.backend().paging(), alignment_check, gva, write);
     if (!walked) [[unlikely]]
         return nullptr;
     // A page that may be written next costs no second walk; where only the p2m forbids it, it does.
-    u8* host            = walked->writable ? host_address(p2m, walked->gpa, true) : nullptr;
+    u8* host = walked->writable ? host_address(last.regions, p2m, walked->gpa, true) : nullptr;
     const bool writable = host != nullptr;
     if (!host && !write)
-        host = host_address(p2m, walked->gpa, false);
-    if (host && last.enabled)
-        last = {page, host - page_offset(gva), p2m.generation(), writable, true};
+        host = host_address(last.regions, p2m, walked->gpa, false);
+    if (host && last.enabled) {
+        last.page       = page;
+        last.host       = host - page_offset(gva);
+        last.generation = p2m.generation();
+        last.writable   = writable;
+    }
     return host;
 }
 
@@ -96,8 +98,8 @@ Guest_access_scope::~Guest_access_scope()
 Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access)
 {
     const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
-    const auto walked          = TRY(walk_guest(vcpu.domain().p2m(), vcpu.backend().paging(), alignment_check, address,
-                                                access == Guest_access::write));
+    const auto walked = TRY(walk_guest(vcpu.domain().p2m(), vcpu.translation.regions, vcpu.backend().paging(),
+                                       alignment_check, address, access == Guest_access::write));
     return walked.gpa;
 }
 
@@ -113,12 +115,14 @@ Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes)
 
 Expected<void> copy_from_guest_physical(Domain& domain, void* to, Gpa from, u64 bytes)
 {
-    return copy_in(to, from.value(), bytes, [&](u64 at) { return host_address(domain.p2m(), Gpa(at), false); });
+    Region_cache none;
+    return copy_in(to, from.value(), bytes, [&](u64 at) { return host_address(none, domain.p2m(), Gpa(at), false); });
 }
 
 Expected<void> copy_to_guest_physical(Domain& domain, Gpa to, const void* from, u64 bytes)
 {
-    return copy_out(to.value(), from, bytes, [&](u64 at) { return host_address(domain.p2m(), Gpa(at), true); });
+    Region_cache none;
+    return copy_out(to.value(), from, bytes, [&](u64 at) { return host_address(none, domain.p2m(), Gpa(at), true); });
 }
 
 } // namespace vmm

@@ -59,16 +59,23 @@ P2m::~P2m()
 
 // On one physical CPU no guest runs while this code does, so comparing generations before the next entry is
 // all it takes. This is the place where other CPUs that run the domain are made to forget, before the
-// caller gives the frames away.
-void P2m::forgotten(Flush flush)
+// caller gives the frames away. A large mapping was changed when the change was as large, or made a table.
+void P2m::forgotten(Flush flush, unsigned level, u64 tables_before)
 {
-    if (flush == Flush::needed)
-        generation_.fetch_add(1, std::memory_order_acq_rel);
+    if (flush == Flush::none)
+        return;
+    generation_.fetch_add(1, std::memory_order_acq_rel);
+    if (level > 1 || tables_.used != tables_before)
+        large_generation_.fetch_add(1, std::memory_order_acq_rel);
 }
 
 Expected<void> P2m::set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type)
 {
-    forgotten(TRY(table().set(gfn.value(), level, make_leaf(mfn, level, type))));
+    const u64 tables_before = tables_.used;
+    const auto flush        = table().set(gfn.value(), level, make_leaf(mfn, level, type));
+    if (!flush)
+        return fail(flush.error());
+    forgotten(*flush, level, tables_before);
     const Gfn last = gfn + (level_pages(level) - 1);
     if (last > max_gfn_)
         max_gfn_ = last;
@@ -111,8 +118,46 @@ Expected<void> P2m::remove(Gfn gfn, unsigned order)
         return fail(Errc::einval);
     const Lock_guard guard(lock_);
     const unsigned level = leaf_level(0, count);
-    for (u64 done = 0; done < count; done += level_pages(level))
-        forgotten(TRY(table().clear(gfn.value() + done, level)));
+    for (u64 done = 0; done < count; done += level_pages(level)) {
+        const u64 tables_before = tables_.used;
+        const auto flush        = table().clear(gfn.value() + done, level);
+        if (!flush)
+            return fail(flush.error());
+        forgotten(*flush, level, tables_before);
+    }
+    return {};
+}
+
+Expected<void> P2m::add_page(Gfn gfn, Mfn mfn, P2m_type type)
+{
+    if (!in_range(gfn)) [[unlikely]]
+        return fail(Errc::einval);
+    const Lock_guard guard(lock_);
+    const Hpa slot = Table::last_slot(to_hpa(root_), gfn.value());
+    if (slot == Hpa(0)) [[unlikely]] {
+        if (lookup(gfn).present())
+            return fail(Errc::eexist);
+        return set_one(gfn, mfn, 1, type);
+    }
+    if (Npt_format::present(Direct_memory::read(slot)))
+        return fail(Errc::eexist);
+    Direct_memory::write(slot, make_leaf(mfn, 1, type));
+    if (gfn > max_gfn_)
+        max_gfn_ = gfn;
+    return {};
+}
+
+Expected<void> P2m::remove_page(Gfn gfn, Mfn mfn, P2m_type type)
+{
+    if (!in_range(gfn)) [[unlikely]]
+        return fail(Errc::einval);
+    const Lock_guard guard(lock_);
+    const Hpa slot  = Table::last_slot(to_hpa(root_), gfn.value());
+    const u64 entry = slot == Hpa(0) ? 0 : Direct_memory::read(slot);
+    if (!Npt_format::present(entry) || Npt_format::leaf_address(entry) != to_hpa(mfn) || type_of(entry) != type)
+        return fail(Errc::einval);
+    Direct_memory::write(slot, 0);
+    forgotten(Flush::needed, Npt_format::levels, tables_.used);
     return {};
 }
 
@@ -177,7 +222,7 @@ Expected<void> P2m::destroy_some(u64& released)
     const Lock_guard guard(lock_);
     u64 budget      = kDestroyBudget;
     const bool done = destroy_table(to_hpa(root_), Npt_format::levels, budget, released);
-    forgotten(Flush::needed);
+    forgotten(Flush::needed, Npt_format::levels, tables_.used);
     if (!done)
         return fail(Errc::erestart);
     return {};

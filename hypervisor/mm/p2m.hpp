@@ -59,6 +59,10 @@ class P2m
     Expected<void> set(Gfn gfn, Mfn mfn, unsigned order, P2m_type type);
     // gfn = mfn for a range, in the largest pages that fit.
     Expected<void> set_identity(Gfn first, u64 count, P2m_type type);
+    // The same for single pages that must not replace, or remove, anything else: eexist, einval otherwise.
+    // One look at the tables serves for both, which is what mapping a grant lives on.
+    Expected<void> add_page(Gfn gfn, Mfn mfn, P2m_type type);
+    Expected<void> remove_page(Gfn gfn, Mfn mfn, P2m_type type);
     // Enomem when a larger mapping cannot be split; nothing changes then.
     Expected<void> remove(Gfn gfn, unsigned order);
 
@@ -68,6 +72,8 @@ class P2m
     // Highest guest frame that was ever mapped.
     [[nodiscard]] Gfn max_gfn() const { return max_gfn_; }
     [[nodiscard]] u32 generation() const { return generation_.load(std::memory_order_acquire); }
+    // Advanced when a mapping of 2 MiB or more goes or changes, also into smaller ones.
+    [[nodiscard]] u32 large_generation() const { return large_generation_.load(std::memory_order_acquire); }
     [[nodiscard]] static bool in_range(Gfn gfn) { return gfn.value() <= kLastGfn; }
     void set_table_limit(u64 tables) { tables_.limit = tables; }
     [[nodiscard]] u64 table_limit() const { return tables_.limit; }
@@ -94,7 +100,7 @@ class P2m
 
     [[nodiscard]] Table table() { return Table(to_hpa(root_), tables_); }
     Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);
-    void forgotten(Flush flush);
+    void forgotten(Flush flush, unsigned level, u64 tables_before);
     u64 release_leaf(u64 entry, unsigned level);
     bool destroy_table(Hpa table, unsigned level, u64& budget, u64& released);
 
@@ -104,6 +110,7 @@ class P2m
     Mfn root_    = kInvalidMfn;
     Gfn max_gfn_ = Gfn(0);
     std::atomic<u32> generation_{1};
+    std::atomic<u32> large_generation_{1};
 };
 
 } // namespace vmm

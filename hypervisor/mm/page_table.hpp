@@ -66,6 +66,20 @@ class Page_table
         return {Format::present(entry) ? entry : 0, 1};
     }
 
+    // Where the level 1 entry of `page` is; Hpa(0) when no table goes down that far.
+    [[nodiscard]] static Hpa last_slot(Hpa root, u64 page)
+    {
+        Hpa table = root;
+#pragma GCC unroll 5
+        for (unsigned level = Format::levels; level > 1; --level) {
+            const u64 entry = Memory::read(slot(table, page, level));
+            if (!Format::present(entry) || (level <= 3 && Format::is_leaf(entry, level))) [[unlikely]]
+                return Hpa(0);
+            table = Format::table_address(entry);
+        }
+        return slot(table, page, 1);
+    }
+
     // The entry for `page` at `level` becomes `leaf`, whatever was there or below. Enomem changes nothing.
     Expected<Flush> set(u64 page, unsigned level, u64 leaf)
     {

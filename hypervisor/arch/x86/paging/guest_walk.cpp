@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/paging/guest_walk.hpp"
 
-#include "mm/p2m.hpp"
+#include "mm/region_cache.hpp"
 
 namespace vmm
 {
@@ -54,15 +54,6 @@ struct Narrow {
 };
 
 template <class Entry>
-Entry* locate(const P2m& p2m, u64 gpa)
-{
-    const P2m_entry at = p2m.lookup(to_gfn(Gpa(gpa)));
-    if (!at.present() || is_mmio(at.type)) [[unlikely]]
-        return nullptr;
-    return to_virtual<Entry>(to_hpa(at.mfn) + (gpa & kPageMask));
-}
-
-template <class Entry>
 void note(Entry* slot, u64 entry, u64 bits)
 {
     if ((entry & bits) != bits) [[unlikely]]
@@ -77,17 +68,19 @@ bool allowed(u64 rights, const Access& access)
     return !access.write || (rights & kWritable) != 0 || (!access.user && !access.write_protect);
 }
 
-// `top_has_rights` is false for PAE, whose four top entries carry no permissions.
-template <class Format>
-Expected<Guest_walk> walk(const P2m& p2m, u64 root, unsigned levels, bool large_pages, bool top_has_rights,
-                          u64 gva, const Access& access)
+// The tables of one paging mode. PAE's four top entries carry no permissions, and are never leaves.
+template <class Format, unsigned levels, bool top_has_rights = true>
+Expected<Guest_walk> walk(const P2m& p2m, Region_cache& regions, u64 root, bool large_pages, u64 gva,
+                          const Access& access)
 {
-    u64 rights = kWritable | kUser;
-    u64 table  = root;
-    for (unsigned level = levels;; --level) {
+    using Entry = typename Format::Entry;
+    u64 rights  = kWritable | kUser;
+    u64 table   = root;
+#pragma GCC unroll 5
+    for (unsigned level = levels; level > 0; --level) {
         const unsigned shift = static_cast<unsigned>(kPageShift) + (level - 1) * Format::bits;
         const u64 index      = (gva >> shift) & low_bits(Format::bits);
-        auto* const slot = locate<typename Format::Entry>(p2m, table + index * sizeof(typename Format::Entry));
+        auto* const slot     = reinterpret_cast<Entry*>(regions.locate(p2m, table + index * sizeof(Entry), false));
         if (!slot) [[unlikely]]
             return fail(Errc::efault);
         const u64 entry = std::atomic_ref(*slot).load(std::memory_order_relaxed);
@@ -109,12 +102,13 @@ Expected<Guest_walk> walk(const P2m& p2m, u64 root, unsigned levels, bool large_
         const bool writable = access.write || ((rights & kWritable) != 0 && (entry & kDirty) != 0);
         return Guest_walk{Gpa(Format::leaf(entry, level) + (gva & low_bits(shift))), writable};
     }
+    return fail(Errc::efault);
 }
 
 } // namespace
 
-Expected<Guest_walk> walk_guest(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva,
-                                bool write)
+Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Paging_state& paging,
+                                bool alignment_check, Gva gva, bool write)
 {
     const u64 address = gva.value();
     if (!(paging.cr0 & kCr0Pg))
@@ -125,17 +119,19 @@ Expected<Guest_walk> walk_guest(const P2m& p2m, const Paging_state& paging, bool
                         .write_protect = (paging.cr0 & kCr0Wp) != 0,
                         .keep_off_user = (paging.cr4 & kCr4Smap) != 0 && !alignment_check};
     if (paging.efer & kEferLma) [[likely]] {
-        const unsigned levels = (paging.cr4 & kCr4La57) ? 5 : 4;
-        const unsigned spare  = 64 - 12 - levels * Wide::bits;
+        const bool five      = (paging.cr4 & kCr4La57) != 0;
+        const unsigned spare = 64 - 12 - (five ? 5 : 4) * Wide::bits;
         if (static_cast<u64>(static_cast<s64>(address << spare) >> spare) != address)
             return fail(Errc::efault);
-        return walk<Wide>(p2m, paging.cr3 & Wide::target, levels, true, true, address, access);
+        const u64 root = paging.cr3 & Wide::target;
+        return five ? walk<Wide, 5>(p2m, regions, root, true, address, access)
+                    : walk<Wide, 4>(p2m, regions, root, true, address, access);
     }
     if (address >> 32)
         return fail(Errc::efault);
     if (paging.cr4 & kCr4Pae)
-        return walk<Wide>(p2m, paging.cr3 & 0xffffffe0, 3, true, false, address, access);
-    return walk<Narrow>(p2m, paging.cr3 & Narrow::target, 2, (paging.cr4 & kCr4Pse) != 0, true, address, access);
+        return walk<Wide, 3, false>(p2m, regions, paging.cr3 & 0xffffffe0, true, address, access);
+    return walk<Narrow, 2>(p2m, regions, paging.cr3 & Narrow::target, (paging.cr4 & kCr4Pse) != 0, address, access);
 }
 
 } // namespace vmm

@@ -13,6 +13,7 @@ namespace vmm
 {
 
 class P2m;
+class Region_cache;
 
 struct Guest_walk {
     Gpa gpa;       // of the very byte
@@ -20,7 +21,7 @@ struct Guest_walk {
 };
 
 // Efault where the CPU would raise an exception, or where the tables are not in the guest's memory.
-Expected<Guest_walk> walk_guest(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva,
-                                bool write);
+Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Paging_state& paging,
+                                bool alignment_check, Gva gva, bool write);
 
 } // namespace vmm

@@ -4,7 +4,7 @@
 // bits, and tables that lead out of the guest's memory.
 #include "arch/x86/paging/guest_walk.hpp"
 #include "fakes/memory.hpp"
-#include "mm/p2m.hpp"
+#include "mm/region_cache.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -23,6 +23,7 @@ struct Guest {
     Memory memory{4096};
     Unique<P2m> p2m = std::move(*P2m::create(Domid(1)));
     Mfn ram         = *frames.allocate(9);
+    Region_cache regions;
     Paging_state paging{kPg | kWp, 0x1000, kPae, kLma, 0};
     bool ac = false;
 
@@ -36,7 +37,7 @@ struct Guest {
     u32& entry32(u64 gpa) { return *to_virtual<u32>(to_hpa(ram) + gpa); }
     Expected<Guest_walk> walk(u64 gva, bool write = false)
     {
-        return walk_guest(*p2m, paging, ac, Gva(gva), write);
+        return walk_guest(*p2m, regions, paging, ac, Gva(gva), write);
     }
 
     // One 4 KiB page at linear 0x7000 -> guest-physical 0x55000 with the rights in `leaf`.
@@ -174,4 +175,22 @@ TEST_CASE("tables outside the guest's memory are a fault, not a crash")
     CHECK(g.walk(0x7000).error() == Errc::efault);
     REQUIRE(g.p2m->set_identity(Gfn(0x40000), 1, P2m_type::mmio));
     CHECK(g.walk(0x7000).error() == Errc::efault);
+}
+
+TEST_CASE("a table page that moves is followed")
+{
+    Guest g;
+    g.map_small(kP | kW);
+    REQUIRE(g.walk(0x7000)->gpa == Gpa(0x55000));
+    // Another frame takes the place of the last table, which splits the large mapping.
+    const Mfn other = *frames.allocate(0);
+    frames.assign(other, 0, Domid(1));
+    to_virtual<u64>(other)[7] = 0x66000 | kP;
+    REQUIRE(g.p2m->set(Gfn(4), other, 0, P2m_type::ram));
+    CHECK(g.walk(0x7000)->gpa == Gpa(0x66000));
+    REQUIRE(g.p2m->set(Gfn(4), g.ram + 4, 0, P2m_type::ram));
+    CHECK(g.walk(0x7000)->gpa == Gpa(0x55000));
+    frames.release(other, 0);
+    REQUIRE(g.p2m->remove(Gfn(0), 9));
+    CHECK_FALSE(g.walk(0x7000));
 }

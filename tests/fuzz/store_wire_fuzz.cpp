@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random clients against the database, the same sequence for the same seed. Three things must hold whatever they send:
-//  - nothing is read or written out of bounds (the sanitizers watch), and every request has exactly one answer;
+// Random clients against the database, the same sequence for the same seed. Three things must hold whatever
+// they send:
+//  - nothing is read or written out of bounds (the sanitizers watch), and every request has exactly one
+//  answer;
 //  - the count of nodes each domain owns, which the quota rests on, is what counting the tree gives;
 //  - a transaction that commits had the effect and gave the answers it would have, run alone at that moment.
 // Usage: store_wire_fuzz [first seed] [how many seeds]
@@ -16,7 +18,8 @@ using namespace vmm;
 using namespace vmm::store;
 using namespace vmm::store::test;
 
-namespace {
+namespace
+{
 
 constexpr int kSteps = 60;
 
@@ -90,7 +93,8 @@ Request wild_request(Random& random)
         request.type = random.below(26);
         break;
     case 1:
-        request = {XS_WATCH, random_path(random) + '\0' + std::string(1, static_cast<char>('a' + random.below(3))) + '\0'};
+        request = {XS_WATCH, random_path(random) + '\0' +
+                                 std::string(1, static_cast<char>('a' + random.below(3))) + '\0'};
         break;
     case 2:
         request = {XS_DIRECTORY_PART, random_path(random) + '\0' + std::to_string(random.below(9)) + '\0'};
@@ -99,7 +103,8 @@ Request wild_request(Random& random)
         break;
     }
     for (unsigned damage = random.below(3); damage > 0 && !request.payload.empty(); --damage) {
-        request.payload[random.below(static_cast<unsigned>(request.payload.size()))] = static_cast<char>(random.engine());
+        request.payload[random.below(static_cast<unsigned>(request.payload.size()))] =
+            static_cast<char>(random.engine());
     }
     if (random.below(30) == 0) {
         request.payload.resize(random.below(kPayloadMax + 1));
@@ -127,7 +132,8 @@ void check_accounts(World& world, unsigned seed)
     std::map<unsigned, std::size_t> owners;
     dump(world.dom0, 0, "/", text, &owners);
     for (unsigned domid = 0; domid < 5; ++domid) {
-        require(world.store.nodes_owned_by(Domid(domid)) == owners[domid], seed, "the count of owned nodes is wrong");
+        require(world.store.nodes_owned_by(Domid(domid)) == owners[domid], seed,
+                "the count of owned nodes is wrong");
     }
 }
 
@@ -145,7 +151,7 @@ struct Open_transaction {
 void end_and_compare(World& world, Open_transaction& open, unsigned seed)
 {
     const std::uint32_t alone = world.dom0.start();
-    bool same = true;
+    bool same                 = true;
     for (const Exchange& e : open.log) {
         same = world.dom0.send(e.request.type, e.request.payload, alone) == e.answer && same;
     }
@@ -168,15 +174,15 @@ void run(unsigned seed)
 {
     Random random(seed);
     Quotas quotas;
-    quotas.nodes = 20;
+    quotas.nodes          = 20;
     quotas.snapshot_bytes = 20000;
     World world(quotas);
     world.dom0.set_perms("/", "b0");
     std::array<Open_transaction, 3> open;
     std::vector<std::uint32_t> guest_transactions;
     for (int step = 0; step < kSteps; ++step) {
-        Client& guest = random.below(2) == 0 ? world.dom1 : world.dom2;
-        const Request request = random_request(random);
+        Client& guest          = random.below(2) == 0 ? world.dom1 : world.dom2;
+        const Request request  = random_request(random);
         Open_transaction& mine = open[random.below(open.size())];
         switch (random.below(8)) {
         case 0:
@@ -187,7 +193,7 @@ void run(unsigned seed)
             break;
         case 2:
         case 3: {
-            const Request wild = wild_request(random);
+            const Request wild              = wild_request(random);
             const std::uint32_t transaction = random.below(3) == 0 ? random.below(4) : 0;
             guest.send(wild.type, wild.payload, transaction);
             break;

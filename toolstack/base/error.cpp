@@ -3,12 +3,10 @@
 
 #include <system_error>
 
-namespace vmm {
-
-std::unexpected<Error> fail_errno(std::string_view what)
+namespace vmm
 {
-    return fail_errno(what, errno);
-}
+
+std::unexpected<Error> fail_errno(std::string_view what) { return fail_errno(what, errno); }
 
 std::unexpected<Error> fail_errno(std::string_view what, int error_number)
 {

@@ -11,8 +11,10 @@
 #include <limits>
 #include <string>
 
-namespace vmm {
-namespace {
+namespace vmm
+{
+namespace
+{
 
 constexpr std::size_t kEventsPerTurn = 64;
 
@@ -36,7 +38,7 @@ Result<void> Event_loop::add(int fd, std::uint32_t events, Fd_callback callback)
     }
     const std::uint64_t id = next_id_++;
     epoll_event event{};
-    event.events = events;
+    event.events   = events;
     event.data.u64 = id;
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
         return fail_errno("watch descriptor " + std::to_string(fd));
@@ -53,7 +55,7 @@ Result<void> Event_loop::modify(int fd, std::uint32_t events)
         return fail(Errc::not_found, "descriptor " + std::to_string(fd) + " is not in the event loop");
     }
     epoll_event event{};
-    event.events = events;
+    event.events   = events;
     event.data.u64 = found->second;
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0) {
         return fail_errno("change watched events of descriptor " + std::to_string(fd));
@@ -74,7 +76,7 @@ void Event_loop::remove(int fd)
 
 Event_loop::Timer_id Event_loop::start_timer(Duration delay, Duration period, Callback callback)
 {
-    const std::uint64_t id = next_id_++;
+    const std::uint64_t id      = next_id_++;
     const Clock::time_point due = Clock::now() + delay;
     timers_.emplace(id, std::make_shared<Timer>(Timer{period, due, std::move(callback)}));
     due_.emplace(Due_key{due, id}, id);
@@ -101,10 +103,7 @@ void Event_loop::cancel(Timer_id id)
     }
 }
 
-void Event_loop::defer(Callback callback)
-{
-    deferred_.push_back(std::move(callback));
-}
+void Event_loop::defer(Callback callback) { deferred_.push_back(std::move(callback)); }
 
 Result<void> Event_loop::on_signals(std::initializer_list<int> signals, Signal_callback callback)
 {
@@ -120,7 +119,7 @@ Result<void> Event_loop::on_signals(std::initializer_list<int> signals, Signal_c
         return fail_errno("block signals", error);
     }
     const bool first = !signal_fd_;
-    const int fd = signalfd(signal_fd_.get(), &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    const int fd     = signalfd(signal_fd_.get(), &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0) {
         return fail_errno("signalfd");
     }
@@ -165,9 +164,9 @@ void Event_loop::forget_child(pid_t child)
 
 void Event_loop::reap(pid_t child)
 {
-    int status = 0;
+    int status         = 0;
     const pid_t reaped = waitpid(child, &status, WNOHANG);
-    const auto found = children_.find(child);
+    const auto found   = children_.find(child);
     if (reaped == 0 || found == children_.end()) {
         return;
     }
@@ -182,7 +181,8 @@ int Event_loop::wait_milliseconds(Duration limit) const
     if (!deferred_.empty() || stopped_) {
         wait = Duration::zero();
     } else if (!due_.empty()) {
-        const Duration until_due = std::max(Duration::zero(), Duration(due_.begin()->first.first - Clock::now()));
+        const Duration until_due =
+            std::max(Duration::zero(), Duration(due_.begin()->first.first - Clock::now()));
         wait = limit < Duration::zero() ? until_due : std::min(limit, until_due);
     }
     if (wait < Duration::zero()) {
@@ -192,10 +192,11 @@ int Event_loop::wait_milliseconds(Duration limit) const
     return static_cast<int>(std::min<std::int64_t>(rounded_up, std::numeric_limits<int>::max()));
 }
 
-// Takes the timers due at entry only: one that re-arms itself with no delay cannot keep the loop from its descriptors.
+// Takes the timers due at entry only: one that re-arms itself with no delay cannot keep the loop from its
+// descriptors.
 void Event_loop::run_due_timers()
 {
-    const Clock::time_point now = Clock::now();
+    const Clock::time_point now      = Clock::now();
     const std::uint64_t first_new_id = next_id_;
     while (!due_.empty() && due_.begin()->first.first <= now && due_.begin()->second < first_new_id) {
         const std::uint64_t id = due_.begin()->second;
@@ -232,7 +233,8 @@ void Event_loop::dispatch(std::uint64_t handler_id, std::uint32_t events)
 Result<void> Event_loop::run_once(Duration limit)
 {
     std::array<epoll_event, kEventsPerTurn> events{};
-    const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_milliseconds(limit));
+    const int count =
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_milliseconds(limit));
     if (count < 0 && errno != EINTR) {
         return fail_errno("epoll_wait");
     }

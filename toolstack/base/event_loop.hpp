@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The single-threaded event loop of a daemon: descriptors (epoll), timers on the steady clock, signals (signalfd), child
-// exits (pidfd) and work put off to the next turn. It owns the callbacks, never the descriptors added to it; remove a
-// descriptor before closing it. Any callback may add, modify or remove anything, itself included; a removed handler is
-// not called again, not even for an event already fetched. Not thread safe. A callback must not throw or block.
+// The single-threaded event loop of a daemon: descriptors (epoll), timers on the steady clock, signals
+// (signalfd), child exits (pidfd) and work put off to the next turn. It owns the callbacks, never the
+// descriptors added to it; remove a descriptor before closing it. Any callback may add, modify or remove
+// anything, itself included; a removed handler is not called again, not even for an event already fetched.
+// Not thread safe. A callback must not throw or block.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/unique_fd.hpp"
@@ -20,21 +21,23 @@
 #include <unordered_map>
 #include <vector>
 
-namespace vmm {
+namespace vmm
+{
 
-class Event_loop {
-public:
-    using Clock = std::chrono::steady_clock;
-    using Duration = std::chrono::nanoseconds;
-    using Callback = std::function<void()>;
+class Event_loop
+{
+  public:
+    using Clock       = std::chrono::steady_clock;
+    using Duration    = std::chrono::nanoseconds;
+    using Callback    = std::function<void()>;
     using Fd_callback = std::function<void(std::uint32_t events)>; // EPOLLIN, EPOLLOUT, EPOLLHUP, EPOLLERR...
     using Signal_callback = std::function<void(int signal_number)>;
-    using Exit_callback = std::function<void(int wait_status)>; // as waitpid() fills it
+    using Exit_callback   = std::function<void(int wait_status)>; // as waitpid() fills it
 
     enum class Timer_id : std::uint64_t {}; // 0 is never handed out
 
     [[nodiscard]] static Result<std::unique_ptr<Event_loop>> create();
-    Event_loop(const Event_loop&) = delete;
+    Event_loop(const Event_loop&)            = delete;
     Event_loop& operator=(const Event_loop&) = delete;
     ~Event_loop();
 
@@ -44,13 +47,15 @@ public:
     void remove(int fd);
 
     Timer_id after(Duration delay, Callback callback);
-    Timer_id every(Duration period, Callback callback); // ticks missed while the loop was busy are not made up for
-    void cancel(Timer_id id);                           // an expired or unknown id is ignored
-    void defer(Callback callback);                      // runs once, on the next turn, after the events now pending
+    Timer_id every(Duration period,
+                   Callback callback); // ticks missed while the loop was busy are not made up for
+    void cancel(Timer_id id);          // an expired or unknown id is ignored
+    void defer(Callback callback);     // runs once, on the next turn, after the events now pending
 
     // Blocks the signals for the process's threads made from now on and delivers them here instead.
     [[nodiscard]] Result<void> on_signals(std::initializer_list<int> signals, Signal_callback callback);
-    // Reaps the child and reports its wait status, once. The child must be this process's own and not yet reaped.
+    // Reaps the child and reports its wait status, once. The child must be this process's own and not yet
+    // reaped.
     [[nodiscard]] Result<void> on_child_exit(pid_t child, Exit_callback callback);
     void forget_child(pid_t child); // leaves the child unreaped
 
@@ -60,7 +65,7 @@ public:
     [[nodiscard]] Result<void> run_once(Duration limit);
     void stop() { stopped_ = true; }
 
-private:
+  private:
     struct Handler {
         std::uint64_t id;
         int fd;
@@ -87,7 +92,7 @@ private:
     void reap(pid_t child);
 
     Unique_fd epoll_;
-    bool stopped_ = false;
+    bool stopped_          = false;
     std::uint64_t next_id_ = 1;
     std::unordered_map<std::uint64_t, std::shared_ptr<Handler>> handlers_;
     std::unordered_map<int, std::uint64_t> handler_of_fd_;

@@ -9,13 +9,15 @@
 #include <array>
 #include <cstdio>
 
-namespace vmm::log {
-namespace {
+namespace vmm::log
+{
+namespace
+{
 
 constexpr std::array<std::string_view, 4> kLevelNames = {"debug", "info", "warning", "error"};
 
 struct State {
-    Level least = Level::info;
+    Level least    = Level::info;
     bool to_stderr = true;
     std::string path;
     Unique_fd file;
@@ -36,7 +38,8 @@ std::string timestamp()
     std::array<char, 64> text{};
     const std::size_t length = strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
     std::array<char, 8> milliseconds{};
-    std::snprintf(milliseconds.data(), milliseconds.size(), ".%03dZ", static_cast<int>(now.tv_nsec / 1'000'000));
+    std::snprintf(milliseconds.data(), milliseconds.size(), ".%03dZ",
+                  static_cast<int>(now.tv_nsec / 1'000'000));
     return std::string(text.data(), length) + milliseconds.data();
 }
 
@@ -59,15 +62,9 @@ void emit(int fd, std::string_view line)
 
 } // namespace
 
-void set_level(Level least)
-{
-    state().least = least;
-}
+void set_level(Level least) { state().least = least; }
 
-Level level()
-{
-    return state().least;
-}
+Level level() { return state().least; }
 
 Result<Level> parse_level(std::string_view name)
 {
@@ -76,7 +73,8 @@ Result<Level> parse_level(std::string_view name)
             return static_cast<Level>(i);
         }
     }
-    return fail(Errc::invalid, "log level '" + std::string(name) + "' is none of debug, info, warning, error");
+    return fail(Errc::invalid,
+                "log level '" + std::string(name) + "' is none of debug, info, warning, error");
 }
 
 Result<void> open_file(const std::string& path, bool also_stderr)
@@ -85,8 +83,8 @@ Result<void> open_file(const std::string& path, bool also_stderr)
     if (!file) {
         return fail_errno("open log file " + path);
     }
-    state().file = std::move(file);
-    state().path = path;
+    state().file      = std::move(file);
+    state().path      = path;
     state().to_stderr = also_stderr;
     return {};
 }
@@ -105,8 +103,8 @@ void write(Level at, std::string_view message)
     if (at < log.least) {
         return;
     }
-    const std::string line = timestamp() + " " + std::string(kLevelNames[static_cast<std::size_t>(at)]) + ": " +
-                             printable(message) + "\n";
+    const std::string line = timestamp() + " " + std::string(kLevelNames[static_cast<std::size_t>(at)]) +
+                             ": " + printable(message) + "\n";
     if (log.to_stderr) {
         emit(STDERR_FILENO, line);
     }

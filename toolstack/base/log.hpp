@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The toolstack's log: one line per call to stderr and, when asked, to a file as well. One process, one thread, one log;
-// it does not rotate (logrotate may move the file away and the owner calls reopen()). Messages carry no newline; any
-// control character in them, which may come from a guest, is shown as '?', so a guest cannot forge lines.
+// The toolstack's log: one line per call to stderr and, when asked, to a file as well. One process, one
+// thread, one log; it does not rotate (logrotate may move the file away and the owner calls reopen()).
+// Messages carry no newline; any control character in them, which may come from a guest, is shown as '?', so
+// a guest cannot forge lines.
 
 #include "toolstack/base/error.hpp"
 
 #include <string>
 #include <string_view>
 
-namespace vmm::log {
+namespace vmm::log
+{
 
 enum class Level { debug, info, warning, error };
 

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Sole owner of one file descriptor; closes it when it goes. -1 means empty. It knows nothing of what the descriptor is.
+// Sole owner of one file descriptor; closes it when it goes. -1 means empty. It knows nothing of what the
+// descriptor is.
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
-class Unique_fd {
-public:
+class Unique_fd
+{
+  public:
     Unique_fd() = default;
     explicit Unique_fd(int fd) : fd_(fd) {}
     Unique_fd(Unique_fd&& other) noexcept : fd_(other.release()) {}
@@ -20,7 +23,7 @@ public:
         }
         return *this;
     }
-    Unique_fd(const Unique_fd&) = delete;
+    Unique_fd(const Unique_fd&)            = delete;
     Unique_fd& operator=(const Unique_fd&) = delete;
     ~Unique_fd() { reset(); }
 
@@ -36,7 +39,7 @@ public:
         }
     }
 
-private:
+  private:
     int fd_ = -1;
 };
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/store/connection.hpp"
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 // A message takes at least two reads, and a guest may hand out single bytes: reads are what is counted.
 constexpr int kReadsPerTurn = 32;

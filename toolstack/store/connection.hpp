@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One client being served: moves bytes between its transport and its session, a limited amount each time, so that no
-// client keeps the others waiting. A client that does not take its replies is not served further until it does.
+// One client being served: moves bytes between its transport and its session, a limited amount each time, so
+// that no client keeps the others waiting. A client that does not take its replies is not served further
+// until it does.
 
 #include "toolstack/store/requests.hpp"
 #include "toolstack/store/transport.hpp"
 
-namespace vmm::store {
+namespace vmm::store
+{
 
-class Connection {
-public:
+class Connection
+{
+  public:
     enum class Status {
         idle,     // waits for the client
         more,     // stopped at the limit: serve again soon
@@ -27,7 +30,7 @@ public:
     [[nodiscard]] bool wants_to_read() const { return session_.outbox().accepts_requests(); }
     void forget_partial_message() { reader_.reset(); }
 
-private:
+  private:
     [[nodiscard]] Status serve_until_limit();
     [[nodiscard]] bool flush();
 

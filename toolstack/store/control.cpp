@@ -4,8 +4,10 @@
 #include "toolstack/base/log.hpp"
 #include "toolstack/store/wire.hpp"
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 std::string line(std::string name, std::size_t value)
 {
@@ -15,9 +17,10 @@ std::string line(std::string name, std::size_t value)
 
 std::string show_quotas(const Quotas& quotas)
 {
-    return line("nodes", quotas.nodes) + line("watches", quotas.watches) + line("transactions", quotas.transactions) +
-           line("transaction-nodes", quotas.transaction_nodes) + line("node-size", quotas.node_bytes) +
-           line("permissions", quotas.permissions) + line("outstanding", quotas.pending_requests);
+    return line("nodes", quotas.nodes) + line("watches", quotas.watches) +
+           line("transactions", quotas.transactions) + line("transaction-nodes", quotas.transaction_nodes) +
+           line("node-size", quotas.node_bytes) + line("permissions", quotas.permissions) +
+           line("outstanding", quotas.pending_requests);
 }
 
 Result<std::string> quota(const Store& store, const std::vector<std::string_view>& words)

@@ -9,8 +9,10 @@
 #include <cstring>
 #include <filesystem>
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 constexpr int kBacklog = 128;
 
@@ -35,10 +37,7 @@ Result<Unique_fd> new_socket()
     return socket;
 }
 
-const sockaddr* generic(const sockaddr_un& address)
-{
-    return reinterpret_cast<const sockaddr*>(&address);
-}
+const sockaddr* generic(const sockaddr_un& address) { return reinterpret_cast<const sockaddr*>(&address); }
 
 Result<void> remove_stale(const sockaddr_un& address, const std::string& path)
 {
@@ -46,7 +45,8 @@ Result<void> remove_stale(const sockaddr_un& address, const std::string& path)
     if (connect(probe.get(), generic(address), sizeof address) == 0) {
         return fail(Errc::busy, path + " is served by another store daemon; stop it first");
     }
-    struct stat info {};
+    struct stat info {
+    };
     if (errno == ECONNREFUSED && lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) {
         ::unlink(path.c_str());
     }
@@ -61,9 +61,9 @@ Result<Listening_socket> Listening_socket::create(const std::string& path)
     std::error_code error;
     std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
     TRY(remove_stale(address, path));
-    Unique_fd socket = TRY(new_socket());
+    Unique_fd socket      = TRY(new_socket());
     const mode_t old_mask = umask(0177);
-    const int bound = bind(socket.get(), generic(address), sizeof address);
+    const int bound       = bind(socket.get(), generic(address), sizeof address);
     umask(old_mask);
     if (bound != 0) {
         return fail_errno("bind the store socket " + path);

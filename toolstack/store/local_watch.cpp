@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-namespace vmm {
+namespace vmm
+{
 
 void Store_server::Impl::Local_watch::deliver(store::Watch&, std::string_view path)
 {
@@ -18,9 +19,9 @@ Result<Store_server::Watch_handle> Store_server::Impl::watch(std::string path, W
                                                              std::optional<unsigned> depth)
 {
     const Watch_handle handle{next_watch_++};
-    auto local = std::make_shared<Local_watch>(*this);
+    auto local      = std::make_shared<Local_watch>(*this);
     local->callback = std::move(callback);
-    local->watch = store::Watch{local.get(), std::move(path), {}, 0, depth};
+    local->watch    = store::Watch{local.get(), std::move(path), {}, 0, depth};
     store_.watches().add(local->watch);
     local->deliver(local->watch, local->watch.path);
     local_watches_.emplace(handle, std::move(local));

@@ -3,7 +3,8 @@
 
 #include <xen/io/xs_wire.h>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
 void Outbox::push_reply(const Message& reply)
 {
@@ -17,7 +18,7 @@ bool Outbox::push_event(std::string_view path, std::string_view token)
     if (event.payload.size() > kPayloadMax) {
         return true;
     }
-    std::string bytes = serialise(event);
+    std::string bytes    = serialise(event);
     const bool may_merge = !path.starts_with('@'); // special events are each told: clients may count them
     if (may_merge && waiting_.contains(bytes)) {
         return true;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What is on its way to one client, in order: replies and watch events, already serialised. Bounded for clients that do
-// not read: past its limits it takes no more events and tells that no more requests should be served.
+// What is on its way to one client, in order: replies and watch events, already serialised. Bounded for
+// clients that do not read: past its limits it takes no more events and tells that no more requests should be
+// served.
 
 #include "toolstack/store/wire.hpp"
 
@@ -11,10 +12,12 @@
 #include <string_view>
 #include <unordered_set>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
-class Outbox {
-public:
+class Outbox
+{
+  public:
     struct Limits {
         std::size_t replies;
         std::size_t event_bytes;
@@ -23,18 +26,21 @@ public:
     explicit Outbox(Limits limits) : limits_(limits) {}
 
     void push_reply(const Message& reply);
-    // False when there is no room. An event equal to one still waiting is not queued twice, and one longer than a message
-    // may be is not sent at all: both count as done.
+    // False when there is no room. An event equal to one still waiting is not queued twice, and one longer
+    // than a message may be is not sent at all: both count as done.
     [[nodiscard]] bool push_event(std::string_view path, std::string_view token);
 
     [[nodiscard]] bool empty() const { return entries_.empty(); }
     [[nodiscard]] bool accepts_requests() const { return replies_ < limits_.replies; }
     [[nodiscard]] bool has_drained() const { return event_bytes_ * 2 <= limits_.event_bytes; }
-    [[nodiscard]] std::string_view front() const { return std::string_view(entries_.front().bytes).substr(sent_); }
+    [[nodiscard]] std::string_view front() const
+    {
+        return std::string_view(entries_.front().bytes).substr(sent_);
+    }
     void consume(std::size_t count); // count <= front().size()
     void clear();
 
-private:
+  private:
     struct Entry {
         std::string bytes;
         bool is_event;
@@ -43,8 +49,8 @@ private:
     Limits limits_;
     std::deque<Entry> entries_;
     std::unordered_set<std::string_view> waiting_; // the bytes of the events that may be merged, in entries_
-    std::size_t sent_ = 0; // bytes of the first entry
-    std::size_t replies_ = 0;
+    std::size_t sent_        = 0;                  // bytes of the first entry
+    std::size_t replies_     = 0;
     std::size_t event_bytes_ = 0;
 };
 

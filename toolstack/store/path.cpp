@@ -5,20 +5,20 @@
 
 #include <algorithm>
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 constexpr std::string_view kDomains = "/local/domain/";
-constexpr std::size_t kDomidDigits = 5;
+constexpr std::size_t kDomidDigits  = 5;
 
-bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool is_allowed(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' || c == '/' || c == '_' || c == '@';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '-' || c == '/' ||
+           c == '_' || c == '@';
 }
 
 // The length of a leading "/local/domain/<n>/", which the length limit does not count.
@@ -29,7 +29,8 @@ std::size_t domain_prefix(std::string_view text)
     }
     const std::string_view rest = text.substr(kDomains.size());
     const std::string_view head = rest.substr(0, kDomidDigits);
-    const auto digits = static_cast<std::size_t>(std::find_if_not(head.begin(), head.end(), is_digit) - head.begin());
+    const auto digits =
+        static_cast<std::size_t>(std::find_if_not(head.begin(), head.end(), is_digit) - head.begin());
     return digits > 0 && digits < rest.size() && rest[digits] == '/' ? kDomains.size() + digits + 1 : 0;
 }
 
@@ -39,7 +40,8 @@ bool is_valid(std::string_view text)
         return true;
     }
     return text.starts_with('/') && !text.ends_with('/') && text.find("//") == text.npos &&
-           text.size() <= domain_prefix(text) + XENSTORE_REL_PATH_MAX && std::ranges::all_of(text, is_allowed);
+           text.size() <= domain_prefix(text) + XENSTORE_REL_PATH_MAX &&
+           std::ranges::all_of(text, is_allowed);
 }
 
 } // namespace
@@ -62,10 +64,7 @@ Path Path::parent() const
     return slash == 0 ? root() : Path(text_.substr(0, slash));
 }
 
-std::string_view Path::leaf() const&
-{
-    return std::string_view(text_).substr(text_.rfind('/') + 1);
-}
+std::string_view Path::leaf() const& { return std::string_view(text_).substr(text_.rfind('/') + 1); }
 
 Path Path::child(std::string_view name) const
 {
@@ -78,7 +77,7 @@ std::vector<std::string_view> Path::parts() const&
 {
     std::vector<std::string_view> parts;
     const std::string_view text = text_;
-    std::size_t start = 1;
+    std::size_t start           = 1;
     while (start < text.size()) {
         const std::size_t end = std::min(text.find('/', start), text.size());
         parts.push_back(text.substr(start, end - start));
@@ -96,9 +95,6 @@ Path Path::first_parts(std::size_t count) const
     return end == 0 ? root() : Path(text_.substr(0, end));
 }
 
-std::string domain_path(Domid domid)
-{
-    return std::string(kDomains) + to_string(domid);
-}
+std::string domain_path(Domid domid) { return std::string(kDomains) + to_string(domid); }
 
 } // namespace vmm::store

@@ -7,15 +7,14 @@
 
 #include <limits>
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 constexpr std::string_view kLetters = "nrwb"; // in the order of Access
 
-bool acts_for(const Caller& caller, Domid domid)
-{
-    return caller.domid == domid || caller.target == domid;
-}
+bool acts_for(const Caller& caller, Domid domid) { return caller.domid == domid || caller.target == domid; }
 
 Access access_of(const Caller& caller, const Permissions& permissions)
 {
@@ -40,15 +39,16 @@ bool may(const Caller& caller, const Permissions& permissions, Access wanted)
         return true;
     }
     const auto granted = static_cast<unsigned>(access_of(caller, permissions));
-    const auto asked = static_cast<unsigned>(wanted);
+    const auto asked   = static_cast<unsigned>(wanted);
     return (granted & asked) == asked;
 }
 
 Result<Permission> parse_permission(std::string_view text)
 {
     const std::size_t letter = text.empty() ? kLetters.npos : kLetters.find(text.front());
-    const auto domid = text.empty() ? std::nullopt
-                                    : parse_decimal(text.substr(1), std::numeric_limits<std::uint16_t>::max());
+    const auto domid         = text.empty()
+                                   ? std::nullopt
+                                   : parse_decimal(text.substr(1), std::numeric_limits<std::uint16_t>::max());
     if (letter == kLetters.npos || !domid) {
         return fail(Errc::invalid, "a permission is one of n, r, w, b and a domain number, not '" +
                                        std::string(text.substr(0, 20)) + "'");

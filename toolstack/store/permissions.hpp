@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Who may do what with a node. A node has a list of entries: the first names the owner, who may do everything, and the
-// access of every domain not named by a later entry; each later entry grants one domain. Dom0 may do everything anywhere.
-// Follows the "Permissions" part of Xen's docs/misc/xenstore.txt; text form is one letter and a domain number ("r5").
+// Who may do what with a node. A node has a list of entries: the first names the owner, who may do
+// everything, and the access of every domain not named by a later entry; each later entry grants one domain.
+// Dom0 may do everything anywhere. Follows the "Permissions" part of Xen's docs/misc/xenstore.txt; text form
+// is one letter and a domain number ("r5").
 
 #include "toolstack/base/domid.hpp"
 #include "toolstack/base/error.hpp"
@@ -13,7 +14,8 @@
 #include <string_view>
 #include <vector>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
 enum class Access : std::uint8_t { none = 0, read = 1, write = 2, both = 3 };
 
@@ -26,7 +28,8 @@ struct Permission {
 
 using Permissions = std::vector<Permission>; // never empty on a node
 
-// In whose name a request is made. The target is the domain a device model serves: it gets that domain's rights as well.
+// In whose name a request is made. The target is the domain a device model serves: it gets that domain's
+// rights as well.
 struct Caller {
     Domid domid = kDom0;
     std::optional<Domid> target{};

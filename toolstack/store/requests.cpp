@@ -10,8 +10,10 @@
 #include <charconv>
 #include <limits>
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 constexpr std::uint64_t kMaxDomid = std::numeric_limits<std::uint16_t>::max();
 
@@ -21,7 +23,7 @@ struct Request {
     Domain_control& domains;
     const Message& message;
     Transaction* transaction = nullptr;
-    Watch* new_watch = nullptr; // its first event follows the reply
+    Watch* new_watch         = nullptr; // its first event follows the reply
 
     [[nodiscard]] const Caller& caller() const { return session.caller(); }
     [[nodiscard]] std::string_view payload() const { return message.payload; }
@@ -29,10 +31,7 @@ struct Request {
 
 using Reply = Result<std::string>;
 
-std::unexpected<Error> malformed()
-{
-    return fail(Errc::invalid, "malformed request");
-}
+std::unexpected<Error> malformed() { return fail(Errc::invalid, "malformed request"); }
 
 Reply done(const Result<void>& result)
 {
@@ -84,7 +83,8 @@ Reply write(Request& request)
         return malformed();
     }
     const Path path = TRY(request.session.resolve(request.payload().substr(0, end)));
-    return done(request.store.write(request.caller(), request.transaction, path, request.payload().substr(end + 1)));
+    return done(
+        request.store.write(request.caller(), request.transaction, path, request.payload().substr(end + 1)));
 }
 
 Reply make_directory(Request& request)
@@ -113,10 +113,11 @@ Reply directory_part(Request& request)
     if (!offset) {
         return malformed();
     }
-    const Path path = TRY(request.session.resolve(strings[0]));
+    const Path path              = TRY(request.session.resolve(strings[0]));
     const Store::Listing listing = TRY(request.store.list(request.caller(), request.transaction, path));
-    std::string reply = join_strings({std::to_string(listing.generation)});
-    std::string_view rest = std::string_view(listing.names).substr(std::min<std::size_t>(*offset, listing.names.size()));
+    std::string reply            = join_strings({std::to_string(listing.generation)});
+    std::string_view rest =
+        std::string_view(listing.names).substr(std::min<std::size_t>(*offset, listing.names.size()));
     while (!rest.empty()) {
         const std::size_t length = rest.find('\0') + 1;
         if (reply.size() + length + 1 > kPayloadMax) {
@@ -131,11 +132,11 @@ Reply directory_part(Request& request)
 
 Reply get_permissions(Request& request)
 {
-    const auto text = only_string(request.payload());
-    const bool special = text && text->starts_with('@');
-    const Permissions permissions =
-        TRY(special ? request.store.special_permissions(request.caller(), *text)
-                    : request.store.permissions(request.caller(), request.transaction, TRY(only_path(request))));
+    const auto text               = only_string(request.payload());
+    const bool special            = text && text->starts_with('@');
+    const Permissions permissions = TRY(
+        special ? request.store.special_permissions(request.caller(), *text)
+                : request.store.permissions(request.caller(), request.transaction, TRY(only_path(request))));
     std::string reply;
     for (const Permission& permission : permissions) {
         reply += to_string(permission) + '\0';
@@ -154,10 +155,12 @@ Reply set_permissions(Request& request)
         permissions.push_back(TRY(parse_permission(strings[i])));
     }
     if (strings[0].starts_with('@')) {
-        return done(request.store.set_special_permissions(request.caller(), strings[0], std::move(permissions)));
+        return done(
+            request.store.set_special_permissions(request.caller(), strings[0], std::move(permissions)));
     }
     const Path path = TRY(request.session.resolve(strings[0]));
-    return done(request.store.set_permissions(request.caller(), request.transaction, path, std::move(permissions)));
+    return done(
+        request.store.set_permissions(request.caller(), request.transaction, path, std::move(permissions)));
 }
 
 Reply watch(Request& request)
@@ -217,15 +220,16 @@ Reply introduce(Request& request)
         return malformed();
     }
     const Domid domid = TRY(parse_domid(strings[0]));
-    std::int64_t gfn = 0; // signed on the wire
-    const char* end = strings[1].data() + strings[1].size();
+    std::int64_t gfn  = 0; // signed on the wire
+    const char* end   = strings[1].data() + strings[1].size();
     const auto parsed = std::from_chars(strings[1].data(), end, gfn);
-    const auto port = parse_decimal(strings[2], std::numeric_limits<std::uint32_t>::max());
-    if (domid == kDom0 || to_number(domid) >= kFirstReservedDomid || parsed.ec != std::errc{} || parsed.ptr != end ||
-        !port || *port == 0) {
+    const auto port   = parse_decimal(strings[2], std::numeric_limits<std::uint32_t>::max());
+    if (domid == kDom0 || to_number(domid) >= kFirstReservedDomid || parsed.ec != std::errc{} ||
+        parsed.ptr != end || !port || *port == 0) {
         return malformed();
     }
-    return done(request.domains.introduce(domid, static_cast<std::uint64_t>(gfn), static_cast<std::uint32_t>(*port)));
+    return done(
+        request.domains.introduce(domid, static_cast<std::uint64_t>(gfn), static_cast<std::uint32_t>(*port)));
 }
 
 Reply release(Request& request)
@@ -254,49 +258,43 @@ Reply set_target(Request& request)
 Reply is_introduced(Request& request)
 {
     const Domid domid = TRY(only_domid(request));
-    const bool yes = to_number(domid) == DOMID_SELF || request.domains.is_introduced(domid);
+    const bool yes    = to_number(domid) == DOMID_SELF || request.domains.is_introduced(domid);
     return join_strings({yes ? "T" : "F"});
 }
 
-Reply get_domain_path(Request& request)
-{
-    return join_strings({domain_path(TRY(only_domid(request)))});
-}
+Reply get_domain_path(Request& request) { return join_strings({domain_path(TRY(only_domid(request)))}); }
 
-Reply control(Request& request)
-{
-    return control_command(request.store, split_strings(request.payload()));
-}
+Reply control(Request& request) { return control_command(request.store, split_strings(request.payload())); }
 
 struct Operation {
-    Reply (*handler)(Request&) = nullptr;
+    Reply (*handler)(Request&)       = nullptr;
     enum class For { all, dom0 } who = For::all;
-    bool in_transaction = true; // otherwise the transaction id is ignored
+    bool in_transaction              = true; // otherwise the transaction id is ignored
 };
 
 constexpr auto kOperations = [] {
     using enum Operation::For;
     std::array<Operation, XS_TYPE_COUNT> table{};
-    table[XS_CONTROL] = {control, dom0};
-    table[XS_DIRECTORY] = {directory};
-    table[XS_READ] = {read};
-    table[XS_GET_PERMS] = {get_permissions};
-    table[XS_WATCH] = {watch, all, false};
-    table[XS_UNWATCH] = {unwatch, all, false};
-    table[XS_TRANSACTION_START] = {start_transaction};
-    table[XS_TRANSACTION_END] = {end_transaction};
-    table[XS_INTRODUCE] = {introduce, dom0};
-    table[XS_RELEASE] = {release, dom0};
-    table[XS_GET_DOMAIN_PATH] = {get_domain_path};
-    table[XS_WRITE] = {write};
-    table[XS_MKDIR] = {make_directory};
-    table[XS_RM] = {remove};
-    table[XS_SET_PERMS] = {set_permissions};
+    table[XS_CONTROL]              = {control, dom0};
+    table[XS_DIRECTORY]            = {directory};
+    table[XS_READ]                 = {read};
+    table[XS_GET_PERMS]            = {get_permissions};
+    table[XS_WATCH]                = {watch, all, false};
+    table[XS_UNWATCH]              = {unwatch, all, false};
+    table[XS_TRANSACTION_START]    = {start_transaction};
+    table[XS_TRANSACTION_END]      = {end_transaction};
+    table[XS_INTRODUCE]            = {introduce, dom0};
+    table[XS_RELEASE]              = {release, dom0};
+    table[XS_GET_DOMAIN_PATH]      = {get_domain_path};
+    table[XS_WRITE]                = {write};
+    table[XS_MKDIR]                = {make_directory};
+    table[XS_RM]                   = {remove};
+    table[XS_SET_PERMS]            = {set_permissions};
     table[XS_IS_DOMAIN_INTRODUCED] = {is_introduced, dom0};
-    table[XS_RESUME] = {resume, dom0};
-    table[XS_SET_TARGET] = {set_target, dom0};
-    table[XS_RESET_WATCHES] = {reset_watches};
-    table[XS_DIRECTORY_PART] = {directory_part};
+    table[XS_RESUME]               = {resume, dom0};
+    table[XS_SET_TARGET]           = {set_target, dom0};
+    table[XS_RESET_WATCHES]        = {reset_watches};
+    table[XS_DIRECTORY_PART]       = {directory_part};
     return table;
 }();
 
@@ -329,7 +327,7 @@ void handle_request(Store& store, Session& session, Domain_control& domains, con
     if (reply) {
         answer.payload = std::move(*reply);
     } else {
-        answer.type = XS_ERROR;
+        answer.type    = XS_ERROR;
         answer.payload = join_strings({wire_name(reply.error().code)});
     }
     session.reply(answer);

@@ -7,16 +7,15 @@
 #include <atomic>
 #include <cstring>
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 // Named in docs/misc/xenstore-ring.txt; the header of Xen 4.17 does not have it yet.
 constexpr std::uint32_t kFeatureWatchDepth = 4;
 
-std::uint32_t load(std::uint32_t& shared)
-{
-    return std::atomic_ref(shared).load(std::memory_order_acquire);
-}
+std::uint32_t load(std::uint32_t& shared) { return std::atomic_ref(shared).load(std::memory_order_acquire); }
 
 void store(std::uint32_t& shared, std::uint32_t value)
 {
@@ -31,7 +30,8 @@ std::unexpected<Error> bad_indices()
 } // namespace
 
 Ring_transport::Ring_transport(std::unique_ptr<Ring_channel> channel)
-    : channel_(std::move(channel)), request_consumer_(load(page().req_cons)), response_producer_(load(page().rsp_prod))
+    : channel_(std::move(channel)), request_consumer_(load(page().req_cons)),
+      response_producer_(load(page().rsp_prod))
 {
     if (load(page().req_prod) - request_consumer_ > XENSTORE_RING_SIZE ||
         response_producer_ - load(page().rsp_cons) > XENSTORE_RING_SIZE || wants_reconnect()) {
@@ -83,10 +83,7 @@ void Ring_transport::notify()
     }
 }
 
-bool Ring_transport::wants_reconnect() const
-{
-    return load(page().connection) == XENSTORE_RECONNECT;
-}
+bool Ring_transport::wants_reconnect() const { return load(page().connection) == XENSTORE_RECONNECT; }
 
 void Ring_transport::reset()
 {

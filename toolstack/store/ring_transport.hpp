@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The transport over a domain's ring page (struct xenstore_domain_interface, xen/io/xs_wire.h; protocol in Xen's
-// docs/misc/xenstore-ring.txt). The guest writes the page at any time and may be hostile: each index is read once,
-// checked, and the two that are ours are kept privately, so nothing the guest does moves an access out of the ring.
+// The transport over a domain's ring page (struct xenstore_domain_interface, xen/io/xs_wire.h; protocol in
+// Xen's docs/misc/xenstore-ring.txt). The guest writes the page at any time and may be hostile: each index is
+// read once, checked, and the two that are ours are kept privately, so nothing the guest does moves an access
+// out of the ring.
 
 #include "toolstack/store/ring_channel.hpp"
 #include "toolstack/store/transport.hpp"
@@ -10,14 +11,16 @@
 #include <cstdint>
 #include <memory>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
-class Ring_transport final : public Transport {
-public:
+class Ring_transport final : public Transport
+{
+  public:
     enum class Failure : std::uint32_t { communication = 1, indices = 2, protocol = 3 }; // XENSTORE_ERROR_*
 
-    // Goes on where the page's indices are, or from an empty ring if they make no sense. The first notify() always tells
-    // the guest: dom0's kernel starts its bus only then.
+    // Goes on where the page's indices are, or from an empty ring if they make no sense. The first notify()
+    // always tells the guest: dom0's kernel starts its bus only then.
     explicit Ring_transport(std::unique_ptr<Ring_channel> channel);
 
     [[nodiscard]] Result<std::size_t> read(std::span<char> into) override;
@@ -31,7 +34,7 @@ public:
     // Shows the guest why it is no longer served.
     void show_failure(Failure failure);
 
-private:
+  private:
     [[nodiscard]] xenstore_domain_interface& page() const { return *channel_->page(); }
 
     std::unique_ptr<Ring_channel> channel_;

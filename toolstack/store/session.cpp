@@ -3,8 +3,10 @@
 
 #include <xen/io/xs_wire.h>
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 // A local client that stops reading costs this much and no more; a guest, what its quota says.
 constexpr Outbox::Limits kPrivilegedLimits = {64, 1024 * 1024};
@@ -12,7 +14,8 @@ constexpr Outbox::Limits kPrivilegedLimits = {64, 1024 * 1024};
 Outbox::Limits limits_for(const Store& store, Domid domid)
 {
     const Quotas& quotas = store.quotas();
-    return domid == kDom0 ? kPrivilegedLimits : Outbox::Limits{quotas.pending_requests, quotas.pending_event_bytes};
+    return domid == kDom0 ? kPrivilegedLimits
+                          : Outbox::Limits{quotas.pending_requests, quotas.pending_event_bytes};
 }
 
 } // namespace
@@ -23,10 +26,7 @@ Session::Session(Store& store, Domid domid, std::function<void()> on_output)
 {
 }
 
-Session::~Session()
-{
-    reset();
-}
+Session::~Session() { reset(); }
 
 void Session::reset()
 {
@@ -53,8 +53,8 @@ void Session::reply(const Message& message)
     on_output_();
 }
 
-// A client that let its events pile up gets one event for each watch that missed some, naming the watch's own path:
-// it has to look at everything below anyway.
+// A client that let its events pile up gets one event for each watch that missed some, naming the watch's own
+// path: it has to look at everything below anyway.
 void Session::consumed(std::size_t count)
 {
     outbox_.consume(count);
@@ -80,7 +80,8 @@ Result<std::string> Session::watch_path(std::string_view text) const
     return std::string(text);
 }
 
-Result<Watch*> Session::add_watch(std::string_view text, std::string_view token, std::optional<unsigned> depth)
+Result<Watch*> Session::add_watch(std::string_view text, std::string_view token,
+                                  std::optional<unsigned> depth)
 {
     const Result<std::string> checked = watch_path(text);
     if (!checked) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the store remembers of one client: who it is, its watches, its open transactions and what waits to be sent to it.
-// It has no transport. Destroying it ends all of that.
+// What the store remembers of one client: who it is, its watches, its open transactions and what waits to be
+// sent to it. It has no transport. Destroying it ends all of that.
 
 #include "toolstack/store/outbox.hpp"
 #include "toolstack/store/store.hpp"
@@ -14,10 +14,12 @@
 #include <string_view>
 #include <utility>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
-class Session final : public Watcher {
-public:
+class Session final : public Watcher
+{
+  public:
     // `on_output` is called whenever something is queued; it must not send at once.
     Session(Store& store, Domid domid, std::function<void()> on_output);
     ~Session() override;
@@ -29,12 +31,14 @@ public:
     [[nodiscard]] Result<Path> resolve(std::string_view text) const { return Path::parse(text, base_); }
 
     // exists: same path and token already; too_big: quota. The first event is not sent here.
-    [[nodiscard]] Result<Watch*> add_watch(std::string_view text, std::string_view token, std::optional<unsigned> depth);
+    [[nodiscard]] Result<Watch*> add_watch(std::string_view text, std::string_view token,
+                                           std::optional<unsigned> depth);
     [[nodiscard]] Result<void> remove_watch(std::string_view text, std::string_view token);
 
     [[nodiscard]] Result<std::uint32_t> start_transaction();
     [[nodiscard]] Result<Transaction*> find_transaction(std::uint32_t id) const; // not_found
-    [[nodiscard]] Result<void> end_transaction(std::uint32_t id, bool commit);   // it is gone whatever the result
+    [[nodiscard]] Result<void> end_transaction(std::uint32_t id,
+                                               bool commit); // it is gone whatever the result
 
     void reset(); // drops watches and transactions
 
@@ -42,7 +46,7 @@ public:
     [[nodiscard]] Outbox& outbox() { return outbox_; }
     void consumed(std::size_t count); // that many bytes of the outbox's front have been sent
 
-private:
+  private:
     using Watch_key = std::pair<std::string, std::string>; // absolute path, token
 
     [[nodiscard]] Result<std::string> watch_path(std::string_view text) const;

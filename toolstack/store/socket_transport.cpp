@@ -3,8 +3,10 @@
 
 #include <sys/socket.h>
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 Result<std::size_t> moved(ssize_t count, const char* what)
 {
@@ -30,7 +32,8 @@ Result<std::size_t> Socket_transport::read(std::span<char> into)
 
 Result<std::size_t> Socket_transport::write(std::string_view bytes)
 {
-    return moved(send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL), "write to a store client");
+    return moved(send(socket_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL),
+                 "write to a store client");
 }
 
 } // namespace vmm::store

@@ -5,10 +5,12 @@
 #include "toolstack/base/unique_fd.hpp"
 #include "toolstack/store/transport.hpp"
 
-namespace vmm::store {
+namespace vmm::store
+{
 
-class Socket_transport final : public Transport {
-public:
+class Socket_transport final : public Transport
+{
+  public:
     explicit Socket_transport(Unique_fd socket) : socket_(std::move(socket)) {}
 
     [[nodiscard]] int fd() const { return socket_.get(); }
@@ -16,7 +18,7 @@ public:
     [[nodiscard]] Result<std::size_t> write(std::string_view bytes) override;
     void notify() override {} // the kernel does
 
-private:
+  private:
     Unique_fd socket_;
 };
 

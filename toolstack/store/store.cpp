@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/store/store.hpp"
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 // What a node counts besides value and child names, as in xenstored, so that the same guests fit.
-constexpr std::size_t kNodeOverhead = 24;
+constexpr std::size_t kNodeOverhead    = 24;
 constexpr std::size_t kPermissionBytes = 8;
 
-Permissions only_dom0()
-{
-    return {Permission{kDom0, Access::none}};
-}
+Permissions only_dom0() { return {Permission{kDom0, Access::none}}; }
 
 std::unexpected<Error> quota_exceeded(std::string what)
 {
@@ -49,9 +48,10 @@ Result<void> Store::rely_on(const Caller& caller, Transaction* transaction, cons
     return {};
 }
 
-// Whoever may not use a node is told that it does not exist only where he may see that for himself: with the same right
-// on the nearest node above.
-Result<const Node*> Store::access(const Caller& caller, Transaction* transaction, const Path& path, Access wanted)
+// Whoever may not use a node is told that it does not exist only where he may see that for himself: with the
+// same right on the nearest node above.
+Result<const Node*> Store::access(const Caller& caller, Transaction* transaction, const Path& path,
+                                  Access wanted)
 {
     TRY(rely_on(caller, transaction, path, Reliance::node));
     const Tree::Deepest deepest = tree_for(transaction).find_deepest(path);
@@ -86,11 +86,11 @@ Result<Permissions> Store::permissions(const Caller& caller, Transaction* transa
     return TRY(access(caller, transaction, path, Access::read))->permissions;
 }
 
-Result<void> Store::check_size(const Caller& caller, const Node& node, std::size_t value_bytes, std::size_t list_bytes,
-                               std::size_t permission_count) const
+Result<void> Store::check_size(const Caller& caller, const Node& node, std::size_t value_bytes,
+                               std::size_t list_bytes, std::size_t permission_count) const
 {
     const std::size_t bytes = kNodeOverhead + permission_count * kPermissionBytes + value_bytes + list_bytes;
-    const bool grows = value_bytes > node.value.size() || list_bytes > node.child_list_bytes ||
+    const bool grows        = value_bytes > node.value.size() || list_bytes > node.child_list_bytes ||
                        permission_count > node.permissions.size();
     if (!caller.is_privileged() && grows && bytes >= quotas_.node_bytes) {
         return quota_exceeded("a node may have " + std::to_string(quotas_.node_bytes) + " bytes");
@@ -115,18 +115,19 @@ void Store::account_all(Transaction* transaction, const Node& node, std::ptrdiff
     }
 }
 
-Result<void> Store::create(const Caller& caller, Transaction* transaction, const Path& path, std::string_view value)
+Result<void> Store::create(const Caller& caller, Transaction* transaction, const Path& path,
+                           std::string_view value)
 {
-    Tree& tree = tree_for(transaction);
+    Tree& tree                  = tree_for(transaction);
     const Tree::Deepest deepest = tree.find_deepest(path);
-    const std::size_t created = path.parts().size() - deepest.parts;
-    const Path first_created = path.first_parts(deepest.parts + 1);
+    const std::size_t created   = path.parts().size() - deepest.parts;
+    const Path first_created    = path.first_parts(deepest.parts + 1);
     TRY(rely_on(caller, transaction, first_created.parent(), Reliance::inheritance));
     TRY(rely_on(caller, transaction, first_created, Reliance::node));
 
     Permissions permissions = deepest.node->permissions;
     if (!caller.is_privileged()) {
-        permissions.front().domid = caller.domid;
+        permissions.front().domid           = caller.domid;
         const std::ptrdiff_t in_transaction = transaction ? transaction->owned_by(caller.domid) : 0;
         const auto owned = static_cast<std::ptrdiff_t>(nodes_owned_by(caller.domid)) + in_transaction;
         if (owned + static_cast<std::ptrdiff_t>(created) > static_cast<std::ptrdiff_t>(quotas_.nodes)) {
@@ -134,8 +135,8 @@ Result<void> Store::create(const Caller& caller, Transaction* transaction, const
         }
     }
     const Node& parent = *deepest.node;
-    TRY(check_size(caller, parent, parent.value.size(), parent.child_list_bytes + first_created.leaf().size() + 1,
-                   parent.permissions.size()));
+    TRY(check_size(caller, parent, parent.value.size(),
+                   parent.child_list_bytes + first_created.leaf().size() + 1, parent.permissions.size()));
     TRY(check_size(caller, Node{}, value.size(), 0, permissions.size()));
 
     const Domid owner = permissions.front().domid;
@@ -150,7 +151,8 @@ Result<void> Store::create(const Caller& caller, Transaction* transaction, const
     return {};
 }
 
-Result<void> Store::write(const Caller& caller, Transaction* transaction, const Path& path, std::string_view value)
+Result<void> Store::write(const Caller& caller, Transaction* transaction, const Path& path,
+                          std::string_view value)
 {
     const Result<const Node*> found = access(caller, transaction, path, Access::write);
     if (!found && found.error().code == Errc::not_found) {
@@ -222,7 +224,7 @@ Result<void> Store::set_permissions(const Caller& caller, Transaction* transacti
         return fail(Errc::access_denied, "only the owner may change the permissions of " + path.text());
     }
     const Permissions before = node->permissions;
-    const Domid owner = permissions.front().domid;
+    const Domid owner        = permissions.front().domid;
     if (!caller.is_privileged() && owner != before.front().domid) {
         return fail(Errc::not_permitted, "only dom0 may give " + path.text() + " another owner");
     }

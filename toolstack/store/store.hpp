@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The database: every operation on nodes in the name of some caller, inside or outside a transaction, with permissions,
-// quotas and watch events. Knows no connection and no wire format. Errors carry the code the protocol reports: not_found,
-// access_denied, invalid, no_space (a quota), not_permitted (owner change), again (conflict).
+// The database: every operation on nodes in the name of some caller, inside or outside a transaction, with
+// permissions, quotas and watch events. Knows no connection and no wire format. Errors carry the code the
+// protocol reports: not_found, access_denied, invalid, no_space (a quota), not_permitted (owner change),
+// again (conflict).
 
 #include "toolstack/store/announce.hpp"
 #include "toolstack/store/quota.hpp"
@@ -14,13 +15,15 @@
 #include <string>
 #include <unordered_map>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
 inline constexpr std::string_view kIntroduceDomain = "@introduceDomain";
-inline constexpr std::string_view kReleaseDomain = "@releaseDomain";
+inline constexpr std::string_view kReleaseDomain   = "@releaseDomain";
 
-class Store {
-public:
+class Store
+{
+  public:
     struct Listing {
         std::string names; // each with a NUL after it
         std::uint64_t generation;
@@ -31,13 +34,15 @@ public:
     // `transaction` may be null: then the operation takes effect at once.
     [[nodiscard]] Result<std::string> read(const Caller& caller, Transaction* transaction, const Path& path);
     [[nodiscard]] Result<Listing> list(const Caller& caller, Transaction* transaction, const Path& path);
-    [[nodiscard]] Result<Permissions> permissions(const Caller& caller, Transaction* transaction, const Path& path);
+    [[nodiscard]] Result<Permissions> permissions(const Caller& caller, Transaction* transaction,
+                                                  const Path& path);
     [[nodiscard]] Result<void> write(const Caller& caller, Transaction* transaction, const Path& path,
                                      std::string_view value);
-    [[nodiscard]] Result<void> make_directory(const Caller& caller, Transaction* transaction, const Path& path);
+    [[nodiscard]] Result<void> make_directory(const Caller& caller, Transaction* transaction,
+                                              const Path& path);
     [[nodiscard]] Result<void> remove(const Caller& caller, Transaction* transaction, const Path& path);
-    [[nodiscard]] Result<void> set_permissions(const Caller& caller, Transaction* transaction, const Path& path,
-                                               Permissions permissions);
+    [[nodiscard]] Result<void> set_permissions(const Caller& caller, Transaction* transaction,
+                                               const Path& path, Permissions permissions);
 
     // The transaction stays registered with the store until destroyed; the store must outlive it.
     [[nodiscard]] std::shared_ptr<Transaction> begin(const Caller& caller);
@@ -50,17 +55,21 @@ public:
                                                        Permissions permissions);
     void announce_special(std::string_view name, Domid domid);
 
-    // Removes the nodes a domain owns and its entries in all permissions, so that a later domain of the same number
-    // inherits nothing.
+    // Removes the nodes a domain owns and its entries in all permissions, so that a later domain of the same
+    // number inherits nothing.
     void forget_domain(Domid domid);
 
     [[nodiscard]] Watch_index& watches() { return watches_; }
     [[nodiscard]] const Quotas& quotas() const { return quotas_; }
     [[nodiscard]] std::size_t nodes_owned_by(Domid domid) const;
 
-private:
-    [[nodiscard]] Tree& tree_for(Transaction* transaction) { return transaction ? transaction->tree() : live_; }
-    [[nodiscard]] Result<void> rely_on(const Caller& caller, Transaction* transaction, const Path& path, Reliance what);
+  private:
+    [[nodiscard]] Tree& tree_for(Transaction* transaction)
+    {
+        return transaction ? transaction->tree() : live_;
+    }
+    [[nodiscard]] Result<void> rely_on(const Caller& caller, Transaction* transaction, const Path& path,
+                                       Reliance what);
     [[nodiscard]] Result<const Node*> access(const Caller& caller, Transaction* transaction, const Path& path,
                                              Access wanted);
     [[nodiscard]] Result<void> create(const Caller& caller, Transaction* transaction, const Path& path,

@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <vector>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
 std::shared_ptr<Transaction> Store::begin(const Caller& caller)
 {
@@ -21,8 +22,8 @@ std::shared_ptr<Transaction> Store::begin(const Caller& caller)
     return transaction;
 }
 
-// Every replaced node an open transaction still shows was replaced after its snapshot was taken. So dropping the oldest
-// once that much has been replaced bounds the memory held by all of them together.
+// Every replaced node an open transaction still shows was replaced after its snapshot was taken. So dropping
+// the oldest once that much has been replaced bounds the memory held by all of them together.
 void Store::drop_old_snapshots()
 {
     while (!guest_transactions_.empty()) {
@@ -38,20 +39,20 @@ void Store::drop_old_snapshots()
 Result<void> Store::check_quota_of(const Caller& caller, const Transaction& transaction) const
 {
     const std::ptrdiff_t gained = transaction.owned_by(caller.domid);
-    const auto owned = static_cast<std::ptrdiff_t>(nodes_owned_by(caller.domid)) + gained;
+    const auto owned            = static_cast<std::ptrdiff_t>(nodes_owned_by(caller.domid)) + gained;
     if (!caller.is_privileged() && gained > 0 && owned > static_cast<std::ptrdiff_t>(quotas_.nodes)) {
         return fail(Errc::no_space, "store quota exceeded: too many nodes");
     }
     return {};
 }
 
-// Brings one path of the live tree to what the transaction made of it. A subtree the transaction created is shared with
-// it as a whole; the changes below it, which come later, find themselves already there.
+// Brings one path of the live tree to what the transaction made of it. A subtree the transaction created is
+// shared with it as a whole; the changes below it, which come later, find themselves already there.
 Changed Store::apply(const Path& path, const Transaction::Change& change, const Tree& wanted)
 {
     Changed done{path};
     const std::shared_ptr<Node> target = wanted.share(path);
-    const Node* current = live_.find(path);
+    const Node* current                = live_.find(path);
     if (target.get() == current) {
         return done;
     }
@@ -64,7 +65,7 @@ Changed Store::apply(const Path& path, const Transaction::Change& change, const 
     }
     if (current != nullptr) {
         done.removed = live_.remove(path, generation_);
-        done.before = done.removed->permissions;
+        done.before  = done.removed->permissions;
         account_all(nullptr, *done.removed, -1);
     }
     if (target != nullptr) {
@@ -84,7 +85,7 @@ Result<void> Store::commit(const Caller& caller, Transaction& transaction)
     std::vector<std::pair<std::uint64_t, Changed>> events;
     for (const auto& [path, change] : transaction.changes()) {
         const bool existed = live_.find(path) != nullptr;
-        Changed done = apply(path, change, transaction.tree());
+        Changed done       = apply(path, change, transaction.tree());
         if (change.announced && (existed || live_.find(path) != nullptr)) {
             events.emplace_back(change.order, std::move(done));
         }

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <vector>
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 bool is_granted(const Permissions& permissions, Domid domid)
 {
-    return std::any_of(permissions.begin() + 1, permissions.end(), [=](const Permission& p) { return p.domid == domid; });
+    return std::any_of(permissions.begin() + 1, permissions.end(),
+                       [=](const Permission& p) { return p.domid == domid; });
 }
 
 Permissions without(const Permissions& permissions, Domid domid)
@@ -19,8 +22,9 @@ Permissions without(const Permissions& permissions, Domid domid)
     if (kept.front().domid == domid) {
         kept.front().domid = kDom0;
     }
-    kept.erase(std::remove_if(kept.begin() + 1, kept.end(), [=](const Permission& p) { return p.domid == domid; }),
-               kept.end());
+    kept.erase(
+        std::remove_if(kept.begin() + 1, kept.end(), [=](const Permission& p) { return p.domid == domid; }),
+        kept.end());
     return kept;
 }
 
@@ -54,7 +58,7 @@ void Store::forget_domain(Domid domid)
     Traces traces;
     collect(Path::root(), live_.root(), domid, traces);
     for (const Path& path : traces.granted) {
-        const Node& node = *live_.find(path);
+        const Node& node       = *live_.find(path);
         const Permissions kept = without(node.permissions, domid);
         account(nullptr, node.permissions.front().domid, -1);
         account(nullptr, kept.front().domid, 1);
@@ -81,7 +85,8 @@ Result<Permissions> Store::special_permissions(const Caller& caller, std::string
     return found->second;
 }
 
-Result<void> Store::set_special_permissions(const Caller& caller, std::string_view name, Permissions permissions)
+Result<void> Store::set_special_permissions(const Caller& caller, std::string_view name,
+                                            Permissions permissions)
 {
     const auto found = special_permissions_.find(name);
     if (found == special_permissions_.end()) {
@@ -97,8 +102,8 @@ Result<void> Store::set_special_permissions(const Caller& caller, std::string_vi
 void Store::announce_special(std::string_view name, Domid domid)
 {
     const Permissions& permissions = special_permissions_.find(name)->second;
-    const std::string of_domain = std::string(name) + '/' + vmm::to_string(domid);
-    const auto tell = [&](std::string_view watched) {
+    const std::string of_domain    = std::string(name) + '/' + vmm::to_string(domid);
+    const auto tell                = [&](std::string_view watched) {
         for (Watch* watch : watches_.at(watched)) {
             if (may(watch->watcher->caller(), permissions, Access::read)) {
                 watch->watcher->deliver(*watch, watch->depth ? std::string_view(of_domain) : watched);

@@ -3,18 +3,17 @@
 
 #include "toolstack/store/store_server_impl.hpp"
 
-namespace vmm {
-namespace {
+namespace vmm
+{
+namespace
+{
 
 using store::Path;
 using store::Permissions;
 
 const store::Caller kDaemon{};
 
-Result<Path> parse(std::string_view text)
-{
-    return Path::parse(text, store::domain_path(kDom0));
-}
+Result<Path> parse(std::string_view text) { return Path::parse(text, store::domain_path(kDom0)); }
 
 Result<std::vector<std::string>> names_of(const Result<store::Store::Listing>& listing)
 {
@@ -29,8 +28,9 @@ Result<std::vector<std::string>> names_of(const Result<store::Store::Listing>& l
 }
 
 // The operations of the daemon itself, at once or in a transaction.
-class Direct final : public Store_batch {
-public:
+class Direct final : public Store_batch
+{
+  public:
     Direct(store::Store& store, store::Transaction* transaction) : store_(store), transaction_(transaction) {}
 
     Result<std::string> read(std::string_view path) override
@@ -66,7 +66,7 @@ public:
         return store_.set_permissions(kDaemon, transaction_, TRY(parse(path)), std::move(permissions));
     }
 
-private:
+  private:
     store::Store& store_;
     store::Transaction* transaction_;
 };
@@ -86,20 +86,14 @@ Result<std::unique_ptr<Store_server>> Store_server::create(Event_loop& loop, Opt
     return server;
 }
 
-void Store_server::set_hooks(Hooks hooks)
-{
-    impl_->set_hooks(std::move(hooks));
-}
+void Store_server::set_hooks(Hooks hooks) { impl_->set_hooks(std::move(hooks)); }
 
 Result<std::string> Store_server::read(std::string_view path)
 {
     return Direct(impl_->store(), nullptr).read(path);
 }
 
-bool Store_server::exists(std::string_view path)
-{
-    return read(path).has_value();
-}
+bool Store_server::exists(std::string_view path) { return read(path).has_value(); }
 
 Result<std::vector<std::string>> Store_server::list(std::string_view path)
 {
@@ -145,39 +139,27 @@ Result<void> Store_server::update(const std::function<Result<void>(Store_batch&)
 Result<Store_server::Watch_handle> Store_server::watch(std::string_view path, Watch_callback callback,
                                                        std::optional<unsigned> depth)
 {
-    const bool special = path.starts_with('@');
+    const bool special  = path.starts_with('@');
     std::string watched = special ? std::string(path) : TRY(parse(path)).text();
     return impl_->watch(std::move(watched), std::move(callback), depth);
 }
 
-void Store_server::unwatch(Watch_handle handle)
-{
-    impl_->unwatch(handle);
-}
+void Store_server::unwatch(Watch_handle handle) { impl_->unwatch(handle); }
 
 Result<void> Store_server::introduce(Domid domid, std::unique_ptr<store::Ring_channel> channel)
 {
     return impl_->connect(domid, std::move(channel));
 }
 
-void Store_server::release(Domid domid)
-{
-    impl_->disconnect(domid);
-}
+void Store_server::release(Domid domid) { impl_->disconnect(domid); }
 
 void Store_server::announce_shutdown(Domid domid)
 {
     impl_->store().announce_special(store::kReleaseDomain, domid);
 }
 
-bool Store_server::is_introduced(Domid domid) const
-{
-    return impl_->is_introduced(domid);
-}
+bool Store_server::is_introduced(Domid domid) const { return impl_->is_introduced(domid); }
 
-void Store_server::ring_event(Domid domid)
-{
-    impl_->serve_ring(domid);
-}
+void Store_server::ring_event(Domid domid) { impl_->serve_ring(domid); }
 
 } // namespace vmm

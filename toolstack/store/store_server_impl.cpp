@@ -5,8 +5,10 @@
 
 #include <xen/io/xs_wire.h>
 
-namespace vmm {
-namespace {
+namespace vmm
+{
+namespace
+{
 
 using Failure = store::Ring_transport::Failure;
 static_assert(static_cast<int>(Failure::communication) == XENSTORE_ERROR_COMM);
@@ -14,28 +16,27 @@ static_assert(static_cast<int>(Failure::indices) == XENSTORE_ERROR_RINGIDX);
 static_assert(static_cast<int>(Failure::protocol) == XENSTORE_ERROR_PROTO);
 
 constexpr int kAcceptsPerTurn = 16;
-constexpr auto kAcceptPause = std::chrono::seconds(1);
+constexpr auto kAcceptPause   = std::chrono::seconds(1);
 
 } // namespace
 
-Store_server::Impl::Ring_client::Ring_client(Impl& server, std::unique_ptr<store::Ring_channel> channel, Domid domid)
-    : transport(std::move(channel)),
-      session(server.store_, domid,
-              [&server, domid] {
-                  server.waiting_rings_.insert(domid);
-                  server.schedule();
-              }),
+Store_server::Impl::Ring_client::Ring_client(Impl& server, std::unique_ptr<store::Ring_channel> channel,
+                                             Domid domid)
+    : transport(std::move(channel)), session(server.store_, domid,
+                                             [&server, domid] {
+                                                 server.waiting_rings_.insert(domid);
+                                                 server.schedule();
+                                             }),
       connection(server.store_, server, transport, session)
 {
 }
 
 Store_server::Impl::Socket_client::Socket_client(Impl& server, Unique_fd socket)
-    : transport(std::move(socket)),
-      session(server.store_, kDom0,
-              [&server, fd = transport.fd()] {
-                  server.waiting_sockets_.insert(fd);
-                  server.schedule();
-              }),
+    : transport(std::move(socket)), session(server.store_, kDom0,
+                                            [&server, fd = transport.fd()] {
+                                                server.waiting_sockets_.insert(fd);
+                                                server.schedule();
+                                            }),
       connection(server.store_, server, transport, session)
 {
 }
@@ -80,7 +81,8 @@ void Store_server::Impl::accept_clients()
         }
         const int fd = client->get();
         sockets_[fd] = std::make_unique<Socket_client>(*this, std::move(*client));
-        if (const auto added = loop_.add(fd, EPOLLIN, [this, fd](std::uint32_t) { serve_socket(fd); }); !added) {
+        if (const auto added = loop_.add(fd, EPOLLIN, [this, fd](std::uint32_t) { serve_socket(fd); });
+            !added) {
             log::error(added.error().message);
             sockets_.erase(fd);
         }
@@ -93,7 +95,9 @@ void Store_server::Impl::pause_accepting()
     loop_.remove(listening_->fd());
     accept_timer_ = loop_.after(kAcceptPause, [this] {
         accept_timer_.reset();
-        if (const auto added = loop_.add(listening_->fd(), EPOLLIN, [this](std::uint32_t) { accept_clients(); }); !added) {
+        if (const auto added =
+                loop_.add(listening_->fd(), EPOLLIN, [this](std::uint32_t) { accept_clients(); });
+            !added) {
             log::error(added.error().message);
             pause_accepting();
         }
@@ -106,9 +110,10 @@ void Store_server::Impl::serve_socket(int fd)
     if (found == sockets_.end()) {
         return;
     }
-    store::Connection& connection = found->second->connection;
+    store::Connection& connection          = found->second->connection;
     const store::Connection::Status status = connection.serve();
-    const bool over = status == store::Connection::Status::closed || status == store::Connection::Status::too_long;
+    const bool over =
+        status == store::Connection::Status::closed || status == store::Connection::Status::too_long;
     const std::uint32_t events = (connection.wants_to_read() ? std::uint32_t{EPOLLIN} : 0U) |
                                  (connection.wants_to_write() ? std::uint32_t{EPOLLOUT} : 0U);
     if (over || !loop_.modify(fd, events)) {
@@ -122,8 +127,8 @@ Result<void> Store_server::Impl::connect(Domid domid, std::unique_ptr<store::Rin
     if (!channel || to_number(domid) >= kFirstReservedDomid) {
         return fail(Errc::invalid, "domain " + to_string(domid) + " cannot be introduced to the store");
     }
-    const auto known = rings_.find(domid);
-    const bool is_new = known == rings_.end();
+    const auto known                  = rings_.find(domid);
+    const bool is_new                 = known == rings_.end();
     const std::optional<Domid> target = is_new ? std::nullopt : known->second->target;
     if (!is_new) {
         rings_.erase(known);
@@ -168,7 +173,8 @@ void Store_server::Impl::reconnect(Ring_client& ring)
 void Store_server::Impl::fail_ring(Domid domid, Ring_client& ring, Failure failure)
 {
     if (!std::exchange(ring.reported, true)) {
-        log::warning("store: domain " + to_string(domid) + " broke the ring protocol; it is not served until it reconnects");
+        log::warning("store: domain " + to_string(domid) +
+                     " broke the ring protocol; it is not served until it reconnects");
     }
     ring.failed = true;
     ring.session.reset();
@@ -218,7 +224,8 @@ void Store_server::Impl::schedule()
     });
 }
 
-// Everyone who waited at the start of the turn is served once; whoever is not finished waits for the next turn.
+// Everyone who waited at the start of the turn is served once; whoever is not finished waits for the next
+// turn.
 void Store_server::Impl::run_waiting()
 {
     scheduled_ = false;

@@ -11,10 +11,12 @@
 #include <map>
 #include <set>
 
-namespace vmm {
+namespace vmm
+{
 
-class Store_server::Impl final : public store::Domain_control {
-public:
+class Store_server::Impl final : public store::Domain_control
+{
+  public:
     Impl(Event_loop& loop, Options options);
     ~Impl() override;
     [[nodiscard]] Result<void> listen();
@@ -26,7 +28,8 @@ public:
     void disconnect(Domid domid);
     void serve_ring(Domid domid);
 
-    [[nodiscard]] Result<Watch_handle> watch(std::string path, Watch_callback callback, std::optional<unsigned> depth);
+    [[nodiscard]] Result<Watch_handle> watch(std::string path, Watch_callback callback,
+                                             std::optional<unsigned> depth);
     void unwatch(Watch_handle handle);
 
     [[nodiscard]] Result<void> introduce(Domid domid, std::uint64_t gfn, std::uint32_t port) override;
@@ -35,14 +38,14 @@ public:
     [[nodiscard]] bool is_introduced(Domid domid) const override { return rings_.contains(domid); }
     void set_target(Domid domid, Domid target) override;
 
-private:
+  private:
     struct Ring_client {
         Ring_client(Impl& server, std::unique_ptr<store::Ring_channel> channel, Domid domid);
         store::Ring_transport transport;
         store::Session session;
         store::Connection connection;
         std::optional<Domid> target{};
-        bool failed = false;   // not served until the guest asks to reconnect
+        bool failed   = false; // not served until the guest asks to reconnect
         bool reported = false; // in the log: once is enough, as the guest can fail again and again
     };
     struct Socket_client {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/store/transaction.hpp"
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 constexpr std::size_t kEntryBytes = 96; // of bookkeeping for each path remembered, besides its text
 
-bool relies(unsigned what, Reliance on)
-{
-    return (what & static_cast<unsigned>(on)) != 0;
-}
+bool relies(unsigned what, Reliance on) { return (what & static_cast<unsigned>(on)) != 0; }
 
 bool unchanged(const Node* before, const Node* now, unsigned what)
 {
@@ -61,12 +60,12 @@ void Transaction::note_created(const Path& path, const Path& first_created, std:
 void Transaction::note_removed(const Path& path)
 {
     const std::string below = path.text() + '/';
-    auto first = changes_.upper_bound(std::string_view(below));
+    auto first              = changes_.upper_bound(std::string_view(below));
     while (first != changes_.end() && first->first.text().starts_with(below)) {
         first = changes_.erase(first);
     }
-    Change& removed = change(path);
-    removed.replaced = true;
+    Change& removed   = change(path);
+    removed.replaced  = true;
     removed.announced = true;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One open transaction: the tree as it was when it began, its own changed copy, what of the original it relied on, and
-// what it changed. It can be committed as long as everything relied on is still the same in the live tree; changes
-// elsewhere do not disturb it. The store fills it; the transaction itself checks no permission.
+// One open transaction: the tree as it was when it began, its own changed copy, what of the original it
+// relied on, and what it changed. It can be committed as long as everything relied on is still the same in
+// the live tree; changes elsewhere do not disturb it. The store fills it; the transaction itself checks no
+// permission.
 
 #include "toolstack/store/tree.hpp"
 
@@ -10,25 +11,29 @@
 #include <functional>
 #include <map>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
 enum class Reliance : unsigned {
-    node = 1,        // its existence, value and permissions
-    children = 2,    // the list of its children
-    subtree = 4,     // all of it and below
+    node        = 1, // its existence, value and permissions
+    children    = 2, // the list of its children
+    subtree     = 4, // all of it and below
     inheritance = 8, // its existence and permissions: something was created in it
 };
 
-class Transaction {
-public:
+class Transaction
+{
+  public:
     struct Change {
-        std::uint64_t order = 0; // of the events to come
-        bool replaced = false;   // created, removed or both: the whole subtree is this transaction's
-        bool announced = false;  // false for a parent made on the way
+        std::uint64_t order = 0;     // of the events to come
+        bool replaced       = false; // created, removed or both: the whole subtree is this transaction's
+        bool announced      = false; // false for a parent made on the way
     };
     using Changes = std::map<Path, Change, std::less<>>; // a parent sorts before what is below it
 
-    explicit Transaction(const Tree& live) : base_(live), tree_(live), retired_before_(live.retired_bytes()) {}
+    explicit Transaction(const Tree& live) : base_(live), tree_(live), retired_before_(live.retired_bytes())
+    {
+    }
 
     [[nodiscard]] Tree& tree() { return tree_; }
     [[nodiscard]] const Tree& base() const { return base_; }
@@ -47,11 +52,12 @@ public:
     [[nodiscard]] std::size_t nodes_touched() const { return relied_on_.size(); }
     [[nodiscard]] std::size_t bytes() const; // of memory this transaction alone is to blame for
 
-    // Gives up the snapshot and all changes to free their memory; only an abort or a failing commit can follow.
+    // Gives up the snapshot and all changes to free their memory; only an abort or a failing commit can
+    // follow.
     void lose();
     [[nodiscard]] bool is_lost() const { return lost_; }
 
-private:
+  private:
     Change& change(const Path& path);
 
     Tree base_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How bytes reach one client and come from it, without ever waiting. Implemented over a socket and over a domain's ring.
+// How bytes reach one client and come from it, without ever waiting. Implemented over a socket and over a
+// domain's ring.
 
 #include "toolstack/base/error.hpp"
 
@@ -8,20 +9,22 @@
 #include <span>
 #include <string_view>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
-class Transport {
-public:
-    Transport() = default;
-    Transport(const Transport&) = delete;
+class Transport
+{
+  public:
+    Transport()                            = default;
+    Transport(const Transport&)            = delete;
     Transport& operator=(const Transport&) = delete;
-    virtual ~Transport() = default;
+    virtual ~Transport()                   = default;
 
     // How many bytes were moved; 0 means not now. An error ends the connection.
-    [[nodiscard]] virtual Result<std::size_t> read(std::span<char> into) = 0;
+    [[nodiscard]] virtual Result<std::size_t> read(std::span<char> into)    = 0;
     [[nodiscard]] virtual Result<std::size_t> write(std::string_view bytes) = 0;
     // Tells the other side of all reads and writes since the last call.
-    virtual void notify() = 0;
+    virtual void notify()                                                   = 0;
 };
 
 } // namespace vmm::store

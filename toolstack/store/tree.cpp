@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/store/tree.hpp"
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 constexpr std::size_t kBytesPerChild = 96; // map node, pointer and a short name
 
@@ -75,12 +77,12 @@ void Tree::unshare(std::shared_ptr<Node>& node)
 Node& Tree::edit(const Path& path, std::uint64_t generation)
 {
     unshare(root_);
-    Node* node = root_.get();
+    Node* node               = root_.get();
     node->subtree_generation = generation;
     for (const std::string_view part : path.parts()) {
         std::shared_ptr<Node>& child = node->children.find(part)->second;
         unshare(child);
-        node = child.get();
+        node                     = child.get();
         node->subtree_generation = generation;
     }
     return *node;
@@ -88,11 +90,11 @@ Node& Tree::edit(const Path& path, std::uint64_t generation)
 
 void Tree::create(const Path& path, Permissions permissions, std::string value, std::uint64_t generation)
 {
-    const auto parts = path.parts();
+    const auto parts           = path.parts();
     const std::size_t existing = find_deepest(path).parts;
-    Node* parent = &edit(path.first_parts(existing), generation);
+    Node* parent               = &edit(path.first_parts(existing), generation);
     for (std::size_t i = existing; i < parts.size(); ++i) {
-        auto node = std::make_shared<Node>();
+        auto node         = std::make_shared<Node>();
         node->permissions = permissions;
         node->generation = node->children_generation = node->subtree_generation = generation;
         parent = &add_child(*parent, parts[i], std::move(node), generation);
@@ -120,16 +122,16 @@ void Tree::graft(const Path& path, std::shared_ptr<Node> node, std::uint64_t gen
 
 void Tree::assign(const Path& path, Permissions permissions, std::string value, std::uint64_t generation)
 {
-    Node& node = edit(path, generation);
+    Node& node       = edit(path, generation);
     node.permissions = std::move(permissions);
-    node.value = std::move(value);
-    node.generation = generation;
+    node.value       = std::move(value);
+    node.generation  = generation;
 }
 
 Node_pointer Tree::remove(const Path& path, std::uint64_t generation)
 {
-    Node& parent = edit(path.parent(), generation);
-    const auto child = parent.children.find(path.leaf());
+    Node& parent         = edit(path.parent(), generation);
+    const auto child     = parent.children.find(path.leaf());
     Node_pointer removed = std::move(child->second);
     parent.children.erase(child);
     parent.child_list_bytes -= path.leaf().size() + 1;

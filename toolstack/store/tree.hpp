@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The nodes of the store, as a persistent tree: copying a Tree is one pointer, and a change copies only the nodes on the
-// way to it that a copy still shares. That is what makes a transaction a snapshot. The tree knows neither permissions'
-// meaning nor quotas; callers check first, then change. Generations come from the caller's ever-growing counter.
+// The nodes of the store, as a persistent tree: copying a Tree is one pointer, and a change copies only the
+// nodes on the way to it that a copy still shares. That is what makes a transaction a snapshot. The tree
+// knows neither permissions' meaning nor quotas; callers check first, then change. Generations come from the
+// caller's ever-growing counter.
 
 #include "toolstack/store/path.hpp"
 #include "toolstack/store/permissions.hpp"
@@ -13,7 +14,8 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
 struct Node {
     using Children = std::map<std::string, std::shared_ptr<Node>, std::less<>>;
@@ -21,16 +23,17 @@ struct Node {
     std::string value;
     Permissions permissions;
     Children children;
-    std::size_t child_list_bytes = 0; // names with a NUL each, as DIRECTORY answers
-    std::uint64_t generation = 0;         // of the last change of value or permissions, or of the creation
+    std::size_t child_list_bytes      = 0; // names with a NUL each, as DIRECTORY answers
+    std::uint64_t generation          = 0; // of the last change of value or permissions, or of the creation
     std::uint64_t children_generation = 0; // of the last child added or removed
-    std::uint64_t subtree_generation = 0;  // of the last change of any kind here or below
+    std::uint64_t subtree_generation  = 0; // of the last change of any kind here or below
 };
 
 using Node_pointer = std::shared_ptr<const Node>;
 
-class Tree {
-public:
+class Tree
+{
+  public:
     explicit Tree(Permissions root_permissions);
 
     // Pointers are valid until the next change of this tree.
@@ -46,7 +49,8 @@ public:
     void create(const Path& path, Permissions permissions, std::string value, std::uint64_t generation);
     // Hangs a node of another tree, with all below, here. The parent must exist and have no such child.
     void graft(const Path& path, std::shared_ptr<Node> node, std::uint64_t generation);
-    [[nodiscard]] std::shared_ptr<Node> share(const Path& path) const; // for graft(); empty when there is no such node
+    [[nodiscard]] std::shared_ptr<Node>
+    share(const Path& path) const; // for graft(); empty when there is no such node
     // The node must exist.
     void assign(const Path& path, Permissions permissions, std::string value, std::uint64_t generation);
     // The node must exist and not be the root. Returns it with all below.
@@ -55,7 +59,7 @@ public:
     // Bytes of nodes that left this tree since it began and may live on in copies of it: never shrinks.
     [[nodiscard]] std::uint64_t retired_bytes() const { return retired_bytes_; }
 
-private:
+  private:
     Node& edit(const Path& path, std::uint64_t generation);
     void unshare(std::shared_ptr<Node>& node);
 

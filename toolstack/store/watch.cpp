@@ -3,19 +3,22 @@
 
 #include <algorithm>
 
-namespace vmm::store {
-namespace {
+namespace vmm::store
+{
+namespace
+{
 
 bool is_at_or_below(std::string_view path, std::string_view ancestor)
 {
     return path.starts_with(ancestor) && (path.size() == ancestor.size() || path[ancestor.size()] == '/');
 }
 
-// The longest of `path` and its ancestors that `other` starts with as a text; empty when only the root is left.
+// The longest of `path` and its ancestors that `other` starts with as a text; empty when only the root is
+// left.
 std::string_view common_ancestor(std::string_view path, std::string_view other)
 {
     const auto differs = std::ranges::mismatch(path, other).in1;
-    auto length = static_cast<std::size_t>(differs - path.begin());
+    auto length        = static_cast<std::size_t>(differs - path.begin());
     if (length < path.size() && path[length] != '/') {
         length = length == 0 ? 0 : path.rfind('/', length - 1);
     }
@@ -35,10 +38,7 @@ std::string_view Watch::reported(std::string_view event_path) const
     return event_path.substr(std::min(hidden_prefix, event_path.size()));
 }
 
-void Watch_index::add(Watch& watch)
-{
-    watches_[watch.path].push_back(&watch);
-}
+void Watch_index::add(Watch& watch) { watches_[watch.path].push_back(&watch); }
 
 void Watch_index::remove(Watch& watch)
 {
@@ -55,8 +55,9 @@ std::vector<Watch*> Watch_index::at(std::string_view path) const
     return found == watches_.end() ? std::vector<Watch*>{} : found->second;
 }
 
-// Every ancestor of `path` among the keys sorts before it, and between such an ancestor and the path lie only keys that
-// start with the ancestor. So from the greatest key not after the path, one step leads to the next possible ancestor.
+// Every ancestor of `path` among the keys sorts before it, and between such an ancestor and the path lie only
+// keys that start with the ancestor. So from the greatest key not after the path, one step leads to the next
+// possible ancestor.
 std::vector<Watch*> Watch_index::covering(std::string_view path) const
 {
     std::vector<Watch*> found;

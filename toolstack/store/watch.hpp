@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Who waits for changes of what. The index finds the watches a change concerns in time that grows with those found, not
-// with all that exist. It holds pointers: a Watch must stay where it is while indexed. It delivers nothing and checks no
-// permission; that is the announcer's work.
+// Who waits for changes of what. The index finds the watches a change concerns in time that grows with those
+// found, not with all that exist. It holds pointers: a Watch must stay where it is while indexed. It delivers
+// nothing and checks no permission; that is the announcer's work.
 
 #include "toolstack/store/permissions.hpp"
 
@@ -13,19 +13,22 @@
 #include <string_view>
 #include <vector>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
 struct Watch;
 
-// A client as receiver of events. deliver() must only queue: it may not touch the store or any watch but the one given.
-class Watcher {
-public:
-    Watcher() = default;
-    Watcher(const Watcher&) = delete;
+// A client as receiver of events. deliver() must only queue: it may not touch the store or any watch but the
+// one given.
+class Watcher
+{
+  public:
+    Watcher()                          = default;
+    Watcher(const Watcher&)            = delete;
     Watcher& operator=(const Watcher&) = delete;
-    virtual ~Watcher() = default;
+    virtual ~Watcher()                 = default;
 
-    [[nodiscard]] virtual const Caller& caller() const = 0;
+    [[nodiscard]] virtual const Caller& caller() const        = 0;
     virtual void deliver(Watch& watch, std::string_view path) = 0;
 };
 
@@ -40,8 +43,9 @@ struct Watch {
     [[nodiscard]] std::string_view reported(std::string_view event_path) const;
 };
 
-class Watch_index {
-public:
+class Watch_index
+{
+  public:
     void add(Watch& watch);
     void remove(Watch& watch);
 
@@ -52,7 +56,7 @@ public:
     // The watches on nodes strictly below the path.
     [[nodiscard]] std::vector<Watch*> below(std::string_view path) const;
 
-private:
+  private:
     std::map<std::string, std::vector<Watch*>, std::less<>> watches_;
 };
 

@@ -6,7 +6,8 @@
 #include <charconv>
 #include <cstring>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
 static_assert(sizeof(xsd_sockmsg) == kHeaderBytes);
 static_assert(XENSTORE_PAYLOAD_MAX == kPayloadMax);
@@ -63,8 +64,8 @@ std::string join_strings(std::initializer_list<std::string_view> parts)
 
 std::optional<std::uint64_t> parse_decimal(std::string_view text, std::uint64_t max)
 {
-    std::uint64_t value = 0;
-    const char* end = text.data() + text.size();
+    std::uint64_t value      = 0;
+    const char* end          = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, value);
     if (error != std::errc{} || stop != end || value > max) {
         return std::nullopt;
@@ -108,9 +109,9 @@ Message Message_reader::take()
 
 void Message_reader::reset()
 {
-    header_used_ = 0;
+    header_used_  = 0;
     payload_used_ = 0;
-    message_ = {};
+    message_      = {};
 }
 
 } // namespace vmm::store

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The store's messages as bytes: a header (struct xsd_sockmsg of xen/io/xs_wire.h, little-endian like the host) and up to
-// 4096 bytes of payload, mostly NUL-terminated strings. Knows framing and the spelling of errors, nothing of what a
-// request means. Input comes from guests and is trusted for nothing.
+// The store's messages as bytes: a header (struct xsd_sockmsg of xen/io/xs_wire.h, little-endian like the
+// host) and up to 4096 bytes of payload, mostly NUL-terminated strings. Knows framing and the spelling of
+// errors, nothing of what a request means. Input comes from guests and is trusted for nothing.
 
 #include "toolstack/base/error.hpp"
 
@@ -15,17 +15,18 @@
 #include <string_view>
 #include <vector>
 
-namespace vmm::store {
+namespace vmm::store
+{
 
 struct Message {
-    std::uint32_t type = 0;
-    std::uint32_t request_id = 0;
+    std::uint32_t type           = 0;
+    std::uint32_t request_id     = 0;
     std::uint32_t transaction_id = 0;
     std::string payload;
 };
 
 inline constexpr std::size_t kHeaderBytes = 16;
-inline constexpr std::size_t kPayloadMax = 4096; // XENSTORE_PAYLOAD_MAX
+inline constexpr std::size_t kPayloadMax  = 4096; // XENSTORE_PAYLOAD_MAX
 
 [[nodiscard]] std::string serialise(const Message& message);
 
@@ -41,10 +42,11 @@ inline constexpr std::size_t kPayloadMax = 4096; // XENSTORE_PAYLOAD_MAX
 // A decimal number, digits only, no larger than `max`.
 [[nodiscard]] std::optional<std::uint64_t> parse_decimal(std::string_view text, std::uint64_t max);
 
-// Assembles one message from pieces of any size. Put bytes into space(), tell add() how many; never wants more than the
-// current message, so nothing of the next one is consumed early.
-class Message_reader {
-public:
+// Assembles one message from pieces of any size. Put bytes into space(), tell add() how many; never wants
+// more than the current message, so nothing of the next one is consumed early.
+class Message_reader
+{
+  public:
     enum class Progress { incomplete, complete, too_long };
 
     [[nodiscard]] std::span<char> space();
@@ -52,9 +54,9 @@ public:
     [[nodiscard]] Message take();                  // after `complete`; ready for the next message then
     void reset();
 
-private:
+  private:
     std::array<char, kHeaderBytes> header_{};
-    std::size_t header_used_ = 0;
+    std::size_t header_used_  = 0;
     std::size_t payload_used_ = 0;
     Message message_;
 };

@@ -15,7 +15,8 @@
 using namespace vmm;
 using namespace std::chrono_literals;
 
-namespace {
+namespace
+{
 
 struct Pair {
     Pair()
@@ -30,10 +31,7 @@ struct Pair {
     Unique_fd theirs;
 };
 
-std::unique_ptr<Event_loop> make_loop()
-{
-    return std::move(*Event_loop::create());
-}
+std::unique_ptr<Event_loop> make_loop() { return std::move(*Event_loop::create()); }
 
 } // namespace
 
@@ -42,7 +40,8 @@ TEST_CASE("a descriptor's callback runs when it is readable, until removed")
     const auto loop = make_loop();
     Pair pair;
     int calls = 0;
-    REQUIRE(loop->add(pair.ours.get(), EPOLLIN, [&](std::uint32_t events) { calls += (events & EPOLLIN) ? 1 : 100; }));
+    REQUIRE(loop->add(pair.ours.get(), EPOLLIN,
+                      [&](std::uint32_t events) { calls += (events & EPOLLIN) ? 1 : 100; }));
     CHECK_FALSE(loop->add(pair.ours.get(), EPOLLIN, [](std::uint32_t) {}));
     REQUIRE(loop->run_once(0ms));
     CHECK(calls == 0);
@@ -62,7 +61,7 @@ TEST_CASE("a callback may remove itself and others whose event was already fetch
     const auto loop = make_loop();
     Pair one;
     Pair two;
-    int calls = 0;
+    int calls              = 0;
     const auto remove_both = [&](std::uint32_t) {
         ++calls;
         loop->remove(one.ours.get());
@@ -84,7 +83,7 @@ TEST_CASE("a descriptor number used again gets its own events only")
     Pair two;
     std::string order;
     const int reused = two.ours.get();
-    const auto swap = [&](std::uint32_t) {
+    const auto swap  = [&](std::uint32_t) {
         order += 'a';
         loop->remove(one.ours.get());
         loop->remove(reused);
@@ -113,8 +112,8 @@ TEST_CASE("timers fire in order of time, once or repeatedly, and can be cancelle
     loop->cancel(cancelled);
     loop->cancel(cancelled);
     Event_loop::Timer_id periodic{};
-    int ticks = 0;
-    periodic = loop->every(30ms, [&] {
+    int ticks        = 0;
+    periodic         = loop->every(30ms, [&] {
         order += 't';
         if (++ticks == 3) {
             loop->cancel(periodic);
@@ -131,7 +130,7 @@ TEST_CASE("a timer that re-arms itself at once does not starve descriptors")
 {
     const auto loop = make_loop();
     Pair pair;
-    int spins = 0;
+    int spins                   = 0;
     std::function<void()> again = [&] {
         ++spins;
         loop->after(0ms, again);
@@ -172,7 +171,7 @@ TEST_CASE("signals arrive as callbacks")
 
 TEST_CASE("a child's exit is reported once with its status")
 {
-    const auto loop = make_loop();
+    const auto loop   = make_loop();
     const pid_t child = fork();
     if (child == 0) {
         _exit(7);
@@ -191,7 +190,7 @@ TEST_CASE("a child's exit is reported once with its status")
 
 TEST_CASE("an event loop error names what failed and why")
 {
-    const auto loop = make_loop();
+    const auto loop  = make_loop();
     const auto added = loop->add(9999, EPOLLIN, [](std::uint32_t) {});
     REQUIRE_FALSE(added);
     CHECK(added.error().code == Errc::bad_descriptor);

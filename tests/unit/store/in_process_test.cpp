@@ -17,11 +17,12 @@ using store::Access;
 using store::Permissions;
 using Paths = std::vector<std::string>;
 
-namespace {
+namespace
+{
 
 struct Host {
-    std::unique_ptr<Event_loop> loop = std::move(*Event_loop::create());
-    std::string socket = "/tmp/store-local-" + std::to_string(getpid()) + ".socket";
+    std::unique_ptr<Event_loop> loop     = std::move(*Event_loop::create());
+    std::string socket                   = "/tmp/store-local-" + std::to_string(getpid()) + ".socket";
     std::unique_ptr<Store_server> server = std::move(*Store_server::create(*loop, {socket, {}}));
 
     void turn()
@@ -32,13 +33,14 @@ struct Host {
     }
 };
 
-class Null_channel final : public store::Ring_channel {
-public:
+class Null_channel final : public store::Ring_channel
+{
+  public:
     explicit Null_channel(xenstore_domain_interface& page) : page_(page) {}
     xenstore_domain_interface* page() override { return &page_; }
     void notify() override {}
 
-private:
+  private:
     xenstore_domain_interface& page_;
 };
 
@@ -129,7 +131,8 @@ TEST_CASE("a callback may write, set watches and drop its own")
         seen.push_back("outer " + path);
         s.unwatch(outer);
         REQUIRE(s.write("/w/made", "x"));
-        REQUIRE(s.watch("/w/made", [&](const std::string& inner) { seen.push_back("inner " + inner); }, 0));
+        REQUIRE(s.watch(
+            "/w/made", [&](const std::string& inner) { seen.push_back("inner " + inner); }, 0));
     });
     REQUIRE(s.write("/w/a", "x"));
     host.turn();
@@ -153,7 +156,8 @@ TEST_CASE("a shutdown is announced without dropping the domain")
     xenstore_domain_interface page{};
     REQUIRE(host.server->introduce(Domid(3), std::make_unique<Null_channel>(page)));
     Paths seen;
-    REQUIRE(host.server->watch("@releaseDomain", [&](const std::string& path) { seen.push_back(path); }, 1));
+    REQUIRE(host.server->watch(
+        "@releaseDomain", [&](const std::string& path) { seen.push_back(path); }, 1));
     host.turn();
     host.server->announce_shutdown(Domid(3));
     host.turn();
@@ -164,7 +168,8 @@ TEST_CASE("a shutdown is announced without dropping the domain")
 TEST_CASE("the socket is private, a stale one is replaced, a served one and a file are not")
 {
     Host host;
-    struct stat info {};
+    struct stat info {
+    };
     REQUIRE(::stat(host.socket.c_str(), &info) == 0);
     CHECK((info.st_mode & 0777) == 0600);
     const auto second = Store_server::create(*host.loop, {host.socket, {}});

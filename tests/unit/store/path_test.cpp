@@ -6,12 +6,10 @@
 using namespace vmm;
 using namespace vmm::store;
 
-namespace {
-
-Path path(std::string_view text)
+namespace
 {
-    return *Path::parse(text, "/base");
-}
+
+Path path(std::string_view text) { return *Path::parse(text, "/base"); }
 
 } // namespace
 
@@ -25,7 +23,8 @@ TEST_CASE("absolute and relative paths")
 
 TEST_CASE("invalid paths are refused")
 {
-    for (const std::string_view bad : {"", "//", "/a/", "a/", "/a//b", "/a b", "/a.b", "@a", "/a\n", "/\xc3\xa4", "/a+b"}) {
+    for (const std::string_view bad :
+         {"", "//", "/a/", "a/", "/a//b", "/a b", "/a.b", "@a", "/a\n", "/\xc3\xa4", "/a+b"}) {
         const auto parsed = Path::parse(bad, "/base");
         REQUIRE_FALSE(parsed);
         CHECK(parsed.error().code == Errc::invalid);

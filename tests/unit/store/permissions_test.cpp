@@ -22,11 +22,13 @@ TEST_CASE("permissions as text")
 
 TEST_CASE("owner, named domain and everyone else")
 {
-    const Permissions permissions = {{Domid(1), Access::read}, {Domid(2), Access::write}, {Domid(3), Access::none}};
+    const Permissions permissions = {
+        {Domid(1), Access::read}, {Domid(2), Access::write}, {Domid(3), Access::none}};
     const auto rights = [&](unsigned domid) {
         const Caller caller{Domid(domid)};
         return std::string(may(caller, permissions, Access::read) ? "r" : "") +
-               (may(caller, permissions, Access::write) ? "w" : "") + (is_owner(caller, permissions) ? "o" : "");
+               (may(caller, permissions, Access::write) ? "w" : "") +
+               (is_owner(caller, permissions) ? "o" : "");
     };
     CHECK(rights(0) == "rwo");
     CHECK(rights(1) == "rwo");

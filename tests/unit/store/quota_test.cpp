@@ -8,7 +8,8 @@ using namespace vmm;
 using namespace vmm::store;
 using namespace vmm::store::test;
 
-namespace {
+namespace
+{
 
 World& with_home(World& world)
 {
@@ -130,7 +131,7 @@ TEST_CASE("what one transaction touches is limited in number and in bytes")
     CHECK(world.dom1.read("/home/more", t) == "ENOSPC");
     CHECK(world.dom1.end(t) == "OK");
 
-    quotas = {};
+    quotas                   = {};
     quotas.transaction_bytes = 16 * 1024;
     World small(quotas);
     with_home(small);
@@ -149,7 +150,7 @@ TEST_CASE("a guest's forgotten transaction does not keep old nodes for ever")
     quotas.snapshot_bytes = 100 * 1024;
     World world(quotas);
     with_home(world);
-    const auto forgotten = world.dom1.start();
+    const auto forgotten  = world.dom1.start();
     const auto privileged = world.dom0.start();
     for (int i = 0; i < 200; ++i) {
         REQUIRE(world.dom0.write("/big", std::string(2000, 'x')) == "OK");

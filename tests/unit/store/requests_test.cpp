@@ -24,7 +24,7 @@ TEST_CASE("write, read, mkdir, directory, rm")
     CHECK(c.directory("/m/n") == "");
     CHECK(c.rm("/a") == "OK");
     CHECK(c.read("/a/b") == "ENOENT");
-    CHECK(c.rm("/a") == "OK");      // its parent exists
+    CHECK(c.rm("/a") == "OK");       // its parent exists
     CHECK(c.rm("/a/b") == "ENOENT"); // its parent does not
     CHECK(c.rm("/") == "EINVAL");
     CHECK(c.directory("/a") == "ENOENT");
@@ -60,8 +60,9 @@ TEST_CASE("malformed payloads are EINVAL")
 TEST_CASE("unknown request types are ENOSYS")
 {
     World world;
-    for (const std::uint32_t type : {std::uint32_t{XS_WATCH_EVENT}, std::uint32_t{XS_ERROR}, 20U, std::uint32_t{XS_TYPE_COUNT},
-                                     999U, std::uint32_t{XS_INVALID}, 0xffffffffU}) {
+    for (const std::uint32_t type :
+         {std::uint32_t{XS_WATCH_EVENT}, std::uint32_t{XS_ERROR}, 20U, std::uint32_t{XS_TYPE_COUNT}, 999U,
+          std::uint32_t{XS_INVALID}, 0xffffffffU}) {
         Fake_domains domains;
         Session session(world.store, kDom0, [] {});
         handle_request(world.store, session, domains, Message{type, 5, 6, {}});
@@ -81,7 +82,8 @@ TEST_CASE("an answer longer than a message is E2BIG, and comes in parts instead"
     std::string all;
     std::string generation;
     for (int parts = 1;; ++parts) {
-        const std::string part = world.dom0.send(XS_DIRECTORY_PART, Client::z("/d") + Client::z(std::to_string(all.size())));
+        const std::string part =
+            world.dom0.send(XS_DIRECTORY_PART, Client::z("/d") + Client::z(std::to_string(all.size())));
         REQUIRE(part.size() <= kPayloadMax);
         const std::size_t end = part.find('\0') + 1;
         CHECK((generation.empty() || generation == part.substr(0, end)));
@@ -98,7 +100,8 @@ TEST_CASE("an answer longer than a message is E2BIG, and comes in parts instead"
     REQUIRE(world.dom0.write("/d/one-more", "") == "OK");
     const std::string part = world.dom0.send(XS_DIRECTORY_PART, Client::z("/d") + Client::z("0"));
     CHECK(part.substr(0, part.find('\0') + 1) != generation);
-    const std::string past_the_end = world.dom0.send(XS_DIRECTORY_PART, Client::z("/d") + Client::z("999999"));
+    const std::string past_the_end =
+        world.dom0.send(XS_DIRECTORY_PART, Client::z("/d") + Client::z("999999"));
     CHECK(past_the_end.ends_with(std::string(2, '\0')));
 }
 
@@ -107,7 +110,8 @@ TEST_CASE("introducing, releasing and asking for domains")
     World world;
     Client& c = world.dom0;
     CHECK(c.send(XS_INTRODUCE, Client::z("5") + Client::z("1044476") + Client::z("3")) == Client::z("OK"));
-    CHECK(c.send(XS_INTRODUCE, Client::z("6") + Client::z("-1") + Client::z("4") + Client::z("ignored")) == Client::z("OK"));
+    CHECK(c.send(XS_INTRODUCE, Client::z("6") + Client::z("-1") + Client::z("4") + Client::z("ignored")) ==
+          Client::z("OK"));
     CHECK(c.send(XS_IS_DOMAIN_INTRODUCED, Client::z("5")) == Client::z("T"));
     CHECK(c.send(XS_IS_DOMAIN_INTRODUCED, Client::z("9")) == Client::z("F"));
     CHECK(c.send(XS_IS_DOMAIN_INTRODUCED, Client::z("32752")) == Client::z("T")); // DOMID_SELF
@@ -119,10 +123,16 @@ TEST_CASE("introducing, releasing and asking for domains")
     CHECK(c.send(XS_RELEASE, Client::z("0")) == "EINVAL");
     CHECK(c.send(XS_RESUME, Client::z("0")) == "EINVAL");
     CHECK(c.send(XS_GET_DOMAIN_PATH, Client::z("17")) == Client::z("/local/domain/17"));
-    CHECK(world.domains.calls == std::vector<std::string>{"introduce 5 1044476 3", "introduce 6 18446744073709551615 4",
-                                                          "target 6 5", "resume 5", "release 5"});
-    for (const auto& [domid, gfn, port] : std::vector<std::array<const char*, 3>>{
-             {"0", "1", "1"}, {"32752", "1", "1"}, {"65536", "1", "1"}, {"x", "1", "1"}, {"5", "x", "1"}, {"5", "1", "0"}, {"5", "1", "x"}}) {
+    CHECK(world.domains.calls == std::vector<std::string>{"introduce 5 1044476 3",
+                                                          "introduce 6 18446744073709551615 4", "target 6 5",
+                                                          "resume 5", "release 5"});
+    for (const auto& [domid, gfn, port] : std::vector<std::array<const char*, 3>>{{"0", "1", "1"},
+                                                                                  {"32752", "1", "1"},
+                                                                                  {"65536", "1", "1"},
+                                                                                  {"x", "1", "1"},
+                                                                                  {"5", "x", "1"},
+                                                                                  {"5", "1", "0"},
+                                                                                  {"5", "1", "x"}}) {
         CHECK(c.send(XS_INTRODUCE, Client::z(domid) + Client::z(gfn) + Client::z(port)) == "EINVAL");
     }
     CHECK(c.send(XS_INTRODUCE, Client::z("5") + Client::z("1")) == "EINVAL");
@@ -148,7 +158,8 @@ TEST_CASE("control commands")
     CHECK(world.dom0.send(XS_CONTROL, Client::z("quota")).find("1000") != std::string::npos);
     REQUIRE(world.dom0.write("/n", "") == "OK");
     REQUIRE(world.dom0.set_perms("/n", "n4") == "OK");
-    CHECK(world.dom0.send(XS_CONTROL, Client::z("quota") + Client::z("4")).find(": 1\n") != std::string::npos);
+    CHECK(world.dom0.send(XS_CONTROL, Client::z("quota") + Client::z("4")).find(": 1\n") !=
+          std::string::npos);
     CHECK(world.dom0.send(XS_CONTROL, Client::z("quota") + Client::z("x")) == "EINVAL");
     CHECK(world.dom0.send(XS_CONTROL, Client::z("live-update")) == "EINVAL");
 }

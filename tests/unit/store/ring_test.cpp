@@ -16,7 +16,8 @@
 using namespace vmm;
 using namespace vmm::store;
 
-namespace {
+namespace
+{
 
 // Guard bytes around the page show any access that leaves the rings.
 struct Page {
@@ -26,8 +27,9 @@ struct Page {
     int notified = 0;
 };
 
-class Fake_channel final : public Ring_channel {
-public:
+class Fake_channel final : public Ring_channel
+{
+  public:
     Fake_channel(Page& page, bool* destroyed = nullptr) : page_(page), destroyed_(destroyed) {}
     ~Fake_channel() override
     {
@@ -38,7 +40,7 @@ public:
     xenstore_domain_interface* page() override { return &page_.ring; }
     void notify() override { ++page_.notified; }
 
-private:
+  private:
     Page& page_;
     bool* destroyed_;
 };
@@ -68,8 +70,8 @@ std::string request(std::uint32_t type, std::string payload, std::uint32_t id = 
 }
 
 struct Host {
-    std::unique_ptr<Event_loop> loop = std::move(*Event_loop::create());
-    std::string socket = "/tmp/store-ring-" + std::to_string(getpid()) + ".socket";
+    std::unique_ptr<Event_loop> loop     = std::move(*Event_loop::create());
+    std::string socket                   = "/tmp/store-ring-" + std::to_string(getpid()) + ".socket";
     std::unique_ptr<Store_server> server = std::move(*Store_server::create(*loop, {socket, {}}));
 
     void turn()
@@ -156,7 +158,7 @@ TEST_CASE("indices that make no sense end the connection and touch nothing outsi
         page.ring.req_cons = random(); // ours: what the guest puts there is not looked at
         page.ring.rsp_cons = random();
         page.ring.rsp_prod = random();
-        const auto read = transport.read(buffer);
+        const auto read    = transport.read(buffer);
         const auto written = transport.write(std::string(2000, 'x'));
         refused += read ? 0 : 1;
         CHECK(read.has_value() == (page.ring.req_prod <= XENSTORE_RING_SIZE));
@@ -173,12 +175,14 @@ TEST_CASE("a domain is served over its ring")
     Page page;
     REQUIRE(host.server->write("/local/domain/3/name", "guest"));
     REQUIRE(host.server->set_permissions("/local/domain/3", {{Domid(3), Access::none}}));
-    REQUIRE(host.server->set_permissions("/local/domain/3/name", {{Domid(0), Access::none}, {Domid(3), Access::read}}));
+    REQUIRE(host.server->set_permissions("/local/domain/3/name",
+                                         {{Domid(0), Access::none}, {Domid(3), Access::read}}));
     REQUIRE(host.server->introduce(Domid(3), std::make_unique<Fake_channel>(page)));
     CHECK(page.ring.server_features != 0);
     CHECK(host.exchange(page, request(XS_READ, join_strings({"name"}))) == request(XS_READ, "guest"));
     CHECK(page.notified > 0);
-    CHECK(host.exchange(page, request(XS_WRITE, join_strings({"name"}) + "x")) == request(XS_ERROR, join_strings({"EACCES"})));
+    CHECK(host.exchange(page, request(XS_WRITE, join_strings({"name"}) + "x")) ==
+          request(XS_ERROR, join_strings({"EACCES"})));
     const std::string big(1500, 'v'); // more than the ring holds
     CHECK(host.exchange(page, request(XS_WRITE, join_strings({"data"}) + big)) == request(XS_WRITE, kOk));
     CHECK(host.exchange(page, request(XS_READ, join_strings({"data"}))) == request(XS_READ, big));
@@ -214,11 +218,11 @@ TEST_CASE("a message announced too long or broken indices stop the domain, until
     Host host;
     Page page;
     REQUIRE(host.server->introduce(Domid(3), std::make_unique<Fake_channel>(page)));
-    const std::string good = request(XS_GET_DOMAIN_PATH, join_strings({"3"}));
+    const std::string good   = request(XS_GET_DOMAIN_PATH, join_strings({"3"}));
     const std::string answer = request(XS_GET_DOMAIN_PATH, join_strings({"/local/domain/3"}));
     SECTION("too long")
     {
-        std::string bad = request(XS_READ, "");
+        std::string bad            = request(XS_READ, "");
         const std::uint32_t length = 5000;
         std::memcpy(bad.data() + 12, &length, sizeof length);
         CHECK(host.exchange(page, bad + good).empty());
@@ -246,7 +250,7 @@ TEST_CASE("a guest that never takes its replies is not served on, and others are
     REQUIRE(host.server->introduce(Domid(4), std::make_unique<Fake_channel>(lazy)));
     REQUIRE(host.server->introduce(Domid(3), std::make_unique<Fake_channel>(eager)));
     const std::string ask = request(XS_GET_DOMAIN_PATH, join_strings({"3"}));
-    std::size_t accepted = 0;
+    std::size_t accepted  = 0;
     for (int i = 0; i < 1000; ++i) {
         accepted += guest_send(lazy, ask);
         host.server->ring_event(Domid(4));
@@ -290,7 +294,8 @@ TEST_CASE("introduce and release are announced, and release drops everything of 
     REQUIRE(host.server->set_permissions("/home", {{Domid(3), Access::none}}));
     REQUIRE(host.server->introduce(Domid(3), std::make_unique<Fake_channel>(page, &destroyed)));
     CHECK(host.server->is_introduced(Domid(3)));
-    host.exchange(page, request(XS_WATCH, join_strings({"/home", "t"})) + request(XS_TRANSACTION_START, join_strings({""})));
+    host.exchange(page, request(XS_WATCH, join_strings({"/home", "t"})) +
+                            request(XS_TRANSACTION_START, join_strings({""})));
     host.server->release(Domid(3));
     CHECK_FALSE(host.server->is_introduced(Domid(3)));
     CHECK(destroyed);

@@ -17,15 +17,17 @@
 
 using namespace vmm;
 
-namespace {
+namespace
+{
 
-class Temporary_directory {
-public:
+class Temporary_directory
+{
+  public:
     Temporary_directory() { REQUIRE(mkdtemp(path_.data()) != nullptr); }
     ~Temporary_directory() { std::filesystem::remove_all(path_.data()); }
     std::string operator/(const std::string& name) const { return std::string(path_.data()) + "/" + name; }
 
-private:
+  private:
     std::array<char, 32> path_ = {"/tmp/store-test-XXXXXX"};
 };
 
@@ -40,8 +42,9 @@ struct Run {
 };
 
 // The server on this thread's loop, commands on another so that both make progress.
-class Served {
-public:
+class Served
+{
+  public:
     Served()
     {
         auto made = Store_server::create(*loop_, {dir_ / "sub/socket", {}});
@@ -67,7 +70,7 @@ public:
                 result.output.append(buffer.data(), count);
             }
             result.status = WEXITSTATUS(pclose(pipe));
-            finished = true;
+            finished      = true;
         });
         turn_until([&] { return finished.load(); });
         runner.join();
@@ -82,7 +85,7 @@ public:
         }
     }
 
-private:
+  private:
     Temporary_directory dir_;
     std::unique_ptr<Event_loop> loop_ = std::move(*Event_loop::create());
     std::unique_ptr<Store_server> server_;
@@ -149,7 +152,7 @@ TEST_CASE("xenstore-watch sees changes made by others")
             result.output += line.data();
         }
         result.status = WEXITSTATUS(pclose(pipe));
-        finished = true;
+        finished      = true;
     });
     int ticks = 0;
     served.turn_until([&] {

@@ -17,11 +17,12 @@
 using namespace vmm;
 using namespace vmm::store;
 
-namespace {
+namespace
+{
 
 struct Host {
-    std::unique_ptr<Event_loop> loop = std::move(*Event_loop::create());
-    std::string socket = "/tmp/store-socket-" + std::to_string(getpid()) + ".socket";
+    std::unique_ptr<Event_loop> loop     = std::move(*Event_loop::create());
+    std::string socket                   = "/tmp/store-socket-" + std::to_string(getpid()) + ".socket";
     std::unique_ptr<Store_server> server = std::move(*Store_server::create(*loop, {socket, {}}));
 
     void turn(int turns = 20)
@@ -76,7 +77,7 @@ TEST_CASE("a request in pieces, and several in one piece")
 {
     Host host;
     const Client client(host);
-    const std::string ask = request(XS_GET_DOMAIN_PATH, join_strings({"3"}));
+    const std::string ask    = request(XS_GET_DOMAIN_PATH, join_strings({"3"}));
     const std::string answer = request(XS_GET_DOMAIN_PATH, join_strings({"/local/domain/3"}));
     for (const char byte : ask) {
         client.send({&byte, 1});
@@ -94,7 +95,7 @@ TEST_CASE("a message announced too long closes the connection, and only that one
     Host host;
     const Client bad(host);
     const Client good(host);
-    std::string header = request(XS_READ, "");
+    std::string header         = request(XS_READ, "");
     const std::uint32_t length = kPayloadMax + 1;
     std::memcpy(header.data() + 12, &length, sizeof length);
     bad.send(header);
@@ -108,7 +109,8 @@ TEST_CASE("a client that goes leaves no watch and no transaction")
     Host host;
     {
         const Client client(host);
-        client.send(request(XS_WATCH, join_strings({"/a", "t"})) + request(XS_TRANSACTION_START, join_strings({""})));
+        client.send(request(XS_WATCH, join_strings({"/a", "t"})) +
+                    request(XS_TRANSACTION_START, join_strings({""})));
         CHECK_FALSE(client.receive().empty());
     }
     host.turn();
@@ -116,13 +118,14 @@ TEST_CASE("a client that goes leaves no watch and no transaction")
     host.turn();
 }
 
-TEST_CASE("a client that does not read is not served without end, gets all its answers later, and others go on")
+TEST_CASE(
+    "a client that does not read is not served without end, gets all its answers later, and others go on")
 {
     Host host;
     REQUIRE(host.server->write("/big", std::string(4000, 'x')));
     const Client lazy(host);
     const std::string ask = request(XS_READ, join_strings({"/big"}));
-    std::size_t asked = 0;
+    std::size_t asked     = 0;
     for (int i = 0; i < 20000; ++i) {
         const std::size_t sent = lazy.send(ask);
         REQUIRE((sent == 0 || sent == ask.size()));
@@ -174,7 +177,8 @@ TEST_CASE("requests about domains reach the daemon's hooks, and its refusal reac
     client.send(request(XS_INTRODUCE, join_strings({"8", "1", "1"})));
     CHECK(client.receive() == request(XS_ERROR, join_strings({"EAGAIN"})));
     client.send(request(XS_RESUME, join_strings({"7"})) + request(XS_RELEASE, join_strings({"7"})));
-    CHECK(client.receive() == request(XS_RESUME, join_strings({"OK"})) + request(XS_RELEASE, join_strings({"OK"})));
+    CHECK(client.receive() ==
+          request(XS_RESUME, join_strings({"OK"})) + request(XS_RELEASE, join_strings({"OK"})));
     CHECK_FALSE(host.server->is_introduced(Domid(7)));
     CHECK(calls == "introduce 7 1044476 5;introduce 7 1044476 5;introduce 8 1 1;resume 7;release 7;");
 }

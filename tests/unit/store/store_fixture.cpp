@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <stdexcept>
 
-namespace vmm::store::test {
-namespace {
+namespace vmm::store::test
+{
+namespace
+{
 
 std::string spaced(std::string strings)
 {
@@ -20,7 +22,8 @@ std::string spaced(std::string strings)
 
 Result<void> Fake_domains::introduce(Domid domid, std::uint64_t gfn, std::uint32_t port)
 {
-    calls.push_back("introduce " + vmm::to_string(domid) + " " + std::to_string(gfn) + " " + std::to_string(port));
+    calls.push_back("introduce " + vmm::to_string(domid) + " " + std::to_string(gfn) + " " +
+                    std::to_string(port));
     known.insert(domid);
     return {};
 }
@@ -31,10 +34,7 @@ void Fake_domains::release(Domid domid)
     known.erase(domid);
 }
 
-void Fake_domains::resume(Domid domid)
-{
-    calls.push_back("resume " + vmm::to_string(domid));
-}
+void Fake_domains::resume(Domid domid) { calls.push_back("resume " + vmm::to_string(domid)); }
 
 void Fake_domains::set_target(Domid domid, Domid target)
 {
@@ -47,7 +47,7 @@ std::vector<Message> Client::take_output()
     Message_reader reader;
     while (!session_.outbox().empty()) {
         const std::string_view front = session_.outbox().front();
-        const std::size_t count = std::min(front.size(), reader.space().size());
+        const std::size_t count      = std::min(front.size(), reader.space().size());
         front.copy(reader.space().data(), count);
         if (reader.add(count) == Message_reader::Progress::complete) {
             messages.push_back(reader.take());
@@ -125,7 +125,7 @@ std::string Client::watch(std::string path, std::string token, std::string depth
 std::uint32_t Client::start()
 {
     const std::string answer = send(XS_TRANSACTION_START, z(""));
-    const auto id = parse_decimal(spaced(answer), UINT32_MAX);
+    const auto id            = parse_decimal(spaced(answer), UINT32_MAX);
     if (!id) {
         throw std::runtime_error(answer);
     }

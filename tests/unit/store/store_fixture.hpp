@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A database with some clients, spoken to in the protocol's own messages but without any transport: what a request
-// answers and which events are queued can be looked at directly.
+// A database with some clients, spoken to in the protocol's own messages but without any transport: what a
+// request answers and which events are queued can be looked at directly.
 
 #include "toolstack/store/requests.hpp"
 
@@ -15,7 +15,8 @@
 #include <utility>
 #include <vector>
 
-namespace vmm::store::test {
+namespace vmm::store::test
+{
 
 // Remembers what requests about domains asked for.
 struct Fake_domains final : Domain_control {
@@ -40,24 +41,37 @@ struct Event {
 
 // One client. Each call sends one message and returns the payload of the answer (lists with spaces, no
 // NUL at the end), or the name of the error.
-class Client {
-public:
+class Client
+{
+  public:
     Client(Store& store, Fake_domains& domains, unsigned domid)
         : store_(store), domains_(domains), session_(store, Domid(domid), [] {})
     {
     }
 
     std::string send(std::uint32_t type, std::string payload, std::uint32_t transaction = 0);
-    std::string read(std::string path, std::uint32_t transaction = 0) { return send(XS_READ, z(path), transaction); }
+    std::string read(std::string path, std::uint32_t transaction = 0)
+    {
+        return send(XS_READ, z(path), transaction);
+    }
     std::string write(std::string path, std::string value, std::uint32_t transaction = 0);
-    std::string mkdir(std::string path, std::uint32_t transaction = 0) { return ok(send(XS_MKDIR, z(path), transaction)); }
-    std::string rm(std::string path, std::uint32_t transaction = 0) { return ok(send(XS_RM, z(path), transaction)); }
+    std::string mkdir(std::string path, std::uint32_t transaction = 0)
+    {
+        return ok(send(XS_MKDIR, z(path), transaction));
+    }
+    std::string rm(std::string path, std::uint32_t transaction = 0)
+    {
+        return ok(send(XS_RM, z(path), transaction));
+    }
     std::string get_perms(std::string path, std::uint32_t transaction = 0);
     std::string set_perms(std::string path, std::string perms, std::uint32_t transaction = 0); // "b1 r2"
     std::string directory(std::string path, std::uint32_t transaction = 0);                    // "a b c"
     std::string watch(std::string path, std::string token) { return ok(send(XS_WATCH, z(path) + z(token))); }
     std::string watch(std::string path, std::string token, std::string depth);
-    std::string unwatch(std::string path, std::string token) { return ok(send(XS_UNWATCH, z(path) + z(token))); }
+    std::string unwatch(std::string path, std::string token)
+    {
+        return ok(send(XS_UNWATCH, z(path) + z(token)));
+    }
     std::uint32_t start();
     std::string end(std::uint32_t transaction, bool commit = true);
 
@@ -67,7 +81,7 @@ public:
     static std::string z(std::string text) { return text + '\0'; }
     static std::string ok(std::string answer) { return answer == z("OK") ? "OK" : answer; }
 
-private:
+  private:
     std::vector<Message> take_output();
 
     Store& store_;

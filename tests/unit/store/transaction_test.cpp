@@ -48,7 +48,8 @@ TEST_CASE("a snapshot does not move while others write")
     CHECK(world.dom0.end(t) == "EAGAIN");
 }
 
-namespace {
+namespace
+{
 
 // What a transaction does, what somebody else does meanwhile, and whether that is a conflict.
 struct Interference {
@@ -77,10 +78,8 @@ TEST_CASE("a commit fails exactly when something the transaction relied on has c
     const auto writes = [](std::string path) {
         return [=](World& w) { REQUIRE(w.dom0.write(path, "out") == "OK"); };
     };
-    const auto removes = [](std::string path) {
-        return [=](World& w) { REQUIRE(w.dom0.rm(path) == "OK"); };
-    };
-    const auto chmods = [](std::string path) {
+    const auto removes = [](std::string path) { return [=](World& w) { REQUIRE(w.dom0.rm(path) == "OK"); }; };
+    const auto chmods  = [](std::string path) {
         return [=](World& w) { REQUIRE(w.dom0.set_perms(path, "n0 r9") == "OK"); };
     };
     const std::vector<Interference> cases = {
@@ -239,7 +238,8 @@ TEST_CASE("transaction requests that are wrong")
     CHECK(world.dom0.read("/", t + 1) == "ENOENT");
     CHECK(world.dom1.read("/", t) == "ENOENT"); // another client's
     CHECK(world.dom0.watch("/a", "t") == "OK");
-    CHECK(Client::ok(world.dom0.send(XS_WATCH, Client::z("/b") + Client::z("t"), 12345)) == "OK"); // id ignored
+    CHECK(Client::ok(world.dom0.send(XS_WATCH, Client::z("/b") + Client::z("t"), 12345)) ==
+          "OK"); // id ignored
     CHECK(world.dom0.end(t) == "OK");
 }
 

@@ -8,19 +8,18 @@
 using namespace vmm;
 using namespace vmm::store;
 
-namespace {
+namespace
+{
 
 const Permissions kPermissions = {{Domid(0), Access::none}};
 
-Path path(std::string_view text)
-{
-    return *Path::parse(text, "/");
-}
+Path path(std::string_view text) { return *Path::parse(text, "/"); }
 
 std::vector<std::string> all(const Tree& tree)
 {
     std::vector<std::string> paths;
-    for_each_node(Path::root(), tree.root(), [&](const Path& at, const Node& node) { paths.push_back(at.text() + "=" + node.value); });
+    for_each_node(Path::root(), tree.root(),
+                  [&](const Path& at, const Node& node) { paths.push_back(at.text() + "=" + node.value); });
     return paths;
 }
 
@@ -45,13 +44,14 @@ TEST_CASE("a copy is a snapshot: changes of either do not show in the other")
     Tree tree(kPermissions);
     tree.create(path("/a/b"), kPermissions, "old", 2);
     tree.create(path("/a/c"), kPermissions, "same", 3);
-    Tree copy = tree;
+    Tree copy          = tree;
     const Node* shared = tree.find(path("/a/c"));
     tree.assign(path("/a/b"), kPermissions, "new", 4);
     copy.create(path("/a/e"), kPermissions, "only in the copy", 5);
     tree.remove(path("/a/c"), 6);
     CHECK(all(tree) == std::vector<std::string>{"/=", "/a=", "/a/b=new"});
-    CHECK(all(copy) == std::vector<std::string>{"/=", "/a=", "/a/b=old", "/a/c=same", "/a/e=only in the copy"});
+    CHECK(all(copy) ==
+          std::vector<std::string>{"/=", "/a=", "/a/b=old", "/a/c=same", "/a/e=only in the copy"});
     CHECK(copy.find(path("/a/c")) == shared); // not copied, as it did not change
 }
 

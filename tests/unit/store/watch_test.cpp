@@ -98,7 +98,7 @@ TEST_CASE("an event goes only to those who may read the node, its parent, or cou
     REQUIRE(world.dom0.write("/d/m", "z") == "OK"); // inherits r0
     REQUIRE(world.dom0.set_perms("/d/m", "n0") == "OK");
     CHECK(world.dom1.events() == Events{{"/d/m", "t"}}); // the same event twice, merged while it waits
-    REQUIRE(world.dom0.rm("/d/m") == "OK"); // the parent is readable
+    REQUIRE(world.dom0.rm("/d/m") == "OK");              // the parent is readable
     CHECK(world.dom1.events() == Events{{"/d/m", "t"}});
 }
 
@@ -130,13 +130,15 @@ TEST_CASE("special watches go to dom0, and to others by permission")
     CHECK(world.dom0.watch("@releaseDomain", "x", "2") == "EINVAL");
     world.store.announce_special(kIntroduceDomain, Domid(7));
     world.store.announce_special(kReleaseDomain, Domid(8));
-    CHECK(world.dom0.events() == Events{{"@introduceDomain", "i"}, {"@releaseDomain", "r"}, {"@releaseDomain/8", "d"}});
+    CHECK(world.dom0.events() ==
+          Events{{"@introduceDomain", "i"}, {"@releaseDomain", "r"}, {"@releaseDomain/8", "d"}});
     CHECK(world.dom1.events().empty());
     CHECK(world.dom1.set_perms("@releaseDomain", "n1") == "EACCES");
     CHECK(world.dom1.get_perms("@releaseDomain") == "EACCES");
     REQUIRE(world.dom0.set_perms("@releaseDomain", "n0 r1") == "OK");
     world.store.announce_special(kReleaseDomain, Domid(7));
-    CHECK(world.dom1.events() == Events{{"@releaseDomain", "r"}, {"@releaseDomain/7", "d"}, {"@releaseDomain/7", "7"}});
+    CHECK(world.dom1.events() ==
+          Events{{"@releaseDomain", "r"}, {"@releaseDomain/7", "d"}, {"@releaseDomain/7", "7"}});
     CHECK(world.dom0.set_perms("@other", "n0") == "EINVAL");
     CHECK(world.dom0.read("@releaseDomain") == "EINVAL");
 }

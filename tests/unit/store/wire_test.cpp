@@ -10,7 +10,8 @@
 using namespace vmm;
 using namespace vmm::store;
 
-namespace {
+namespace
+{
 
 // Feeds `bytes` in pieces of `piece` and returns the messages that came together.
 std::vector<Message> assemble(std::string_view bytes, std::size_t piece)
@@ -45,7 +46,8 @@ TEST_CASE("a message is serialised as struct xsd_sockmsg and its payload")
 
 TEST_CASE("messages come together from pieces of any size, the next one's bytes left alone")
 {
-    const std::string stream = serialise({XS_READ, 1, 0, std::string("/a\0", 3)}) + serialise({XS_RESET_WATCHES, 2, 0, {}}) +
+    const std::string stream = serialise({XS_READ, 1, 0, std::string("/a\0", 3)}) +
+                               serialise({XS_RESET_WATCHES, 2, 0, {}}) +
                                serialise({XS_WRITE, 3, 5, std::string(kPayloadMax, 'x')});
     for (const std::size_t piece : {1U, 2U, 3U, 15U, 16U, 17U, 4000U, 100000U}) {
         const auto messages = assemble(stream, piece);
@@ -72,7 +74,8 @@ TEST_CASE("payload strings")
 {
     CHECK(split_strings("").empty());
     CHECK(split_strings("unterminated").empty());
-    CHECK(split_strings(std::string_view("a\0\0bc\0rest", 10)) == std::vector<std::string_view>{"a", "", "bc"});
+    CHECK(split_strings(std::string_view("a\0\0bc\0rest", 10)) ==
+          std::vector<std::string_view>{"a", "", "bc"});
     CHECK(only_string(std::string_view("abc\0", 4)) == "abc");
     CHECK(only_string(std::string_view("\0", 1)) == "");
     CHECK_FALSE(only_string(""));
@@ -86,7 +89,8 @@ TEST_CASE("decimal numbers are digits only and within bounds")
 {
     CHECK(parse_decimal("0", 10) == 0U);
     CHECK(parse_decimal("65535", 65535) == 65535U);
-    for (const std::string_view bad : {"", "-1", "+1", " 1", "1 ", "0x1", "65536", "99999999999999999999999"}) {
+    for (const std::string_view bad :
+         {"", "-1", "+1", " 1", "1 ", "0x1", "65536", "99999999999999999999999"}) {
         CHECK_FALSE(parse_decimal(bad, 65535));
     }
 }

@@ -36,17 +36,18 @@ Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames
 
 Grant_status Grant_table::place(Gfn gfn, Mfn frame, bool write)
 {
-    P2m& p2m = domain_.p2m();
+    P2m& p2m   = domain_.p2m();
+    auto added = p2m.add_page(gfn, frame, type_for(write));
     // What is there is given up, unless it is another grant or the machine's.
-    if (p2m.lookup(gfn).present() && !give_up(domain_, gfn, kOrder4k))
-        return Grant_status::general_error;
-    return p2m.set(gfn, frame, kOrder4k, type_for(write)) ? Grant_status::okay : Grant_status::general_error;
+    if (!added && added.error() == Errc::eexist && give_up(domain_, gfn, kOrder4k))
+        return p2m.add_page(gfn, frame, type_for(write)) ? Grant_status::okay : Grant_status::general_error;
+    return added ? Grant_status::okay : Grant_status::general_error;
 }
 
-Grant_status Grant_table::map_at(u64 host_addr, Domain& granter, Grant_ref ref, bool write, u32 handle)
+Grant_status Grant_table::map_at(u64 host_addr, Domain& granter, Grant_ref ref, bool write, u32 handle,
+                                 Mfn& frame)
 {
     Granted& granted = *granter.grants().granted_;
-    Mfn frame;
     const Grant_status pinned = granted.pin(domain_.id(), ref, write, frame);
     if (pinned != Grant_status::okay)
         return pinned;
@@ -84,14 +85,15 @@ void Grant_table::map(gnttab_map_grant_ref& op, Named_domain& named)
         return;
     }
     const bool write          = !(op.flags & GNTMAP_readonly);
-    const Grant_status status = map_at(op.host_addr, *granter, Grant_ref(op.ref), write, handle);
+    Mfn frame;
+    const Grant_status status = map_at(op.host_addr, *granter, Grant_ref(op.ref), write, handle, frame);
     op.status                 = number(status);
     if (status != Grant_status::okay) {
         maptrack_.free(handle);
         return;
     }
     op.handle       = handle;
-    op.dev_bus_addr = to_hpa(maptrack_.at(handle).granted->pinned_frame(Grant_ref(op.ref))).value();
+    op.dev_bus_addr = to_hpa(frame).value();
     maptrack_.keep(handle);
 }
 
@@ -106,9 +108,7 @@ Grant_status Grant_table::unmap_at(u64 host_addr, u32 handle)
     }
     const Gfn gfn = to_gfn(Gpa(host_addr));
     const Grant_ref ref(mapping->ref);
-    const P2m_entry entry = domain_.p2m().lookup(gfn);
-    if (entry.type != type_for(mapping->write) || entry.mfn != mapping->granted->pinned_frame(ref) ||
-        !domain_.p2m().remove(gfn, kOrder4k)) {
+    if (!domain_.p2m().remove_page(gfn, mapping->granted->pinned_frame(ref), type_for(mapping->write))) {
         maptrack_.keep(handle);
         return Grant_status::general_error;
     }

@@ -73,7 +73,7 @@ class Grant_table
         Mfn frame_  = kInvalidMfn;
     };
 
-    Grant_status map_at(u64 host_addr, Domain& granter, Grant_ref ref, bool write, u32 handle);
+    Grant_status map_at(u64 host_addr, Domain& granter, Grant_ref ref, bool write, u32 handle, Mfn& frame);
     Grant_status place(Gfn gfn, Mfn frame, bool write);
     Grant_status unmap_at(u64 host_addr, u32 handle);
     Grant_status copy_between(gnttab_copy& op, Domain* source, Domain* destination);

@@ -27,7 +27,7 @@ u32 Maptrack::allocate()
     const u32 handle = first_free_;
     Mapping& mapping = at(handle);
     first_free_      = mapping.ref;
-    mapping.state    = Mapping::State::busy;
+    mapping.state.store(Mapping::State::busy, std::memory_order_relaxed);
     ++in_use_;
     return handle;
 }
@@ -35,16 +35,13 @@ u32 Maptrack::allocate()
 Mapping* Maptrack::claim(u32 handle)
 {
     const Lock_guard guard(lock_);
-    if (handle >= end() || at(handle).state != Mapping::State::mapped)
+    if (handle >= end())
         return nullptr;
-    at(handle).state = Mapping::State::busy;
-    return &at(handle);
-}
-
-void Maptrack::keep(u32 handle)
-{
-    const Lock_guard guard(lock_);
-    at(handle).state = Mapping::State::mapped;
+    Mapping& mapping = at(handle);
+    if (mapping.state.load(std::memory_order_acquire) != Mapping::State::mapped)
+        return nullptr;
+    mapping.state.store(Mapping::State::busy, std::memory_order_relaxed);
+    return &mapping;
 }
 
 void Maptrack::free(u32 handle)
@@ -52,7 +49,7 @@ void Maptrack::free(u32 handle)
     Ref<Granted> granted = std::move(at(handle).granted); // dropped outside the lock
     const Lock_guard guard(lock_);
     Mapping& mapping = at(handle);
-    mapping.state    = Mapping::State::free;
+    mapping.state.store(Mapping::State::free, std::memory_order_relaxed);
     mapping.ref      = first_free_;
     first_free_      = handle;
     --in_use_;

@@ -17,8 +17,8 @@ struct Mapping {
     enum class State : u8 { free, busy, mapped };
 
     Ref<Granted> granted; // by whom
-    u32 ref    = 0;       // free: the next free handle
-    State state = State::free;
+    u32 ref = 0;          // free: the next free handle
+    std::atomic<State> state{State::free};
     bool write = false;
 };
 static_assert(sizeof(Mapping) == 16);
@@ -35,7 +35,7 @@ class Maptrack
     // The mapping of that handle, busy now; null when it is not mapped (or somebody is at it).
     Mapping* claim(u32 handle);
     // Ends the business with a claimed or allocated handle: it stays mapped, or becomes free.
-    void keep(u32 handle);
+    void keep(u32 handle) { at(handle).state.store(Mapping::State::mapped, std::memory_order_release); }
     void free(u32 handle);
     [[nodiscard]] Mapping& at(u32 handle) const
     {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random and mutated configuration text through the whole way a file takes, under the sanitizers. Seeds are fixed, so a
-// failure repeats; VMM_FUZZ_ROUNDS makes it longer. What must hold for any input: no fault, an error is one printable
-// line with a place, and a config that is accepted is valid and survives the way through JSON unchanged.
+// Random and mutated configuration text through the whole way a file takes, under the sanitizers. Seeds are
+// fixed, so a failure repeats; VMM_FUZZ_ROUNDS makes it longer. What must hold for any input: no fault, an
+// error is one printable line with a place, and a config that is accepted is valid and survives the way
+// through JSON unchanged.
 #include "toolstack/config/domain_config_json.hpp"
 #include "toolstack/config/interpret.hpp"
 
@@ -13,18 +14,63 @@
 
 using namespace vmm::config;
 
-namespace {
+namespace
+{
 
 constexpr std::string_view kPieces[] = {
-    "name", "kernel", "memory", "maxmem", "vcpus", "cpus", "on_crash", "uuid", "extra", "disk", "vnc", "type", "memry",
-    "=",    "+=",     "[",      "]",      ",",     ";",    "\n",       "#",    "'",     "\"",   "\\",  "\\x41", "\\777",
-    " ",    "\t",     "\r\n",   "0",      "64",    "0x40", "0100",     "18446744073709551616", "'a'",  "\"/k\"", "'pvh'",
-    "'0-3,^1'", "'all'", "'destroy'", "'01234567-89ab-cdef-0123-456789abcdef'", "\xc3\xa4", "\xff", "name='a'\n",
-    "kernel='/k'\n", "memory=64\n", "cpus=['0','1']\n", "[[[[[[[[[[",
+    "name",
+    "kernel",
+    "memory",
+    "maxmem",
+    "vcpus",
+    "cpus",
+    "on_crash",
+    "uuid",
+    "extra",
+    "disk",
+    "vnc",
+    "type",
+    "memry",
+    "=",
+    "+=",
+    "[",
+    "]",
+    ",",
+    ";",
+    "\n",
+    "#",
+    "'",
+    "\"",
+    "\\",
+    "\\x41",
+    "\\777",
+    " ",
+    "\t",
+    "\r\n",
+    "0",
+    "64",
+    "0x40",
+    "0100",
+    "18446744073709551616",
+    "'a'",
+    "\"/k\"",
+    "'pvh'",
+    "'0-3,^1'",
+    "'all'",
+    "'destroy'",
+    "'01234567-89ab-cdef-0123-456789abcdef'",
+    "\xc3\xa4",
+    "\xff",
+    "name='a'\n",
+    "kernel='/k'\n",
+    "memory=64\n",
+    "cpus=['0','1']\n",
+    "[[[[[[[[[[",
 };
 
-constexpr std::string_view kGood = "name = 'demo'\nkernel = \"/boot/vmlinuz\"\nextra = 'console=hvc0'\nmemory = 256\n"
-                                   "vcpus = 2\ncpus = [ '0-3,^1', \"all\", ]\non_crash = 'restart'\nvif = []\n";
+constexpr std::string_view kGood =
+    "name = 'demo'\nkernel = \"/boot/vmlinuz\"\nextra = 'console=hvc0'\nmemory = 256\n"
+    "vcpus = 2\ncpus = [ '0-3,^1', \"all\", ]\non_crash = 'restart'\nvif = []\n";
 
 using Generator = std::mt19937_64;
 
@@ -44,9 +90,15 @@ std::string mutate(Generator& random)
     for (auto count = 1 + below(random, 6); count > 0; --count) {
         const auto at = below(random, text.size() + 1);
         switch (below(random, 3)) {
-        case 0: text.insert(at, 1, static_cast<char>(random())); break;
-        case 1: text.erase(at, below(random, 8)); break;
-        default: text.insert(at, kPieces[below(random, std::size(kPieces))]); break;
+        case 0:
+            text.insert(at, 1, static_cast<char>(random()));
+            break;
+        case 1:
+            text.erase(at, below(random, 8));
+            break;
+        default:
+            text.insert(at, kPieces[below(random, std::size(kPieces))]);
+            break;
         }
     }
     return text;
@@ -82,7 +134,7 @@ int rounds()
     return text != nullptr ? std::atoi(text) : 20000;
 }
 
-}   // namespace
+} // namespace
 
 TEST_CASE("Any text is either a valid config or an error of one line")
 {
@@ -93,5 +145,5 @@ TEST_CASE("Any text is either a valid config or an error of one line")
         INFO("round " << round << ": " << text);
         accepted += drive(text, round % 7 == 0 ? Source::Kind::argument : Source::Kind::file) ? 1 : 0;
     }
-    CHECK(accepted > 0);   // otherwise the good half was never looked at
+    CHECK(accepted > 0); // otherwise the good half was never looked at
 }

@@ -6,9 +6,11 @@
 #include <charconv>
 #include <utility>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
 constexpr std::string_view kBlank = " \t";
 
@@ -24,7 +26,7 @@ std::string quoted(std::string_view s) { return "\"" + shown(s) + "\""; }
 
 std::expected<unsigned, std::string> parse_cpu(std::string_view text)
 {
-    unsigned cpu = 0;
+    unsigned cpu            = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cpu);
     if (text.empty() || end != text.data() + text.size() || error == std::errc::invalid_argument)
         return std::unexpected(quoted(text) +
@@ -41,7 +43,7 @@ struct Range {
 
 std::expected<Range, std::string> parse_range(std::string_view text)
 {
-    const auto dash = text.find('-');
+    const auto dash  = text.find('-');
     const auto first = parse_cpu(trim(text.substr(0, dash)));
     if (!first)
         return std::unexpected(first.error());
@@ -63,7 +65,7 @@ std::set<unsigned> every_cpu()
     return all;
 }
 
-}   // namespace
+} // namespace
 
 std::expected<Cpu_set, std::string> Cpu_set::parse(std::string_view text)
 {
@@ -72,8 +74,8 @@ std::expected<Cpu_set, std::string> Cpu_set::parse(std::string_view text)
 
     std::set<unsigned> cpus;
     for (std::string_view rest = text;;) {
-        const auto comma = rest.find(',');
-        auto entry = trim(rest.substr(0, comma));
+        const auto comma    = rest.find(',');
+        auto entry          = trim(rest.substr(0, comma));
         const bool take_out = entry.starts_with('^');
         if (take_out)
             entry = trim(entry.substr(1));
@@ -98,7 +100,7 @@ std::expected<Cpu_set, std::string> Cpu_set::parse(std::string_view text)
 Cpu_set Cpu_set::of(std::set<unsigned> cpus)
 {
     Cpu_set result;
-    if (cpus.size() <= kMax_cpu_number)   // the full set and the empty one both mean "all"
+    if (cpus.size() <= kMax_cpu_number) // the full set and the empty one both mean "all"
         result.cpus_ = std::move(cpus);
     return result;
 }
@@ -110,7 +112,7 @@ std::string Cpu_set::to_string() const
     std::string text;
     for (auto it = cpus_.begin(); it != cpus_.end();) {
         const unsigned first = *it;
-        unsigned last = first;
+        unsigned last        = first;
         for (++it; it != cpus_.end() && *it == last + 1; ++it)
             last = *it;
         text += (text.empty() ? "" : ",") + std::to_string(first);
@@ -120,4 +122,4 @@ std::string Cpu_set::to_string() const
     return text;
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -8,9 +8,11 @@
 #include <array>
 #include <utility>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
 constexpr std::array<std::pair<End_action, std::string_view>, 4> kEnd_actions{{
     {End_action::destroy, "destroy"},
@@ -40,12 +42,12 @@ Checked check_text(std::string_view what, std::string_view text, std::size_t lon
                                " characters is too long, at most " + std::to_string(longest) + " fit");
     if (text.find('\0') != std::string_view::npos)
         return std::unexpected(std::string{what} + " has a NUL character in it");
-    if (!is_utf8(text))   // strings end up in JSON, which is UTF-8 by definition
+    if (!is_utf8(text)) // strings end up in JSON, which is UTF-8 by definition
         return std::unexpected(std::string{what} + " is not valid UTF-8");
     return {};
 }
 
-}   // namespace
+} // namespace
 
 std::string_view to_string(End_action action)
 {
@@ -129,4 +131,4 @@ std::expected<void, Problem> validate(const Domain_config& config)
     return {};
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -16,7 +16,8 @@
 #include <string_view>
 #include <vector>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 // What happens to a domain that has ended. The file writes them with dashes: "rename-restart".
 enum class End_action { destroy, restart, rename_restart, preserve };
@@ -29,36 +30,36 @@ enum class Domain_type { pvh };
 [[nodiscard]] std::string_view to_string(Domain_type type);
 
 struct Limits {
-    static constexpr std::uint64_t kMin_memory_mib = 16;
-    static constexpr std::uint64_t kMax_memory_mib = 16ull << 20;   // 16 TiB
-    static constexpr std::uint64_t kMin_vcpus = 1;
-    static constexpr std::uint64_t kMax_vcpus = 64;
-    static constexpr std::size_t kMax_name_length = 63;
+    static constexpr std::uint64_t kMin_memory_mib   = 16;
+    static constexpr std::uint64_t kMax_memory_mib   = 16ull << 20; // 16 TiB
+    static constexpr std::uint64_t kMin_vcpus        = 1;
+    static constexpr std::uint64_t kMax_vcpus        = 64;
+    static constexpr std::size_t kMax_name_length    = 63;
     static constexpr std::size_t kMax_cmdline_length = 4095;
-    static constexpr std::size_t kMax_path_length = 4095;
+    static constexpr std::size_t kMax_path_length    = 4095;
 };
 
 inline constexpr std::uint64_t kDefault_memory_mib = 256;
 
 struct Domain_config {
     std::string name;
-    std::optional<Uuid> uuid;   // none: vmmd makes one
+    std::optional<Uuid> uuid; // none: vmmd makes one
     Domain_type type = Domain_type::pvh;
 
-    std::string kernel;    // absolute path in dom0
-    std::string ramdisk;   // absolute path, or empty: none
+    std::string kernel;  // absolute path in dom0
+    std::string ramdisk; // absolute path, or empty: none
     std::string cmdline;
 
-    std::uint64_t memory_mib = kDefault_memory_mib;   // at the start
-    std::uint64_t maxmem_mib = kDefault_memory_mib;   // `xm mem-set` may raise it so far; never below memory
+    std::uint64_t memory_mib = kDefault_memory_mib; // at the start
+    std::uint64_t maxmem_mib = kDefault_memory_mib; // `xm mem-set` may raise it so far; never below memory
 
-    unsigned vcpus = 1;              // online at the start
-    unsigned maxvcpus = 1;           // never below vcpus
-    std::vector<Cpu_set> affinity;   // one per vCPU, or shorter: the rest may run anywhere
+    unsigned vcpus    = 1;         // online at the start
+    unsigned maxvcpus = 1;         // never below vcpus
+    std::vector<Cpu_set> affinity; // one per vCPU, or shorter: the rest may run anywhere
 
     End_action on_poweroff = End_action::destroy;
-    End_action on_reboot = End_action::restart;
-    End_action on_crash = End_action::destroy;
+    End_action on_reboot   = End_action::restart;
+    End_action on_crash    = End_action::destroy;
     End_action on_watchdog = End_action::destroy;
 
     friend bool operator==(const Domain_config&, const Domain_config&) = default;
@@ -79,11 +80,11 @@ using Checked = std::expected<void, std::string>;
 [[nodiscard]] Checked check_name(std::string_view name);
 [[nodiscard]] Checked check_memory_mib(std::uint64_t mib);
 [[nodiscard]] Checked check_vcpus(std::uint64_t count);
-[[nodiscard]] Checked check_path(std::string_view path);   // its form only: who opens it finds out the rest
+[[nodiscard]] Checked check_path(std::string_view path); // its form only: who opens it finds out the rest
 [[nodiscard]] Checked check_cmdline(std::string_view cmdline);
 
 // The whole: every value above and how they fit together. vmmd calls it on what it received; so nothing that
 // passed here needs a check of the same kind later.
 [[nodiscard]] std::expected<void, Problem> validate(const Domain_config& config);
 
-}   // namespace vmm::config
+} // namespace vmm::config

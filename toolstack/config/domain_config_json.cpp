@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <limits>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
 using Read = std::expected<void, std::string>;
 
@@ -93,7 +95,7 @@ constexpr Field kFields[] = {
     {"on_watchdog", [](const Json& v, Domain_config& c) { return read_action(v, c.on_watchdog); }},
 };
 
-}   // namespace
+} // namespace
 
 Json to_json(const Domain_config& config)
 {
@@ -101,21 +103,21 @@ Json to_json(const Domain_config& config)
     json["name"] = config.name;
     if (config.uuid)
         json["uuid"] = config.uuid->to_string();
-    json["type"] = to_string(config.type);
+    json["type"]   = to_string(config.type);
     json["kernel"] = config.kernel;
     if (!config.ramdisk.empty())
         json["ramdisk"] = config.ramdisk;
-    json["cmdline"] = config.cmdline;
-    json["memory"] = config.memory_mib;
-    json["maxmem"] = config.maxmem_mib;
-    json["vcpus"] = config.vcpus;
+    json["cmdline"]  = config.cmdline;
+    json["memory"]   = config.memory_mib;
+    json["maxmem"]   = config.maxmem_mib;
+    json["vcpus"]    = config.vcpus;
     json["maxvcpus"] = config.maxvcpus;
-    json["cpus"] = Json::array();
+    json["cpus"]     = Json::array();
     for (const auto& cpus : config.affinity)
         json["cpus"].push_back(cpus.to_string());
     json["on_poweroff"] = to_string(config.on_poweroff);
-    json["on_reboot"] = to_string(config.on_reboot);
-    json["on_crash"] = to_string(config.on_crash);
+    json["on_reboot"]   = to_string(config.on_reboot);
+    json["on_crash"]    = to_string(config.on_crash);
     json["on_watchdog"] = to_string(config.on_watchdog);
     return json;
 }
@@ -142,4 +144,4 @@ std::expected<Domain_config, Problem> from_json(const Json& json)
     return config;
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

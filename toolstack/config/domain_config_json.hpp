@@ -8,11 +8,12 @@
 
 #include <nlohmann/json.hpp>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-using Json = nlohmann::ordered_json;   // keeps the order we write, for people who read it
+using Json = nlohmann::ordered_json; // keeps the order we write, for people who read it
 
 [[nodiscard]] Json to_json(const Domain_config& config);
 [[nodiscard]] std::expected<Domain_config, Problem> from_json(const Json& json);
 
-}   // namespace vmm::config
+} // namespace vmm::config

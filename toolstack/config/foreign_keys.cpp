@@ -3,18 +3,21 @@
 
 #include <algorithm>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
 using enum Foreign_key::Treatment;
 
-constexpr std::string_view kNo_emulation = "a PVH domain has no emulated devices";
+constexpr std::string_view kNo_emulation  = "a PVH domain has no emulated devices";
 constexpr std::string_view kNested_paging = "every domain runs with hardware-assisted paging";
-constexpr std::string_view kNot_yet = "not supported yet";
-constexpr std::string_view kScheduler = "scheduling parameters are not supported yet";
-constexpr std::string_view kPass_through = "device pass-through is not supported yet";
-constexpr std::string_view kUse_kernel = "not supported: name the kernel with kernel = and its initrd with ramdisk =";
+constexpr std::string_view kNot_yet       = "not supported yet";
+constexpr std::string_view kScheduler     = "scheduling parameters are not supported yet";
+constexpr std::string_view kPass_through  = "device pass-through is not supported yet";
+constexpr std::string_view kUse_kernel =
+    "not supported: name the kernel with kernel = and its initrd with ramdisk =";
 
 constexpr Foreign_key kKeys[] = {
     {"acpi", ignored, "a domain always has ACPI tables"},
@@ -96,7 +99,7 @@ constexpr Foreign_key kKeys[] = {
     {"vtpm", refused, kNot_yet},
 };
 
-}   // namespace
+} // namespace
 
 std::span<const Foreign_key> foreign_keys() { return kKeys; }
 
@@ -106,4 +109,4 @@ const Foreign_key* find_foreign_key(std::string_view name)
     return it == std::end(kKeys) ? nullptr : it;
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -7,17 +7,18 @@
 #include <span>
 #include <string_view>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 struct Foreign_key {
     enum class Treatment { ignored, refused };
 
     std::string_view name;
     Treatment treatment;
-    std::string_view note;   // why, or what to do instead
+    std::string_view note; // why, or what to do instead
 };
 
 [[nodiscard]] std::span<const Foreign_key> foreign_keys();
 [[nodiscard]] const Foreign_key* find_foreign_key(std::string_view name);
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -11,11 +11,13 @@
 #include <optional>
 #include <utility>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
-using Merged = std::map<std::string, Setting, std::less<>>;   // one setting a key: what counts in the end
+using Merged   = std::map<std::string, Setting, std::less<>>; // one setting a key: what counts in the end
 using Warnings = std::vector<Diagnostic>;
 
 std::unexpected<Diagnostic> error_at(std::string place, const std::string& key, const std::string& clause)
@@ -28,7 +30,7 @@ std::unexpected<Diagnostic> unknown_key(const Setting& setting)
     std::vector<std::string_view> all = known_keys();
     for (const auto& foreign : foreign_keys())
         all.push_back(foreign.name);
-    const auto close = nearest(setting.key, all);
+    const auto close       = nearest(setting.key, all);
     const std::string hint = close ? "did you mean \"" + std::string{*close} + "\"?"
                                    : std::string{"xm.cfg(5) lists those there are"};
     return std::unexpected(
@@ -38,7 +40,7 @@ std::unexpected<Diagnostic> unknown_key(const Setting& setting)
 // `key += value`: text is put behind text, entries behind entries. Numbers count as text, as xl has it.
 std::expected<void, Diagnostic> append(Setting& to, const Setting& more)
 {
-    auto* const list = std::get_if<std::vector<Value>>(&to.value.what);
+    auto* const list          = std::get_if<std::vector<Value>>(&to.value.what);
     const auto* const entries = std::get_if<std::vector<Value>>(&more.value.what);
     if ((list == nullptr) != (entries == nullptr))
         return error_at(more.value_place(), more.key,
@@ -121,15 +123,15 @@ void join_command_line(Draft& draft, const Merged& merged, Warnings& warnings)
 
 void fill_in_defaults(Draft& draft)
 {
-    auto& config = draft.config;
+    auto& config      = draft.config;
     config.memory_mib = draft.memory.value_or(draft.maxmem.value_or(kDefault_memory_mib));
     config.maxmem_mib = draft.maxmem.value_or(config.memory_mib);
-    config.maxvcpus = draft.maxvcpus.value_or(config.vcpus);
+    config.maxvcpus   = draft.maxvcpus.value_or(config.vcpus);
     if (draft.every_vcpu && !draft.every_vcpu->is_all())
         config.affinity.assign(config.maxvcpus, *draft.every_vcpu);
 }
 
-}   // namespace
+} // namespace
 
 std::vector<std::string_view> known_keys()
 {
@@ -162,11 +164,11 @@ std::expected<Interpretation, Diagnostic> interpret(const Settings& settings, st
 
     if (const auto valid = validate(draft.config); !valid) {
         const auto& [key, message] = valid.error();
-        const auto it = merged->find(key);
+        const auto it              = merged->find(key);
         return error_at(it == merged->end() ? std::string{origin} : it->second.value_place(), key, message);
     }
     result.config = std::move(draft.config);
     return result;
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -13,19 +13,19 @@
 #include <string_view>
 #include <vector>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 struct Interpretation {
     Domain_config config;
-    std::vector<Diagnostic> warnings;   // what was ignored or looks like a slip; the config is good all the same
+    std::vector<Diagnostic> warnings; // what was ignored or looks like a slip; the config is good
 };
 
 // Later settings of a key win over earlier ones; within one source that is worth a warning. `+=` adds to a
 // string or list. Relative paths are taken from `directory`, which is absolute. `origin` is named when
 // something is missing altogether.
-[[nodiscard]] std::expected<Interpretation, Diagnostic> interpret(const Settings& settings,
-                                                                  std::string_view origin,
-                                                                  std::string_view directory);
+[[nodiscard]] std::expected<Interpretation, Diagnostic>
+interpret(const Settings& settings, std::string_view origin, std::string_view directory);
 
 // The file if there is one, then each override ("key=value", also several with ';') as if written below it.
 [[nodiscard]] std::expected<Interpretation, Diagnostic> load(const std::optional<std::string>& path,
@@ -34,4 +34,4 @@ struct Interpretation {
 // The keys that describe a domain here, for tests and for completion.
 [[nodiscard]] std::vector<std::string_view> known_keys();
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
 // As xl does, a number may be written as text and text as a number; only a list is something else.
 std::expected<std::string, std::string> as_text(const Value& value)
@@ -50,7 +52,7 @@ Checked read_memory(const Value& value, std::optional<std::uint64_t>& target)
     return check_memory_mib(*number);
 }
 
-template <class Target>   // unsigned, or that as an optional
+template <class Target> // unsigned, or that as an optional
 Checked read_vcpus(const Value& value, Target& target)
 {
     const auto number = as_number(value);
@@ -188,7 +190,7 @@ constexpr Key_reader kReaders[] = {
     {"on_watchdog", [](const Value& v, Draft& d) { return read_action(v, d.config.on_watchdog); }},
 };
 
-}   // namespace
+} // namespace
 
 std::span<const Key_reader> key_readers() { return kReaders; }
 
@@ -198,4 +200,4 @@ const Key_reader* find_key_reader(std::string_view name)
     return it == std::end(kReaders) ? nullptr : it;
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

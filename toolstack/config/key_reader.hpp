@@ -13,23 +13,24 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 struct Draft {
     Domain_config config;
-    std::string directory;   // that relative paths are taken from
+    std::string directory; // that relative paths are taken from
     std::optional<std::string> root, extra, cmdline;
     std::optional<std::uint64_t> memory, maxmem;
     std::optional<unsigned> maxvcpus;
-    std::optional<Cpu_set> every_vcpu;   // cpus = "..." as opposed to a list
+    std::optional<Cpu_set> every_vcpu; // cpus = "..." as opposed to a list
 };
 
 struct Key_reader {
     std::string_view name;
-    Checked (*read)(const Value& value, Draft& draft);   // the error is a clause without key and place
+    Checked (*read)(const Value& value, Draft& draft); // the error is a clause without key and place
 };
 
 [[nodiscard]] std::span<const Key_reader> key_readers();
 [[nodiscard]] const Key_reader* find_key_reader(std::string_view name);
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -6,9 +6,11 @@
 #include <charconv>
 #include <utility>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
@@ -28,29 +30,39 @@ int digit_value(char c, int base)
     return value < base ? value : -1;
 }
 
-}   // namespace
+} // namespace
 
 std::string Token::describe() const
 {
     switch (kind) {
     case Token_kind::word:
-    case Token_kind::number: return "'" + shown(text) + "'";
-    case Token_kind::string: return "the string \"" + shown(text) + "\"";
-    case Token_kind::assign: return "'='";
-    case Token_kind::append: return "'+='";
-    case Token_kind::open: return "'['";
-    case Token_kind::close: return "']'";
-    case Token_kind::comma: return "','";
-    case Token_kind::semicolon: return "';'";
-    case Token_kind::line_end: return "the end of the line";
-    case Token_kind::end: return "the end";
+    case Token_kind::number:
+        return "'" + shown(text) + "'";
+    case Token_kind::string:
+        return "the string \"" + shown(text) + "\"";
+    case Token_kind::assign:
+        return "'='";
+    case Token_kind::append:
+        return "'+='";
+    case Token_kind::open:
+        return "'['";
+    case Token_kind::close:
+        return "']'";
+    case Token_kind::comma:
+        return "','";
+    case Token_kind::semicolon:
+        return "';'";
+    case Token_kind::line_end:
+        return "the end of the line";
+    case Token_kind::end:
+        return "the end";
     }
     std::unreachable();
 }
 
 std::expected<std::uint64_t, std::string> parse_number(std::string_view text)
 {
-    int base = 10;
+    int base                = 10;
     std::string_view digits = text;
     if (text.starts_with("0x") || text.starts_with("0X")) {
         base = 16;
@@ -59,7 +71,7 @@ std::expected<std::uint64_t, std::string> parse_number(std::string_view text)
         base = 8;
         digits.remove_prefix(1);
     }
-    std::uint64_t value = 0;
+    std::uint64_t value     = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
     if (digits.empty() || error == std::errc::invalid_argument || end != digits.data() + digits.size())
         return std::unexpected("expected a number (decimal, 0x hexadecimal or 0 octal), found '" +
@@ -71,7 +83,7 @@ std::expected<std::uint64_t, std::string> parse_number(std::string_view text)
 
 Lexer::Lexer(std::string_view text) : text_(text)
 {
-    if (text_.starts_with("\xef\xbb\xbf"))   // a byte order mark some editors leave
+    if (text_.starts_with("\xef\xbb\xbf")) // a byte order mark some editors leave
         text_.remove_prefix(3);
 }
 
@@ -114,19 +126,27 @@ std::expected<Token, Lexer::Bad> Lexer::next()
         return Token{Token_kind::end, at_, {}, 0};
     const char c = text_[offset_];
     switch (c) {
-    case '\n': return mark(Token_kind::line_end, 1);
-    case '=': return mark(Token_kind::assign, 1);
-    case '[': return mark(Token_kind::open, 1);
-    case ']': return mark(Token_kind::close, 1);
-    case ',': return mark(Token_kind::comma, 1);
-    case ';': return mark(Token_kind::semicolon, 1);
+    case '\n':
+        return mark(Token_kind::line_end, 1);
+    case '=':
+        return mark(Token_kind::assign, 1);
+    case '[':
+        return mark(Token_kind::open, 1);
+    case ']':
+        return mark(Token_kind::close, 1);
+    case ',':
+        return mark(Token_kind::comma, 1);
+    case ';':
+        return mark(Token_kind::semicolon, 1);
     case '"':
-    case '\'': return string_token(c);
+    case '\'':
+        return string_token(c);
     case '+':
         if (text_.substr(offset_).starts_with("+="))
             return mark(Token_kind::append, 2);
         break;
-    default: break;
+    default:
+        break;
     }
     if (is_digit(c))
         return number_token();
@@ -148,7 +168,7 @@ std::string_view Lexer::take_word()
 std::expected<Token, Lexer::Bad> Lexer::number_token()
 {
     Token token{Token_kind::number, at_, {}, 0};
-    token.text = take_word();
+    token.text       = take_word();
     const auto value = parse_number(token.text);
     if (!value)
         return std::unexpected(Bad{token.at, value.error() + "; text goes in quotes"});
@@ -183,9 +203,9 @@ std::expected<Token, Lexer::Bad> Lexer::string_token(char quote)
 
 std::expected<char, Lexer::Bad> Lexer::escape()
 {
-    static constexpr std::string_view kLetters = "abfnrtv\\'\"?";
+    static constexpr std::string_view kLetters  = "abfnrtv\\'\"?";
     static constexpr std::string_view kMeanings = "\a\b\f\n\r\t\v\\'\"?";
-    const auto at = at_;
+    const auto at                               = at_;
     const auto bad = [&](std::string message) { return std::unexpected(Bad{at, std::move(message)}); };
     advance();
     const char c = peek();
@@ -223,4 +243,4 @@ Token Lexer::rest_as_string()
     return token;
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -11,24 +11,26 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 enum class Token_kind { word, number, string, assign, append, open, close, comma, semicolon, line_end, end };
 
 struct Token {
     Token_kind kind = Token_kind::end;
     Position at;
-    std::string text;   // word and number: as spelt; string: with escapes done
+    std::string text; // word and number: as spelt; string: with escapes done
     std::uint64_t number = 0;
 
-    [[nodiscard]] std::string describe() const;   // for "expected ..., found <this>"
+    [[nodiscard]] std::string describe() const; // for "expected ..., found <this>"
 };
 
 // The language's numbers: decimal, 0x hexadecimal, 0 octal. The error is a full clause.
 [[nodiscard]] std::expected<std::uint64_t, std::string> parse_number(std::string_view text);
 
-class Lexer {
-public:
+class Lexer
+{
+  public:
     explicit Lexer(std::string_view text);
 
     struct Bad {
@@ -43,7 +45,7 @@ public:
     void skip_blanks();
     [[nodiscard]] char peek() const { return offset_ < text_.size() ? text_[offset_] : '\0'; }
 
-private:
+  private:
     void advance();
     std::string_view take_word();
     std::expected<Token, Bad> string_token(char quote);
@@ -56,4 +58,4 @@ private:
     Position at_;
 };
 
-}   // namespace vmm::config
+} // namespace vmm::config

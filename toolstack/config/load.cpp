@@ -11,11 +11,13 @@
 #include <system_error>
 #include <unistd.h>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
-constexpr std::size_t kMax_file_size = std::size_t{1} << 20;   // a config is a page; this keeps out /dev/zero
+constexpr std::size_t kMax_file_size = std::size_t{1} << 20; // a config is a page; this keeps out /dev/zero
 
 Result<std::string> read_file(const std::string& path)
 {
@@ -45,7 +47,7 @@ std::expected<Settings, Diagnostic> parse_file(const std::string& path)
     return parse_settings({Source::Kind::file, path}, *text);
 }
 
-}   // namespace
+} // namespace
 
 std::expected<Interpretation, Diagnostic> load(const std::optional<std::string>& path,
                                                std::span<const std::string> overrides)
@@ -65,4 +67,4 @@ std::expected<Interpretation, Diagnostic> load(const std::optional<std::string>&
     return interpret(*settings, path.value_or("command line"), error ? "/" : directory.string());
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -5,13 +5,15 @@
 #include <numeric>
 #include <vector>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
-constexpr std::size_t kLongest_word = 64;   // longer ones are no misspelling, and the cost is quadratic
+constexpr std::size_t kLongest_word = 64; // longer ones are no misspelling, and the cost is quadratic
 
-}   // namespace
+} // namespace
 
 unsigned edit_distance(std::string_view a, std::string_view b)
 {
@@ -22,7 +24,7 @@ unsigned edit_distance(std::string_view a, std::string_view b)
         row[0] = static_cast<unsigned>(i);
         for (std::size_t j = 1; j <= b.size(); ++j) {
             const unsigned replace = previous[j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u);
-            row[j] = std::min({previous[j] + 1, row[j - 1] + 1, replace});
+            row[j]                 = std::min({previous[j] + 1, row[j - 1] + 1, replace});
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 row[j] = std::min(row[j], before[j - 2] + 1);
         }
@@ -41,11 +43,11 @@ std::optional<std::string_view> nearest(std::string_view word, std::span<const s
     for (const auto candidate : candidates) {
         const unsigned distance = edit_distance(word, candidate);
         if (distance < best) {
-            best = distance;
+            best  = distance;
             found = candidate;
         }
     }
     return found;
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

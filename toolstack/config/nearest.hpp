@@ -7,7 +7,8 @@
 #include <span>
 #include <string_view>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 // Nothing when no candidate is close enough to be what was meant (a third of the word, at least one and at
 // most three edits).
@@ -16,4 +17,4 @@ namespace vmm::config {
 
 [[nodiscard]] unsigned edit_distance(std::string_view a, std::string_view b);
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -5,7 +5,8 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 // Control characters become '?', and what is longer than 40 bytes ends with "...".
 [[nodiscard]] std::string shown(std::string_view text);
@@ -13,4 +14,4 @@ namespace vmm::config {
 // One character on its own: 'x', or "byte 0x1b" for what is not printable ASCII.
 [[nodiscard]] std::string shown(char c);
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -7,10 +7,11 @@
 #include <memory>
 #include <string>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 struct Position {
-    unsigned line = 1;
+    unsigned line   = 1;
     unsigned column = 1;
 
     friend bool operator==(const Position&, const Position&) = default;
@@ -20,7 +21,7 @@ struct Source {
     enum class Kind { file, argument };
 
     Kind kind = Kind::file;
-    std::string name;   // the path as the user gave it, or the argument itself
+    std::string name; // the path as the user gave it, or the argument itself
 
     [[nodiscard]] std::string place(Position at) const
     {
@@ -30,7 +31,7 @@ struct Source {
     }
 };
 
-using Source_ptr = std::shared_ptr<const Source>;   // shared by every setting read from it
+using Source_ptr = std::shared_ptr<const Source>; // shared by every setting read from it
 
 // An error or a warning about configuration text, one line.
 struct Diagnostic {
@@ -41,4 +42,4 @@ struct Diagnostic {
     friend bool operator==(const Diagnostic&, const Diagnostic&) = default;
 };
 
-}   // namespace vmm::config
+} // namespace vmm::config

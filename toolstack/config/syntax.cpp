@@ -6,22 +6,25 @@
 #include <algorithm>
 #include <utility>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
 bool is_key(std::string_view text)
 {
     return std::ranges::none_of(text, [](char c) { return c == '-' || c == '.'; });
 }
 
-class Parser {
-public:
+class Parser
+{
+  public:
     Parser(Source_ptr source, std::string_view text) : source_(std::move(source)), lexer_(text) {}
 
     std::expected<Settings, Diagnostic> settings();
 
-private:
+  private:
     template <class T>
     using Parsed = std::expected<T, Diagnostic>;
 
@@ -70,11 +73,15 @@ std::expected<Settings, Diagnostic> Parser::settings()
         if (!token)
             return std::unexpected(std::move(token.error()));
         switch (token->kind) {
-        case Token_kind::end: return result;
+        case Token_kind::end:
+            return result;
         case Token_kind::line_end:
-        case Token_kind::semicolon: continue;
-        case Token_kind::word: break;
-        default: return expected("the name of a setting", *token);
+        case Token_kind::semicolon:
+            continue;
+        case Token_kind::word:
+            break;
+        default:
+            return expected("the name of a setting", *token);
         }
         auto one = setting(std::move(*token));
         if (!one)
@@ -125,13 +132,17 @@ Parser::Parsed<Setting> Parser::setting(Token key)
 Parser::Parsed<Value> Parser::value(Token first, unsigned depth)
 {
     switch (first.kind) {
-    case Token_kind::string: return Value{first.at, std::move(first.text)};
-    case Token_kind::number: return Value{first.at, Number{first.number, std::move(first.text)}};
-    case Token_kind::open: return list(first.at, depth);
+    case Token_kind::string:
+        return Value{first.at, std::move(first.text)};
+    case Token_kind::number:
+        return Value{first.at, Number{first.number, std::move(first.text)}};
+    case Token_kind::open:
+        return list(first.at, depth);
     case Token_kind::word:
         return error(first.at, "expected a value (a number, \"text\" or a [list]), found " +
                                    first.describe() + "; text goes in quotes");
-    default: return expected("a value (a number, \"text\" or a [list])", first);
+    default:
+        return expected("a value (a number, \"text\" or a [list])", first);
     }
 }
 
@@ -164,11 +175,11 @@ Parser::Parsed<Value> Parser::list(Position at, unsigned depth)
     return Value{at, std::move(entries)};
 }
 
-}   // namespace
+} // namespace
 
 std::expected<Settings, Diagnostic> parse_settings(Source source, std::string_view text)
 {
     return Parser{std::make_shared<const Source>(std::move(source)), text}.settings();
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

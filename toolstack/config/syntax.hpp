@@ -13,7 +13,8 @@
 #include <variant>
 #include <vector>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 struct Number {
     std::uint64_t value = 0;
@@ -46,4 +47,4 @@ using Settings = std::vector<Setting>;
 // quotes, since the shell has taken them away: `kernel=/boot/vmlinuz`.
 [[nodiscard]] std::expected<Settings, Diagnostic> parse_settings(Source source, std::string_view text);
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -7,9 +7,11 @@
 #include <cstdlib>
 #include <sys/random.h>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t kText_length = 36;
 
@@ -26,7 +28,7 @@ int hex_digit(char c)
     return -1;
 }
 
-}   // namespace
+} // namespace
 
 std::expected<Uuid, std::string> Uuid::parse(std::string_view text)
 {
@@ -50,7 +52,7 @@ std::expected<Uuid, std::string> Uuid::parse(std::string_view text)
         if (digit < 0)
             return bad();
         auto& byte = result.bytes[nibble++ / 2];
-        byte = static_cast<std::uint8_t>((byte << 4) | digit);
+        byte       = static_cast<std::uint8_t>((byte << 4) | digit);
     }
     return result;
 }
@@ -68,8 +70,8 @@ Uuid Uuid::random()
         else if (errno != EINTR)
             std::abort();
     }
-    result.bytes[6] = static_cast<std::uint8_t>((result.bytes[6] & 0x0f) | 0x40);   // version 4
-    result.bytes[8] = static_cast<std::uint8_t>((result.bytes[8] & 0x3f) | 0x80);   // RFC 4122 variant
+    result.bytes[6] = static_cast<std::uint8_t>((result.bytes[6] & 0x0f) | 0x40); // version 4
+    result.bytes[8] = static_cast<std::uint8_t>((result.bytes[8] & 0x3f) | 0x80); // RFC 4122 variant
     return result;
 }
 
@@ -87,4 +89,4 @@ std::string Uuid::to_string() const
     return text;
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

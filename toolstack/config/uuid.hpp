@@ -10,16 +10,17 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 struct Uuid {
     std::array<std::uint8_t, 16> bytes{};
 
     [[nodiscard]] static std::expected<Uuid, std::string> parse(std::string_view text);
-    [[nodiscard]] static Uuid random();   // version 4, from the kernel's generator
+    [[nodiscard]] static Uuid random(); // version 4, from the kernel's generator
     [[nodiscard]] std::string to_string() const;
 
     friend bool operator==(const Uuid&, const Uuid&) = default;
 };
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/config/write.hpp"
 
-namespace vmm::config {
+namespace vmm::config
+{
 
-namespace {
+namespace
+{
 
 std::string quoted(std::string_view text)
 {
     static constexpr std::string_view kDigits = "0123456789abcdef";
-    std::string result = "\"";
+    std::string result                        = "\"";
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
         if (c == '"' || c == '\\')
@@ -21,7 +23,7 @@ std::string quoted(std::string_view text)
     return result + '"';
 }
 
-}   // namespace
+} // namespace
 
 std::string write(const Domain_config& config)
 {
@@ -52,4 +54,4 @@ std::string write(const Domain_config& config)
     return text;
 }
 
-}   // namespace vmm::config
+} // namespace vmm::config

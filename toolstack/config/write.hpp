@@ -7,8 +7,9 @@
 
 #include <string>
 
-namespace vmm::config {
+namespace vmm::config
+{
 
 [[nodiscard]] std::string write(const Domain_config& config);
 
-}   // namespace vmm::config
+} // namespace vmm::config

@@ -11,9 +11,11 @@
 #include <sys/un.h>
 #include <system_error>
 
-namespace vmm::control {
+namespace vmm::control
+{
 
-namespace {
+namespace
+{
 
 using Kind = Call_failure::Kind;
 
@@ -34,11 +36,15 @@ std::string why_no_vmmd(const std::string& path, int number)
 {
     static constexpr const char* kStart = ": start it with 'systemctl start vmmd' or 'vmmd'";
     switch (number) {
-    case ENOENT: return "vmmd is not running (no " + path + ")" + kStart;
-    case ECONNREFUSED: return "vmmd is not running (nobody answers at " + path + ")" + kStart;
+    case ENOENT:
+        return "vmmd is not running (no " + path + ")" + kStart;
+    case ECONNREFUSED:
+        return "vmmd is not running (nobody answers at " + path + ")" + kStart;
     case EACCES:
-    case EPERM: return "no permission to talk to vmmd at " + path + ": run as root";
-    default: return "cannot connect to vmmd at " + path + ": " + error_text(number);
+    case EPERM:
+        return "no permission to talk to vmmd at " + path + ": run as root";
+    default:
+        return "cannot connect to vmmd at " + path + ": " + error_text(number);
     }
 }
 
@@ -50,7 +56,7 @@ int milliseconds_until(const Client::Deadline& deadline)
     return static_cast<int>(std::clamp<long long>(left, 0, std::numeric_limits<int>::max()));
 }
 
-}   // namespace
+} // namespace
 
 Called<Client> Client::connect(const std::string& path)
 {
@@ -130,7 +136,7 @@ Called<void> Client::take_lines()
         auto reply = decode_reply(**line);
         if (!reply)
             return lost(reply.error().message);
-        if (reply->id == 0)   // vmmd could not read some request of ours: no answer to it will come
+        if (reply->id == 0) // vmmd could not read some request of ours: no answer to it will come
             return lost(reply->result ? "it answered no request" : reply->result.error().message);
         if (reply->result)
             answers_.insert_or_assign(reply->id, *std::move(reply->result));
@@ -149,4 +155,4 @@ std::optional<Called<Json>> Client::taken(Request_id id)
     return std::move(node.mapped());
 }
 
-}   // namespace vmm::control
+} // namespace vmm::control

@@ -14,27 +14,29 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::control {
+namespace vmm::control
+{
 
 struct Call_failure {
     enum class Kind {
-        no_vmmd,     // nobody listens, or we may not connect
-        lost,        // the connection broke before the answer
-        timed_out,   // the deadline passed; the request is still open
-        refused,     // vmmd answered with an error: see code
+        no_vmmd,   // nobody listens, or we may not connect
+        lost,      // the connection broke before the answer
+        timed_out, // the deadline passed; the request is still open
+        refused,   // vmmd answered with an error: see code
     };
     Kind kind = Kind::refused;
-    Code code = Code::internal;   // of a refusal
-    std::string message;          // one line, complete
+    Code code = Code::internal; // of a refusal
+    std::string message;        // one line, complete
 };
 
 template <class T>
 using Called = std::expected<T, Call_failure>;
 
-class Client {
-public:
-    using Clock = std::chrono::steady_clock;
-    using Deadline = std::optional<Clock::time_point>;   // none: wait for ever
+class Client
+{
+  public:
+    using Clock    = std::chrono::steady_clock;
+    using Deadline = std::optional<Clock::time_point>; // none: wait for ever
     enum class Request_id : std::uint64_t {};
 
     [[nodiscard]] static Called<Client> connect(const std::string& path);
@@ -51,7 +53,7 @@ public:
     [[nodiscard]] Called<void> receive();
     [[nodiscard]] std::optional<Called<Json>> taken(Request_id id);
 
-private:
+  private:
     explicit Client(Unique_fd socket) : socket_(std::move(socket)) {}
 
     Called<void> take_lines();
@@ -59,7 +61,7 @@ private:
     Unique_fd socket_;
     Line_splitter lines_{kMax_line};
     std::uint64_t last_id_ = 0;
-    std::map<std::uint64_t, Called<Json>> answers_;   // come, not yet asked for
+    std::map<std::uint64_t, Called<Json>> answers_; // come, not yet asked for
 };
 
-}   // namespace vmm::control
+} // namespace vmm::control

@@ -3,9 +3,11 @@
 
 #include <limits>
 
-namespace vmm::control {
+namespace vmm::control
+{
 
-namespace {
+namespace
+{
 
 struct Letter {
     char letter;
@@ -18,8 +20,9 @@ constexpr Letter kLetters[] = {
 };
 
 // Reads fields of one object; after the first bad one all later reads do nothing and the error stays.
-class Reader {
-public:
+class Reader
+{
+  public:
     explicit Reader(const Json& json) : json_(json) {}
 
     template <class Number>
@@ -68,7 +71,7 @@ public:
         return row;
     }
 
-private:
+  private:
     const Json* field(const char* key)
     {
         if (bad_key_ == nullptr && has(key))
@@ -87,7 +90,7 @@ private:
     const char* bad_key_ = nullptr;
 };
 
-}   // namespace
+} // namespace
 
 std::string Domain_state::letters() const
 {
@@ -114,14 +117,14 @@ std::optional<Domain_state> Domain_state::parse(std::string_view letters)
 Json to_json(const Domain_row& row)
 {
     Json json;
-    json["domid"] = row.domid;
-    json["name"] = row.name;
-    json["uuid"] = row.uuid;
-    json["state"] = row.state.letters();
-    json["memory_kib"] = row.memory_kib;
-    json["max_memory_kib"] = row.max_memory_kib;
-    json["vcpus"] = row.vcpus;
-    json["cpu_time_ns"] = row.cpu_time_ns;
+    json["domid"]           = row.domid;
+    json["name"]            = row.name;
+    json["uuid"]            = row.uuid;
+    json["state"]           = row.state.letters();
+    json["memory_kib"]      = row.memory_kib;
+    json["max_memory_kib"]  = row.max_memory_kib;
+    json["vcpus"]           = row.vcpus;
+    json["cpu_time_ns"]     = row.cpu_time_ns;
     json["shutdown_reason"] = row.shutdown_reason ? Json(*row.shutdown_reason) : Json();
     return json;
 }
@@ -129,13 +132,13 @@ Json to_json(const Domain_row& row)
 Json to_json(const Vcpu_row& row)
 {
     Json json;
-    json["domid"] = row.domid;
-    json["name"] = row.name;
-    json["vcpu"] = row.vcpu;
-    json["cpu"] = row.cpu ? Json(*row.cpu) : Json();
-    json["state"] = row.state.letters();
+    json["domid"]       = row.domid;
+    json["name"]        = row.name;
+    json["vcpu"]        = row.vcpu;
+    json["cpu"]         = row.cpu ? Json(*row.cpu) : Json();
+    json["state"]       = row.state.letters();
     json["cpu_time_ns"] = row.cpu_time_ns;
-    json["affinity"] = row.affinity;
+    json["affinity"]    = row.affinity;
     return json;
 }
 
@@ -171,4 +174,4 @@ Result<Vcpu_row> vcpu_row_from_json(const Json& json)
     return reader.finish(std::move(row));
 }
 
-}   // namespace vmm::control
+} // namespace vmm::control

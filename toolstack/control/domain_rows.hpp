@@ -10,18 +10,19 @@
 #include <string>
 #include <vector>
 
-namespace vmm::control {
+namespace vmm::control
+{
 
 // The letters of xm list, in this order; a dash for each that is not set. Several may be set.
 struct Domain_state {
-    bool running = false;    // r  on a CPU now
-    bool blocked = false;    // b  waiting
-    bool paused = false;     // p
-    bool shutdown = false;   // s  ended by itself, kept by on_* = preserve; see shutdown_reason
-    bool crashed = false;    // c
-    bool dying = false;      // d  being destroyed; pages of it are still held
+    bool running  = false; // r  on a CPU now
+    bool blocked  = false; // b  waiting
+    bool paused   = false; // p
+    bool shutdown = false; // s  ended by itself, kept by on_* = preserve; see shutdown_reason
+    bool crashed  = false; // c
+    bool dying    = false; // d  being destroyed; pages of it are still held
 
-    [[nodiscard]] std::string letters() const;   // always six characters
+    [[nodiscard]] std::string letters() const; // always six characters
     [[nodiscard]] static std::optional<Domain_state> parse(std::string_view letters);
     friend bool operator==(const Domain_state&, const Domain_state&) = default;
 };
@@ -31,11 +32,11 @@ struct Domain_row {
     std::string name;
     std::string uuid;
     Domain_state state;
-    std::uint64_t memory_kib = 0;
+    std::uint64_t memory_kib     = 0;
     std::uint64_t max_memory_kib = 0;
-    std::uint32_t vcpus = 0;   // online
-    std::uint64_t cpu_time_ns = 0;
-    std::optional<std::string> shutdown_reason;   // poweroff reboot suspend crash watchdog soft-reset
+    std::uint32_t vcpus          = 0; // online
+    std::uint64_t cpu_time_ns    = 0;
+    std::optional<std::string> shutdown_reason; // poweroff reboot suspend crash watchdog soft-reset
 
     friend bool operator==(const Domain_row&, const Domain_row&) = default;
 };
@@ -44,10 +45,10 @@ struct Vcpu_row {
     std::uint32_t domid = 0;
     std::string name;
     std::uint32_t vcpu = 0;
-    std::optional<std::uint32_t> cpu;   // none: not online
-    Domain_state state;                 // r, b and p only; none when runnable and waiting for a CPU
+    std::optional<std::uint32_t> cpu; // none: not online
+    Domain_state state;               // r, b and p only; none when runnable and waiting for a CPU
     std::uint64_t cpu_time_ns = 0;
-    std::string affinity;   // as Cpu_set writes it: "all", "0-3"
+    std::string affinity; // as Cpu_set writes it: "all", "0-3"
 
     friend bool operator==(const Vcpu_row&, const Vcpu_row&) = default;
 };
@@ -57,4 +58,4 @@ struct Vcpu_row {
 [[nodiscard]] Result<Domain_row> domain_row_from_json(const Json& json);
 [[nodiscard]] Result<Vcpu_row> vcpu_row_from_json(const Json& json);
 
-}   // namespace vmm::control
+} // namespace vmm::control

@@ -9,15 +9,17 @@
 #include <sys/socket.h>
 #include <system_error>
 
-namespace vmm::control {
+namespace vmm::control
+{
 
-namespace {
+namespace
+{
 
 std::string error_text(int number) { return std::generic_category().message(number); }
 
 bool would_block(int number) { return number == EAGAIN || number == EWOULDBLOCK || number == EINTR; }
 
-}   // namespace
+} // namespace
 
 Result<std::unique_ptr<Line_channel>> Line_channel::create(Event_loop& loop, Unique_fd socket,
                                                            Line_callback on_line, Close_callback on_close)
@@ -80,8 +82,8 @@ void Line_channel::read_some()
 
 void Line_channel::hand_out_lines()
 {
-    const auto alive = alive_;
-    const auto callback = on_line_;   // a copy: destroying the channel must not destroy what is running
+    const auto alive    = alive_;
+    const auto callback = on_line_; // a copy: destroying the channel must not destroy what is running
     while (*alive && is_open()) {
         auto line = lines_.next();
         if (!line)
@@ -139,8 +141,8 @@ void Line_channel::close_now(std::string why)
         return;
     loop_.remove(socket_.get());
     socket_.reset();
-    const auto callback = std::move(on_close_);   // outlives the channel if it destroys it
+    const auto callback = std::move(on_close_); // outlives the channel if it destroys it
     callback(std::move(why));
 }
 
-}   // namespace vmm::control
+} // namespace vmm::control

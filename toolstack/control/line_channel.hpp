@@ -14,21 +14,22 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::control {
+namespace vmm::control
+{
 
-class Line_channel {
-public:
-    using Line_callback = std::function<void(std::string line)>;   // without newline
-    using Close_callback = std::function<void(std::string why)>;   // once; the channel is dead from then on
+class Line_channel
+{
+  public:
+    using Line_callback  = std::function<void(std::string line)>; // without newline
+    using Close_callback = std::function<void(std::string why)>;  // once; the channel is dead from then on
 
     // A peer that does not read what it asked for is cut off at this many unsent bytes.
     static constexpr std::size_t kMax_unsent = std::size_t{16} << 20;
 
     // Makes the socket non-blocking and starts to listen to it.
-    [[nodiscard]] static Result<std::unique_ptr<Line_channel>> create(Event_loop& loop, Unique_fd socket,
-                                                                      Line_callback on_line,
-                                                                      Close_callback on_close);
-    Line_channel(const Line_channel&) = delete;
+    [[nodiscard]] static Result<std::unique_ptr<Line_channel>>
+    create(Event_loop& loop, Unique_fd socket, Line_callback on_line, Close_callback on_close);
+    Line_channel(const Line_channel&)            = delete;
     Line_channel& operator=(const Line_channel&) = delete;
     ~Line_channel();
 
@@ -38,7 +39,7 @@ public:
 
     [[nodiscard]] bool is_open() const { return static_cast<bool>(socket_); }
 
-private:
+  private:
     Line_channel(Event_loop& loop, Unique_fd socket, Line_callback on_line, Close_callback on_close);
 
     void on_events(std::uint32_t events);
@@ -55,10 +56,10 @@ private:
     Close_callback on_close_;
     Line_splitter lines_;
     std::string unsent_;
-    bool watching_writable_ = false;
-    bool closing_ = false;
+    bool watching_writable_      = false;
+    bool closing_                = false;
     // Lets a method notice that a callback destroyed the channel, and deferred work that it came too late.
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-}   // namespace vmm::control
+} // namespace vmm::control

@@ -10,26 +10,29 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::control {
+namespace vmm::control
+{
 
-class Line_splitter {
-public:
+class Line_splitter
+{
+  public:
     explicit Line_splitter(std::size_t longest) : longest_(longest) {}
 
     void feed(std::string_view bytes) { buffer_ += bytes; }
 
-    struct Too_long {};
+    struct Too_long {
+    };
 
     // The next complete line without its newline; nothing when none is complete yet.
     [[nodiscard]] std::expected<std::optional<std::string>, Too_long> next();
 
     [[nodiscard]] bool has_partial_line() const { return start_ < buffer_.size(); }
 
-private:
+  private:
     std::size_t longest_;
-    std::size_t start_ = 0;     // of the first line not handed out
-    std::size_t scanned_ = 0;   // no newline in [start_, scanned_): keeps long lines linear
+    std::size_t start_   = 0; // of the first line not handed out
+    std::size_t scanned_ = 0; // no newline in [start_, scanned_): keeps long lines linear
     std::string buffer_;
 };
 
-}   // namespace vmm::control
+} // namespace vmm::control

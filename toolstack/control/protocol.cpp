@@ -6,9 +6,11 @@
 #include <cstdlib>
 #include <utility>
 
-namespace vmm::control {
+namespace vmm::control
+{
 
-namespace {
+namespace
+{
 
 constexpr std::array<std::pair<Code, std::string_view>, 13> kCodes{{
     {Code::bad_request, "bad-request"},
@@ -39,7 +41,7 @@ std::uint64_t id_of(const Json& json)
 
 Json parse(std::string_view line) { return Json::parse(line, nullptr, false); }
 
-}   // namespace
+} // namespace
 
 std::string socket_path()
 {
@@ -63,20 +65,29 @@ std::optional<Code> parse_code(std::string_view name)
 Code code_for(Errc errc)
 {
     switch (errc) {
-    case Errc::not_found: return Code::no_file;
-    case Errc::no_such_domain: return Code::no_domain;
-    case Errc::out_of_memory: return Code::no_memory;
-    case Errc::exists: return Code::exists;
+    case Errc::not_found:
+        return Code::no_file;
+    case Errc::no_such_domain:
+        return Code::no_domain;
+    case Errc::out_of_memory:
+        return Code::no_memory;
+    case Errc::exists:
+        return Code::exists;
     case Errc::busy:
-    case Errc::timed_out: return Code::bad_state;
+    case Errc::timed_out:
+        return Code::bad_state;
     case Errc::not_permitted:
-    case Errc::access_denied: return Code::not_permitted;
+    case Errc::access_denied:
+        return Code::not_permitted;
     case Errc::invalid:
     case Errc::too_big:
-    case Errc::out_of_range: return Code::bad_value;
+    case Errc::out_of_range:
+        return Code::bad_value;
     case Errc::not_implemented:
-    case Errc::unsupported: return Code::unsupported;
-    default: return Code::internal;
+    case Errc::unsupported:
+        return Code::unsupported;
+    default:
+        return Code::internal;
     }
 }
 
@@ -137,7 +148,7 @@ Result<Reply> decode_reply(std::string_view line)
     const auto error = json.find("error");
     if (error == json.end() || !error->is_object())
         return bad();
-    const auto code = error->find("code");
+    const auto code    = error->find("code");
     const auto message = error->find("message");
     if (code == error->end() || !code->is_string() || message == error->end() || !message->is_string())
         return bad();
@@ -146,4 +157,4 @@ Result<Reply> decode_reply(std::string_view line)
                    message->get<std::string>());
 }
 
-}   // namespace vmm::control
+} // namespace vmm::control

@@ -16,72 +16,74 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::control {
+namespace vmm::control
+{
 
-using Json = nlohmann::ordered_json;   // keeps field order: `xm info` prints in the order vmmd sent
+using Json = nlohmann::ordered_json; // keeps field order: `xm info` prints in the order vmmd sent
 
 inline constexpr std::string_view kDefault_socket = "/run/vmm/vmmd.sock";
-inline constexpr std::size_t kMax_line = 4'194'304;   // `dmesg` is the longest; more is a broken peer
+inline constexpr std::size_t kMax_line = 4'194'304; // `dmesg` is the longest; more is a broken peer
 
 // VMMD_SOCKET from the environment, else kDefault_socket.
 [[nodiscard]] std::string socket_path();
 
-namespace op {
-inline constexpr std::string_view create = "create";
-inline constexpr std::string_view list = "list";
-inline constexpr std::string_view console = "console";
-inline constexpr std::string_view pause = "pause";
-inline constexpr std::string_view unpause = "unpause";
-inline constexpr std::string_view shutdown = "shutdown";
-inline constexpr std::string_view reboot = "reboot";
-inline constexpr std::string_view destroy = "destroy";
-inline constexpr std::string_view wait = "wait";
-inline constexpr std::string_view rename = "rename";
-inline constexpr std::string_view domid = "domid";
-inline constexpr std::string_view domname = "domname";
-inline constexpr std::string_view mem_set = "mem-set";
-inline constexpr std::string_view mem_max = "mem-max";
+namespace op
+{
+inline constexpr std::string_view create    = "create";
+inline constexpr std::string_view list      = "list";
+inline constexpr std::string_view console   = "console";
+inline constexpr std::string_view pause     = "pause";
+inline constexpr std::string_view unpause   = "unpause";
+inline constexpr std::string_view shutdown  = "shutdown";
+inline constexpr std::string_view reboot    = "reboot";
+inline constexpr std::string_view destroy   = "destroy";
+inline constexpr std::string_view wait      = "wait";
+inline constexpr std::string_view rename    = "rename";
+inline constexpr std::string_view domid     = "domid";
+inline constexpr std::string_view domname   = "domname";
+inline constexpr std::string_view mem_set   = "mem-set";
+inline constexpr std::string_view mem_max   = "mem-max";
 inline constexpr std::string_view vcpu_list = "vcpu-list";
-inline constexpr std::string_view info = "info";
-inline constexpr std::string_view dmesg = "dmesg";
-inline constexpr std::string_view uptime = "uptime";
-inline constexpr std::string_view sysrq = "sysrq";
-}   // namespace op
+inline constexpr std::string_view info      = "info";
+inline constexpr std::string_view dmesg     = "dmesg";
+inline constexpr std::string_view uptime    = "uptime";
+inline constexpr std::string_view sysrq     = "sysrq";
+} // namespace op
 
 // What kind of failure, for programs; the message is for people. The strings are in code_name().
 enum class Code {
-    bad_request,     // not JSON, no such field, wrong type: a fault of the client program
-    unknown_op,      // this vmmd is older than the client
-    bad_config,      // the config cannot be a domain
-    bad_value,       // an argument the operation refuses (a memory size, a name)
-    no_domain,       // nothing has that name, id or UUID
-    exists,          // name or UUID taken
-    no_file,         // kernel or ramdisk cannot be read
-    bad_kernel,      // not a kernel that can start here
-    no_memory,       // needed and free are both in the message
-    bad_state,       // the domain cannot do that now (dying, paused, has no console, does not answer)
-    not_permitted,   // the hypervisor refused, or it is Domain-0
-    unsupported,     // understood, but not on this hypervisor
-    internal,        // a fault in vmmd or below
+    bad_request,   // not JSON, no such field, wrong type: a fault of the client program
+    unknown_op,    // this vmmd is older than the client
+    bad_config,    // the config cannot be a domain
+    bad_value,     // an argument the operation refuses (a memory size, a name)
+    no_domain,     // nothing has that name, id or UUID
+    exists,        // name or UUID taken
+    no_file,       // kernel or ramdisk cannot be read
+    bad_kernel,    // not a kernel that can start here
+    no_memory,     // needed and free are both in the message
+    bad_state,     // the domain cannot do that now (dying, paused, has no console, does not answer)
+    not_permitted, // the hypervisor refused, or it is Domain-0
+    unsupported,   // understood, but not on this hypervisor
+    internal,      // a fault in vmmd or below
 };
 
 [[nodiscard]] std::string_view code_name(Code code);
 [[nodiscard]] std::optional<Code> parse_code(std::string_view name);
-[[nodiscard]] Code code_for(Errc errc);   // the natural wire code of an error from the layers below
+[[nodiscard]] Code code_for(Errc errc); // the natural wire code of an error from the layers below
 
 struct Failure {
     Code code = Code::internal;
-    std::string message;   // one line: what happened, why, what to do
+    std::string message; // one line: what happened, why, what to do
 };
 
 struct Request {
-    std::uint64_t id = 0;   // chosen by the client, unique among its unanswered requests
+    std::uint64_t id = 0; // chosen by the client, unique among its unanswered requests
     std::string op;
     Json args = Json::object();
 };
 
 struct Reply {
-    std::uint64_t id = 0;   // 0 when the request could not be read far enough to know it
+    std::uint64_t id = 0; // 0 when the request could not be read far enough to know it
     std::expected<Json, Failure> result;
 };
 
@@ -106,4 +108,4 @@ struct Reply {
     return failure(id, code_for(error.code), error.message);
 }
 
-}   // namespace vmm::control
+} // namespace vmm::control

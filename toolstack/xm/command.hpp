@@ -11,23 +11,24 @@
 #include <span>
 #include <string_view>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
 using Options = boost::program_options::options_description;
 
 struct Arity {
-    unsigned least = 0;
-    unsigned most = 0;   // kMany: no limit
+    unsigned least                  = 0;
+    unsigned most                   = 0; // kMany: no limit
     static constexpr unsigned kMany = ~0u;
 };
 
 struct Command {
     std::string_view name;
-    std::string_view synopsis;   // the words after the options
-    std::string_view summary;    // one line, for `xm help`
-    std::string_view details;    // more for `xm help NAME`, may be empty
+    std::string_view synopsis; // the words after the options
+    std::string_view summary;  // one line, for `xm help`
+    std::string_view details;  // more for `xm help NAME`, may be empty
     Arity words;
-    void (*add_options)(Options& options);   // null: none of its own
+    void (*add_options)(Options& options); // null: none of its own
     Outcome<> (*run)(Invocation& invocation);
 };
 
@@ -74,4 +75,4 @@ Outcome<> console(Invocation&);
 Outcome<> help(Invocation&);
 void print_help(const Command& command, std::ostream& out);
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -5,9 +5,11 @@
 #include <filesystem>
 #include <system_error>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 // Directories do not count, or `xm create demo` would stumble over a folder that happens to be here.
 bool is_file(const std::string& path)
@@ -17,7 +19,7 @@ bool is_file(const std::string& path)
     return std::filesystem::exists(status) && !std::filesystem::is_directory(status);
 }
 
-}   // namespace
+} // namespace
 
 std::string config_directory()
 {
@@ -37,4 +39,4 @@ Outcome<std::string> find_config(const std::string& name)
                         ".cfg");
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -6,7 +6,8 @@
 
 #include <string>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
 // VMM_CONFIG_DIR from the environment, else /etc/vmm.
 [[nodiscard]] std::string config_directory();
@@ -15,4 +16,4 @@ namespace vmm::xm {
 // .cfg.
 [[nodiscard]] Outcome<std::string> find_config(const std::string& name);
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -12,14 +12,17 @@
 #include <system_error>
 #include <unistd.h>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 // Signals that end a program, held back so that the terminal is put right first. Ctrl-C itself is not among
 // what a raw terminal sends.
-class Held_signals {
-public:
+class Held_signals
+{
+  public:
     Held_signals()
     {
         ::sigemptyset(&held_);
@@ -28,13 +31,13 @@ public:
         ::pthread_sigmask(SIG_BLOCK, &held_, &before_);
         fd_ = Unique_fd{::signalfd(-1, &held_, SFD_CLOEXEC | SFD_NONBLOCK)};
     }
-    Held_signals(const Held_signals&) = delete;
+    Held_signals(const Held_signals&)            = delete;
     Held_signals& operator=(const Held_signals&) = delete;
-    ~Held_signals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }   // one that came now takes effect
+    ~Held_signals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); } // one that came now takes effect
 
     [[nodiscard]] int fd() const { return fd_.get(); }
 
-private:
+  private:
     sigset_t held_{};
     sigset_t before_{};
     Unique_fd fd_;
@@ -71,7 +74,7 @@ Outcome<Unique_fd> open_pty(const Place& place)
 Outcome<std::optional<Ending>> attach_once(Invocation& invocation, const Place& place)
 {
     auto* const vmmd = TRY(invocation.vmmd());
-    const auto wait = vmmd->start(control::op::wait, {{"domid", place.domid}});
+    const auto wait  = vmmd->start(control::op::wait, {{"domid", place.domid}});
     if (!wait)
         return std::unexpected(to_failure(wait.error()));
     auto pty = TRY(open_pty(place));
@@ -92,7 +95,7 @@ void remark(Invocation& invocation, const std::string& text)
                             << std::endl;
 }
 
-}   // namespace
+} // namespace
 
 Outcome<> attach_console(Invocation& invocation, const std::string& domain)
 {
@@ -115,4 +118,4 @@ Outcome<> attach_console(Invocation& invocation, const std::string& domain)
 
 Outcome<> console(Invocation& invocation) { return attach_console(invocation, invocation.word(0)); }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

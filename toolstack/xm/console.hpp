@@ -5,9 +5,10 @@
 
 #include "toolstack/xm/invocation.hpp"
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
 // Returns when the user leaves or the domain has ended for good.
 [[nodiscard]] Outcome<> attach_console(Invocation& invocation, const std::string& domain);
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

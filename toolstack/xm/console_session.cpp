@@ -6,17 +6,18 @@
 #include <poll.h>
 #include <unistd.h>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
-constexpr std::size_t kMost_waiting =
-    4096;   // of input the guest does not take; then the input is left alone
-constexpr short kReadable = POLLIN | POLLHUP | POLLERR;
+constexpr std::size_t kMost_waiting = 4096; // of input the guest does not take; then the input is left alone
+constexpr short kReadable           = POLLIN | POLLHUP | POLLERR;
 
 bool try_later(int number) { return number == EAGAIN || number == EWOULDBLOCK || number == EINTR; }
 
-}   // namespace
+} // namespace
 
 Console_session::Console_session(int in_fd, int out_fd, Unique_fd pty, int signals, control::Client& vmmd,
                                  control::Client::Request_id wait)
@@ -37,11 +38,11 @@ Outcome<Console_session::Step> Console_session::turn()
 {
     const bool wants_input = input_open_ && !leave_after_sending_ && to_pty_.size() < kMost_waiting;
     const short pty_events = static_cast<short>(POLLIN | (to_pty_.empty() ? 0 : POLLOUT));
-    pollfd fds[] = {
-        {wants_input ? in_fd_ : -1, POLLIN, 0},
-        {pty_.get(), pty_events, 0},   // -1, and so ignored, once vmmd has closed its end
-        {vmmd_.fd(), POLLIN, 0},
-        {signals_, POLLIN, 0},
+    pollfd fds[]           = {
+                  {wants_input ? in_fd_ : -1, POLLIN, 0},
+                  {pty_.get(), pty_events, 0}, // -1, and so ignored, once vmmd has closed its end
+                  {vmmd_.fd(), POLLIN, 0},
+                  {signals_, POLLIN, 0},
     };
     auto& [input, pty, vmmd, signals] = fds;
     if (::poll(fds, std::size(fds), -1) < 0)
@@ -80,8 +81,8 @@ void Console_session::read_input()
     if (got < 0 && try_later(errno))
         return;
     if (got <= 0) {
-        input_open_ = false;
-        leave_after_sending_ = ::isatty(in_fd_) == 1;   // a terminal without input was hung up
+        input_open_          = false;
+        leave_after_sending_ = ::isatty(in_fd_) == 1; // a terminal without input was hung up
         return;
     }
     const std::string_view typed{chunk.data(), static_cast<std::size_t>(got)};
@@ -93,7 +94,7 @@ void Console_session::read_input()
 void Console_session::write_to_pty()
 {
     if (!pty_)
-        return to_pty_.clear();   // nobody is left to read it
+        return to_pty_.clear(); // nobody is left to read it
     const ssize_t sent = ::write(pty_.get(), to_pty_.data(), to_pty_.size());
     if (sent > 0)
         to_pty_.erase(0, static_cast<std::size_t>(sent));
@@ -117,7 +118,7 @@ Outcome<> Console_session::read_pty()
     if (got > 0) {
         TRY(show({chunk.data(), static_cast<std::size_t>(got)}));
     } else if (got == 0 || !try_later(errno)) {
-        pty_.reset();   // vmmd closed its end (EIO); its answer to `wait` says why
+        pty_.reset(); // vmmd closed its end (EIO); its answer to `wait` says why
     }
     return {};
 }
@@ -137,4 +138,4 @@ Outcome<> Console_session::show(std::string_view bytes) const
     return {};
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

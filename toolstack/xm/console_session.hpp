@@ -12,11 +12,13 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-class Console_session {
-public:
-    static constexpr char kLeave = 0x1d;   // Ctrl-]
+class Console_session
+{
+  public:
+    static constexpr char kLeave = 0x1d; // Ctrl-]
 
     // `pty` is open for both ways and not blocking; `wait` is an open `wait` request for the domain on
     // `vmmd`. `signals` is a signalfd, or -1: a signal there ends the session as Ctrl-] does.
@@ -26,7 +28,7 @@ public:
     // How the domain ended, or nothing if the user left while it was running.
     [[nodiscard]] Outcome<std::optional<Ending>> run();
 
-private:
+  private:
     enum class Step { go_on, leave };
 
     Outcome<Step> turn();
@@ -42,10 +44,10 @@ private:
     int signals_;
     control::Client& vmmd_;
     control::Client::Request_id wait_;
-    bool input_open_ = true;
-    bool leave_after_sending_ = false;   // Ctrl-] was typed
-    std::string to_pty_;                 // typed, not yet taken by the pty
+    bool input_open_          = true;
+    bool leave_after_sending_ = false; // Ctrl-] was typed
+    std::string to_pty_;               // typed, not yet taken by the pty
     std::optional<Ending> ending_;
 };
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

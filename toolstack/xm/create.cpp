@@ -12,16 +12,18 @@
 
 #include <algorithm>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 bool is_override(const std::string& word) { return word.find('=') != std::string::npos; }
 
 // FILE may also come with -f, as in xl; a word with '=' is never one.
 Outcome<config::Domain_config> read_config(const Invocation& invocation)
 {
-    auto file = invocation.option<std::string>("file");
+    auto file                          = invocation.option<std::string>("file");
     std::vector<std::string> overrides = invocation.words();
     if (!file && !overrides.empty() && !is_override(overrides.front())) {
         file = overrides.front();
@@ -42,7 +44,7 @@ Outcome<config::Domain_config> read_config(const Invocation& invocation)
     return std::move(read->config);
 }
 
-}   // namespace
+} // namespace
 
 void create_options(Options& options)
 {
@@ -54,7 +56,7 @@ void create_options(Options& options)
 
 Outcome<> create(Invocation& invocation)
 {
-    const auto config = TRY(read_config(invocation));
+    const auto config  = TRY(read_config(invocation));
     const auto as_json = config::to_json(config);
     if (invocation.has("dry-run")) {
         if (!invocation.print_json(as_json))
@@ -71,4 +73,4 @@ Outcome<> create(Invocation& invocation)
     return {};
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -9,22 +9,23 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
 enum class Exit : int {
-    ok = 0,
-    failed = 1,       // vmmd or the hypervisor refused; nothing was changed
-    usage = 2,        // no such command or option, or a word too many or too few
-    bad_config = 3,   // the configuration is wrong
-    no_domain = 4,    // no domain has that name, id or UUID
-    no_vmmd = 5,      // vmmd does not answer
-    timed_out = 6,    // --timeout passed before the domain ended
+    ok         = 0,
+    failed     = 1, // vmmd or the hypervisor refused; nothing was changed
+    usage      = 2, // no such command or option, or a word too many or too few
+    bad_config = 3, // the configuration is wrong
+    no_domain  = 4, // no domain has that name, id or UUID
+    no_vmmd    = 5, // vmmd does not answer
+    timed_out  = 6, // --timeout passed before the domain ended
 };
 
 struct Failure {
     Exit exit = Exit::failed;
-    std::string code;      // for --json: the control protocol's code, or "usage", "no-vmmd", "timed-out"
-    std::string message;   // one line, complete
+    std::string code;    // for --json: the control protocol's code, or "usage", "no-vmmd", "timed-out"
+    std::string message; // one line, complete
 };
 
 template <class T = void>
@@ -35,4 +36,4 @@ using Outcome = std::expected<T, Failure>;
 [[nodiscard]] std::unexpected<Failure> failed(std::string message);
 [[nodiscard]] Failure to_failure(const control::Call_failure& failure);
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -3,7 +3,8 @@
 
 #include <iomanip>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
 void print_help(const Command& command, std::ostream& out)
 {
@@ -38,4 +39,4 @@ Outcome<> help(Invocation& invocation)
     return {};
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -4,7 +4,8 @@
 
 #include <iomanip>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
 Outcome<> info(Invocation& invocation)
 {
@@ -30,4 +31,4 @@ Outcome<> dmesg(Invocation& invocation)
     return {};
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

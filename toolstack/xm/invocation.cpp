@@ -3,9 +3,11 @@
 
 #include <algorithm>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 std::unexpected<Failure> bad_answer(const char* field)
 {
@@ -22,7 +24,7 @@ const Json* find(const Json& answer, const char* field)
     return it == answer.end() ? nullptr : &*it;
 }
 
-}   // namespace
+} // namespace
 
 Outcome<control::Client*> Invocation::vmmd()
 {
@@ -38,7 +40,7 @@ Outcome<control::Client*> Invocation::vmmd()
 Outcome<Json> Invocation::call(std::string_view op, Json args)
 {
     auto* const client = TRY(vmmd());
-    auto answer = client->call(op, std::move(args));
+    auto answer        = client->call(op, std::move(args));
     if (!answer)
         return std::unexpected(to_failure(answer.error()));
     return *std::move(answer);
@@ -88,4 +90,4 @@ std::string one_line(std::string_view text)
     return line;
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -14,19 +14,21 @@
 #include <string_view>
 #include <vector>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
 using control::Json;
 
 struct Io {
     std::ostream& out;
     std::ostream& err;
-    int in_fd = 0;   // the console reads and writes raw bytes
+    int in_fd  = 0; // the console reads and writes raw bytes
     int out_fd = 1;
 };
 
-class Invocation {
-public:
+class Invocation
+{
+  public:
     Invocation(Io& io, boost::program_options::variables_map options, std::vector<std::string> words)
         : io_(io), options_(std::move(options)), words_(std::move(words))
     {
@@ -50,9 +52,9 @@ public:
 
     // With --json, prints the result; says whether it did, so that a command goes on to its own form if not.
     bool print_json(const Json& result) const;
-    void warn(const std::string& message) const;   // to stderr, one line
+    void warn(const std::string& message) const; // to stderr, one line
 
-private:
+  private:
     Io& io_;
     boost::program_options::variables_map options_;
     std::vector<std::string> words_;
@@ -67,4 +69,4 @@ private:
 // One line for a terminal: control characters in what a guest or a peer chose become '?'.
 [[nodiscard]] std::string one_line(std::string_view text);
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

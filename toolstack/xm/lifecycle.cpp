@@ -2,9 +2,11 @@
 // pause, unpause, destroy, sysrq: the verbs that take effect before they return.
 #include "toolstack/xm/command.hpp"
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 // One after the other; the first refusal ends it, and what was done before stays done.
 Outcome<> for_each_domain(Invocation& invocation, std::string_view op)
@@ -22,7 +24,7 @@ bool is_sysrq_key(std::string_view key)
     return key.size() == 1 && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'));
 }
 
-}   // namespace
+} // namespace
 
 Outcome<> pause(Invocation& invocation) { return for_each_domain(invocation, control::op::pause); }
 
@@ -41,4 +43,4 @@ Outcome<> sysrq(Invocation& invocation)
     return {};
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

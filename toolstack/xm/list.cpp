@@ -6,9 +6,11 @@
 
 #include <cstdio>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 Failure to_failure(const Error& error) { return {Exit::no_vmmd, "lost-vmmd", error.message}; }
 
@@ -53,7 +55,7 @@ void print_vcpus(const std::vector<control::Vcpu_row>& rows, std::ostream& out)
 
 std::string uptime_text(std::uint64_t seconds_up)
 {
-    const auto days = seconds_up / 86400;
+    const auto days  = seconds_up / 86400;
     const auto clock = format("%llu:%02llu:%02llu", static_cast<unsigned long long>(seconds_up / 3600 % 24),
                               static_cast<unsigned long long>(seconds_up / 60 % 60),
                               static_cast<unsigned long long>(seconds_up % 60));
@@ -75,7 +77,7 @@ Outcome<std::vector<Row>> read_rows(const Json& list, Result<Row> (*read)(const 
     return rows;
 }
 
-}   // namespace
+} // namespace
 
 void list_options(Options& options)
 {
@@ -84,8 +86,8 @@ void list_options(Options& options)
 
 Outcome<> list(Invocation& invocation)
 {
-    auto args = domain_arguments(invocation);
-    args["long"] = invocation.has("long");
+    auto args         = domain_arguments(invocation);
+    args["long"]      = invocation.has("long");
     const auto answer = TRY(invocation.call(control::op::list, std::move(args)));
     if (invocation.print_json(answer))
         return {};
@@ -121,4 +123,4 @@ Outcome<> uptime(Invocation& invocation)
     return {};
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

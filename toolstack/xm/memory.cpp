@@ -4,9 +4,11 @@
 
 #include "toolstack/xm/memory_size.hpp"
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 Outcome<> set_memory(Invocation& invocation, std::string_view op)
 {
@@ -18,10 +20,10 @@ Outcome<> set_memory(Invocation& invocation, std::string_view op)
     return {};
 }
 
-}   // namespace
+} // namespace
 
 Outcome<> mem_set(Invocation& invocation) { return set_memory(invocation, control::op::mem_set); }
 
 Outcome<> mem_max(Invocation& invocation) { return set_memory(invocation, control::op::mem_max); }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

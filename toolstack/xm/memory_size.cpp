@@ -9,9 +9,11 @@
 #include <charconv>
 #include <optional>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 // KiB in one unit. "k", "kb" and "kib" all mean the power of two, in either case.
 std::optional<std::uint64_t> unit_kib(std::string_view unit)
@@ -23,19 +25,19 @@ std::optional<std::uint64_t> unit_kib(std::string_view unit)
     if (lower.empty())
         lower = "m";
     const auto power = kLetters.find(lower.front());
-    const auto rest = std::string_view{lower}.substr(1);
+    const auto rest  = std::string_view{lower}.substr(1);
     if (power == std::string_view::npos || !(rest.empty() || rest == "b" || rest == "ib"))
         return std::nullopt;
     return std::uint64_t{1} << (10 * power);
 }
 
-}   // namespace
+} // namespace
 
 std::expected<std::uint64_t, std::string> parse_memory_kib(std::string_view text)
 {
     static constexpr std::uint64_t kMost_kib = config::Limits::kMax_memory_mib << 10;
-    std::uint64_t count = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+    std::uint64_t count                      = 0;
+    const auto [end, error]                  = std::from_chars(text.data(), text.data() + text.size(), count);
     const auto unit = unit_kib(text.substr(static_cast<std::size_t>(end - text.data())));
     if (error == std::errc::invalid_argument || !unit)
         return std::unexpected("\"" + config::shown(text) +
@@ -47,4 +49,4 @@ std::expected<std::uint64_t, std::string> parse_memory_kib(std::string_view text
     return count * *unit;
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

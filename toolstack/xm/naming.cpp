@@ -4,7 +4,8 @@
 
 #include "toolstack/config/domain_config.hpp"
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
 Outcome<> rename(Invocation& invocation)
 {
@@ -33,4 +34,4 @@ Outcome<> domname(Invocation& invocation)
     return {};
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -8,9 +8,11 @@
 #include <boost/program_options/parsers.hpp>
 #include <boost/program_options/positional_options.hpp>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 namespace po = boost::program_options;
 
@@ -26,8 +28,7 @@ std::string see_help(const Command& command)
 
 Outcome<Parsed_line> parse(const Command& command, std::span<const std::string> arguments)
 {
-    static constexpr const char* kWords =
-        "words";   // Boost has words without an option only under an option's name
+    static constexpr const char* kWords = "words"; // Boost gives words a hidden option of their own
     // Guessing would make a script's "--pa" change its meaning when an option is added.
     static constexpr int kStyle =
         po::command_line_style::unix_style & ~static_cast<int>(po::command_line_style::allow_guessing);
@@ -76,7 +77,7 @@ std::unexpected<Failure> unknown_command(const std::string& name)
 Outcome<> run_command(const Command& command, std::span<const std::string> arguments, Io& io, bool& json)
 {
     auto line = TRY(parse(command, arguments));
-    json = line.options.count("json") > 0;
+    json      = line.options.count("json") > 0;
     if (line.options.count("help") > 0) {
         print_help(command, io.out);
         return {};
@@ -106,7 +107,7 @@ Outcome<> flush(std::ostream& out)
     return {};
 }
 
-}   // namespace
+} // namespace
 
 Options options_of(const Command& command)
 {
@@ -123,7 +124,7 @@ int run(std::span<const std::string> arguments, Io& io)
     if (name == "--help" || name == "-h")
         name = "help";
     const Command* const command = find_command(name);
-    bool json = false;
+    bool json                    = false;
     if (command == nullptr)
         return report(unknown_command(name).error(), "", json, io.err);
 
@@ -135,4 +136,4 @@ int run(std::span<const std::string> arguments, Io& io)
     return static_cast<int>(arguments.empty() ? Exit::usage : Exit::ok);
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

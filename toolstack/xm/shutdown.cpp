@@ -6,16 +6,18 @@
 
 #include <boost/program_options/value_semantic.hpp>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 using control::Client;
 
 struct Asked {
     std::string name;
     std::uint64_t domid = 0;
-    Client::Request_id wait{};   // only with --wait
+    Client::Request_id wait{}; // only with --wait
     Json result;
 };
 
@@ -38,11 +40,11 @@ Outcome<Asked> ask(Invocation& invocation, std::string_view op, const std::strin
 {
     Asked asked;
     const auto identity = TRY(invocation.call(control::op::domname, {{"domain", domain}}));
-    asked.name = TRY(text_field(identity, "name"));
-    asked.domid = TRY(number_field(identity, "domid"));
+    asked.name          = TRY(text_field(identity, "name"));
+    asked.domid         = TRY(number_field(identity, "domid"));
     if (invocation.has("wait")) {
         auto* const vmmd = TRY(invocation.vmmd());
-        const auto wait = vmmd->start(control::op::wait, {{"domid", asked.domid}});
+        const auto wait  = vmmd->start(control::op::wait, {{"domid", asked.domid}});
         if (!wait)
             return std::unexpected(to_failure(wait.error()));
         asked.wait = *wait;
@@ -53,7 +55,7 @@ Outcome<Asked> ask(Invocation& invocation, std::string_view op, const std::strin
 
 Outcome<> await(Invocation& invocation, Asked& asked, Client::Deadline deadline)
 {
-    auto* const vmmd = TRY(invocation.vmmd());
+    auto* const vmmd  = TRY(invocation.vmmd());
     const auto answer = vmmd->finish(asked.wait, deadline);
     if (!answer) {
         auto failure = to_failure(answer.error());
@@ -91,7 +93,7 @@ Outcome<> ask_and_wait(Invocation& invocation, std::string_view op)
     return {};
 }
 
-}   // namespace
+} // namespace
 
 void shutdown_options(Options& options)
 {
@@ -104,4 +106,4 @@ Outcome<> shutdown(Invocation& invocation) { return ask_and_wait(invocation, con
 
 Outcome<> reboot(Invocation& invocation) { return ask_and_wait(invocation, control::op::reboot); }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/xm/terminal.hpp"
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
 Raw_terminal::Raw_terminal(int fd) : fd_(fd)
 {
@@ -20,4 +21,4 @@ Raw_terminal::~Raw_terminal()
         ::tcsetattr(fd_, TCSADRAIN, &*saved_);
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -7,18 +7,20 @@
 #include <optional>
 #include <termios.h>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-class Raw_terminal {
-public:
+class Raw_terminal
+{
+  public:
     explicit Raw_terminal(int fd);
-    Raw_terminal(const Raw_terminal&) = delete;
+    Raw_terminal(const Raw_terminal&)            = delete;
     Raw_terminal& operator=(const Raw_terminal&) = delete;
     ~Raw_terminal();
 
-private:
+  private:
     int fd_;
     std::optional<termios> saved_;
 };
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

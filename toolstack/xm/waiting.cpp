@@ -3,9 +3,11 @@
 
 #include <algorithm>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
-namespace {
+namespace
+{
 
 struct Phrase {
     std::string_view reason, text;
@@ -20,7 +22,7 @@ constexpr Phrase kPhrases[] = {
     {"destroyed", "was destroyed"},
 };
 
-}   // namespace
+} // namespace
 
 std::string Ending::describe(std::string_view name) const
 {
@@ -39,10 +41,10 @@ Outcome<Ending> read_ending(const Json& answer)
 {
     Ending ending;
     ending.outcome = TRY(text_field(answer, "outcome"));
-    ending.reason = TRY(text_field(answer, "reason"));
+    ending.reason  = TRY(text_field(answer, "reason"));
     if (ending.outcome == "restarted")
         ending.new_domid = TRY(number_field(answer, "new_domid"));
     return ending;
 }
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

@@ -7,16 +7,17 @@
 
 #include <optional>
 
-namespace vmm::xm {
+namespace vmm::xm
+{
 
 struct Ending {
-    std::string outcome;   // gone, preserved, restarted
-    std::string reason;    // poweroff, reboot, crash, ...
+    std::string outcome; // gone, preserved, restarted
+    std::string reason;  // poweroff, reboot, crash, ...
     std::optional<std::uint64_t> new_domid;
 
-    [[nodiscard]] std::string describe(std::string_view name) const;   // "demo has powered off"
+    [[nodiscard]] std::string describe(std::string_view name) const; // "demo has powered off"
 };
 
 [[nodiscard]] Outcome<Ending> read_ending(const Json& answer);
 
-}   // namespace vmm::xm
+} // namespace vmm::xm

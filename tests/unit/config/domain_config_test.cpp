@@ -6,12 +6,13 @@
 
 using namespace vmm::config;
 
-namespace {
+namespace
+{
 
 Domain_config small()
 {
     Domain_config config;
-    config.name = "a";
+    config.name   = "a";
     config.kernel = "/k";
     return config;
 }
@@ -28,34 +29,34 @@ std::string json_problem(const char* text)
     return result ? "none" : result.error().to_string();
 }
 
-}   // namespace
+} // namespace
 
 TEST_CASE("Limits hold exactly at their ends")
 {
-    auto config = small();
-    config.name = std::string(63, 'x');
+    auto config       = small();
+    config.name       = std::string(63, 'x');
     config.memory_mib = 16;
     config.maxmem_mib = 16ull << 20;
     config.vcpus = config.maxvcpus = 64;
-    config.cmdline = std::string(4095, 'c');
+    config.cmdline                 = std::string(4095, 'c');
     CHECK(problem(config) == "none");
 
     auto longer = config;
     longer.name += 'x';
     CHECK(problem(longer) == "name: has 64 characters: a name has 1 to 63 letters, digits and . _ - +");
-    longer = config;
+    longer            = config;
     longer.memory_mib = 15;
     CHECK(problem(longer) == "memory: 15 is out of range, give 16 to 16777216 (MiB)");
     longer = config;
     longer.maxmem_mib += 1;
     CHECK(problem(longer) == "maxmem: 16777217 is out of range, give 16 to 16777216 (MiB)");
-    longer = config;
+    longer          = config;
     longer.maxvcpus = 65;
     CHECK(problem(longer) == "maxvcpus: 65 is out of range, give 1 to 64");
     longer = config;
     longer.cmdline += 'c';
     CHECK(problem(longer) == "cmdline: a command line of 4096 characters is too long, at most 4095 fit");
-    longer = config;
+    longer        = config;
     longer.kernel = std::string("/k\0x", 4);
     CHECK(problem(longer) == "kernel: a path has a NUL character in it");
 }
@@ -74,8 +75,8 @@ TEST_CASE("Text is UTF-8 or refused")
         {"\x80", false},
         {"\xc3(", false},
     }));
-    auto config = small();
-    config.cmdline = text;
+    auto config             = small();
+    config.cmdline          = text;
     CHECK(validate(config).has_value() == good);
 }
 
@@ -84,17 +85,17 @@ TEST_CASE("A config survives the way through JSON")
     auto config = small();
     CHECK(from_json(to_json(config)) == config);
 
-    config.uuid = Uuid::parse("01234567-89ab-cdef-0123-456789abcdef").value();
-    config.ramdisk = "/r";
-    config.cmdline = "console=hvc0 \"quoted\" \\ \xc3\xa4";
-    config.memory_mib = 64;
-    config.maxmem_mib = 128;
-    config.vcpus = 2;
-    config.maxvcpus = 3;
-    config.affinity = {Cpu_set::parse("0-3,^1").value(), Cpu_set{}};
+    config.uuid        = Uuid::parse("01234567-89ab-cdef-0123-456789abcdef").value();
+    config.ramdisk     = "/r";
+    config.cmdline     = "console=hvc0 \"quoted\" \\ \xc3\xa4";
+    config.memory_mib  = 64;
+    config.maxmem_mib  = 128;
+    config.vcpus       = 2;
+    config.maxvcpus    = 3;
+    config.affinity    = {Cpu_set::parse("0-3,^1").value(), Cpu_set{}};
     config.on_poweroff = End_action::preserve;
-    config.on_reboot = End_action::destroy;
-    config.on_crash = End_action::rename_restart;
+    config.on_reboot   = End_action::destroy;
+    config.on_crash    = End_action::rename_restart;
     config.on_watchdog = End_action::restart;
     CHECK(from_json(Json::parse(to_json(config).dump())) == config);
 }
@@ -126,5 +127,6 @@ TEST_CASE("JSON that is no config names the field")
     CHECK(json_problem(R"({"cpus":["9-1"]})") == "cpus: range \"9-1\" runs backwards");
     CHECK(json_problem(R"({"on_crash":"no"})") ==
           "on_crash: expected \"destroy\", \"restart\", \"rename-restart\" or \"preserve\"");
-    CHECK(json_problem(R"({"name":"a","kernel":"/k","memory":64,"maxmem":32})") == "maxmem: 32 is less than memory (64)");
+    CHECK(json_problem(R"({"name":"a","kernel":"/k","memory":64,"maxmem":32})") ==
+          "maxmem: 32 is less than memory (64)");
 }

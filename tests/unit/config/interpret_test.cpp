@@ -10,7 +10,8 @@
 
 using namespace vmm::config;
 
-namespace {
+namespace
+{
 
 std::expected<Interpretation, Diagnostic> read(std::string_view text)
 {
@@ -38,14 +39,14 @@ std::string warnings_of(const std::string& more)
     return all;
 }
 
-}   // namespace
+} // namespace
 
 TEST_CASE("The smallest config gets every default")
 {
     const auto result = read(kSmallest);
     REQUIRE(result);
     Domain_config wanted;
-    wanted.name = "a";
+    wanted.name   = "a";
     wanted.kernel = "/k";
     CHECK(result->config == wanted);
     CHECK(wanted.memory_mib == 256);
@@ -114,7 +115,8 @@ TEST_CASE("Wrong values say what would be right")
         {"frobnicate = 1", "a.cfg:3:1: unknown key \"frobnicate\": xm.cfg(5) lists those there are"},
         {"memory = 8", "a.cfg:3:10: memory: 8 is out of range, give 16 to 16777216 (MiB)"},
         {"memory = 16777217", "a.cfg:3:10: memory: 16777217 is out of range, give 16 to 16777216 (MiB)"},
-        {"memory = 'lots'", "a.cfg:3:10: memory: expected a number (decimal, 0x hexadecimal or 0 octal), found 'lots'"},
+        {"memory = 'lots'",
+         "a.cfg:3:10: memory: expected a number (decimal, 0x hexadecimal or 0 octal), found 'lots'"},
         {"memory = [1]", "a.cfg:3:10: memory: expected a number, found a list"},
         {"memory = 64; maxmem = 32", "a.cfg:3:23: maxmem: 32 is less than memory (64)"},
         {"vcpus = 0", "a.cfg:3:9: vcpus: 0 is out of range, give 1 to 64"},
@@ -122,27 +124,35 @@ TEST_CASE("Wrong values say what would be right")
         {"vcpus = 4294967297", "a.cfg:3:9: vcpus: 4294967297 is out of range, give 1 to 64"},
         {"vcpus = 2; maxvcpus = 1", "a.cfg:3:23: maxvcpus: 1 is less than vcpus (2)"},
         {"cpus = ['0','1']", "a.cfg:3:8: cpus: has 2 entries for 1 vCPUs"},
-        {"cpus = ['x']",
-         "a.cfg:3:8: cpus: entry 1: \"x\" is not a CPU number: write \"all\", or numbers and ranges like \"0-3,^1\""},
-        {"cpus = 'nodes:0'", "a.cfg:3:8: cpus: NUMA nodes are not supported here yet: give CPU numbers like \"0-3,^1\""},
+        {"cpus = ['x']", "a.cfg:3:8: cpus: entry 1: \"x\" is not a CPU number: write \"all\", or numbers and "
+                         "ranges like \"0-3,^1\""},
+        {"cpus = 'nodes:0'",
+         "a.cfg:3:8: cpus: NUMA nodes are not supported here yet: give CPU numbers like \"0-3,^1\""},
         {"cpus = [['0']]", "a.cfg:3:8: cpus: entry 1: expected CPU numbers like \"0-3,^1\", found a list"},
         {"name = ''", "a.cfg:3:8: name: is empty: a name has 1 to 63 letters, digits and . _ - +"},
-        {"name = 'a b'", "a.cfg:3:8: name: has ' ' at character 2: a name has 1 to 63 letters, digits and . _ - +"},
-        {"name = 'a/b'", "a.cfg:3:8: name: has '/' at character 2: a name has 1 to 63 letters, digits and . _ - +"},
-        {"name = '\xff'", "a.cfg:3:8: name: has byte 0xff at character 1: a name has 1 to 63 letters, digits and . _ - +"},
+        {"name = 'a b'",
+         "a.cfg:3:8: name: has ' ' at character 2: a name has 1 to 63 letters, digits and . _ - +"},
+        {"name = 'a/b'",
+         "a.cfg:3:8: name: has '/' at character 2: a name has 1 to 63 letters, digits and . _ - +"},
+        {"name = '\xff'",
+         "a.cfg:3:8: name: has byte 0xff at character 1: a name has 1 to 63 letters, digits and . _ - +"},
         {"name = '-x'", "a.cfg:3:8: name: begins with '-', which a command would take for an option"},
         {"name = 12", "a.cfg:3:8: name: has only digits, which a command would take for a domain id"},
-        {"uuid = 'x'", "a.cfg:3:8: uuid: \"x\" is not a UUID: write 32 hex digits as 01234567-89ab-cdef-0123-456789abcdef"},
-        {"type = 'hvm'", "a.cfg:3:8: type: \"hvm\" domains are not supported: give \"pvh\" and a kernel that can start so"},
+        {"uuid = 'x'",
+         "a.cfg:3:8: uuid: \"x\" is not a UUID: write 32 hex digits as 01234567-89ab-cdef-0123-456789abcdef"},
+        {"type = 'hvm'",
+         "a.cfg:3:8: type: \"hvm\" domains are not supported: give \"pvh\" and a kernel that can start so"},
         {"type = 'x'", "a.cfg:3:8: type: \"x\" is no type of domain: give \"pvh\""},
-        {"builder = 'hvm'", "a.cfg:3:11: builder: \"hvm\" domains are not supported: give type = \"pvh\" instead"},
+        {"builder = 'hvm'",
+         "a.cfg:3:11: builder: \"hvm\" domains are not supported: give type = \"pvh\" instead"},
         {"pvh = 0", "a.cfg:3:7: pvh: every domain is a PVH domain: give 1 or leave it out"},
-        {"on_crash = 'explode'",
-         "a.cfg:3:12: on_crash: \"explode\": no such action, give \"destroy\", \"restart\", \"rename-restart\" or \"preserve\""},
-        {"on_crash = 'coredump-restart'",
-         "a.cfg:3:12: on_crash: \"coredump-restart\": core dumps are not supported, give \"destroy\", \"restart\", "
-         "\"rename-restart\" or \"preserve\""},
-        {"disk = ['phy:/dev/vg/a,xvda,w']", "a.cfg:3:1: disk: disks are not supported yet: boot from a ramdisk"},
+        {"on_crash = 'explode'", "a.cfg:3:12: on_crash: \"explode\": no such action, give \"destroy\", "
+                                 "\"restart\", \"rename-restart\" or \"preserve\""},
+        {"on_crash = 'coredump-restart'", "a.cfg:3:12: on_crash: \"coredump-restart\": core dumps are not "
+                                          "supported, give \"destroy\", \"restart\", "
+                                          "\"rename-restart\" or \"preserve\""},
+        {"disk = ['phy:/dev/vg/a,xvda,w']",
+         "a.cfg:3:1: disk: disks are not supported yet: boot from a ramdisk"},
         {"vif = ['']", "a.cfg:3:1: vif: network interfaces are not supported yet"},
         {"bootloader = 'pygrub'",
          "a.cfg:3:1: bootloader: not supported: name the kernel with kernel = and its initrd with ramdisk ="},
@@ -157,15 +167,18 @@ TEST_CASE("What is missing is named with the file")
 {
     CHECK(read("kernel='/k'").error().to_string() ==
           "a.cfg: name: is empty: a name has 1 to 63 letters, digits and . _ - +");
-    CHECK(read("name='a'").error().to_string() == "a.cfg: kernel: is missing: say which kernel the domain boots");
+    CHECK(read("name='a'").error().to_string() ==
+          "a.cfg: kernel: is missing: say which kernel the domain boots");
 }
 
 TEST_CASE("What changes nothing is a warning")
 {
-    CHECK(warnings_of("serial = 'pty'") == "a.cfg:3:1: serial: ignored, its console is the one of `xm console`\n");
+    CHECK(warnings_of("serial = 'pty'") ==
+          "a.cfg:3:1: serial: ignored, its console is the one of `xm console`\n");
     CHECK(warnings_of("vnc = 1") == "a.cfg:3:1: vnc: ignored, a PVH domain has no emulated devices\n");
     CHECK(warnings_of("builder = 'generic'; pvh = 1; pci = []; nestedhvm = 0; bootloader = ''") == "");
-    CHECK(warnings_of("memory = 32\nmemory = 64") == "a.cfg:4:1: memory: set before at a.cfg:3:1; the later value counts\n");
+    CHECK(warnings_of("memory = 32\nmemory = 64") ==
+          "a.cfg:4:1: memory: set before at a.cfg:3:1; the later value counts\n");
     CHECK(warnings_of("cmdline = 'x'; root = 'y'") == "a.cfg:3:16: root: ignored, cmdline is given too\n");
 }
 

@@ -9,10 +9,12 @@
 
 using namespace vmm::config;
 
-namespace {
+namespace
+{
 
-class Temporary_file {
-public:
+class Temporary_file
+{
+  public:
     explicit Temporary_file(std::string_view text)
     {
         const int fd = ::mkstemp(path_.data());
@@ -21,22 +23,22 @@ public:
         std::ofstream{path_} << text;
     }
     ~Temporary_file() { std::filesystem::remove(path_); }
-    Temporary_file(const Temporary_file&) = delete;
+    Temporary_file(const Temporary_file&)            = delete;
     Temporary_file& operator=(const Temporary_file&) = delete;
 
     [[nodiscard]] const std::string& path() const { return path_; }
 
-private:
+  private:
     std::string path_ = "/tmp/vmm-config-test-XXXXXX";
 };
 
-}   // namespace
+} // namespace
 
 TEST_CASE("A file is loaded and arguments win over it")
 {
     const Temporary_file file{"name = 'a'\nkernel = '/k'\nmemory = 64\nextra='x'\n"};
     const std::string overrides[] = {"memory=128; vcpus=2", "name=b", "extra+=' y'"};
-    const auto result = load(file.path(), overrides);
+    const auto result             = load(file.path(), overrides);
     REQUIRE(result);
     CHECK(result->config.memory_mib == 128);
     CHECK(result->config.vcpus == 2);
@@ -49,9 +51,10 @@ TEST_CASE("A mistake in an argument is told with the argument")
 {
     const Temporary_file file{"name = 'a'\nkernel = '/k'\n"};
     const std::string overrides[] = {"memory=1"};
-    const auto result = load(file.path(), overrides);
+    const auto result             = load(file.path(), overrides);
     REQUIRE_FALSE(result);
-    CHECK(result.error().to_string() == "memory=1, column 8: memory: 1 is out of range, give 16 to 16777216 (MiB)");
+    CHECK(result.error().to_string() ==
+          "memory=1, column 8: memory: 1 is out of range, give 16 to 16777216 (MiB)");
 }
 
 TEST_CASE("A relative path counts from the current directory")
@@ -67,5 +70,6 @@ TEST_CASE("Files that cannot be read")
     CHECK(load("/nonexistent/x.cfg", {}).error().to_string() ==
           "/nonexistent/x.cfg: cannot be read: No such file or directory");
     CHECK(load("/tmp", {}).error().to_string() == "/tmp: cannot be read: Is a directory");
-    CHECK(load("/dev/zero", {}).error().to_string() == "/dev/zero: is larger than 1 MiB, which no domain config is");
+    CHECK(load("/dev/zero", {}).error().to_string() ==
+          "/dev/zero: is larger than 1 MiB, which no domain config is");
 }

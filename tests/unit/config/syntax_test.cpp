@@ -6,7 +6,8 @@
 
 using namespace vmm::config;
 
-namespace {
+namespace
+{
 
 std::string show(const Value& value)
 {
@@ -23,7 +24,8 @@ std::string show(const Value& value)
 // The whole result as one string: settings in order, or the error.
 std::string read(std::string_view text, Source::Kind kind = Source::Kind::file)
 {
-    const auto settings = parse_settings({kind, kind == Source::Kind::file ? "a.cfg" : std::string{text}}, text);
+    const auto settings =
+        parse_settings({kind, kind == Source::Kind::file ? "a.cfg" : std::string{text}}, text);
     if (!settings)
         return settings.error().to_string();
     std::string all;
@@ -32,7 +34,7 @@ std::string read(std::string_view text, Source::Kind kind = Source::Kind::file)
     return all;
 }
 
-}   // namespace
+} // namespace
 
 TEST_CASE("Good configuration text")
 {
@@ -65,21 +67,29 @@ TEST_CASE("Bad configuration text names the place and what was expected")
         {"\n\n  name\n= 1", "a.cfg:3:7: expected '=' after name, found the end of the line"},
         {"name 'a'", "a.cfg:1:6: expected '=' after name, found the string \"a\""},
         {"name = ", "a.cfg:1:8: expected a value (a number, \"text\" or a [list]), found the end"},
-        {"name =\n'a'", "a.cfg:1:7: expected a value (a number, \"text\" or a [list]), found the end of the line"},
-        {"name = demo", "a.cfg:1:8: expected a value (a number, \"text\" or a [list]), found 'demo'; text goes in quotes"},
+        {"name =\n'a'",
+         "a.cfg:1:7: expected a value (a number, \"text\" or a [list]), found the end of the line"},
+        {"name = demo",
+         "a.cfg:1:8: expected a value (a number, \"text\" or a [list]), found 'demo'; text goes in quotes"},
         {"name = 'a", "a.cfg:1:8: expected a closing ' before the end of the line"},
         {"name = \"a\nb\"", "a.cfg:1:8: expected a closing \" before the end of the line"},
-        {"memory = 256M", "a.cfg:1:10: expected a number (decimal, 0x hexadecimal or 0 octal), found '256M'; text goes in quotes"},
-        {"memory = 0x", "a.cfg:1:10: expected a number (decimal, 0x hexadecimal or 0 octal), found '0x'; text goes in quotes"},
-        {"memory = 08", "a.cfg:1:10: expected a number (decimal, 0x hexadecimal or 0 octal), found '08'; text goes in quotes"},
+        {"memory = 256M", "a.cfg:1:10: expected a number (decimal, 0x hexadecimal or 0 octal), found '256M'; "
+                          "text goes in quotes"},
+        {"memory = 0x", "a.cfg:1:10: expected a number (decimal, 0x hexadecimal or 0 octal), found '0x'; "
+                        "text goes in quotes"},
+        {"memory = 08", "a.cfg:1:10: expected a number (decimal, 0x hexadecimal or 0 octal), found '08'; "
+                        "text goes in quotes"},
         {"memory = -5", "a.cfg:1:10: unexpected '-'"},
-        {"memory = 18446744073709551616", "a.cfg:1:10: the number 18446744073709551616 does not fit in 64 bits; text goes in quotes"},
+        {"memory = 18446744073709551616",
+         "a.cfg:1:10: the number 18446744073709551616 does not fit in 64 bits; text goes in quotes"},
         {"a = 1 b = 2", "a.cfg:1:7: expected the end of the line or ';' after the value of a, found 'b'"},
-        {"a = 'x' 'y'", "a.cfg:1:9: expected the end of the line or ';' after the value of a, found the string \"y\""},
+        {"a = 'x' 'y'",
+         "a.cfg:1:9: expected the end of the line or ';' after the value of a, found the string \"y\""},
         {"5 = 1", "a.cfg:1:1: expected the name of a setting, found '5'"},
         {"= 1", "a.cfg:1:1: expected the name of a setting, found '='"},
         {"]", "a.cfg:1:1: expected the name of a setting, found ']'"},
-        {"on-crash = 1", "a.cfg:1:1: expected the name of a setting (letters, digits and _), found 'on-crash'"},
+        {"on-crash = 1",
+         "a.cfg:1:1: expected the name of a setting (letters, digits and _), found 'on-crash'"},
         {"a = [ 1 2 ]", "a.cfg:1:9: expected ',' or ']' in the list opened at a.cfg:1:5, found '2'"},
         {"a = [ 1,\n 2", "a.cfg:2:3: expected ',' or ']' in the list opened at a.cfg:1:5, found the end"},
         {"a = [", "a.cfg:1:6: expected ']' to close the list opened at a.cfg:1:5, found the end"},
@@ -108,7 +118,8 @@ TEST_CASE("An argument of the command line needs no quotes around text")
         {"ramdisk=./initrd", "ramdisk=<./initrd>;"},
         {"cpus=['0','1']", "cpus=[<0> <1> ];"},
         {"memory", "memory, column 7: expected '=' after memory, found the end"},
-        {"cpus=0-3", "cpus=0-3, column 6: expected a number (decimal, 0x hexadecimal or 0 octal), found '0-3'; text goes in quotes"},
+        {"cpus=0-3", "cpus=0-3, column 6: expected a number (decimal, 0x hexadecimal or 0 octal), found "
+                     "'0-3'; text goes in quotes"},
     }));
     INFO(text);
     CHECK(read(text, Source::Kind::argument) == result);

@@ -17,8 +17,9 @@ TEST_CASE("A UUID is read in either case and written in lower case")
 
 TEST_CASE("What is not a UUID is shown with the form it should have")
 {
-    const std::string text = GENERATE("", "1", "01234567-89ab-cdef-0123-456789abcde", "01234567-89ab-cdef-0123-456789abcdef0",
-                                      "0123456789ab-cdef-0123-456789abcdef--", "g1234567-89ab-cdef-0123-456789abcdef");
+    const std::string text =
+        GENERATE("", "1", "01234567-89ab-cdef-0123-456789abcde", "01234567-89ab-cdef-0123-456789abcdef0",
+                 "0123456789ab-cdef-0123-456789abcdef--", "g1234567-89ab-cdef-0123-456789abcdef");
     const auto uuid = Uuid::parse(text);
     REQUIRE_FALSE(uuid);
     CHECK(uuid.error() ==

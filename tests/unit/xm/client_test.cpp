@@ -20,16 +20,16 @@ TEST_CASE("No vmmd: the message says how to get one")
     test::Fake_vmmd fake;
     const auto dead = fake.folder() + "/dead";
     std::ofstream{dead} << "";
-    CHECK(Client::connect(dead).error().message ==
-          "vmmd is not running (nobody answers at " + dead + "): start it with 'systemctl start vmmd' or 'vmmd'");
+    CHECK(Client::connect(dead).error().message == "vmmd is not running (nobody answers at " + dead +
+                                                       "): start it with 'systemctl start vmmd' or 'vmmd'");
     CHECK(Client::connect(std::string(200, 'x')).error().kind == Kind::no_vmmd);
 }
 
 TEST_CASE("Answers find their requests in any order")
 {
     test::Fake_vmmd fake;
-    auto client = Client::connect(fake.socket()).value();
-    const auto first = client.start("slow").value();
+    auto client       = Client::connect(fake.socket()).value();
+    const auto first  = client.start("slow").value();
     const auto second = client.start("slower").value();
     fake.answer_held("slower", {{"n", 2}});
     fake.answer_held("slow", {{"n", 1}});
@@ -41,7 +41,7 @@ TEST_CASE("A refusal keeps code and message")
 {
     test::Fake_vmmd fake;
     fake.refuse("domid", control::Code::no_domain, "no domain is called \"x\"");
-    auto client = Client::connect(fake.socket()).value();
+    auto client       = Client::connect(fake.socket()).value();
     const auto answer = client.call("domid");
     REQUIRE_FALSE(answer);
     CHECK(answer.error().kind == Kind::refused);
@@ -52,8 +52,8 @@ TEST_CASE("A refusal keeps code and message")
 TEST_CASE("A deadline passes, and the answer can still be had later")
 {
     test::Fake_vmmd fake;
-    auto client = Client::connect(fake.socket()).value();
-    const auto id = client.start("wait").value();
+    auto client     = Client::connect(fake.socket()).value();
+    const auto id   = client.start("wait").value();
     const auto late = client.finish(id, Client::Clock::now() + std::chrono::milliseconds{10});
     REQUIRE_FALSE(late);
     CHECK(late.error().kind == Kind::timed_out);
@@ -71,8 +71,9 @@ TEST_CASE("A vmmd that hangs up, or answers nonsense, is an error with the reaso
         const auto answer = client.call("create");
         REQUIRE_FALSE(answer);
         CHECK(answer.error().kind == Kind::lost);
-        CHECK(answer.error().message == "vmmd closed the connection before it answered (end of stream): see its log, "
-                                        "then check with 'xm list' what was done");
+        CHECK(answer.error().message ==
+              "vmmd closed the connection before it answered (end of stream): see its log, "
+              "then check with 'xm list' what was done");
     }
     SECTION("nonsense")
     {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The console against a real pty whose other end the test holds, with pipes and with a terminal on the user's side.
+// The console against a real pty whose other end the test holds, with pipes and with a terminal on the user's
+// side.
 #include "fake_vmmd.hpp"
 
 #include <catch2/catch.hpp>
@@ -18,7 +19,8 @@ using test::Fake_vmmd;
 using test::Json;
 using test::Ran;
 
-namespace {
+namespace
+{
 
 struct Pipe {
     Unique_fd read, write;
@@ -26,7 +28,7 @@ struct Pipe {
     {
         int ends[2];
         REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-        read = Unique_fd{ends[0]};
+        read  = Unique_fd{ends[0]};
         write = Unique_fd{ends[1]};
     }
 };
@@ -41,8 +43,8 @@ struct Pty {
         char name[128];
         REQUIRE(::openpty(&ends[0], &ends[1], name, nullptr, nullptr) == 0);
         master = Unique_fd{ends[0]};
-        slave = Unique_fd{ends[1]};
-        path = name;
+        slave  = Unique_fd{ends[1]};
+        path   = name;
     }
 };
 
@@ -84,7 +86,7 @@ struct Scene {
 
 const Json kGone = {{"domid", 3}, {"outcome", "gone"}, {"reason", "poweroff"}};
 
-}   // namespace
+} // namespace
 
 TEST_CASE("Bytes go both ways unchanged, and the end of the domain ends the console")
 {
@@ -92,7 +94,7 @@ TEST_CASE("Bytes go both ways unchanged, and the end of the domain ends the cons
     auto ran = scene.start();
     say(scene.console.master, "login: ");
     CHECK(hear(scene.output.read, "login: ") == "login: ");
-    say(scene.input.write, "root\r\x03");   // Ctrl-C is the guest's
+    say(scene.input.write, "root\r\x03"); // Ctrl-C is the guest's
     CHECK(hear(scene.console.master, "\x03") == "root\r\x03");
     say(scene.console.master, "last words\n");
     scene.vmmd.answer_held("wait", kGone);
@@ -120,7 +122,7 @@ TEST_CASE("Ctrl-] leaves, after what was typed before it, and leaves the domain 
 {
     Scene scene;
     say(scene.input.write, "ls\n\x1d ignored");
-    auto ran = scene.start();
+    auto ran          = scene.start();
     const auto result = ran.get();
     CHECK(result.exit == 0);
     CHECK(result.err == "[left the console of demo; it goes on]\n");
@@ -161,7 +163,7 @@ TEST_CASE("SIGTERM restores the terminal before it kills")
     REQUIRE(child >= 0);
     if (child == 0) {
         static_cast<void>(test::run_xm({"console", "demo"}, user.slave.get(), scene.output.write.get()));
-        ::_exit(77);   // not reached: the signal takes effect once the terminal is right
+        ::_exit(77); // not reached: the signal takes effect once the terminal is right
     }
     scene.vmmd.wait_for_request("wait");
     say(scene.console.master, "x");
@@ -183,13 +185,15 @@ TEST_CASE("A console follows its domain through a restart")
     say(scene.console.master, "one");
     hear(scene.output.read, "one");
     scene.vmmd.answer("console", {{"domid", 4}, {"name", "demo"}, {"pty", second.path}});
-    scene.vmmd.answer_held("wait", {{"domid", 3}, {"outcome", "restarted"}, {"reason", "reboot"}, {"new_domid", 4}});
+    scene.vmmd.answer_held("wait",
+                           {{"domid", 3}, {"outcome", "restarted"}, {"reason", "reboot"}, {"new_domid", 4}});
     say(second.master, "two");
     hear(scene.output.read, "two");
     scene.vmmd.answer_held("wait", {{"domid", 4}, {"outcome", "preserved"}, {"reason", "crash"}});
     const auto result = ran.get();
     CHECK(result.exit == 0);
-    CHECK(result.err == "[demo has rebooted, and runs again with id 4]\n[demo has crashed, and is kept until 'xm destroy']\n");
+    CHECK(result.err == "[demo has rebooted, and runs again with id 4]\n[demo has crashed, and is kept until "
+                        "'xm destroy']\n");
     CHECK(scene.vmmd.requests()[2] == R"(console {"domain":"4"})");
 }
 
@@ -248,7 +252,8 @@ TEST_CASE("A pty that cannot be opened, a closed output")
         scene.vmmd.answer("console", {{"domid", 3}, {"name", "demo"}, {"pty", "/nonexistent/pty"}});
         const auto result = scene.start().get();
         CHECK(result.exit == 1);
-        CHECK(result.err == "xm console: cannot open /nonexistent/pty, the console of demo: No such file or directory\n");
+        CHECK(result.err ==
+              "xm console: cannot open /nonexistent/pty, the console of demo: No such file or directory\n");
     }
     SECTION("nobody reads")
     {

@@ -14,7 +14,8 @@ using test::Fake_vmmd;
 using test::Json;
 using test::run_xm;
 
-namespace {
+namespace
+{
 
 constexpr const char* kConfig = "name = 'demo'\nkernel = '/boot/k'\nmemory = 64\n";
 
@@ -25,14 +26,14 @@ std::string put(const Fake_vmmd& fake, const std::string& name, const std::strin
     return path;
 }
 
-}   // namespace
+} // namespace
 
 TEST_CASE("create sends the whole config and says the id")
 {
     Fake_vmmd fake;
     fake.answer("create", {{"domid", 3}, {"name", "demo"}, {"uuid", "u"}});
     const auto path = put(fake, "demo.cfg", kConfig);
-    const auto ran = run_xm({"create", path, "vcpus=2"});
+    const auto ran  = run_xm({"create", path, "vcpus=2"});
     CHECK(ran.err == "");
     CHECK(ran.exit == 0);
     CHECK(ran.out == "demo has been created with id 3\n");
@@ -62,9 +63,10 @@ TEST_CASE("create -p, -q and --json")
 TEST_CASE("create -n prints the config with its defaults, needs no vmmd, and what it prints reads back")
 {
     Fake_vmmd fake;
-    const auto path = put(fake, "demo.cfg", std::string{kConfig} + "cpus=['0-1']; extra='a\"\\\\b\\x01'; ramdisk='/r'\n"
-                                            "uuid='01234567-89ab-cdef-0123-456789abcdef'\n");
-    const auto ran = run_xm({"create", "-n", path});
+    const auto path = put(fake, "demo.cfg",
+                          std::string{kConfig} + "cpus=['0-1']; extra='a\"\\\\b\\x01'; ramdisk='/r'\n"
+                                                 "uuid='01234567-89ab-cdef-0123-456789abcdef'\n");
+    const auto ran  = run_xm({"create", "-n", path});
     CHECK(ran.exit == 0);
     CHECK(fake.requests().empty());
     const auto again = put(fake, "again.cfg", ran.out);
@@ -84,9 +86,10 @@ TEST_CASE("A name without a slash is also looked for in the config directory")
     CHECK(run_xm({"create", "-n", "web.cfg"}).out.starts_with("name = \"web\"\n"));
     CHECK(run_xm({"create", "-n", "-f", "bare"}).out.starts_with("name = \"bare\"\n"));
     const auto there = fake.folder() + "/none";
-    const auto ran = run_xm({"create", "-n", "none"});
+    const auto ran   = run_xm({"create", "-n", "none"});
     CHECK(ran.exit == 3);
-    CHECK(ran.err == "xm create: no config file none: looked for ./none, " + there + " and " + there + ".cfg\n");
+    CHECK(ran.err ==
+          "xm create: no config file none: looked for ./none, " + there + " and " + there + ".cfg\n");
     CHECK(run_xm({"create", "-n", "./web"}).exit == 3);
     ::unsetenv("VMM_CONFIG_DIR");
 }
@@ -102,7 +105,7 @@ TEST_CASE("A config that is wrong ends with code 3 and one line, as text or JSON
 {
     Fake_vmmd fake;
     const auto path = put(fake, "bad.cfg", "name = 'demo'\nmemry = 64\n");
-    const auto ran = run_xm({"create", path});
+    const auto ran  = run_xm({"create", path});
     CHECK(ran.exit == 3);
     CHECK(ran.err == "xm create: " + path + ":2:1: unknown key \"memry\": did you mean \"memory\"?\n");
     const auto json = run_xm({"create", "--json", path});
@@ -112,7 +115,8 @@ TEST_CASE("A config that is wrong ends with code 3 and one line, as text or JSON
 
 TEST_CASE("Words that are no config")
 {
-    CHECK(run_xm({"create"}).err == "xm create: expected a config file or KEY=VALUE; 'xm help create' shows how\n");
+    CHECK(run_xm({"create"}).err ==
+          "xm create: expected a config file or KEY=VALUE; 'xm help create' shows how\n");
     CHECK(run_xm({"create", "-n", "name=a", "b"}).err ==
           "xm create: \"b\" is neither the one config file nor KEY=VALUE\n");
 }
@@ -122,7 +126,7 @@ TEST_CASE("What vmmd refuses is passed on as it is")
     Fake_vmmd fake;
     fake.refuse("create", control::Code::no_memory, "demo needs 66 MiB and 12 MiB are free");
     const auto path = put(fake, "demo.cfg", kConfig);
-    const auto ran = run_xm({"create", path});
+    const auto ran  = run_xm({"create", path});
     CHECK(ran.exit == 1);
     CHECK(ran.out == "");
     CHECK(ran.err == "xm create: demo needs 66 MiB and 12 MiB are free\n");

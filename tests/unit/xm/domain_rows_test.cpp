@@ -35,17 +35,18 @@ TEST_CASE("Rows survive the way through JSON")
 TEST_CASE("A row with a field missing or wrong names the field")
 {
     const Json good = to_json(Domain_row{});
-    for (const auto* key : {"domid", "name", "uuid", "state", "memory_kib", "max_memory_kib", "vcpus", "cpu_time_ns"}) {
+    for (const auto* key :
+         {"domid", "name", "uuid", "state", "memory_kib", "max_memory_kib", "vcpus", "cpu_time_ns"}) {
         INFO(key);
         const auto message = std::string{"vmmd sent a row whose \""} + key + "\" is missing or wrong";
-        Json missing = good;
+        Json missing       = good;
         missing.erase(key);
         CHECK(domain_row_from_json(missing).error().message == message);
         Json wrong = good;
         wrong[key] = -1;
         CHECK(domain_row_from_json(wrong).error().message == message);
     }
-    Json too_big = good;
+    Json too_big     = good;
     too_big["domid"] = std::uint64_t{1} << 32;
     CHECK_FALSE(domain_row_from_json(too_big));
     CHECK_FALSE(domain_row_from_json("not an object"));

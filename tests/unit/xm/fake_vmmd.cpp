@@ -9,13 +9,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace vmm::test {
+namespace vmm::test
+{
 
-namespace {
+namespace
+{
 
 constexpr auto kPatience = std::chrono::seconds{20};
 
-}   // namespace
+} // namespace
 
 Fake_vmmd::Fake_vmmd()
 {
@@ -31,7 +33,7 @@ Fake_vmmd::Fake_vmmd()
     REQUIRE(::listen(listener_.get(), 8) == 0);
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
-    wake_read_ = Unique_fd{ends[0]};
+    wake_read_  = Unique_fd{ends[0]};
     wake_write_ = Unique_fd{ends[1]};
 
     loop_ = Event_loop::create().value();
@@ -79,9 +81,9 @@ void Fake_vmmd::accept_one()
     if (!socket)
         return;
     const auto id = next_connection_++;
-    auto channel = control::Line_channel::create(
-        *loop_, std::move(socket), [this, id](std::string line) { on_line(id, line); },
-        [this, id](const std::string&) {
+    auto channel  = control::Line_channel::create(
+         *loop_, std::move(socket), [this, id](std::string line) { on_line(id, line); },
+         [this, id](const std::string&) {
             connections_.erase(id);
             const std::lock_guard lock{mutex_};
             ++hang_ups_;
@@ -92,7 +94,7 @@ void Fake_vmmd::accept_one()
 
 void Fake_vmmd::on_line(std::uint64_t connection, const std::string& line)
 {
-    auto& channel = *connections_.at(connection).channel;
+    auto& channel      = *connections_.at(connection).channel;
     const auto request = control::decode_request(line);
     if (!request)
         return channel.send(encode(request.error()));
@@ -158,7 +160,8 @@ std::vector<std::string> Fake_vmmd::requests() const
 void Fake_vmmd::wait_for_request(std::string_view op) const
 {
     const auto came = [&] {
-        return std::ranges::any_of(requests_, [&](const auto& r) { return r.starts_with(std::string{op} + " "); });
+        return std::ranges::any_of(requests_,
+                                   [&](const auto& r) { return r.starts_with(std::string{op} + " "); });
     };
     std::unique_lock lock{mutex_};
     REQUIRE(changed_.wait_for(lock, kPatience, came));
@@ -178,4 +181,4 @@ Ran run_xm(std::vector<std::string> arguments, int in_fd, int out_fd)
     return {exit, out.str(), err.str()};
 }
 
-}   // namespace vmm::test
+} // namespace vmm::test

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A vmmd for tests: the real framing and protocol on a socket in a temporary folder, with answers the test gives. It
-// serves on a thread of its own and points VMMD_SOCKET at itself. Requests are recorded; one without an answer is held
-// until the test answers it, which is how `wait` is played.
+// A vmmd for tests: the real framing and protocol on a socket in a temporary folder, with answers the test
+// gives. It serves on a thread of its own and points VMMD_SOCKET at itself. Requests are recorded; one
+// without an answer is held until the test answers it, which is how `wait` is played.
 #pragma once
 
 #include "toolstack/control/line_channel.hpp"
@@ -15,17 +15,19 @@
 #include <sstream>
 #include <thread>
 
-namespace vmm::test {
+namespace vmm::test
+{
 
 using control::Json;
 
-class Fake_vmmd {
-public:
+class Fake_vmmd
+{
+  public:
     using Answer = std::expected<Json, control::Failure>;
 
     Fake_vmmd();
     ~Fake_vmmd();
-    Fake_vmmd(const Fake_vmmd&) = delete;
+    Fake_vmmd(const Fake_vmmd&)            = delete;
     Fake_vmmd& operator=(const Fake_vmmd&) = delete;
 
     [[nodiscard]] const std::string& socket() const { return socket_; }
@@ -35,15 +37,15 @@ public:
     void refuse(std::string_view op, control::Code code, std::string message);
     // Answers a held request, waiting for it to come first.
     void answer_held(std::string_view op, Json result);
-    void send_raw(std::string bytes);   // to every connection
-    void hang_up_on(std::string_view op);   // closes the connection when this is asked
+    void send_raw(std::string bytes);     // to every connection
+    void hang_up_on(std::string_view op); // closes the connection when this is asked
 
     // "op {args}" of each request in the order they came.
     [[nodiscard]] std::vector<std::string> requests() const;
     void wait_for_request(std::string_view op) const;
-    void wait_for_hang_ups(unsigned count) const;   // by clients
+    void wait_for_hang_ups(unsigned count) const; // by clients
 
-private:
+  private:
     struct Connection {
         std::unique_ptr<control::Line_channel> channel;
     };
@@ -66,11 +68,12 @@ private:
     std::vector<std::string> hang_up_ops_;
     std::vector<std::function<void()>> queue_;
     std::vector<std::string> requests_;
-    std::map<std::string, std::pair<std::uint64_t, std::uint64_t>, std::less<>> held_;   // op to connection and id
+    using Held = std::pair<std::uint64_t, std::uint64_t>; // connection and id
+    std::map<std::string, Held, std::less<>> held_;       // by op
     unsigned hang_ups_ = 0;
-    bool stop_ = false;
+    bool stop_         = false;
 
-    std::map<std::uint64_t, Connection> connections_;   // the loop's thread only
+    std::map<std::uint64_t, Connection> connections_; // the loop's thread only
     std::uint64_t next_connection_ = 1;
     std::thread thread_;
 };
@@ -83,4 +86,4 @@ struct Ran {
 
 [[nodiscard]] Ran run_xm(std::vector<std::string> arguments, int in_fd = -1, int out_fd = -1);
 
-}   // namespace vmm::test
+} // namespace vmm::test

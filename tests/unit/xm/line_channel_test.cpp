@@ -10,7 +10,8 @@
 using namespace vmm;
 using control::Line_channel;
 
-namespace {
+namespace
+{
 
 struct Pair {
     std::unique_ptr<Event_loop> loop = Event_loop::create().value();
@@ -23,13 +24,17 @@ struct Pair {
         int ends[2];
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
         peer = Unique_fd{ends[1]};
-        channel = Line_channel::create(
-                      *loop, Unique_fd{ends[0]}, [this](std::string line) { lines.push_back(std::move(line)); },
-                      [this](std::string why) { closes.push_back(std::move(why)); })
-                      .value();
+        channel =
+            Line_channel::create(
+                *loop, Unique_fd{ends[0]}, [this](std::string line) { lines.push_back(std::move(line)); },
+                [this](std::string why) { closes.push_back(std::move(why)); })
+                .value();
     }
 
-    void say(std::string_view text) { REQUIRE(::write(peer.get(), text.data(), text.size()) == ssize_t(text.size())); }
+    void say(std::string_view text)
+    {
+        REQUIRE(::write(peer.get(), text.data(), text.size()) == ssize_t(text.size()));
+    }
     void turn(int times = 1)
     {
         while (times-- > 0)
@@ -37,7 +42,7 @@ struct Pair {
     }
 };
 
-}   // namespace
+} // namespace
 
 TEST_CASE("Lines go both ways")
 {
@@ -143,13 +148,13 @@ TEST_CASE("The owner may destroy the channel from its callbacks")
     const Unique_fd peer{ends[1]};
     std::unique_ptr<Line_channel> channel;
     int lines = 0;
-    channel = Line_channel::create(
-                  *loop, Unique_fd{ends[0]},
-                  [&](const std::string&) {
+    channel   = Line_channel::create(
+                    *loop, Unique_fd{ends[0]},
+                    [&](const std::string&) {
                       ++lines;
                       channel.reset();
                   },
-                  [](const std::string&) {})
+                    [](const std::string&) {})
                   .value();
     REQUIRE(::write(peer.get(), "a\nb\n", 4) == 4);
     REQUIRE(loop->run_once(std::chrono::milliseconds{20}));

@@ -18,7 +18,8 @@ TEST_CASE("Memory sizes with and without units")
 
 TEST_CASE("What is no memory size")
 {
-    static constexpr const char* kRule = " is no memory size: give a whole number of MiB, or one with k, m, g or t";
+    static constexpr const char* kRule =
+        " is no memory size: give a whole number of MiB, or one with k, m, g or t";
     for (const std::string text : {"", "m", "-1", "1.5g", "1x", "1mm", "1 m", "lots"})
         CHECK(parse_memory_kib(text).error() == "\"" + text + "\"" + kRule);
     CHECK(parse_memory_kib("17t").error() == "\"17t\" is more than any domain can have (16t)");

@@ -56,7 +56,8 @@ TEST_CASE("Answers survive encoding, good and bad")
     CHECK((*good->result)["domid"] == 5);
 
     const auto line = encode(failure(4, Code::no_memory, "needs 5, free 4"));
-    CHECK(line == "{\"id\":4,\"ok\":false,\"error\":{\"code\":\"no-memory\",\"message\":\"needs 5, free 4\"}}\n");
+    CHECK(line ==
+          "{\"id\":4,\"ok\":false,\"error\":{\"code\":\"no-memory\",\"message\":\"needs 5, free 4\"}}\n");
     const auto bad = decode_reply(line);
     REQUIRE(bad);
     REQUIRE_FALSE(bad->result);

@@ -18,7 +18,8 @@ TEST_CASE("shutdown asks and does not wait")
     const auto ran = run_xm({"shutdown", "demo"});
     CHECK(ran.exit == 0);
     CHECK(ran.out == "");
-    CHECK(fake.requests() == std::vector<std::string>{R"(domname {"domain":"demo"})", R"(shutdown {"domain":"3"})"});
+    CHECK(fake.requests() ==
+          std::vector<std::string>{R"(domname {"domain":"demo"})", R"(shutdown {"domain":"3"})"});
 }
 
 TEST_CASE("shutdown -w opens its wait before it asks, and says how it ended")
@@ -32,8 +33,8 @@ TEST_CASE("shutdown -w opens its wait before it asks, and says how it ended")
     CHECK(result.exit == 0);
     CHECK(result.out == "demo has powered off\n");
     const auto requests = fake.requests();
-    const auto wait = std::ranges::find(requests, R"(wait {"domid":3})");
-    const auto ask = std::ranges::find(requests, R"(shutdown {"domain":"3"})");
+    const auto wait     = std::ranges::find(requests, R"(wait {"domid":3})");
+    const auto ask      = std::ranges::find(requests, R"(shutdown {"domain":"3"})");
     CHECK(wait < ask);
 }
 
@@ -45,13 +46,15 @@ TEST_CASE("How a domain ended is told in words, or as JSON")
     const auto [answer, words] = GENERATE(table<const char*, const char*>({
         {R"({"domid":3,"outcome":"restarted","reason":"reboot","new_domid":4})",
          "demo has rebooted, and runs again with id 4\n"},
-        {R"({"domid":3,"outcome":"preserved","reason":"crash"})", "demo has crashed, and is kept until 'xm destroy'\n"},
+        {R"({"domid":3,"outcome":"preserved","reason":"crash"})",
+         "demo has crashed, and is kept until 'xm destroy'\n"},
         {R"({"domid":3,"outcome":"gone","reason":"destroyed"})", "demo was destroyed\n"},
         {R"({"domid":3,"outcome":"gone","reason":"unknown"})", "demo has ended\n"},
     }));
     fake.answer("wait", Json::parse(answer));
     CHECK(run_xm({"reboot", "--wait", "demo"}).out == words);
-    CHECK(Json::parse(run_xm({"reboot", "-w", "--json", "demo"}).out) == Json{{"domains", {Json::parse(answer)}}});
+    CHECK(Json::parse(run_xm({"reboot", "-w", "--json", "demo"}).out) ==
+          Json{{"domains", {Json::parse(answer)}}});
 }
 
 TEST_CASE("shutdown -w gives up after --timeout, with an exit code of its own")
@@ -61,7 +64,8 @@ TEST_CASE("shutdown -w gives up after --timeout, with an exit code of its own")
     fake.answer("shutdown", {{"domid", 3}});
     const auto ran = run_xm({"shutdown", "-w", "-t", "0", "demo"});
     CHECK(ran.exit == 6);
-    CHECK(ran.err == "xm shutdown: demo has not ended in time: it may not listen; 'xm destroy' does not ask\n");
+    CHECK(ran.err ==
+          "xm shutdown: demo has not ended in time: it may not listen; 'xm destroy' does not ask\n");
 }
 
 TEST_CASE("shutdown -a is for every domain but Domain-0")

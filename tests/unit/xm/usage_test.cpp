@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What does not depend on a verb: dispatch, help, mistakes on the command line, and that manual and completion know
-// every verb, option and key there is.
+// What does not depend on a verb: dispatch, help, mistakes on the command line, and that manual and
+// completion know every verb, option and key there is.
 #include "fake_vmmd.hpp"
 #include "toolstack/config/interpret.hpp"
 
@@ -12,7 +12,8 @@ using namespace vmm;
 using test::Json;
 using test::run_xm;
 
-namespace {
+namespace
+{
 
 std::string read(const std::string& path)
 {
@@ -23,7 +24,7 @@ std::string read(const std::string& path)
     return text.str();
 }
 
-}   // namespace
+} // namespace
 
 TEST_CASE("Without a command the commands are listed, and that is a mistake")
 {
@@ -53,8 +54,9 @@ TEST_CASE("Mistakes on the command line name what is near or where to look")
     CHECK(run_xm({"lst"}).err == "xm: unknown command \"lst\": did you mean \"list\"?\n");
     CHECK(run_xm({"frobnicate"}).err == "xm: unknown command \"frobnicate\": 'xm help' lists them all\n");
     CHECK(run_xm({"help", "lst"}).err == "xm help: unknown command \"lst\": 'xm help' lists them all\n");
-    CHECK(run_xm({"list", "--lng"}).err == "xm list: unrecognised option '--lng'; 'xm help list' shows how\n");
-    CHECK(run_xm({"list", "--lon"}).exit == 2);   // no abbreviations
+    CHECK(run_xm({"list", "--lng"}).err ==
+          "xm list: unrecognised option '--lng'; 'xm help list' shows how\n");
+    CHECK(run_xm({"list", "--lon"}).exit == 2); // no abbreviations
     CHECK(run_xm({"rename", "a"}).err == "xm rename: expected DOMAIN NAME; 'xm help rename' shows how\n");
     CHECK(run_xm({"info", "x"}).err == "xm info: too many words; 'xm help info' shows how\n");
     CHECK(run_xm({"shutdown", "-w", "-t", "soon", "a"}).exit == 2);
@@ -65,7 +67,9 @@ TEST_CASE("Without vmmd every verb that needs it says so")
     ::setenv("VMMD_SOCKET", "/nonexistent/s", 1);
     const auto ran = run_xm({"list"});
     CHECK(ran.exit == 5);
-    CHECK(ran.err == "xm list: vmmd is not running (no /nonexistent/s): start it with 'systemctl start vmmd' or 'vmmd'\n");
+    CHECK(
+        ran.err ==
+        "xm list: vmmd is not running (no /nonexistent/s): start it with 'systemctl start vmmd' or 'vmmd'\n");
     const auto json = run_xm({"list", "--json"});
     CHECK(json.exit == 5);
     CHECK(Json::parse(json.err)["error"]["code"] == "no-vmmd");
@@ -84,13 +88,14 @@ TEST_CASE("Output that cannot be written is an error")
 
 TEST_CASE("Manual and completion know every verb and option")
 {
-    const auto manual = read("man/xm.1");
+    const auto manual     = read("man/xm.1");
     const auto completion = read("completion/xm");
     for (const auto& command : xm::commands()) {
         INFO(command.name);
         CHECK(manual.find(".It Cm " + std::string{command.name}) != std::string::npos);
         CHECK(completion.find(command.name) != std::string::npos);
-        for (const auto& option : xm::options_of(command).options()) {
+        const auto options = xm::options_of(command);
+        for (const auto& option : options.options()) {
             INFO(option->long_name());
             CHECK(manual.find("Fl -" + option->long_name()) != std::string::npos);
             CHECK(completion.find("--" + option->long_name()) != std::string::npos);

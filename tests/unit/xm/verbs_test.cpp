@@ -10,10 +10,11 @@ using test::Fake_vmmd;
 using test::Json;
 using test::run_xm;
 
-namespace {
+namespace
+{
 
 struct Simple_verb {
-    std::vector<std::string> words;   // the verb first
+    std::vector<std::string> words; // the verb first
     const char* request;
     Json answer;
     const char* out;
@@ -22,22 +23,22 @@ struct Simple_verb {
 Json two_domains()
 {
     control::Domain_row dom0;
-    dom0.name = "Domain-0";
-    dom0.uuid = "00000000-0000-0000-0000-000000000000";
+    dom0.name          = "Domain-0";
+    dom0.uuid          = "00000000-0000-0000-0000-000000000000";
     dom0.state.running = true;
-    dom0.memory_kib = 512 << 10;
-    dom0.vcpus = 1;
-    dom0.cpu_time_ns = 12340000000;
+    dom0.memory_kib    = 512 << 10;
+    dom0.vcpus         = 1;
+    dom0.cpu_time_ns   = 12340000000;
     control::Domain_row demo;
-    demo.domid = 3;
-    demo.name = "demo";
+    demo.domid         = 3;
+    demo.name          = "demo";
     demo.state.blocked = true;
-    demo.memory_kib = (128 << 10) + 1023;
-    demo.vcpus = 2;
+    demo.memory_kib    = (128 << 10) + 1023;
+    demo.vcpus         = 2;
     return {{"domains", {to_json(dom0), to_json(demo)}}};
 }
 
-}   // namespace
+} // namespace
 
 TEST_CASE("Verbs that ask one thing and print little")
 {
@@ -45,13 +46,25 @@ TEST_CASE("Verbs that ask one thing and print little")
         {{"pause", "demo"}, R"(pause {"domain":"demo"})", {{"domid", 3}}, ""},
         {{"unpause", "3"}, R"(unpause {"domain":"3"})", {{"domid", 3}}, ""},
         {{"destroy", "demo"}, R"(destroy {"domain":"demo"})", {{"domid", 3}}, ""},
-        {{"rename", "demo", "new"}, R"(rename {"domain":"demo","name":"new"})", {{"domid", 3}, {"name", "new"}}, ""},
+        {{"rename", "demo", "new"},
+         R"(rename {"domain":"demo","name":"new"})",
+         {{"domid", 3}, {"name", "new"}},
+         ""},
         {{"domid", "demo"}, R"(domid {"domain":"demo"})", {{"domid", 3}}, "3\n"},
         {{"domname", "3"}, R"(domname {"domain":"3"})", {{"domid", 3}, {"name", "demo"}}, "demo\n"},
-        {{"mem-set", "demo", "64"}, R"(mem-set {"domain":"demo","kib":65536})", {{"domid", 3}, {"target_kib", 65536}}, ""},
-        {{"mem-max", "demo", "1g"}, R"(mem-max {"domain":"demo","kib":1048576})", {{"domid", 3}, {"max_kib", 1048576}}, ""},
+        {{"mem-set", "demo", "64"},
+         R"(mem-set {"domain":"demo","kib":65536})",
+         {{"domid", 3}, {"target_kib", 65536}},
+         ""},
+        {{"mem-max", "demo", "1g"},
+         R"(mem-max {"domain":"demo","kib":1048576})",
+         {{"domid", 3}, {"max_kib", 1048576}},
+         ""},
         {{"sysrq", "demo", "h"}, R"(sysrq {"domain":"demo","key":"h"})", {{"domid", 3}}, ""},
-        {{"info"}, "info {}", {{"host", "box"}, {"nr_cpus", 2}}, "host                   : box\nnr_cpus                : 2\n"},
+        {{"info"},
+         "info {}",
+         {{"host", "box"}, {"nr_cpus", 2}},
+         "host                   : box\nnr_cpus                : 2\n"},
         {{"dmesg"}, R"(dmesg {"clear":false})", {{"text", "one\ntwo"}}, "one\ntwo\n"},
         {{"dmesg", "-c"}, R"(dmesg {"clear":true})", {{"text", ""}}, ""},
     }));
@@ -112,16 +125,16 @@ TEST_CASE("list asks for the domains named, and long for everything")
 TEST_CASE("vcpu-list shows where processors run and may run")
 {
     control::Vcpu_row on;
-    on.domid = 3;
-    on.name = "demo";
-    on.cpu = 1;
-    on.state.running = true;
-    on.cpu_time_ns = 1500000000;
-    on.affinity = "0-3";
+    on.domid              = 3;
+    on.name               = "demo";
+    on.cpu                = 1;
+    on.state.running      = true;
+    on.cpu_time_ns        = 1500000000;
+    on.affinity           = "0-3";
     control::Vcpu_row off = on;
-    off.vcpu = 1;
+    off.vcpu              = 1;
     off.cpu.reset();
-    off.state = {};
+    off.state    = {};
     off.affinity = "all";
     Fake_vmmd fake;
     fake.answer("vcpu-list", {{"vcpus", {to_json(on), to_json(off)}}});
@@ -159,8 +172,12 @@ TEST_CASE("An answer without what it must have is an error that says so")
     Fake_vmmd fake;
     for (const auto* op : {"domid", "domname", "list", "vcpu-list", "uptime", "dmesg"})
         fake.answer(op, Json::object());
-    for (const std::vector<std::string>& words :
-         {std::vector<std::string>{"domid", "x"}, {"domname", "x"}, {"list"}, {"vcpu-list"}, {"uptime"}, {"dmesg"}}) {
+    for (const std::vector<std::string>& words : {std::vector<std::string>{"domid", "x"},
+                                                  {"domname", "x"},
+                                                  {"list"},
+                                                  {"vcpu-list"},
+                                                  {"uptime"},
+                                                  {"dmesg"}}) {
         const auto ran = run_xm(words);
         CHECK(ran.exit == 5);
         CHECK(ran.out == "");

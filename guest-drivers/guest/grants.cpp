@@ -2,6 +2,7 @@
 #include "guest/grants.hpp"
 
 #include "guest/hypercall.hpp"
+#include "guest/platform.hpp"
 
 #include <atomic>
 
@@ -11,7 +12,8 @@ namespace vmm::guest::grants
 namespace
 {
 
-constinit Page table[kFrames]{};
+constexpr u32 kFirstSpecialPage = 1;
+static_assert(kFirstSpecialPage + kFrames <= kSpecialPages);
 
 } // namespace
 
@@ -22,14 +24,14 @@ s64 start()
         place.domid = DOMID_SELF;
         place.space = XENMAPSPACE_grant_table;
         place.idx   = i;
-        place.gpfn  = gfn_of(&table[i]);
+        place.gpfn  = gfn_of(&special_page(kFirstSpecialPage + i));
         if (const s64 rc = memory_op(XENMEM_add_to_physmap, &place); rc < 0)
             return rc;
     }
     return 0;
 }
 
-grant_entry_v1& entry(grant_ref_t ref) { return *table[0].as<grant_entry_v1>(ref * sizeof(grant_entry_v1)); }
+grant_entry_v1& entry(grant_ref_t ref) { return *special_page(kFirstSpecialPage).as<grant_entry_v1>(ref * sizeof(grant_entry_v1)); }
 
 // The flags are what makes it valid, so they come last.
 void allow(grant_ref_t ref, domid_t to, u64 gfn, bool writable)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Granting own pages (version 1 entries) and using pages others granted. The first pages of grant entries
-// are placed over pages of the image that exist for it. References below 8 are the toolstack's.
+// Granting own pages (version 1 entries) and using pages others granted. The pages of grant entries
+// are special pages (platform.hpp). References below 8 are the toolstack's.
 #pragma once
 
 #include "guest/types.hpp"

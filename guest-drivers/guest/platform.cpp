@@ -18,8 +18,11 @@ namespace vmm::guest
 namespace
 {
 
+constexpr u64 kSharedPage  = 0;
+constexpr u64 kDom0Special = 0x800000; // 8 MiB: memory in any dom0
+
 const hvm_start_info* given = nullptr;
-constinit Page shared_page{};
+Page special_pages[kSpecialPages];
 vcpu_info* my_info = nullptr;
 
 } // namespace
@@ -43,18 +46,20 @@ u32 hypervisor_leaf()
     return 0;
 }
 
+Page& special_page(u32 index) { return is_dom0() ? at_gpa<Page>(kDom0Special)[index] : special_pages[index]; }
+
 s64 map_shared_info()
 {
     xen_add_to_physmap place{};
     place.domid  = DOMID_SELF;
     place.space  = XENMAPSPACE_shared_info;
-    place.gpfn   = gfn_of(&shared_page);
+    place.gpfn   = gfn_of(&special_page(kSharedPage));
     const s64 rc = memory_op(XENMEM_add_to_physmap, &place);
     my_info      = &shared().vcpu_info[0];
     return rc;
 }
 
-shared_info& shared() { return *shared_page.as<shared_info>(); }
+shared_info& shared() { return *special_page(kSharedPage).as<shared_info>(); }
 vcpu_info& my_vcpu_info() { return *my_info; }
 
 s64 set_event_vector()

@@ -32,7 +32,11 @@ const hvm_start_info& boot_info();
 // CPUID base of the hypervisor's leaves; 0 when there is none.
 [[nodiscard]] u32 hypervisor_leaf();
 
-// The shared page is put over a page of the image that exists for it.
+// Guest frames that may be given over to pages shared with the hypervisor. In dom0 they are well apart from
+// the image, as a kernel has them, so that the image stays in one large mapping.
+inline constexpr u32 kSpecialPages = 4;
+[[nodiscard]] Page& special_page(u32 index);
+
 s64 map_shared_info();
 [[nodiscard]] shared_info& shared();
 [[nodiscard]] vcpu_info& my_vcpu_info();

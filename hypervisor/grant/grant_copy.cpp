@@ -12,6 +12,22 @@
 namespace vmm
 {
 
+namespace
+{
+
+// A frame the domain has at gfn, held: its memory, or a page it has mapped by a grant. kInvalidMfn if none.
+Mfn hold_own(Domain& domain, Gfn gfn, bool write)
+{
+    const Mfn frame = domain.p2m().ram_frame(gfn, write);
+    if (frame != kInvalidMfn) [[likely]]
+        return frames.get_from(frame, domain.id()) ? frame : kInvalidMfn;
+    const P2m_entry page = domain.p2m().lookup(gfn);
+    const bool granted   = page.type == P2m_type::grant_rw || (page.type == P2m_type::grant_ro && !write);
+    return granted && frames.get(page.mfn) ? page.mfn : kInvalidMfn;
+}
+
+} // namespace
+
 Grant_status Grant_table::Copy_end::take(const Domain& caller, Domain* domain,
                                          const gnttab_copy::gnttab_copy_ptr& end, bool is_grant, bool write)
 {
@@ -27,15 +43,8 @@ Grant_status Grant_table::Copy_end::take(const Domain& caller, Domain* domain,
         granted_                  = pinned == Grant_status::okay ? &granted : nullptr;
         return pinned;
     }
-    const P2m_entry page = domain->p2m().lookup(Gfn(end.u.gmfn));
-    const bool own       = is_ram(page.type);
-    const bool usable    = own || page.type == P2m_type::grant_rw || page.type == P2m_type::grant_ro;
-    if (!usable || (write && !is_writable(page.type)))
-        return Grant_status::bad_page;
-    if (!(own ? frames.get_from(page.mfn, domain->id()) : frames.get(page.mfn)))
-        return Grant_status::bad_page;
-    frame_ = page.mfn;
-    return Grant_status::okay;
+    frame_ = hold_own(*domain, Gfn(end.u.gmfn), write);
+    return frame_ == kInvalidMfn ? Grant_status::bad_page : Grant_status::okay;
 }
 
 Grant_table::Copy_end::~Copy_end()

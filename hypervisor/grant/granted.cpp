@@ -101,12 +101,13 @@ Expected<Mfn> Granted::frame(u32 index)
 // Only the domain's own memory can be granted, not what is mapped into it from elsewhere.
 Grant_status Granted::take_frame(Active& entry, u32 gfn, bool write)
 {
-    const P2m_entry page = domain_->p2m().lookup(Gfn(gfn));
-    if (!is_ram(page.type) || (write && page.type != P2m_type::ram) ||
-        !frames.get_from(page.mfn, domain_->id()))
+    Mfn frame             = domain_->p2m().ram_frame(Gfn(gfn), true);
+    entry.read_only_frame = frame == kInvalidMfn;
+    if (frame == kInvalidMfn && !write) [[unlikely]]
+        frame = domain_->p2m().ram_frame(Gfn(gfn), false);
+    if (!frames.get_from(frame, domain_->id())) [[unlikely]]
         return Grant_status::bad_page;
-    entry.frame           = page.mfn;
-    entry.read_only_frame = page.type != P2m_type::ram;
+    entry.frame = frame;
     return Grant_status::okay;
 }
 

@@ -173,6 +173,17 @@ P2m_entry P2m::lookup(Gfn gfn) const
     return {mfn, type_of(entry), order, Npt_format::is_written(entry)};
 }
 
+Mfn P2m::ram_frame(Gfn gfn, bool write) const
+{
+    if (!in_range(gfn)) [[unlikely]]
+        return kInvalidMfn;
+    const auto [entry, level] = Table::lookup(to_hpa(root_), gfn.value());
+    const P2m_type type       = type_of(entry);
+    if (!Npt_format::present(entry) || !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write))) [[unlikely]]
+        return kInvalidMfn;
+    return to_mfn(Npt_format::leaf_address(entry)) + (gfn.value() & low_bits(level_order(level)));
+}
+
 // Lets go of what a leaf maps; the frames that leave the account.
 u64 P2m::release_leaf(u64 entry, unsigned level)
 {

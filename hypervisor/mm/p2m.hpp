@@ -68,6 +68,9 @@ class P2m
 
     [[nodiscard]] P2m_entry lookup(Gfn gfn) const;
 
+    // The frame of the domain's memory there; kInvalidMfn when it is none, or read-only and to be written.
+    [[nodiscard]] Mfn ram_frame(Gfn gfn, bool write) const;
+
     [[nodiscard]] Mfn root() const { return root_; }
     // Highest guest frame that was ever mapped.
     [[nodiscard]] Gfn max_gfn() const { return max_gfn_; }

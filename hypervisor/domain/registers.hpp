@@ -59,6 +59,8 @@ struct System_state {
 struct Paging_state {
     u64 cr0, cr3, cr4, efer;
     u8 cpl;
+
+    bool operator==(const Paging_state&) const = default;
 };
 
 } // namespace vmm

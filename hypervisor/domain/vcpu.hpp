@@ -77,7 +77,7 @@ class Vcpu
     u64 tsc_aux      = 0;
     u64 xcr0         = 1;
     Mtrr mtrr;
-    Guest_translation translation; // of the exit being handled
+    Guest_translation translation;
 
     Vcpu(Domain& domain, Vcpu_id id);
 

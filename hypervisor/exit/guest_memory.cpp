@@ -25,27 +25,8 @@ u8* host_address(Region_cache& regions, const P2m& p2m, Gpa gpa, bool write)
 
 u8* translate(Vcpu& vcpu, Gva gva, bool write)
 {
-    Guest_translation& last = vcpu.translation;
-    const P2m& p2m          = vcpu.domain().p2m();
-    const u64 page          = gva.value() >> kPageShift;
-    if (last.page == page && last.generation == p2m.generation() && (last.writable || !write)) [[likely]]
-        return last.host + page_offset(gva);
     const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
-    const auto walked = walk_guest(p2m, last.regions, vcpu.backend().paging(), alignment_check, gva, write);
-    if (!walked) [[unlikely]]
-        return nullptr;
-    // A page that may be written next costs no second walk; where only the p2m forbids it, it does.
-    u8* host = walked->writable ? host_address(last.regions, p2m, walked->gpa, true) : nullptr;
-    const bool writable = host != nullptr;
-    if (!host && !write)
-        host = host_address(last.regions, p2m, walked->gpa, false);
-    if (host && last.enabled) {
-        last.page       = page;
-        last.host       = host - page_offset(gva);
-        last.generation = p2m.generation();
-        last.writable   = writable;
-    }
-    return host;
+    return vcpu.translation.locate(vcpu.domain().p2m(), vcpu.backend().paging(), alignment_check, gva, write);
 }
 
 // Calls step(host, done, bytes) for each page of the range.
@@ -83,23 +64,12 @@ Expected<void> copy_out(u64 to, const void* from, u64 bytes, Locate locate)
 
 } // namespace
 
-Guest_access_scope::Guest_access_scope(Vcpu& vcpu) : vcpu_(vcpu)
-{
-    vcpu_.translation.enabled    = true;
-    vcpu_.translation.generation = 0;
-}
-
-Guest_access_scope::~Guest_access_scope()
-{
-    vcpu_.translation.enabled    = false;
-    vcpu_.translation.generation = 0;
-}
-
 Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access)
 {
     const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
-    const auto walked = TRY(walk_guest(vcpu.domain().p2m(), vcpu.translation.regions, vcpu.backend().paging(),
-                                       alignment_check, address, access == Guest_access::write));
+    Walk_trace trace;
+    const auto walked = TRY(walk_guest(vcpu.domain().p2m(), vcpu.translation.regions(), vcpu.backend().paging(),
+                                       alignment_check, address, access == Guest_access::write, trace));
     return walked.gpa;
 }
 

@@ -23,20 +23,6 @@ enum class Guest_access : u8 { read, write };
 // Where a linear address of the vCPU leads right now; efault when it leads nowhere for such an access.
 Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access);
 
-// While one exists, the vCPU's last translation is used again (see exit/guest_translation.hpp). At most as long
-// as one exit is handled.
-class [[nodiscard]] Guest_access_scope
-{
-  public:
-    explicit Guest_access_scope(Vcpu& vcpu);
-    ~Guest_access_scope();
-    Guest_access_scope(const Guest_access_scope&)            = delete;
-    Guest_access_scope& operator=(const Guest_access_scope&) = delete;
-
-  private:
-    Vcpu& vcpu_;
-};
-
 Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes);
 Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes);
 

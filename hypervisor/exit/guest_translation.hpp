@@ -1,24 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a vCPU remembers about where its memory is. `regions` is about guest-physical memory and is always
-// right. The last guest page a hypercall touched is remembered by its linear address: as in a CPU's own TLB
-// the translation may be older than the guest's tables, but only within one exit: it is used while a
-// Guest_access_scope exists (the hypercall dispatcher makes one), and only as long as the p2m took nothing
-// away meanwhile.
+// What a vCPU remembers about where its linear addresses lead, so that not every access walks the guest's
+// page tables anew. Nothing here can be stale: a remembered walk is used only if the vCPU's paging state and
+// every entry the walk went through are what they were, and the p2m did not change what they lead to.
 #pragma once
 
+#include "arch/x86/paging/guest_walk.hpp"
 #include "mm/region_cache.hpp"
 
 namespace vmm
 {
 
-struct Guest_translation {
-    u64 page       = 0; // linear page number
-    u8* host       = nullptr;
-    u32 generation = 0; // of the p2m; 0 is none
-    bool writable  = false;
-    bool enabled   = false;
-    Region_cache regions;
+class Guest_translation
+{
+  public:
+    // Host address of the byte, up to the end of its page; nullptr where the guest itself could not access
+    // it that way.
+    u8* locate(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write)
+    {
+        const u64 page      = gva.value() >> kPageShift;
+        const Remembered& r = remembered_[page % remembered_.size()];
+        if (r.page == page && r.paging == paging && r.alignment_check == alignment_check &&
+            (r.writable || !write) && still_leads_there(r, p2m)) [[likely]]
+            return r.host + page_offset(gva);
+        return walk(p2m, paging, alignment_check, gva, write);
+    }
+
+    [[nodiscard]] Region_cache& regions() { return regions_; }
+
+  private:
+    struct Remembered {
+        u64 page = ~0ull;
+        Paging_state paging{};
+        u8* host = nullptr; // of the page
+        u32 generation       = 0;
+        bool small           = false;
+        bool alignment_check = false;
+        bool writable        = false;
+        Walk_trace trace{};
+    };
+
+    static bool still_leads_there(const Remembered& r, const P2m& p2m)
+    {
+        if (r.generation != (r.small ? p2m.generation() : p2m.large_generation()))
+            return false;
+        u64 difference = 0;
+        for (unsigned i = 0; i < Walk_trace::kLevels; ++i)
+            difference |= *static_cast<const volatile u64*>(r.trace.slots[i]) ^ r.trace.values[i];
+        return difference == 0;
+    }
+
+    u8* walk(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write);
+
+    Region_cache regions_;
+    std::array<Remembered, 8> remembered_;
 };
 
 } // namespace vmm

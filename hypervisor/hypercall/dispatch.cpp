@@ -4,7 +4,6 @@
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/exit_loop.hpp"
-#include "exit/guest_memory.hpp"
 #include "sched/scheduler.hpp"
 
 #include <cstring>
@@ -61,7 +60,6 @@ void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
         vcpu.backend().skip_instruction(regs, instruction_length);
         return;
     }
-    const Guest_access_scope scope(vcpu);
     Hypercall_args args{{regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8}};
     const auto result = call(vcpu, regs.rax, args);
     if (!result && result.error() == Errc::erestart) [[unlikely]] {

@@ -17,6 +17,8 @@ u8* Region_cache::locate_slowly(const P2m& p2m, u64 gpa, bool write)
     if (at.type == P2m_type::ram && at.order >= kOrder2m) {
         const u64 number             = gpa >> kRegionShift;
         regions_[number % kRegions] = {number, to_virtual<u8>(at.mfn - (gfn.value() & low_bits(kOrder2m)))};
+    } else {
+        small_ = true;
     }
     return to_virtual<u8>(to_hpa(at.mfn) + (gpa & kPageMask));
 }

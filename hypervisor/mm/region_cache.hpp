@@ -27,6 +27,11 @@ class Region_cache
         return locate_slowly(p2m, gpa, write);
     }
 
+    // Whether something was located since begin() that is not part of a large mapping: what was found then
+    // is good only until the p2m changes at all.
+    void begin() { small_ = false; }
+    [[nodiscard]] bool small() const { return small_; }
+
   private:
     static constexpr unsigned kRegionShift = kPageShift + kOrder2m;
     static constexpr unsigned kRegions     = 16;
@@ -40,6 +45,7 @@ class Region_cache
 
     std::array<Region, kRegions> regions_;
     u32 generation_ = 0;
+    bool small_     = false;
 };
 
 } // namespace vmm

@@ -53,11 +53,21 @@ struct Narrow {
     }
 };
 
+// The entry as it is then.
 template <class Entry>
-void note(Entry* slot, u64 entry, u64 bits)
+u64 note(Entry* slot, u64 entry, u64 bits)
 {
     if ((entry & bits) != bits) [[unlikely]]
         std::atomic_ref<Entry>(*slot).fetch_or(static_cast<Entry>(bits), std::memory_order_acq_rel);
+    return entry | bits;
+}
+
+void record(Walk_trace& trace, unsigned level, u64* slot, u64 value)
+{
+    for (unsigned i = 0; i < level; ++i) {
+        trace.slots[i]  = slot;
+        trace.values[i] = value;
+    }
 }
 
 bool allowed(u64 rights, const Access& access)
@@ -71,7 +81,7 @@ bool allowed(u64 rights, const Access& access)
 // The tables of one paging mode. PAE's four top entries carry no permissions, and are never leaves.
 template <class Format, unsigned levels, bool top_has_rights = true>
 Expected<Guest_walk> walk(const P2m& p2m, Region_cache& regions, u64 root, bool large_pages, u64 gva,
-                          const Access& access)
+                          const Access& access, Walk_trace& trace)
 {
     using Entry = typename Format::Entry;
     u64 rights  = kWritable | kUser;
@@ -83,7 +93,7 @@ Expected<Guest_walk> walk(const P2m& p2m, Region_cache& regions, u64 root, bool 
         auto* const slot     = reinterpret_cast<Entry*>(regions.locate(p2m, table + index * sizeof(Entry), false));
         if (!slot) [[unlikely]]
             return fail(Errc::efault);
-        const u64 entry = std::atomic_ref(*slot).load(std::memory_order_relaxed);
+        u64 entry = std::atomic_ref(*slot).load(std::memory_order_relaxed);
         if (!(entry & kPresent)) [[unlikely]]
             return fail(Errc::efault);
         const bool has_rights = level < levels || top_has_rights;
@@ -92,13 +102,19 @@ Expected<Guest_walk> walk(const P2m& p2m, Region_cache& regions, u64 root, bool 
         const bool leaf = level == 1 || ((entry & kLarge) != 0 && large_pages && has_rights);
         if (!leaf) {
             if (has_rights)
-                note(slot, entry, kAccessed);
+                entry = note(slot, entry, kAccessed);
+            if constexpr (levels == Walk_trace::kLevels)
+                record(trace, level, slot, entry);
             table = entry & Format::target;
             continue;
         }
         if (level > Format::largest || !allowed(rights, access)) [[unlikely]]
             return fail(Errc::efault);
-        note(slot, entry, access.write ? kAccessed | kDirty : kAccessed);
+        entry = note(slot, entry, access.write ? kAccessed | kDirty : kAccessed);
+        if constexpr (levels == Walk_trace::kLevels) {
+            record(trace, level, slot, entry);
+            trace.complete = true;
+        }
         const bool writable = access.write || ((rights & kWritable) != 0 && (entry & kDirty) != 0);
         return Guest_walk{Gpa(Format::leaf(entry, level) + (gva & low_bits(shift))), writable};
     }
@@ -108,8 +124,9 @@ Expected<Guest_walk> walk(const P2m& p2m, Region_cache& regions, u64 root, bool 
 } // namespace
 
 Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Paging_state& paging,
-                                bool alignment_check, Gva gva, bool write)
+                                bool alignment_check, Gva gva, bool write, Walk_trace& trace)
 {
+    trace.complete    = false;
     const u64 address = gva.value();
     if (!(paging.cr0 & kCr0Pg))
         return Guest_walk{Gpa(address), true};
@@ -124,14 +141,15 @@ Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Pag
         if (static_cast<u64>(static_cast<s64>(address << spare) >> spare) != address)
             return fail(Errc::efault);
         const u64 root = paging.cr3 & Wide::target;
-        return five ? walk<Wide, 5>(p2m, regions, root, true, address, access)
-                    : walk<Wide, 4>(p2m, regions, root, true, address, access);
+        return five ? walk<Wide, 5>(p2m, regions, root, true, address, access, trace)
+                    : walk<Wide, 4>(p2m, regions, root, true, address, access, trace);
     }
     if (address >> 32)
         return fail(Errc::efault);
     if (paging.cr4 & kCr4Pae)
-        return walk<Wide, 3, false>(p2m, regions, paging.cr3 & 0xffffffe0, true, address, access);
-    return walk<Narrow, 2>(p2m, regions, paging.cr3 & Narrow::target, (paging.cr4 & kCr4Pse) != 0, address, access);
+        return walk<Wide, 3, false>(p2m, regions, paging.cr3 & 0xffffffe0, true, address, access, trace);
+    return walk<Narrow, 2>(p2m, regions, paging.cr3 & Narrow::target, (paging.cr4 & kCr4Pse) != 0, address, access,
+                           trace);
 }
 
 } // namespace vmm

@@ -9,6 +9,8 @@
 #include "base/expected.hpp"
 #include "domain/registers.hpp"
 
+#include <array>
+
 namespace vmm
 {
 
@@ -20,8 +22,19 @@ struct Guest_walk {
     bool writable; // a write would need neither another check nor a dirty bit
 };
 
+// The entries a walk went through and what they said, accessed and dirty bits included: as long as they say
+// the same, the walk would end the same. Four levels of 64-bit entries; a walk of another kind leaves
+// `complete` false. A walk that ended early repeats its last entry.
+struct Walk_trace {
+    static constexpr unsigned kLevels = 4;
+
+    std::array<const u64*, kLevels> slots;
+    std::array<u64, kLevels> values;
+    bool complete = false;
+};
+
 // Efault where the CPU would raise an exception, or where the tables are not in the guest's memory.
 Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Paging_state& paging,
-                                bool alignment_check, Gva gva, bool write);
+                                bool alignment_check, Gva gva, bool write, Walk_trace& trace);
 
 } // namespace vmm

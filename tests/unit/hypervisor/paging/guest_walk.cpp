@@ -4,7 +4,7 @@
 // bits, and tables that lead out of the guest's memory.
 #include "arch/x86/paging/guest_walk.hpp"
 #include "fakes/memory.hpp"
-#include "mm/region_cache.hpp"
+#include "exit/guest_translation.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -24,6 +24,7 @@ struct Guest {
     Unique<P2m> p2m = std::move(*P2m::create(Domid(1)));
     Mfn ram         = *frames.allocate(9);
     Region_cache regions;
+    Walk_trace trace;
     Paging_state paging{kPg | kWp, 0x1000, kPae, kLma, 0};
     bool ac = false;
 
@@ -37,7 +38,7 @@ struct Guest {
     u32& entry32(u64 gpa) { return *to_virtual<u32>(to_hpa(ram) + gpa); }
     Expected<Guest_walk> walk(u64 gva, bool write = false)
     {
-        return walk_guest(*p2m, regions, paging, ac, Gva(gva), write);
+        return walk_guest(*p2m, regions, paging, ac, Gva(gva), write, trace);
     }
 
     // One 4 KiB page at linear 0x7000 -> guest-physical 0x55000 with the rights in `leaf`.
@@ -193,4 +194,67 @@ TEST_CASE("a table page that moves is followed")
     frames.release(other, 0);
     REQUIRE(g.p2m->remove(Gfn(0), 9));
     CHECK_FALSE(g.walk(0x7000));
+}
+
+TEST_CASE("a remembered walk is used only while everything it depends on is the same")
+{
+    Guest g;
+    g.map_small(kP | kW | kD);
+    Guest_translation memory_of;
+    const auto locate = [&](u64 gva, bool write = false) {
+        return memory_of.locate(*g.p2m, g.paging, g.ac, Gva(gva), write);
+    };
+    u8* const page = to_virtual<u8>(to_hpa(g.ram) + 0x55000);
+    REQUIRE(locate(0x7123) == page + 0x123);
+    REQUIRE(locate(0x7456, true) == page + 0x456);
+
+    SECTION("the guest changes its leaf")
+    {
+        g.entry(0x4038) = 0x66000 | kP;
+        CHECK(locate(0x7000) == to_virtual<u8>(to_hpa(g.ram) + 0x66000));
+        CHECK(locate(0x7000, true) == nullptr);
+    }
+    SECTION("the guest unmaps higher up")
+    {
+        g.entry(0x2000) = 0;
+        CHECK(locate(0x7000) == nullptr);
+    }
+    SECTION("another address space")
+    {
+        g.paging.cr3 = 0x10000;
+        CHECK(locate(0x7000) == nullptr);
+    }
+    SECTION("user mode")
+    {
+        g.paging.cpl = 3;
+        CHECK(locate(0x7000) == nullptr);
+    }
+    SECTION("SMAP comes on")
+    {
+        g.entry(0x4038) |= kU;
+        REQUIRE(locate(0x7000));
+        g.paging.cr4 |= kSmap;
+        CHECK(locate(0x7000) == nullptr);
+        g.ac = true;
+        CHECK(locate(0x7000));
+    }
+    SECTION("the page itself becomes read-only to the guest")
+    {
+        REQUIRE(g.p2m->set(Gfn(0x55), g.ram + 0x55, 0, P2m_type::ram_ro));
+        CHECK(locate(0x7000) == page);
+        CHECK(locate(0x7000, true) == nullptr);
+        REQUIRE(g.p2m->remove(Gfn(0x55), 0));
+        CHECK(locate(0x7000) == nullptr);
+    }
+}
+
+TEST_CASE("memory the hypervisor may have written is known to need scrubbing")
+{
+    Guest g;
+    g.map_small(kP | kW);
+    Guest_translation memory_of;
+    REQUIRE(memory_of.locate(*g.p2m, g.paging, false, Gva(0x7000), false));
+    CHECK(frames.frame(g.ram + 0x55).detail == 0);
+    REQUIRE(memory_of.locate(*g.p2m, g.paging, false, Gva(0x7000), true));
+    CHECK(frames.frame(g.ram + 0x55).detail != 0);
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exit/guest_translation.hpp"
+
+#include "mm/frame_allocator.hpp"
+
+namespace vmm
+{
+
+u8* Guest_translation::walk(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write)
+{
+    Remembered& r = remembered_[(gva.value() >> kPageShift) % remembered_.size()];
+    r.page        = ~0ull;
+    regions_.begin();
+    const auto walked = walk_guest(p2m, regions_, paging, alignment_check, gva, write, r.trace);
+    if (!walked) [[unlikely]]
+        return nullptr;
+    // A page that may be written next costs no second walk; where only the p2m forbids it, it does.
+    u8* host = walked->writable ? regions_.locate(p2m, walked->gpa.value(), true) : nullptr;
+    r.writable = host != nullptr;
+    if (!host && !write)
+        host = regions_.locate(p2m, walked->gpa.value(), false);
+    if (!host)
+        return nullptr;
+    if (r.writable)
+        frames.mark_written(to_mfn(to_physical(host)));
+    if (!r.trace.complete)
+        return host;
+    r.page            = gva.value() >> kPageShift;
+    r.paging          = paging;
+    r.alignment_check = alignment_check;
+    r.host            = host - page_offset(gva);
+    r.small           = regions_.small();
+    r.generation      = r.small ? p2m.generation() : p2m.large_generation();
+    return host;
+}
+
+} // namespace vmm

@@ -8,7 +8,7 @@
 #include "domain/domain_table.hpp"
 #include "domain/time.hpp"
 #include "event/event_table.hpp"
-#include "platform/console.hpp"
+#include "platform/uart.hpp"
 #include "sched/timer.hpp"
 
 #include <xen/xen.h>
@@ -32,6 +32,8 @@ constinit Timer log_timer{[](void*) { raise_for_dom0(VIRQ_CON_RING); }, nullptr}
 
 void tell_dom0_of_console()
 {
+    if (Uart* uart = serial_console())
+        uart->start_buffering();
     set_console_input_hook([] { raise_for_dom0(VIRQ_CONSOLE); });
     log::set_ring_hook([] {
         if (!log_timer.armed())

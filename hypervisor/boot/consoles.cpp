@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/consoles.hpp"
 
+#include "arch/x86/cpu/host_paging.hpp"
+#include "debug/log.hpp"
 #include "mm/direct_map.hpp"
+#include "platform/framebuffer_text.hpp"
 #include "platform/uart.hpp"
 #include "platform/vga_text.hpp"
 
@@ -11,8 +14,11 @@ namespace
 {
 
 constinit Uart uart;
-constinit Vga_text screen;
+constinit Vga_text text_screen;
+constinit Framebuffer_text pixel_screen;
 constinit bool has_uart = false;
+
+constexpr Hpa kFourGiB{4ull << 30}; // below this everything is reachable at any time
 
 void start_uart(const Uart_settings& settings)
 {
@@ -21,11 +27,22 @@ void start_uart(const Uart_settings& settings)
         add_console_sink(uart);
 }
 
-void start_screen()
+void start_text_screen()
 {
-    screen.init(to_virtual<volatile u16>(kVgaTextMemory));
-    add_console_sink(screen);
+    text_screen.init(to_virtual<volatile u16>(kVgaTextMemory));
+    add_console_sink(text_screen);
 }
+
+void start_pixel_screen(const Framebuffer& mode)
+{
+    if (pixel_screen.init(mode, to_virtual<volatile u8>(mode.address)))
+        add_console_sink(pixel_screen);
+    else
+        log::warning("the screen's format ({} bits a pixel) is not understood: nothing is shown there",
+                     mode.bits_per_pixel);
+}
+
+Hpa end_of(const Framebuffer& mode) { return mode.address + u64{mode.pitch} * mode.height; }
 
 } // namespace
 
@@ -33,14 +50,27 @@ void start_consoles(const Options& options, const Boot_info& loader)
 {
     if (options.console_com1)
         start_uart(options.com1);
-    if (options.console_vga && loader.framebuffer.kind != Framebuffer::Kind::rgb)
-        start_screen();
+    if (!options.console_vga)
+        return;
+    if (loader.framebuffer.kind != Framebuffer::Kind::rgb)
+        start_text_screen();
+    else if (end_of(loader.framebuffer) <= kFourGiB)
+        start_pixel_screen(loader.framebuffer);
+}
+
+void start_far_screen(const Options& options, const Boot_info& loader)
+{
+    const Framebuffer& mode = loader.framebuffer;
+    if (!options.console_vga || mode.kind != Framebuffer::Kind::rgb || end_of(mode) <= kFourGiB)
+        return;
+    if (map_device_memory(mode.address, end_of(mode) - mode.address))
+        start_pixel_screen(mode);
 }
 
 void start_emergency_consoles()
 {
     start_uart({});
-    start_screen();
+    start_text_screen();
 }
 
 Uart* serial_console() { return has_uart ? &uart : nullptr; }

@@ -12,6 +12,8 @@ namespace vmm
 class Uart;
 
 void start_consoles(const Options& options, const Boot_info& loader);
+// A screen above 4 GiB can be reached only once the frame allocator is up.
+void start_far_screen(const Options& options, const Boot_info& loader);
 // After a failure so early that no console was chosen: the usual serial port and the text screen.
 void start_emergency_consoles();
 

@@ -106,6 +106,7 @@ void start_memory()
     for_each_free(boot_state.memory, boot_state.used, [](Hpa from, Hpa to) {
         frames.add_free(to_mfn(from), (to - from) >> kPageShift);
     });
+    start_far_screen(boot_state.options, boot_state.loader);
     log::info("{} MiB free", (frames.free_count() << kPageShift) / kMiB);
 }
 

@@ -35,6 +35,7 @@ void enter_panic()
     if (panicking.exchange(true))
         halt_forever();
     log::break_lock();
+    console_stop_buffering();
     log::set_thresholds({log::Level::debug, log::Level::debug}, {log::Level::none, log::Level::none});
     if (!has_console_sink())
         start_emergency_consoles();

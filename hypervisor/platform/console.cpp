@@ -37,6 +37,12 @@ void console_write(std::string_view text)
         sinks[i]->write(text);
 }
 
+void console_stop_buffering()
+{
+    for (std::size_t i = 0; i < sink_count; ++i)
+        sinks[i]->stop_buffering();
+}
+
 std::size_t console_read(std::span<char> out)
 {
     const std::size_t n = std::min(out.size(), input_count);

@@ -17,6 +17,8 @@ class Console_sink
 {
   public:
     virtual void write(std::string_view text) = 0;
+    // What was written must be out before this returns, and from then on before write() returns.
+    virtual void stop_buffering() {}
 
   protected:
     constexpr Console_sink() = default;
@@ -28,6 +30,8 @@ void add_console_sink(Console_sink& sink);
 
 // Raw text to all sinks.
 void console_write(std::string_view text);
+// The machine is about to end: nothing may stay in a buffer.
+void console_stop_buffering();
 
 // What was typed on the serial line and nobody has read yet. Returns how much was copied.
 std::size_t console_read(std::span<char> out);

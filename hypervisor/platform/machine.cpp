@@ -5,6 +5,7 @@
 #include "arch/x86/cpu/execution.hpp"
 #include "debug/log.hpp"
 #include "debug/panic.hpp"
+#include "platform/console.hpp"
 #include "platform/power.hpp"
 
 #include <xen/sched.h>
@@ -15,12 +16,14 @@ namespace vmm
 void machine_restart()
 {
     log::info("Restarting the machine.");
+    console_stop_buffering();
     power::reset();
 }
 
 void machine_halt()
 {
     log::info("The machine is halted.");
+    console_stop_buffering();
     halt_forever();
 }
 
@@ -29,6 +32,7 @@ void dom0_has_shut_down(u32 reason)
     switch (reason) {
     case SHUTDOWN_poweroff:
         log::info("dom0 has shut down: switching the machine off.");
+        console_stop_buffering();
         power::off();
         // Where the firmware knows no way to, the user has to.
         log::error("The machine could not be switched off; it is safe to do so by hand.");

@@ -19,7 +19,10 @@ struct Fake_uart {
     u16 divisor     = 0;
     std::string sent;
     std::deque<u8> received;
-    bool stuck = false; // never ready to send
+    bool stuck   = false; // never ready to send
+    bool slow    = false; // 16 characters fill it until drain()
+    bool overrun = false;
+    unsigned in_fifo = 0;
     unsigned polls = 0;
 
     Fake_uart()
@@ -27,15 +30,22 @@ struct Fake_uart {
         test::ports.in  = [this](u16 port) { return in(port); };
         test::ports.out = [this](u16 port, u8 value) { out(port, value); };
     }
+    bool ready() const { return !stuck && !(slow && in_fifo > 0); }
+    void drain() { in_fifo = 0; }
     bool dlab() const { return registers[3] & 0x80; }
     u8 in(u16 port)
     {
         if (port < 0x2f8 || port > 0x2ff)
             return 0xff;
         const unsigned r = port - 0x2f8;
+        if (r == 2) {
+            if (!received.empty() && (registers[1] & 1))
+                return 4;
+            return (registers[1] & 2) && ready() ? 2 : 1;
+        }
         if (r == 5) {
             ++polls;
-            return static_cast<u8>((stuck ? 0 : 0x20) | (received.empty() ? 0 : 1));
+            return static_cast<u8>((ready() ? 0x20 : 0) | (received.empty() ? 0 : 1));
         }
         if (r == 0 && !dlab()) {
             const u8 c = received.front();
@@ -49,9 +59,12 @@ struct Fake_uart {
         if (port < 0x2f8 || port > 0x2ff)
             return;
         const unsigned r = port - 0x2f8;
-        if (r == 0)
-            dlab() ? void(divisor = static_cast<u16>((divisor & 0xff00) | value)) : sent.push_back(static_cast<char>(value));
-        else if (r == 1 && dlab())
+        if (r == 0 && dlab()) {
+            divisor = static_cast<u16>((divisor & 0xff00) | value);
+        } else if (r == 0) {
+            sent.push_back(static_cast<char>(value));
+            overrun = overrun || (slow && ++in_fifo > 16);
+        } else if (r == 1 && dlab())
             divisor = static_cast<u16>((divisor & 0xff) | value << 8);
         else
             registers[r] = value;
@@ -63,7 +76,8 @@ struct Fake_uart {
 TEST_CASE("uart: settings reach the chip")
 {
     Fake_uart chip;
-    Uart uart;
+    static Uart uart;
+    uart.stop_buffering();
     REQUIRE(uart.init({0x2f8, 9600, 7, 'e', 2}));
     CHECK(chip.divisor == 12);
     CHECK(chip.registers[3] == 0x1e); // 7 bits, 2 stop bits, even parity
@@ -77,7 +91,8 @@ TEST_CASE("uart: a baud rate of 0 leaves the firmware's")
 {
     Fake_uart chip;
     chip.divisor = 6;
-    Uart uart;
+    static Uart uart;
+    uart.stop_buffering();
     REQUIRE(uart.init({0x2f8, 0, 8, 'n', 1}));
     CHECK(chip.divisor == 6);
 }
@@ -85,7 +100,8 @@ TEST_CASE("uart: a baud rate of 0 leaves the firmware's")
 TEST_CASE("uart: none there")
 {
     Fake_uart chip;
-    Uart uart;
+    static Uart uart;
+    uart.stop_buffering();
     CHECK_FALSE(uart.init({0x3f8, 115200, 8, 'n', 1}));
     uart.write("lost");
     CHECK(chip.sent.empty());
@@ -94,7 +110,8 @@ TEST_CASE("uart: none there")
 TEST_CASE("uart: lines end with CR LF")
 {
     Fake_uart chip;
-    Uart uart;
+    static Uart uart;
+    uart.stop_buffering();
     REQUIRE(uart.init({0x2f8, 115200, 8, 'n', 1}));
     uart.write("a\nb");
     CHECK(chip.sent == "a\r\nb");
@@ -103,7 +120,8 @@ TEST_CASE("uart: lines end with CR LF")
 TEST_CASE("uart: a line that never gets ready does not hang the machine")
 {
     Fake_uart chip;
-    Uart uart;
+    static Uart uart;
+    uart.stop_buffering();
     REQUIRE(uart.init({0x2f8, 115200, 8, 'n', 1}));
     chip.stuck = true;
     uart.write("xy");
@@ -113,8 +131,10 @@ TEST_CASE("uart: a line that never gets ready does not hang the machine")
 TEST_CASE("uart: an interrupt takes what came, but not for ever")
 {
     Fake_uart chip;
-    Uart uart;
+    static Uart uart;
+    uart.stop_buffering();
     REQUIRE(uart.init({0x2f8, 115200, 8, 'n', 1}));
+    uart.enable_receive_interrupt();
     for (char c : std::string("hello"))
         chip.received.push_back(static_cast<u8>(c));
     uart.on_interrupt();
@@ -124,4 +144,45 @@ TEST_CASE("uart: an interrupt takes what came, but not for ever")
     chip.received.assign(1000, 'z');
     uart.on_interrupt();
     CHECK(chip.received.size() > 900);
+}
+
+TEST_CASE("uart: buffered, nothing waits for a slow line, and all of it arrives in order")
+{
+    Fake_uart chip;
+    static Uart uart;
+    uart.stop_buffering();
+    REQUIRE(uart.init({0x2f8, 115200, 8, 'n', 1}));
+    uart.start_buffering();
+    chip.slow = true;
+    std::string text;
+    for (int i = 0; i < 500; ++i)
+        text += std::to_string(i) + " ";
+    uart.write(text);
+    CHECK(chip.sent.size() == 16);
+    CHECK(chip.registers[1] == 2); // it will say when it is empty
+    while (chip.registers[1] & 2) {
+        chip.drain();
+        uart.on_interrupt();
+    }
+    CHECK(chip.sent == text);
+    CHECK_FALSE(chip.overrun);
+    CHECK(chip.polls < 500);
+}
+
+TEST_CASE("uart: a full buffer is waited for, and what is left goes out before the end")
+{
+    Fake_uart chip;
+    static Uart uart;
+    uart.stop_buffering();
+    REQUIRE(uart.init({0x2f8, 115200, 8, 'n', 1}));
+    uart.start_buffering();
+    chip.stuck = true;
+    const std::string text(16 * 1024 + 3, 'q');
+    uart.write(text);
+    CHECK(chip.sent.size() == 3);
+    chip.stuck = false;
+    uart.stop_buffering();
+    CHECK(chip.sent == text);
+    uart.write("now");
+    CHECK(chip.sent.size() == text.size() + 3);
 }

@@ -6,9 +6,19 @@
 namespace vmm
 {
 
+Guest_translation::Remembered& Guest_translation::place_for(u64 page)
+{
+    Pair& pair = remembered_[page % remembered_.size()];
+    for (Remembered& r : pair) {
+        if (r.page == page)
+            return r;
+    }
+    return pair[next_victim_ ^= 1];
+}
+
 u8* Guest_translation::walk(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write)
 {
-    Remembered& r = remembered_[(gva.value() >> kPageShift) % remembered_.size()];
+    Remembered& r = place_for(gva.value() >> kPageShift);
     r.page        = ~0ull;
     regions_.begin();
     const auto walked = walk_guest(p2m, regions_, paging, alignment_check, gva, write, r.trace);

@@ -19,7 +19,8 @@ class Guest_translation
     u8* locate(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write)
     {
         const u64 page      = gva.value() >> kPageShift;
-        const Remembered& r = remembered_[page % remembered_.size()];
+        const Pair& pair    = remembered_[page % remembered_.size()];
+        const Remembered& r = pair[0].page == page ? pair[0] : pair[1];
         if (r.page == page && r.paging == paging && r.alignment_check == alignment_check &&
             (r.writable || !write) && still_leads_there(r, p2m)) [[likely]]
             return r.host + page_offset(gva);
@@ -40,6 +41,11 @@ class Guest_translation
         Walk_trace trace{};
     };
 
+    // Two pages of the same place live side by side: a hypercall's instruction and its argument are looked
+    // up by turns.
+    using Pair = std::array<Remembered, 2>;
+    Remembered& place_for(u64 page);
+
     static bool still_leads_there(const Remembered& r, const P2m& p2m)
     {
         if (r.generation != (r.small ? p2m.generation() : p2m.large_generation()))
@@ -53,7 +59,8 @@ class Guest_translation
     u8* walk(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write);
 
     Region_cache regions_;
-    std::array<Remembered, 8> remembered_;
+    std::array<Pair, 4> remembered_;
+    unsigned next_victim_ = 0;
 };
 
 } // namespace vmm

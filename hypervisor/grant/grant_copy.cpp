@@ -55,22 +55,26 @@ Grant_table::Copy_end::~Copy_end()
         frames.put(frame_);
 }
 
-Grant_status Grant_table::copy_between(gnttab_copy& op, Domain* source, Domain* destination)
+[[gnu::always_inline]] inline Grant_status Grant_table::copy_between(gnttab_copy& op, Domain* source,
+                                                                     Domain* destination)
 {
     Copy_end from;
     Copy_end to;
     const Grant_status read = from.take(domain_, source, op.source, op.flags & GNTCOPY_source_gref, false);
-    if (read != Grant_status::okay)
+    if (read != Grant_status::okay) [[unlikely]]
         return read;
     const Grant_status written = to.take(domain_, destination, op.dest, op.flags & GNTCOPY_dest_gref, true);
-    if (written != Grant_status::okay)
+    if (written != Grant_status::okay) [[unlikely]]
         return written;
-    if (u32{op.source.offset} + op.len > kPageSize || u32{op.dest.offset} + op.len > kPageSize)
+    if (u32{op.source.offset} + op.len > kPageSize || u32{op.dest.offset} + op.len > kPageSize) [[unlikely]]
         return Grant_status::bad_copy_arg;
 
     u8* target       = to_virtual<u8>(to.frame()) + op.dest.offset;
     const u8* origin = to_virtual<u8>(from.frame()) + op.source.offset;
-    bytes::move(target, origin, op.len); // the two pages may be one
+    if (to.frame() == from.frame()) [[unlikely]]
+        bytes::move(target, origin, op.len);
+    else
+        bytes::copy(target, origin, op.len);
     return Grant_status::okay;
 }
 

@@ -157,7 +157,7 @@ Expected<void> P2m::remove_page(Gfn gfn, Mfn mfn, P2m_type type)
     if (!Npt_format::present(entry) || Npt_format::leaf_address(entry) != to_hpa(mfn) || type_of(entry) != type)
         return fail(Errc::einval);
     Direct_memory::write(slot, 0);
-    forgotten(Flush::needed, Npt_format::levels, tables_.used);
+    forgotten(Flush::needed, 1, tables_.used);
     return {};
 }
 

@@ -33,11 +33,15 @@ struct Pipe {
     }
 };
 
-// A pty as vmmd makes one; the slave is kept open like vmmd's own, so that the master never sees a hang-up.
+// The console's is raw as vmmd makes it, the user's is as a terminal comes. The slave is kept open like
+// vmmd's own, so that the master never sees a hang-up.
 struct Pty {
+    enum class Mode { raw, cooked };
+
     Unique_fd master, slave;
     std::string path;
-    Pty()
+
+    explicit Pty(Mode mode = Mode::raw)
     {
         int ends[2];
         char name[128];
@@ -45,6 +49,11 @@ struct Pty {
         master = Unique_fd{ends[0]};
         slave  = Unique_fd{ends[1]};
         path   = name;
+        termios settings{};
+        REQUIRE(::tcgetattr(slave.get(), &settings) == 0);
+        if (mode == Mode::raw)
+            ::cfmakeraw(&settings);
+        REQUIRE(::tcsetattr(slave.get(), TCSANOW, &settings) == 0);
     }
 };
 
@@ -130,10 +139,10 @@ TEST_CASE("Ctrl-] leaves, after what was typed before it, and leaves the domain 
     CHECK(scene.vmmd.requests().size() == 2);
 }
 
-TEST_CASE("A terminal is raw while attached and restored after, also by a signal")
+TEST_CASE("A terminal is raw while attached and as before after")
 {
     Scene scene;
-    Pty user;
+    const Pty user{Pty::Mode::cooked};
     termios before{};
     REQUIRE(::tcgetattr(user.slave.get(), &before) == 0);
     REQUIRE((before.c_lflag & ICANON) != 0);
@@ -158,10 +167,11 @@ TEST_CASE("A terminal is raw while attached and restored after, also by a signal
 TEST_CASE("SIGTERM restores the terminal before it kills")
 {
     Scene scene;
-    Pty user;
+    const Pty user{Pty::Mode::cooked};
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
+        std::signal(SIGTERM, SIG_DFL); // the test framework has a handler of its own
         static_cast<void>(test::run_xm({"console", "demo"}, user.slave.get(), scene.output.write.get()));
         ::_exit(77); // not reached: the signal takes effect once the terminal is right
     }

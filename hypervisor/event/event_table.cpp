@@ -56,7 +56,18 @@ Channel& Event_table::open(Evtchn_port port, Channel::State state, u32 vcpu)
     return channel;
 }
 
-void Event_table::deliver(Evtchn_port port, Channel& channel)
+// A polling vCPU looks at its ports again when it wakes, so waking one too many costs time only.
+[[gnu::always_inline]] inline void Event_table::wake_pollers_inline()
+{
+    const unsigned count = domain_.max_vcpus();
+    for (unsigned id = 0; id < count; ++id) {
+        Vcpu& vcpu = *domain_.vcpu(id);
+        if (vcpu.polling.load() && vcpu.polling.exchange(false)) [[unlikely]]
+            vcpu.kick();
+    }
+}
+
+[[gnu::always_inline]] inline void Event_table::deliver_inline(Evtchn_port port, Channel& channel)
 {
     Vcpu* vcpu = domain_.vcpu(channel.notify_vcpu.load(std::memory_order_relaxed));
     if (!vcpu)
@@ -67,18 +78,12 @@ void Event_table::deliver(Evtchn_port port, Channel& channel)
         fresh = ops_->set_pending(port, channel, *vcpu);
     }
     if (fresh)
-        wake_pollers();
+        wake_pollers_inline();
 }
 
-// A polling vCPU looks at its ports again when it wakes, so waking one too many costs time only.
-void Event_table::wake_pollers()
-{
-    for (unsigned id = 0; id < domain_.max_vcpus(); ++id) {
-        Vcpu* vcpu = domain_.vcpu(id);
-        if (vcpu && vcpu->polling.load() && vcpu->polling.exchange(false))
-            vcpu->kick();
-    }
-}
+void Event_table::deliver(Evtchn_port port, Channel& channel) { deliver_inline(port, channel); }
+
+void Event_table::wake_pollers() { wake_pollers_inline(); }
 
 Expected<void> Event_table::send(Evtchn_port port)
 {
@@ -90,11 +95,11 @@ Expected<void> Event_table::send(Evtchn_port port)
     case Channel::State::interdomain: {
         Event_table& remote = channel->remote->events();
         const Evtchn_port remote_port(channel->remote_port);
-        remote.deliver(remote_port, *remote.find(remote_port));
+        remote.deliver_inline(remote_port, *remote.find(remote_port));
         return {};
     }
     case Channel::State::ipi:
-        deliver(port, *channel);
+        deliver_inline(port, *channel);
         return {};
     case Channel::State::unbound: // the other end closed, or did not connect yet: lost without complaint
         return {};

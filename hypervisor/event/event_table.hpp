@@ -74,7 +74,9 @@ class Event_table
     Expected<void> close_everything();
 
     void deliver(Evtchn_port port, Channel& channel);
+    void deliver_inline(Evtchn_port port, Channel& channel);
     void wake_pollers();
+    void wake_pollers_inline();
     void adopt_pending_bits();
 
     Domain& domain_;

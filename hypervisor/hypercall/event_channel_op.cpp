@@ -140,14 +140,10 @@ Hypercall_result set_priority(Vcpu& vcpu, Gva arg)
     return 0;
 }
 
-} // namespace
-
-Hypercall_result do_event_channel_op(Vcpu& vcpu, Hypercall_args& args)
+// Everything but sending, kept out of its way.
+[[gnu::noinline]] Hypercall_result manage(Vcpu& vcpu, u32 command, Gva arg)
 {
-    const Gva arg(args.a[1]);
-    switch (static_cast<u32>(args.a[0])) {
-    case EVTCHNOP_send:
-        return send(vcpu, arg);
+    switch (command) {
     case EVTCHNOP_unmask:
         return unmask(vcpu, arg);
     case EVTCHNOP_alloc_unbound:
@@ -177,6 +173,15 @@ Hypercall_result do_event_channel_op(Vcpu& vcpu, Hypercall_args& args)
     default:
         return fail(Errc::enosys);
     }
+}
+
+} // namespace
+
+Hypercall_result do_event_channel_op(Vcpu& vcpu, Hypercall_args& args)
+{
+    const Gva arg(args.a[1]);
+    const u32 command = static_cast<u32>(args.a[0]);
+    return command == EVTCHNOP_send ? send(vcpu, arg) : manage(vcpu, command, arg);
 }
 
 } // namespace vmm

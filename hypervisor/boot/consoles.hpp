@@ -14,7 +14,8 @@ class Uart;
 void start_consoles(const Options& options, const Boot_info& loader);
 // A screen above 4 GiB can be reached only once the frame allocator is up.
 void start_far_screen(const Options& options, const Boot_info& loader);
-// After a failure so early that no console was chosen: the usual serial port and the text screen.
+// For a panic: the screen comes back from dom0, with the last lines of the log; and after a failure so early
+// that no console was chosen, the usual serial port and the text screen are used.
 void start_emergency_consoles();
 
 // From now on dom0 is told of input and of new log lines.

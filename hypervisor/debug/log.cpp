@@ -5,6 +5,8 @@
 #include "debug/rate_limit.hpp"
 #include "platform/console.hpp"
 
+#include <algorithm>
+
 namespace vmm::log
 {
 namespace
@@ -129,6 +131,20 @@ void clear_ring()
 {
     Lock_guard guard(lock);
     ring.clear();
+}
+
+void replay(Console_sink& sink, std::size_t characters)
+{
+    const u32 kept = ring.next() - ring.oldest();
+    u32 at         = ring.next() - static_cast<u32>(std::min<std::size_t>(characters, kept));
+    bool in_line   = at == ring.oldest();
+    char c;
+    for (std::size_t copied = 1; copied > 0;) {
+        at = ring.read(at, std::span<char>(&c, 1), copied);
+        if (copied > 0 && in_line)
+            sink.write({&c, 1});
+        in_line = in_line || c == '\n'; // a line that was cut in two is left out
+    }
 }
 
 void set_ring_hook(void (*hook)()) { ring_hook = hook; }

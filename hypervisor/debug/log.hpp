@@ -9,6 +9,11 @@
 #include "debug/log_ring.hpp"
 #include "domain/time.hpp"
 
+namespace vmm
+{
+class Console_sink;
+}
+
 namespace vmm::log
 {
 
@@ -35,6 +40,8 @@ void write_guest(Level level, std::string_view format, std::span<const Format_ar
 // still there, else from the oldest; `index` moves on; `clear` then forgets everything kept.
 std::size_t read_ring(bool incremental, u32& index, std::span<char> out);
 void clear_ring();
+// The last lines of the ring, of at most that many characters, to one sink.
+void replay(Console_sink& sink, std::size_t characters);
 // Called after a line went into the ring, to raise VIRQ_CON_RING.
 void set_ring_hook(void (*hook)());
 

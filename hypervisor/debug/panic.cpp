@@ -37,8 +37,7 @@ void enter_panic()
     log::break_lock();
     console_stop_buffering();
     log::set_thresholds({log::Level::debug, log::Level::debug}, {log::Level::none, log::Level::none});
-    if (!has_console_sink())
-        start_emergency_consoles();
+    start_emergency_consoles();
 }
 
 void print_address(u64 address)

@@ -29,6 +29,12 @@ void add_console_sink(Console_sink& sink)
         sinks[sink_count++] = &sink;
 }
 
+void remove_console_sink(Console_sink& sink)
+{
+    const auto end = std::remove(sinks.begin(), sinks.begin() + sink_count, &sink);
+    sink_count     = static_cast<std::size_t>(end - sinks.begin());
+}
+
 bool has_console_sink() { return sink_count > 0; }
 
 void console_write(std::string_view text)

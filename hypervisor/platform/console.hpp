@@ -2,7 +2,7 @@
 //
 // Where text goes: to every sink (serial line, screen) that console= chose. Both the hypervisor's log and
 // what dom0 writes with CONSOLEIO_write pass through here; a sink turns "\n" into what its device needs.
-// Sinks are added once, during boot, and live for ever. Callers hold the console lock or are panicking.
+// Sinks live for ever. Callers hold the console lock or are panicking.
 #pragma once
 
 #include "base/types.hpp"
@@ -26,6 +26,7 @@ class Console_sink
 };
 
 void add_console_sink(Console_sink& sink);
+void remove_console_sink(Console_sink& sink);
 [[nodiscard]] bool has_console_sink();
 
 // Raw text to all sinks.

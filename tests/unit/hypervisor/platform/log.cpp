@@ -186,3 +186,22 @@ TEST_CASE("console input: kept in order until it is full")
     CHECK(console_read(out) == 0);
     set_console_input_hook(nullptr);
 }
+
+TEST_CASE("log: the last lines again, whole ones only")
+{
+    Capture& out = sink();
+    fake_clock().time = Time(0);
+    log::set_thresholds({Level::info, Level::info}, {Level::none, Level::none});
+    log::clear_ring();
+    log::info("one");
+    log::info("two");
+    log::info("three");
+    out.take();
+    log::replay(out, 1000);
+    CHECK(out.take() == "(PLINTH) [0.000000] one\n(PLINTH) [0.000000] two\n(PLINTH) [0.000000] three\n");
+    log::replay(out, 60);
+    CHECK(out.take() == "(PLINTH) [0.000000] two\n(PLINTH) [0.000000] three\n");
+    log::clear_ring();
+    log::replay(out, 60);
+    CHECK(out.take().empty());
+}

@@ -87,6 +87,7 @@ class Frame_allocator
     void release(Mfn first, unsigned order, bool written = true);
     [[nodiscard]] Domid owner(Mfn mfn) const;
     [[nodiscard]] Frame_state state(Mfn mfn) const;
+    [[nodiscard]] u32 holds(Mfn mfn) const { return frame(mfn).holds.load(std::memory_order_relaxed); }
     // Somebody other than the owner's CPU may have written it: it is scrubbed before its next use.
     void mark_written(Mfn mfn) { frame(mfn).detail = 1; }
 

@@ -103,6 +103,8 @@ void init(Hpa page)
     write(reg_lvt_error, kApicErrorVector);
     write(reg_divide, kDivideByOne);
     write(reg_lvt_timer, tsc_deadline ? kTimerVector | kTimerDeadline : kTimerVector);
+    // That store to the register page must be done before the deadline's MSR is first written. [SDM3 11.5.4.1]
+    asm volatile("mfence" ::: "memory");
     log::debug("local APIC {} in {} mode, timer by {}", id(), x2apic ? "x2APIC" : "xAPIC",
                tsc_deadline ? "TSC deadline" : "count");
 }
@@ -115,12 +117,7 @@ bool has_tsc_deadline() { return tsc_deadline; }
 
 void start_timer_ticks(u32 ticks) { write(reg_initial, ticks); }
 
-void start_timer_deadline(u64 tsc)
-{
-    // The write to the register page that chose this mode must be done before the MSR is written. [SDM3 11.5.4.1]
-    asm volatile("mfence; lfence" ::: "memory");
-    write_msr(msr::kTscDeadline, tsc);
-}
+void start_timer_deadline(u64 tsc) { write_msr(msr::kTscDeadline, tsc); }
 
 u32 timer_count() { return read(reg_current); }
 

@@ -81,7 +81,7 @@ void physical_info(xen_sysctl_physinfo& info)
     info.capabilities      = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap | XEN_SYSCTL_PHYSCAP_gnttab_v1;
     info.total_pages       = frames.total_count();
     info.free_pages        = frames.free_count();
-    info.scrub_pages       = frames.dirty_count();
+    info.scrub_pages       = 0; // tools add it to free_pages, which has the unscrubbed ones already; so does Xen
     info.outstanding_pages = frames.promised_count();
     info.max_mfn           = frames.end().value() - 1;
     hardware_capabilities(info.hw_cap);

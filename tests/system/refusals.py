@@ -31,7 +31,7 @@ def made(name, change):
 CASES = [
     ("a CPU without AMD-V", {"cpu": "EPYC,-svm"}, [good, initramfs], r"(no|not|neither|without).*(AMD-V|SVM)"),
     ("a CPU without nested paging", {"cpu": "EPYC,+svm,-npt"}, [good, initramfs], r"nested pag"),
-    ("32 MiB of memory", {"memory": 32}, [good, initramfs], r"memory.*MiB|MiB.*memory"),
+    ("32 MiB of memory", {"memory": 32}, [good, initramfs], r"[0-9]+ MiB of RAM; at least [0-9]+ MiB"),
     ("no dom0 kernel", {}, [], r"no dom0 kernel|no kernel for dom0"),
     ("a kernel with one wrong bit", {}, [made("bit", kernels.with_corrupt_payload), initramfs],
      r"(corrupt|damaged|checksum|unpack|decompress)"),

@@ -16,9 +16,9 @@ namespace
 {
 
 // A frame the domain has at gfn, held: its memory, or a page it has mapped by a grant. kInvalidMfn if none.
-Mfn hold_own(Domain& domain, Gfn gfn, bool write)
+Mfn hold_own(Domain& domain, Gfn gfn, bool write, P2m::Cursor& cursor)
 {
-    const Mfn frame = domain.p2m().ram_frame(gfn, write);
+    const Mfn frame = domain.p2m().ram_frame(gfn, write, cursor);
     if (frame != kInvalidMfn) [[likely]]
         return frames.get_from(frame, domain.id()) ? frame : kInvalidMfn;
     const P2m_entry page = domain.p2m().lookup(gfn);
@@ -28,26 +28,28 @@ Mfn hold_own(Domain& domain, Gfn gfn, bool write)
 
 } // namespace
 
-Grant_status Grant_table::Copy_end::take(const Domain& caller, Domain* domain,
-                                         const gnttab_copy::gnttab_copy_ptr& end, bool is_grant, bool write)
+[[gnu::always_inline]] inline Grant_status
+Grant_table::Copy_end::take(Domain& caller, Named_domain& named, const gnttab_copy::gnttab_copy_ptr& end, bool is_grant,
+                            bool write)
 {
-    if (!is_grant && end.domid != DOMID_SELF)
+    if (!is_grant && end.domid != DOMID_SELF) [[unlikely]]
         return Grant_status::permission_denied;
-    if (!domain)
+    Domain* domain = named.find(end.domid, caller);
+    if (!domain) [[unlikely]]
         return Grant_status::bad_domain;
     if (is_grant) {
         Granted& granted          = *domain->grants().granted_;
         ref_                      = Grant_ref(end.u.ref);
         write_                    = write;
-        const Grant_status pinned = granted.pin(caller.id(), ref_, write, frame_);
+        const Grant_status pinned = granted.pin(caller.id(), ref_, write, named.cursor(), frame_);
         granted_                  = pinned == Grant_status::okay ? &granted : nullptr;
         return pinned;
     }
-    frame_ = hold_own(*domain, Gfn(end.u.gmfn), write);
+    frame_ = hold_own(*domain, Gfn(end.u.gmfn), write, named.cursor());
     return frame_ == kInvalidMfn ? Grant_status::bad_page : Grant_status::okay;
 }
 
-Grant_table::Copy_end::~Copy_end()
+[[gnu::always_inline]] inline Grant_table::Copy_end::~Copy_end()
 {
     if (granted_)
         granted_->unpin(ref_, write_);
@@ -55,8 +57,8 @@ Grant_table::Copy_end::~Copy_end()
         frames.put(frame_);
 }
 
-[[gnu::always_inline]] inline Grant_status Grant_table::copy_between(gnttab_copy& op, Domain* source,
-                                                                     Domain* destination)
+[[gnu::always_inline]] inline Grant_status Grant_table::copy_between(gnttab_copy& op, Named_domain& source,
+                                                                     Named_domain& destination)
 {
     Copy_end from;
     Copy_end to;
@@ -80,11 +82,7 @@ Grant_table::Copy_end::~Copy_end()
 
 void Grant_table::copy(gnttab_copy& op, Named_domain& source, Named_domain& destination)
 {
-    const auto resolve = [this](domid_t id, Named_domain& named) {
-        return id == DOMID_SELF || Domid(id) == domain_.id() ? &domain_ : named.find(id);
-    };
-    op.status = static_cast<s16>(
-        copy_between(op, resolve(op.source.domid, source), resolve(op.dest.domid, destination)));
+    op.status = static_cast<s16>(copy_between(op, source, destination));
 }
 
 } // namespace vmm

@@ -23,9 +23,22 @@ constexpr s16 number(Grant_status status) { return static_cast<s16>(status); }
 
 Domain* Named_domain::find(domid_t id)
 {
-    if (!last_ || last_->id() != Domid(id))
-        last_ = find_domain(Domid(id));
-    return last_.get();
+    if (!last_ || last_->id() != Domid(id)) {
+        last_   = find_domain(Domid(id));
+        cursor_ = {};
+    }
+    return current_ = last_.get();
+}
+
+Domain* Named_domain::find(domid_t id, Domain& self)
+{
+    if (id != DOMID_SELF && Domid(id) != self.id())
+        return find(id);
+    if (current_ != &self) {
+        last_   = {};
+        cursor_ = {};
+    }
+    return current_ = &self;
 }
 
 Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames, u32 max_maptrack_frames)
@@ -34,7 +47,7 @@ Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames
     return make_unique<Grant_table>(domain, std::move(granted), max_maptrack_frames);
 }
 
-Grant_status Grant_table::place(Gfn gfn, Mfn frame, bool write)
+[[gnu::always_inline]] inline Grant_status Grant_table::place(Gfn gfn, Mfn frame, bool write)
 {
     P2m& p2m   = domain_.p2m();
     auto added = p2m.add_page(gfn, frame, type_for(write));
@@ -44,21 +57,23 @@ Grant_status Grant_table::place(Gfn gfn, Mfn frame, bool write)
     return added ? Grant_status::okay : Grant_status::general_error;
 }
 
-Grant_status Grant_table::map_at(u64 host_addr, Domain& granter, Grant_ref ref, bool write, u32 handle,
-                                 Mfn& frame)
+[[gnu::always_inline]] inline Grant_status Grant_table::map_at(const gnttab_map_grant_ref& op, Domain& granter,
+                                                               P2m::Cursor& cursor, u32 handle, Mfn& frame)
 {
     Granted& granted = *granter.grants().granted_;
-    const Grant_status pinned = granted.pin(domain_.id(), ref, write, frame);
-    if (pinned != Grant_status::okay)
+    const Grant_ref ref(op.ref);
+    const bool write          = !(op.flags & GNTMAP_readonly);
+    const Grant_status pinned = granted.pin(domain_.id(), ref, write, cursor, frame);
+    if (pinned != Grant_status::okay) [[unlikely]]
         return pinned;
-    const Grant_status placed = place(to_gfn(Gpa(host_addr)), frame, write);
-    if (placed != Grant_status::okay) {
+    const Grant_status placed = place(to_gfn(Gpa(op.host_addr)), frame, write);
+    if (placed != Grant_status::okay) [[unlikely]] {
         granted.unpin(ref, write);
         return placed;
     }
     Mapping& mapping = maptrack_.at(handle);
     mapping.granted  = Ref<Granted>::hold(granted);
-    mapping.ref      = ref.value();
+    mapping.ref      = op.ref;
     mapping.write    = write;
     return Grant_status::okay;
 }
@@ -84,9 +99,8 @@ void Grant_table::map(gnttab_map_grant_ref& op, Named_domain& named)
         op.status = GNTST_no_space;
         return;
     }
-    const bool write          = !(op.flags & GNTMAP_readonly);
     Mfn frame;
-    const Grant_status status = map_at(op.host_addr, *granter, Grant_ref(op.ref), write, handle, frame);
+    const Grant_status status = map_at(op, *granter, named.cursor(), handle, frame);
     op.status                 = number(status);
     if (status != Grant_status::okay) {
         maptrack_.free(handle);

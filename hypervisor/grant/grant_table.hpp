@@ -13,15 +13,22 @@
 namespace vmm
 {
 
-// The domain an operation names; in a batch it is mostly the one of the operation before.
+// The domain an operation names, and where in its memory the last one was: in a batch it is mostly the
+// domain, and the neighbourhood, of the operation before.
 class Named_domain
 {
   public:
     // Null when there is no such domain.
     Domain* find(domid_t id);
+    // The same, where DOMID_SELF and the caller's own number mean the caller.
+    Domain* find(domid_t id, Domain& self);
+    // For the map of the domain found last.
+    [[nodiscard]] P2m::Cursor& cursor() { return cursor_; }
 
   private:
     Ref<Domain> last_;
+    Domain* current_ = nullptr;
+    P2m::Cursor cursor_;
 };
 
 class Grant_table
@@ -61,7 +68,7 @@ class Grant_table
     class Copy_end
     {
       public:
-        Grant_status take(const Domain& caller, Domain* domain, const gnttab_copy::gnttab_copy_ptr& end,
+        Grant_status take(Domain& caller, Named_domain& named, const gnttab_copy::gnttab_copy_ptr& end,
                           bool is_grant, bool write);
         ~Copy_end();
         [[nodiscard]] Mfn frame() const { return frame_; }
@@ -73,10 +80,11 @@ class Grant_table
         Mfn frame_  = kInvalidMfn;
     };
 
-    Grant_status map_at(u64 host_addr, Domain& granter, Grant_ref ref, bool write, u32 handle, Mfn& frame);
+    Grant_status map_at(const gnttab_map_grant_ref& op, Domain& granter, P2m::Cursor& cursor, u32 handle,
+                        Mfn& frame);
     Grant_status place(Gfn gfn, Mfn frame, bool write);
     Grant_status unmap_at(u64 host_addr, u32 handle);
-    Grant_status copy_between(gnttab_copy& op, Domain* source, Domain* destination);
+    Grant_status copy_between(gnttab_copy& op, Named_domain& source, Named_domain& destination);
 
     Domain& domain_;
     Ref<Granted> granted_;

@@ -99,19 +99,20 @@ Expected<Mfn> Granted::frame(u32 index)
 }
 
 // Only the domain's own memory can be granted, not what is mapped into it from elsewhere.
-Grant_status Granted::take_frame(Active& entry, u32 gfn, bool write)
+[[gnu::always_inline]] inline Grant_status Granted::take_frame(Active& entry, u32 gfn, bool write,
+                                                               P2m::Cursor& cursor)
 {
-    Mfn frame             = domain_->p2m().ram_frame(Gfn(gfn), true);
+    Mfn frame             = domain_->p2m().ram_frame(Gfn(gfn), true, cursor);
     entry.read_only_frame = frame == kInvalidMfn;
     if (frame == kInvalidMfn && !write) [[unlikely]]
-        frame = domain_->p2m().ram_frame(Gfn(gfn), false);
+        frame = domain_->p2m().ram_frame(Gfn(gfn), false, cursor);
     if (!frames.get_from(frame, domain_->id())) [[unlikely]]
         return Grant_status::bad_page;
     entry.frame = frame;
     return Grant_status::okay;
 }
 
-Grant_status Granted::pin(Domid user, Grant_ref grant_ref, bool write, Mfn& frame)
+Grant_status Granted::pin(Domid user, Grant_ref grant_ref, bool write, P2m::Cursor& cursor, Mfn& frame)
 {
     const u32 ref = grant_ref.value();
     const Lock_guard guard(lock_);
@@ -129,7 +130,7 @@ Grant_status Granted::pin(Domid user, Grant_ref grant_ref, bool write, Mfn& fram
         if (marked != Grant_status::okay)
             return marked;
         const Grant_status taken =
-            first ? take_frame(entry, std::atomic_ref(guest.frame).load(), write)
+            first ? take_frame(entry, std::atomic_ref(guest.frame).load(), write, cursor)
                   : (entry.read_only_frame ? Grant_status::general_error : Grant_status::okay);
         if (taken != Grant_status::okay) {
             clear_flags(guest, first ? GTF_reading | GTF_writing : GTF_writing);

@@ -10,6 +10,7 @@
 #include "base/spinlock.hpp"
 #include "base/unique.hpp"
 #include "grant/status.hpp"
+#include "mm/p2m.hpp"
 
 #include <array>
 #include <atomic>
@@ -35,8 +36,9 @@ class Granted
     [[nodiscard]] u32 frame_count() const { return frame_count_; }
     [[nodiscard]] u32 max_frames() const { return max_frames_; }
 
-    // `user` begins to use grant `ref`; the frame behind it is held until the matching unpin().
-    Grant_status pin(Domid user, Grant_ref ref, bool write, Mfn& frame);
+    // `user` begins to use grant `ref`; the frame behind it is held until the matching unpin(). `cursor` is
+    // one for the granting domain's map.
+    Grant_status pin(Domid user, Grant_ref ref, bool write, P2m::Cursor& cursor, Mfn& frame);
     void unpin(Grant_ref ref, bool write);
     // The frame behind a grant that the caller has pinned.
     [[nodiscard]] Mfn pinned_frame(Grant_ref ref) const { return active(ref.value()).frame; }
@@ -74,7 +76,7 @@ class Granted
     }
     [[nodiscard]] grant_entry_v1* shared(u32 ref) const;
     Expected<void> add_frame();
-    Grant_status take_frame(Active& entry, u32 gfn, bool write);
+    Grant_status take_frame(Active& entry, u32 gfn, bool write, P2m::Cursor& cursor);
 
     Domain* domain_; // null once retired
     u32 max_frames_;

@@ -8,7 +8,7 @@ namespace vmm
 namespace
 {
 
-u64 make_leaf(Mfn mfn, unsigned level, P2m_type type)
+[[gnu::always_inline]] inline u64 make_leaf(Mfn mfn, unsigned level, P2m_type type)
 {
     const Npt_attributes attributes{.writable   = is_writable(type),
                                     .executable = true,
@@ -173,15 +173,41 @@ P2m_entry P2m::lookup(Gfn gfn) const
     return {mfn, type_of(entry), order, Npt_format::is_written(entry)};
 }
 
-Mfn P2m::ram_frame(Gfn gfn, bool write) const
+bool P2m::find_region(Gfn gfn, Cursor& cursor) const
 {
-    if (!in_range(gfn)) [[unlikely]]
-        return kInvalidMfn;
-    const auto [entry, level] = Table::lookup(to_hpa(root_), gfn.value());
-    const P2m_type type       = type_of(entry);
+    cursor.region         = ~0ull;
+    cursor.generation     = large_generation();
+    const u64 first       = align_down(gfn.value(), kEntriesPerTable);
+    const Hpa slot        = Table::last_slot(to_hpa(root_), first);
+    const auto [entry, level] = Table::lookup(to_hpa(root_), first);
+    if (slot != Hpa(0)) {
+        cursor.table = slot;
+    } else if (Npt_format::present(entry)) {
+        cursor.table = Hpa(0);
+        cursor.leaf  = entry;
+        cursor.base  = to_mfn(Npt_format::leaf_address(entry)).value() + (first & low_bits(level_order(level)));
+    } else {
+        return false;
+    }
+    cursor.region = first / kEntriesPerTable;
+    return true;
+}
+
+// Should another CPU free the table between the check and the look, what is found is still judged by the
+// frame's owner before it is used.
+Mfn P2m::ram_frame(Gfn gfn, bool write, Cursor& cursor) const
+{
+    if (cursor.region != gfn.value() / kEntriesPerTable || cursor.generation != large_generation()) [[unlikely]] {
+        if (!in_range(gfn) || !find_region(gfn, cursor))
+            return kInvalidMfn;
+    }
+    const u64 index     = gfn.value() % kEntriesPerTable;
+    const bool single   = cursor.table != Hpa(0);
+    const u64 entry     = single ? Direct_memory::read(cursor.table + index * sizeof(u64)) : cursor.leaf;
+    const P2m_type type = type_of(entry);
     if (!Npt_format::present(entry) || !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write))) [[unlikely]]
         return kInvalidMfn;
-    return to_mfn(Npt_format::leaf_address(entry)) + (gfn.value() & low_bits(level_order(level)));
+    return single ? to_mfn(Npt_format::leaf_address(entry)) : Mfn(cursor.base + index);
 }
 
 // Lets go of what a leaf maps; the frames that leave the account.

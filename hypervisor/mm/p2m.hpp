@@ -68,8 +68,17 @@ class P2m
 
     [[nodiscard]] P2m_entry lookup(Gfn gfn) const;
 
+    // Where a series of lookups was last: neighbouring pages need no second way down the tables. Good for one
+    // map, as long as no large mapping of it changed.
+    struct Cursor {
+        u64 region     = ~0ull; // gfn >> 9
+        u32 generation = 0;
+        Hpa table{0};           // of the region's single pages, or 0:
+        u64 leaf = 0;           // the large mapping it is part of
+        u64 base = 0;           // first frame of the region in it
+    };
     // The frame of the domain's memory there; kInvalidMfn when it is none, or read-only and to be written.
-    [[nodiscard]] Mfn ram_frame(Gfn gfn, bool write) const;
+    [[nodiscard]] Mfn ram_frame(Gfn gfn, bool write, Cursor& cursor) const;
 
     [[nodiscard]] Mfn root() const { return root_; }
     // Highest guest frame that was ever mapped.
@@ -103,6 +112,7 @@ class P2m
 
     [[nodiscard]] Table table() { return Table(to_hpa(root_), tables_); }
     Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);
+    bool find_region(Gfn gfn, Cursor& cursor) const;
     void forgotten(Flush flush, unsigned level, u64 tables_before);
     u64 release_leaf(u64 entry, unsigned level);
     bool destroy_table(Hpa table, unsigned level, u64& budget, u64& released);

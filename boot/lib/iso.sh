@@ -14,6 +14,7 @@ set timeout=0
 serial --unit=0 --speed=115200
 terminal_input console serial
 terminal_output console serial
+insmod all_video
 menuentry "${image##*/} with Debian as dom0" {
     multiboot2 /boot/${image##*/} $3
     module2 /boot/vmlinuz $5

@@ -34,6 +34,12 @@ template <class T>
     return bytes.subspan(offset, length);
 }
 
+[[nodiscard]] inline bool is_zero(Byte_view bytes)
+{
+    // Zero if the first byte is and each equals the one before; memcmp is the fastest loop there is.
+    return bytes.empty() || (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
 [[nodiscard]] inline bool starts_with(Byte_view bytes, std::span<const unsigned char> magic)
 {
     return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;

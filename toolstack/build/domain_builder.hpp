@@ -56,13 +56,7 @@ public:
 
 private:
     Result<void> reserve_memory(Domid id, const Prepared_domain& prepared);
-    Result<void> populate(Domid id, const Guest_layout& layout);
-    Result<void> populate_range(Domid id, std::uint64_t begin, std::uint64_t end);
-    Result<void> populate_all(Domid id, const std::vector<std::uint64_t>& frames);
     Result<void> load(Domid id, const Prepared_domain& prepared);
-    Result<void> write(Domid id, std::uint64_t address, std::span<const std::byte> bytes);
-    Result<void> write_start_info(Domid id, const Prepared_domain& prepared);
-    Result<void> clear_page(Domid id, Gfn page);
     Result<Built_domain> connect_rings(Domid id);
 
     Control& control_;

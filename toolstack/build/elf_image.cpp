@@ -138,6 +138,30 @@ Result<Elf_image> parse(Byte_view file)
 
 } // namespace
 
+std::vector<Elf_run> find_runs(Byte_view file, const Elf_image& image)
+{
+    constexpr std::uint64_t kPage = 4096;
+    std::vector<Elf_run> runs;
+    for (const Elf_segment& segment : image.segments) {
+        bool joined = false; // to the run before
+        for (std::uint64_t at = 0; at < segment.file_size;) {
+            const std::uint64_t address = segment.address + at;
+            const std::uint64_t size = std::min(kPage - address % kPage, segment.file_size - at);
+            const Byte_view page = file.subspan(segment.file_offset + at, size);
+            if (is_zero(page)) {
+                joined = false;
+            } else if (joined) {
+                runs.back().size += size;
+            } else {
+                runs.push_back({address, segment.file_offset + at, size});
+                joined = true;
+            }
+            at += size;
+        }
+    }
+    return runs;
+}
+
 bool is_elf(Byte_view file)
 {
     constexpr unsigned char kMagic[] = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3};

@@ -27,6 +27,16 @@ struct Elf_image {
     [[nodiscard]] std::uint64_t end() const { return segments.back().address + segments.back().memory_size; }
 };
 
+// A stretch of a segment that holds something else than zeros.
+struct Elf_run {
+    std::uint64_t address = 0;     // guest-physical, on a page boundary save the first of a segment
+    std::uint64_t file_offset = 0;
+    std::uint64_t size = 0;
+};
+
+// What has to be copied into memory that is zero already; about a third of a Linux kernel need not be.
+[[nodiscard]] std::vector<Elf_run> find_runs(Byte_view file, const Elf_image& image);
+
 [[nodiscard]] bool is_elf(Byte_view file);
 [[nodiscard]] Result<Elf_image> parse_elf(Byte_view file);
 

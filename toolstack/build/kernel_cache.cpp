@@ -18,7 +18,8 @@ Result<Kernel_image> open_kernel(Image_bytes file)
         return fail(Errc::invalid, "it is neither a bzImage nor an ELF file");
     }
     Elf_image elf = TRY(parse_elf(std::as_const(file).bytes()));
-    return Kernel_image{std::move(file), std::move(elf)};
+    auto runs = find_runs(std::as_const(file).bytes(), elf);
+    return Kernel_image{std::move(file), std::move(elf), std::move(runs)};
 }
 
 Result<Kernel_cache::Key> Kernel_cache::key_of(const std::string& path)

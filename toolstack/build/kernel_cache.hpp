@@ -18,6 +18,7 @@ namespace vmm {
 struct Kernel_image {
     Image_bytes file; // the ELF file
     Elf_image elf;
+    std::vector<Elf_run> runs;
 };
 
 // A kernel from a file's contents: a bzImage or a plain ELF file. The message does not name the file.

@@ -12,7 +12,8 @@ Result<Mapped_pages> Xen_guest_links::map_ring(Domid id, Ring ring, Gfn page)
     if (by_grant) {
         return by_grant;
     }
-    auto by_frame = memory_.map(id, page, 1);
+    const std::uint64_t frame = raw(page);
+    auto by_frame = memory_.map(id, std::span(&frame, 1));
     if (!by_frame) {
         return fail(by_frame.error().code, by_grant.error().message + "; " + by_frame.error().message);
     }

@@ -28,8 +28,8 @@ public:
     [[nodiscard]] virtual Result<std::size_t> populate(Domid id, std::span<const std::uint64_t> frames, unsigned order) = 0;
     [[nodiscard]] virtual Result<void> set_memory_map(Domid id, std::span<const hvm_memmap_table_entry> map) = 0;
 
-    // A writable view of `pages` consecutive guest frames.
-    [[nodiscard]] virtual Result<Mapped_pages> map(Domid id, Gfn first, std::size_t pages) = 0;
+    // A writable view of the guest frames given, one behind the other in the order of the list.
+    [[nodiscard]] virtual Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) = 0;
     // A writable view of the first frame of the domain's version-1 grant table.
     [[nodiscard]] virtual Result<Mapped_pages> map_grant_table(Domid id) = 0;
 

@@ -5,10 +5,8 @@
 
 #include <xen/memory.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace vmm {
 
@@ -21,17 +19,15 @@ Result<Foreign_memory> Foreign_memory::open()
     return Foreign_memory({handle, [](xenforeignmemory_handle* h) { xenforeignmemory_close(h); }});
 }
 
-Result<Mapped_pages> Foreign_memory::map(Domid id, Gfn first, std::size_t pages) const
+Result<Mapped_pages> Foreign_memory::map(Domid id, std::span<const std::uint64_t> frames) const
 {
-    std::vector<xen_pfn_t> frames(pages);
-    for (std::size_t i = 0; i < pages; ++i) {
-        frames[i] = raw(first) + i;
-    }
+    static_assert(sizeof(xen_pfn_t) == sizeof(std::uint64_t));
+    const std::size_t pages = frames.size();
     // Without an error array one frame that cannot be mapped fails the whole call, which is what a builder wants.
     void* view = xenforeignmemory_map(handle_.get(), raw(id), PROT_READ | PROT_WRITE, pages, frames.data(), nullptr);
     if (view == nullptr) {
         return fail_errno("cannot map " + std::to_string(pages) + " pages of domain " + to_string(id) +
-                          " from guest frame " + std::to_string(raw(first)));
+                          " from guest frame " + std::to_string(frames.empty() ? 0 : frames.front()));
     }
     auto unmap = [handle = handle_](std::span<std::byte> bytes) {
         xenforeignmemory_unmap(handle.get(), bytes.data(), bytes.size() / kPageSize);

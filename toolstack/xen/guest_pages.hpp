@@ -21,7 +21,7 @@ namespace vmm {
 class Foreign_memory {
 public:
     [[nodiscard]] static Result<Foreign_memory> open();
-    [[nodiscard]] Result<Mapped_pages> map(Domid id, Gfn first, std::size_t pages) const;
+    [[nodiscard]] Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) const;
     [[nodiscard]] Result<Mapped_pages> map_grant_table(Domid id) const; // its first frame
 
 private:

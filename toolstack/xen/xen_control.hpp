@@ -39,7 +39,7 @@ public:
     Result<void> set_table_memory(Domid id, std::uint64_t kib) override;
     Result<std::size_t> populate(Domid id, std::span<const std::uint64_t> frames, unsigned order) override;
     Result<void> set_memory_map(Domid id, std::span<const hvm_memmap_table_entry> map) override;
-    Result<Mapped_pages> map(Domid id, Gfn first, std::size_t pages) override;
+    Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) override;
     Result<Mapped_pages> map_grant_table(Domid id) override;
     Result<void> set_param(Domid id, unsigned param, std::uint64_t value) override;
     Result<std::uint64_t> param(Domid id, unsigned param) override;

@@ -81,7 +81,10 @@ Result<void> Xen_control::set_memory_map(Domid id, std::span<const hvm_memmap_ta
     return {};
 }
 
-Result<Mapped_pages> Xen_control::map(Domid id, Gfn first, std::size_t pages) { return memory_.map(id, first, pages); }
+Result<Mapped_pages> Xen_control::map(Domid id, std::span<const std::uint64_t> frames)
+{
+    return memory_.map(id, frames);
+}
 
 Result<Mapped_pages> Xen_control::map_grant_table(Domid id) { return memory_.map_grant_table(id); }
 

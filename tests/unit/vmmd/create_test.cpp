@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Creation is a transaction: a complete domain or nothing, whatever fails and whoever goes away.
+#include "daemon_fixture.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+using namespace vmm;
+using namespace vmm::test;
+using control::Code;
+using control::Json;
+
+TEST_CASE("a created domain is complete: running, in the store, with console and state")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo", {{"vcpus", 2}, {"maxvcpus", 3}, {"cpus", {"0-1"}}});
+    const Fake_domain& guest = daemon.hypervisor.domain(id);
+    CHECK_FALSE(guest.info.paused);
+    CHECK(guest.affinity.at(0) == std::vector<std::uint8_t>{3});
+    const std::string base = "/local/domain/1";
+    CHECK(daemon.node(base + "/name") == "demo");
+    CHECK(daemon.node(base + "/memory/target") == "32768");
+    CHECK(daemon.node(base + "/memory/static-max") == "32768");
+    CHECK(daemon.node(base + "/cpu/1/availability") == "online");
+    CHECK(daemon.node(base + "/cpu/2/availability") == "offline");
+    CHECK(daemon.node(base + "/console/port") == "2");
+    CHECK(daemon.node(base + "/console/tty").starts_with("/dev/pts/"));
+    CHECK(daemon.node(daemon.node(base + "/vm") + "/name") == "demo");
+    // The guest owns what it answers on, and may only read the rest.
+    using store::Access;
+    CHECK(daemon.store->permissions(base + "/control/shutdown").value().front().domid == id);
+    CHECK(daemon.store->permissions(base + "/name").value() ==
+          store::Permissions{{kDom0, Access::none}, {id, Access::read}});
+    CHECK(daemon.store->is_introduced(id));
+    CHECK(daemon.hypervisor.bound_ports() == 2);
+    CHECK(daemon.state_text().find("\"demo\"") != std::string::npos);
+}
+
+TEST_CASE("a domain created paused stays so")
+{
+    Daemon_fixture daemon;
+    CHECK(daemon.hypervisor.domain(daemon.create("demo", {{"paused", true}})).info.paused);
+}
+
+TEST_CASE("whatever fails on the way, nothing is left")
+{
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    const auto [operation, nth] = GENERATE(table<const char*, unsigned>({{"create", 1},
+                                                                         {"set_affinity", 1},
+                                                                         {"claim", 1},
+                                                                         {"populate", 1},
+                                                                         {"populate", 2},
+                                                                         {"map", 1},
+                                                                         {"map", 2},
+                                                                         {"map_grant_table", 1},
+                                                                         {"set_param", 3},
+                                                                         {"alloc_unbound", 2},
+                                                                         {"set_context", 1},
+                                                                         {"map_ring", 2},
+                                                                         {"bind", 2},
+                                                                         {"unpause", 1}}));
+    daemon.hypervisor.order_failure(operation, Errc::io, nth);
+    const Answer made = daemon.perform("create", daemon.create_args("demo", {{"cpus", {"0"}}}));
+    INFO(operation << " " << nth);
+    REQUIRE_FALSE(made);
+    CHECK(made.error().message.find("refused") != std::string::npos);
+    daemon.check_nothing_left(free);
+    // The name is free again.
+    daemon.create("demo");
+}
+
+TEST_CASE("a console that cannot be had costs the console only")
+{
+    Daemon_fixture daemon;
+    daemon.hypervisor.order_failure("map_ring", Errc::io);
+    log::set_level(log::Level::error);
+    const Domid id = daemon.create("demo");
+    const Answer console = daemon.perform("console", {{"domain", "demo"}});
+    REQUIRE_FALSE(console);
+    CHECK(console.error().code == Code::bad_state);
+    CHECK(daemon.store->is_introduced(id));
+}
+
+TEST_CASE("errors carry the code and the reason that xm shows")
+{
+    Daemon_fixture daemon(40);
+    const auto refused = [&](const Json& more) {
+        const Answer made = daemon.perform("create", daemon.create_args("demo", more));
+        REQUIRE_FALSE(made);
+        return made.error();
+    };
+    CHECK(refused({{"kernel", "/nowhere/vmlinuz"}}).code == Code::no_file);
+    CHECK(refused({{"kernel", "/etc/passwd"}}).code == Code::bad_kernel);
+    CHECK(refused({{"ramdisk", "/nowhere/initrd"}}).code == Code::no_file);
+    CHECK(refused({{"memory", 3}}).code == Code::bad_config);
+    CHECK(refused({{"cpus", {"100"}}}).code == Code::bad_value);
+    const auto memory = refused({{"memory", 64}, {"maxmem", 64}});
+    CHECK(memory.code == Code::no_memory);
+    CHECK(memory.message.find("40 MiB are free") != std::string::npos);
+    daemon.check_nothing_left(40 * 256);
+}
+
+TEST_CASE("a name or UUID belongs to one domain, made or in the making")
+{
+    Daemon_fixture daemon;
+    const std::string uuid = "11111111-2222-3333-4444-555555555555";
+    daemon.create("one", {{"uuid", uuid}});
+    CHECK(daemon.perform("create", daemon.create_args("one")).error().code == Code::exists);
+    CHECK(daemon.perform("create", daemon.create_args("two", {{"uuid", uuid}})).error().code == Code::exists);
+    CHECK(daemon.perform("create", daemon.create_args("Domain-0")).error().code == Code::exists);
+    // Two at once: the second finds the first under way.
+    std::vector<Answer> answers;
+    const Client client{[&](Answer answer) { answers.push_back(std::move(answer)); }, [] { return true; }};
+    daemon.operations->perform("create", daemon.create_args("three"), client);
+    daemon.operations->perform("create", daemon.create_args("three"), client);
+    daemon.run_until([&] { return answers.size() == 2; });
+    CHECK_FALSE(answers[0]);
+    CHECK(answers[1]);
+}
+
+TEST_CASE("a client that goes takes its half-made domain with it")
+{
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    unsigned answers = 0;
+    SECTION("while the kernel is read")
+    {
+        const Client client{[&](const Answer&) { ++answers; }, [] { return true; }};
+        const auto cancel = daemon.operations->perform("create", daemon.create_args("demo"), client);
+        REQUIRE(cancel);
+        cancel();
+        daemon.run_for(std::chrono::milliseconds(200));
+    }
+    SECTION("while the domain is built")
+    {
+        const Client client{[&](const Answer&) { ++answers; }, [] { return false; }};
+        daemon.operations->perform("create", daemon.create_args("demo"), client);
+        daemon.run_until([&] { return answers == 1; });
+        CHECK(std::find(daemon.hypervisor.calls.begin(), daemon.hypervisor.calls.end(), "create 1") !=
+              daemon.hypervisor.calls.end());
+    }
+    CHECK(answers == 1);
+    daemon.check_nothing_left(free);
+}
+
+TEST_CASE("twenty domains made and destroyed leave the memory as it was")
+{
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    for (int round = 0; round < 20; ++round) {
+        daemon.create("demo");
+        REQUIRE(daemon.perform("destroy", {{"domain", "demo"}}));
+        REQUIRE(daemon.hypervisor.free_pages == free);
+    }
+    daemon.check_nothing_left(free);
+}

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fake_hypervisor.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include <xen/xen.h>
+#include <xen/hvm/save.h>
+
+namespace vmm::test {
+
+namespace {
+
+constexpr std::size_t kGuestSpace = std::size_t{6} << 30;
+
+std::vector<std::byte> first_context(unsigned vcpus)
+{
+    std::vector<std::byte> records;
+    const auto add = [&](std::uint16_t type, std::uint16_t instance, const void* body, std::size_t size) {
+        const hvm_save_descriptor descriptor{type, instance, static_cast<std::uint32_t>(size)};
+        const auto* head = reinterpret_cast<const std::byte*>(&descriptor);
+        records.insert(records.end(), head, head + sizeof descriptor);
+        const auto* bytes = static_cast<const std::byte*>(body);
+        records.insert(records.end(), bytes, bytes + size);
+    };
+    const hvm_save_header header{HVM_FILE_MAGIC, HVM_FILE_VERSION, 0, 0, 0};
+    add(HVM_SAVE_CODE(HEADER), 0, &header, sizeof header);
+    for (std::uint16_t vcpu = 0; vcpu < vcpus; ++vcpu) {
+        const hvm_hw_cpu cpu{};
+        add(HVM_SAVE_CODE(CPU), vcpu, &cpu, sizeof cpu);
+        const hvm_hw_lapic apic{};
+        add(HVM_SAVE_CODE(LAPIC), vcpu, &apic, sizeof apic);
+    }
+    add(HVM_SAVE_CODE(END), 0, nullptr, 0);
+    return records;
+}
+
+} // namespace
+
+Fake_domain::Fake_domain()
+{
+    void* mapped = mmap(nullptr, kGuestSpace, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED) {
+        std::abort(); // a machine without address space is none to test on
+    }
+    space.reset(static_cast<std::byte*>(mapped), [](std::byte* start) { munmap(start, kGuestSpace); });
+    memory = space.get();
+}
+
+bool Fake_domain::has(std::uint64_t frame) const
+{
+    return populated_4k.contains(frame) || populated_2m.contains(frame / 512 * 512);
+}
+
+std::vector<std::byte> Fake_domain::read(std::uint64_t address, std::size_t size) const
+{
+    return {memory + address, memory + address + size};
+}
+
+Mapped_pages Fake_domain::view(std::span<const std::uint64_t> frames)
+{
+    ++*views;
+    bool consecutive = true;
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        consecutive = consecutive && frames[i] == frames[0] + i;
+    }
+    if (consecutive) {
+        return Mapped_pages({memory + frames[0] * kPageSize, frames.size() * kPageSize},
+                            [count = views, keep = space](std::span<std::byte>) { --*count; });
+    }
+    auto copy = std::make_shared<std::vector<std::byte>>(frames.size() * kPageSize);
+    const std::vector<std::uint64_t> places(frames.begin(), frames.end());
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        std::memcpy(copy->data() + i * kPageSize, memory + places[i] * kPageSize, kPageSize);
+    }
+    return Mapped_pages(*copy, [count = views, keep = space, copy, places](std::span<std::byte>) {
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            std::memcpy(keep.get() + places[i] * kPageSize, copy->data() + i * kPageSize, kPageSize);
+        }
+        --*count;
+    });
+}
+
+Fake_hypervisor::Fake_hypervisor(std::uint64_t free_mib) : free_pages(free_mib * 256)
+{
+    auto dom0 = std::make_unique<Fake_domain>();
+    dom0->info.running = true;
+    dom0->info.memory_kib = 1U << 20;
+    dom0->info.online_vcpus = dom0->info.max_vcpus = 1;
+    domains[kDom0] = std::move(dom0);
+}
+
+std::optional<Errc> Fake_hypervisor::ordered(const std::string& operation)
+{
+    const auto failure = failures_.find(operation);
+    if (failure == failures_.end() || --failure->second.in != 0) {
+        return std::nullopt;
+    }
+    const Errc code = failure->second.code;
+    failures_.erase(failure);
+    return code;
+}
+
+Result<Fake_domain*> Fake_hypervisor::enter(const std::string& operation, Domid id)
+{
+    calls.push_back(operation + " " + to_string(id));
+    if (const auto code = ordered(operation)) {
+        return fail(*code, "the fake refused to " + operation);
+    }
+    const auto found = domains.find(id);
+    if (found == domains.end()) {
+        return fail(Errc::no_such_domain, "there is no domain " + to_string(id));
+    }
+    return found->second.get();
+}
+
+Result<Domid> Fake_hypervisor::create(const Domain_shape& shape)
+{
+    if (const auto code = ordered("create")) {
+        return fail(*code, "the fake refused to create");
+    }
+    auto domain = std::make_unique<Fake_domain>();
+    domain->info.id = Domid{next_domid_++};
+    domain->info.uuid = shape.uuid;
+    domain->info.paused = true;
+    domain->info.max_vcpus = domain->info.online_vcpus = shape.max_vcpus;
+    domain->info.max_memory_kib = shape.max_memory_kib;
+    domain->context = first_context(shape.max_vcpus);
+    const Domid id = domain->info.id;
+    domains[id] = std::move(domain);
+    calls.push_back("create " + to_string(id));
+    return id;
+}
+
+Result<void> Fake_hypervisor::destroy(Domid id)
+{
+    const Fake_domain* domain = TRY(enter("destroy", id));
+    if (*domain->views != 0) {
+        return fail(Errc::busy, "pages of domain " + to_string(id) + " are still mapped");
+    }
+    free_pages += domain->pages();
+    domains.erase(id);
+    return {};
+}
+
+Result<void> Fake_hypervisor::pause(Domid id)
+{
+    TRY(enter("pause", id))->info.paused = true;
+    return {};
+}
+
+Result<void> Fake_hypervisor::unpause(Domid id)
+{
+    TRY(enter("unpause", id))->info.paused = false;
+    return {};
+}
+
+Result<void> Fake_hypervisor::shutdown(Domid id, Shutdown_reason reason)
+{
+    TRY(enter("shutdown", id))->info.shutdown = reason;
+    return {};
+}
+
+Result<Domain_info> Fake_hypervisor::info(Domid id)
+{
+    const auto found = domains.find(id);
+    if (found == domains.end()) {
+        return fail(Errc::no_such_domain, "there is no domain " + to_string(id));
+    }
+    Domain_info info = found->second->info;
+    if (id != kDom0) {
+        info.memory_kib = found->second->pages() * 4;
+    }
+    return info;
+}
+
+Result<std::vector<Domain_info>> Fake_hypervisor::list()
+{
+    std::vector<Domain_info> all;
+    for (const auto& [id, domain] : domains) {
+        all.push_back(*info(id));
+    }
+    return all;
+}
+
+Result<Vcpu_state> Fake_hypervisor::vcpu(Domid id, unsigned vcpu)
+{
+    Vcpu_state state;
+    state.online = true;
+    state.cpu = vcpu;
+    state.hard_affinity = domains.at(id)->affinity.contains(vcpu) ? domains.at(id)->affinity.at(vcpu)
+                                                                   : std::vector<std::uint8_t>{0xff};
+    return state;
+}
+
+Result<Host_info> Fake_hypervisor::host()
+{
+    Host_info info;
+    info.cpus = 8;
+    info.max_cpu_id = 7;
+    info.free_kib = free_pages * 4;
+    return info;
+}
+
+Result<Version_info> Fake_hypervisor::version()
+{
+    Version_info info;
+    info.major = 4;
+    info.minor = 17;
+    info.extra = ".fake";
+    return info;
+}
+
+Result<std::string> Fake_hypervisor::read_log(bool clear)
+{
+    const std::string text = log_;
+    if (clear) {
+        log_.clear();
+    }
+    return text;
+}
+
+Result<void> Fake_hypervisor::set_max_memory(Domid id, std::uint64_t kib)
+{
+    TRY(enter("set_max_memory", id))->info.max_memory_kib = kib;
+    return {};
+}
+
+Result<void> Fake_hypervisor::set_uuid(Domid id, const Uuid_bytes& uuid)
+{
+    TRY(enter("set_uuid", id))->info.uuid = uuid;
+    return {};
+}
+
+Result<void> Fake_hypervisor::set_time_offset(Domid id, std::int64_t)
+{
+    TRY(enter("set_time_offset", id));
+    return {};
+}
+
+Result<void> Fake_hypervisor::set_affinity(Domid id, unsigned vcpu, const std::vector<std::uint8_t>& cpus)
+{
+    TRY(enter("set_affinity", id))->affinity[vcpu] = cpus;
+    return {};
+}
+
+Result<void> Fake_hypervisor::debug_keys(std::string_view) { return {}; }
+
+Result<void> Fake_hypervisor::claim(Domid id, std::uint64_t pages)
+{
+    Fake_domain* domain = TRY(enter("claim", id));
+    if (pages > free_pages) {
+        return fail(Errc::out_of_memory, "the fake has not that much memory");
+    }
+    domain->claimed = pages;
+    return {};
+}
+
+Result<void> Fake_hypervisor::set_table_memory(Domid id, std::uint64_t)
+{
+    TRY(enter("set_table_memory", id));
+    return {};
+}
+
+Result<std::size_t> Fake_hypervisor::populate(Domid id, std::span<const std::uint64_t> frames, unsigned order)
+{
+    Fake_domain* domain = TRY(enter("populate", id));
+    std::size_t done = 0;
+    for (const std::uint64_t frame : frames) {
+        const std::uint64_t pages = std::uint64_t{1} << order;
+        if (free_pages < pages || (order == 9 && large_extents == 0) || (frame + pages) * kPageSize > kGuestSpace) {
+            break;
+        }
+        if (order == 9) {
+            --large_extents;
+            domain->populated_2m.insert(frame);
+        } else {
+            domain->populated_4k.insert(frame);
+        }
+        if (fresh_memory != std::byte{0}) {
+            std::memset(domain->memory + frame * kPageSize, std::to_integer<int>(fresh_memory), pages * kPageSize);
+        }
+        free_pages -= pages;
+        ++done;
+    }
+    return done;
+}
+
+Result<void> Fake_hypervisor::set_memory_map(Domid id, std::span<const hvm_memmap_table_entry> map)
+{
+    TRY(enter("set_memory_map", id))->memory_map.assign(map.begin(), map.end());
+    return {};
+}
+
+Result<Mapped_pages> Fake_hypervisor::map(Domid id, std::span<const std::uint64_t> frames)
+{
+    Fake_domain* domain = TRY(enter("map", id));
+    for (const std::uint64_t frame : frames) {
+        if (!domain->has(frame)) {
+            return fail(Errc::invalid, "guest frame " + std::to_string(frame) + " has no memory");
+        }
+    }
+    pages_mapped += frames.size();
+    return domain->view(frames);
+}
+
+Result<Mapped_pages> Fake_hypervisor::map_grant_table(Domid id)
+{
+    Fake_domain* domain = TRY(enter("map_grant_table", id));
+    ++*domain->views;
+    return Mapped_pages(domain->grant_table, [count = domain->views](std::span<std::byte>) { --*count; });
+}
+
+Result<void> Fake_hypervisor::set_param(Domid id, unsigned param, std::uint64_t value)
+{
+    TRY(enter("set_param", id))->params[param] = value;
+    return {};
+}
+
+Result<std::uint64_t> Fake_hypervisor::param(Domid id, unsigned param) { return TRY(enter("param", id))->params[param]; }
+
+Result<Evtchn_port> Fake_hypervisor::alloc_unbound(Domid id, Domid)
+{
+    return Evtchn_port{TRY(enter("alloc_unbound", id))->next_port++};
+}
+
+Result<std::vector<std::byte>> Fake_hypervisor::context(Domid id) { return TRY(enter("context", id))->context; }
+
+Result<void> Fake_hypervisor::set_context(Domid id, std::span<const std::byte> records)
+{
+    TRY(enter("set_context", id))->context.assign(records.begin(), records.end());
+    return {};
+}
+
+Result<Mapped_pages> Fake_hypervisor::map_ring(Domid id, Ring, Gfn page)
+{
+    if (const auto code = ordered("map_ring")) {
+        return fail(*code, "the fake refused to map a ring");
+    }
+    const std::uint64_t frame = raw(page);
+    return map(id, std::span(&frame, 1));
+}
+
+Result<Evtchn_port> Fake_hypervisor::bind(Domid id, Evtchn_port port, std::function<void()> callback)
+{
+    if (const auto code = ordered("bind")) {
+        return fail(*code, "the fake refused to bind a port");
+    }
+    const Evtchn_port local{next_local_++};
+    bindings_[raw(local)] = {id, port, std::move(callback)};
+    return local;
+}
+
+void Fake_hypervisor::fire(Domid id, Evtchn_port port)
+{
+    for (const auto& [local, binding] : bindings_) {
+        if (binding.id == id && binding.port == port) {
+            const auto callback = binding.callback; // it may unbind
+            callback();
+            return;
+        }
+    }
+}
+
+} // namespace vmm::test

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// What becomes of a domain that ends, and of everything when the daemon itself is restarted.
+#include "daemon_fixture.hpp"
+
+#include "toolstack/vmmd/end_policy.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+
+using namespace vmm;
+using namespace vmm::test;
+using control::Code;
+using control::Json;
+
+namespace {
+
+// Starts waiting for the end of a domain; the answer comes into the result.
+std::shared_ptr<std::optional<Answer>> wait_for(Daemon_fixture& daemon, Domid id)
+{
+    auto got = std::make_shared<std::optional<Answer>>();
+    daemon.operations->perform("wait", {{"domid", raw(id)}}, {[got](Answer a) { *got = std::move(a); }, [] { return true; }});
+    return got;
+}
+
+std::string outcome(const std::shared_ptr<std::optional<Answer>>& got)
+{
+    return got->has_value() ? (**got)->at("outcome").get<std::string>() + " " + (**got)->at("reason").get<std::string>()
+                            : "none yet";
+}
+
+} // namespace
+
+TEST_CASE("each end has its action")
+{
+    config::Domain_config config;
+    config.on_poweroff = config::End_action::preserve;
+    config.on_reboot = config::End_action::rename_restart;
+    config.on_crash = config::End_action::restart;
+    config.on_watchdog = config::End_action::destroy;
+    CHECK(end_action(config, Shutdown_reason::poweroff) == config::End_action::preserve);
+    CHECK(end_action(config, Shutdown_reason::reboot) == config::End_action::rename_restart);
+    CHECK(end_action(config, Shutdown_reason::crash) == config::End_action::restart);
+    CHECK(end_action(config, Shutdown_reason::watchdog) == config::End_action::destroy);
+    CHECK(end_action(config, Shutdown_reason(77)) == config::End_action::restart); // unknown: as a crash
+}
+
+TEST_CASE("restarts come at once the first time and then ever later, up to a minute")
+{
+    CHECK(restart_delay(0).count() == 0);
+    CHECK(restart_delay(1).count() == 0);
+    CHECK(restart_delay(2).count() == 1);
+    CHECK(restart_delay(3).count() == 2);
+    CHECK(restart_delay(8).count() == 60);
+    CHECK(restart_delay(4'000'000).count() == 60);
+}
+
+TEST_CASE("destroy: everything is given back and the waiters hear why")
+{
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    const Domid id = daemon.create("demo");
+    const auto got = wait_for(daemon, id);
+    daemon.guest_ends(id, Shutdown_reason::poweroff);
+    CHECK(outcome(got) == "gone poweroff");
+    daemon.check_nothing_left(free);
+    CHECK(outcome(wait_for(daemon, id)) == "gone poweroff"); // asked too late
+    CHECK(outcome(wait_for(daemon, Domid{77})) == "gone unknown");
+}
+
+TEST_CASE("preserve: it stays, ended, until somebody destroys it")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo", {{"on_crash", "preserve"}});
+    const auto got = wait_for(daemon, id);
+    daemon.guest_ends(id, Shutdown_reason::crash);
+    CHECK(outcome(got) == "preserved crash");
+    const Answer listed = daemon.perform("list", {{"domains", {"demo"}}});
+    CHECK(listed->at("domains")[0].at("state") == "----c-");
+    CHECK(listed->at("domains")[0].at("shutdown_reason") == "crash");
+    daemon.supervisor->check_ends(); // does not end twice
+    CHECK(outcome(wait_for(daemon, id)) == "preserved crash");
+    CHECK(daemon.perform("destroy", {{"domain", "demo"}}));
+    CHECK(daemon.supervisor->domains().all().empty());
+}
+
+TEST_CASE("restart: a new domain with the same name and UUID takes its place")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo");
+    const auto uuid = daemon.supervisor->domains().find(id)->uuid;
+    const auto got = wait_for(daemon, id);
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return got->has_value(); });
+    CHECK(outcome(got) == "restarted reboot");
+    CHECK((**got)->at("new_domid") == 2);
+    const Domain* successor = daemon.supervisor->domains().find_name("demo");
+    REQUIRE(successor != nullptr);
+    CHECK(successor->id == Domid{2});
+    CHECK(successor->uuid == uuid);
+    CHECK_FALSE(daemon.hypervisor.domain(successor->id).info.paused);
+    CHECK(daemon.hypervisor.domains.size() == 2);
+}
+
+TEST_CASE("rename-restart: the ended one is kept under another name and UUID")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo", {{"on_crash", "rename-restart"}});
+    const auto uuid = daemon.supervisor->domains().find(id)->uuid;
+    daemon.guest_ends(id, Shutdown_reason::crash);
+    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
+    const Domain* old = daemon.supervisor->domains().find_name("demo-1");
+    REQUIRE(old != nullptr);
+    CHECK(old->id == id);
+    CHECK(old->uuid != uuid);
+    CHECK(daemon.hypervisor.domain(id).info.uuid == old->uuid.bytes);
+    CHECK(daemon.node("/local/domain/1/name") == "demo-1");
+    CHECK(daemon.supervisor->domains().find_name("demo")->uuid == uuid);
+    CHECK(daemon.node("/vm/" + uuid.to_string() + "/name") == "demo");
+}
+
+TEST_CASE("a domain that ends again and again is restarted later, and destroy stops that")
+{
+    log::set_level(log::Level::error);
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    Domid id = daemon.create("demo", {{"on_crash", "restart"}});
+    daemon.guest_ends(id, Shutdown_reason::crash); // the first time at once
+    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
+    id = daemon.supervisor->domains().find_name("demo")->id;
+    const auto got = wait_for(daemon, id);
+    daemon.guest_ends(id, Shutdown_reason::crash);
+    daemon.run_for(std::chrono::milliseconds(100));
+    CHECK(daemon.supervisor->domains().find_name("demo") == nullptr);
+    CHECK(daemon.perform("create", daemon.create_args("demo")).error().code == Code::exists);
+    SECTION("it comes back")
+    {
+        daemon.run_until([&] { return got->has_value(); });
+        CHECK(outcome(got) == "restarted crash");
+        CHECK(daemon.perform("destroy", {{"domain", "demo"}}));
+    }
+    SECTION("it is stopped")
+    {
+        CHECK(daemon.perform("destroy", {{"domain", "demo"}}));
+        CHECK(outcome(got) == "gone crash");
+        daemon.run_for(std::chrono::milliseconds(1200));
+    }
+    daemon.check_nothing_left(free);
+}
+
+TEST_CASE("a restart that fails is told")
+{
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    const Domid id = daemon.create("demo");
+    const auto got = wait_for(daemon, id);
+    std::filesystem::remove(daemon.kernel);
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return got->has_value(); });
+    CHECK(outcome(got) == "gone reboot");
+    daemon.check_nothing_left(free);
+}
+
+TEST_CASE("a domain that another tool destroys is forgotten")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo");
+    const auto got = wait_for(daemon, id);
+    daemon.hypervisor.domains.at(id)->info.dying = true;
+    daemon.supervisor->check_ends();
+    CHECK(outcome(got) == "gone destroyed");
+    CHECK(daemon.supervisor->domains().all().empty());
+}
+
+TEST_CASE("a restarted daemon finds its domains again")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo");
+    const auto uuid = daemon.supervisor->domains().find(id)->uuid;
+    daemon.restart();
+    const Domain* domain = daemon.supervisor->domains().find_name("demo");
+    REQUIRE(domain != nullptr);
+    CHECK(domain->id == id);
+    CHECK(domain->uuid == uuid);
+    CHECK(domain->console != nullptr);
+    CHECK(daemon.store->is_introduced(id));
+    CHECK(daemon.node("/local/domain/1/name") == "demo");
+    CHECK(daemon.hypervisor.bound_ports() == 2);
+    CHECK(daemon.perform("destroy", {{"domain", "demo"}}));
+}
+
+TEST_CASE("what happened while there was no daemon is caught up with")
+{
+    Daemon_fixture daemon;
+    const Domid ended = daemon.create("ended");
+    const Domid gone = daemon.create("gone");
+    const Domid reused = daemon.create("reused");
+    daemon.create("alive");
+    daemon.hypervisor.stop_guest(ended, Shutdown_reason::poweroff);
+    daemon.hypervisor.domains.erase(gone);
+    daemon.hypervisor.domain(reused).info.uuid[0] ^= 1; // the number is another domain's now
+    daemon.restart();
+    CHECK(daemon.supervisor->domains().all().size() == 1);
+    CHECK(daemon.supervisor->domains().find_name("alive") != nullptr);
+    CHECK(daemon.hypervisor.domains.contains(reused)); // not ours: left alone
+    CHECK_FALSE(daemon.hypervisor.domains.contains(ended));
+}
+
+TEST_CASE("a domain that was half made when the daemon died is destroyed, others are not")
+{
+    log::set_level(log::Level::error);
+    Daemon_fixture daemon;
+    const Uuid_bytes half = config::Uuid::parse("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")->bytes;
+    const Domid unfinished = *daemon.hypervisor.create({half, 1, 0});
+    const Domid foreign = *daemon.hypervisor.create({{}, 1, 0});
+    State_file(daemon.directory + "/domains.json")
+        .save(daemon.supervisor->domains(), {"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"})
+        .value();
+    daemon.restart();
+    CHECK_FALSE(daemon.hypervisor.domains.contains(unfinished));
+    CHECK(daemon.hypervisor.domains.contains(foreign));
+    CHECK(daemon.state_text().find("aaaaaaaa") == std::string::npos);
+}
+
+TEST_CASE("a state file that cannot be read is set aside and nothing is destroyed")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo");
+    const std::string damaged = GENERATE(as<std::string>{}, "", "{", "[]", R"({"domains":[{}],"unfinished":[]})",
+                                         R"({"domains":3,"unfinished":[]})");
+    std::ofstream(daemon.directory + "/domains.json") << damaged;
+    daemon.restart();
+    CHECK(daemon.hypervisor.domains.contains(id));
+    CHECK(std::filesystem::exists(daemon.directory + "/domains.json.bad"));
+}

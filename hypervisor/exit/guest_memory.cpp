@@ -23,7 +23,7 @@ u8* host_address(Region_cache& regions, const P2m& p2m, Gpa gpa, bool write)
     return host;
 }
 
-u8* translate(Vcpu& vcpu, Gva gva, bool write)
+[[gnu::always_inline]] inline u8* translate(Vcpu& vcpu, Gva gva, bool write)
 {
     const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
     return vcpu.translation.locate(vcpu.domain().p2m(), vcpu.backend().paging(), alignment_check, gva, write);
@@ -73,13 +73,28 @@ Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access)
     return walked.gpa;
 }
 
+// Most of what is copied lies in one page, and is small: a hypercall's argument, an instruction.
 Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes)
 {
+    if (bytes - 1 < kPageSize - page_offset(from)) [[likely]] {
+        const u8* const host = translate(vcpu, from, false);
+        if (!host) [[unlikely]]
+            return fail(Errc::efault);
+        bytes::copy(to, host, bytes);
+        return {};
+    }
     return copy_in(to, from.value(), bytes, [&](u64 at) { return translate(vcpu, Gva(at), false); });
 }
 
 Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes)
 {
+    if (bytes - 1 < kPageSize - page_offset(to)) [[likely]] {
+        u8* const host = translate(vcpu, to, true);
+        if (!host) [[unlikely]]
+            return fail(Errc::efault);
+        bytes::copy(host, from, bytes);
+        return {};
+    }
     return copy_out(to.value(), from, bytes, [&](u64 at) { return translate(vcpu, Gva(at), true); });
 }
 

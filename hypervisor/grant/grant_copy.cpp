@@ -16,7 +16,7 @@ namespace
 {
 
 // A frame the domain has at gfn, held: its memory, or a page it has mapped by a grant. kInvalidMfn if none.
-Mfn hold_own(Domain& domain, Gfn gfn, bool write, P2m::Cursor& cursor)
+[[gnu::always_inline]] inline Mfn hold_own(Domain& domain, Gfn gfn, bool write, P2m::Cursor& cursor)
 {
     const Mfn frame = domain.p2m().ram_frame(gfn, write, cursor);
     if (frame != kInvalidMfn) [[likely]]

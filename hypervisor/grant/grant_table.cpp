@@ -30,17 +30,6 @@ Domain* Named_domain::find(domid_t id)
     return current_ = last_.get();
 }
 
-Domain* Named_domain::find(domid_t id, Domain& self)
-{
-    if (id != DOMID_SELF && Domid(id) != self.id())
-        return find(id);
-    if (current_ != &self) {
-        last_   = {};
-        cursor_ = {};
-    }
-    return current_ = &self;
-}
-
 Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames, u32 max_maptrack_frames)
 {
     Ref<Granted> granted = TRY(Granted::create(domain, max_frames));

@@ -21,7 +21,16 @@ class Named_domain
     // Null when there is no such domain.
     Domain* find(domid_t id);
     // The same, where DOMID_SELF and the caller's own number mean the caller.
-    Domain* find(domid_t id, Domain& self);
+    Domain* find(domid_t id, Domain& self)
+    {
+        if (id != DOMID_SELF && Domid(id) != self.id())
+            return find(id);
+        if (current_ != &self) {
+            last_   = {};
+            cursor_ = {};
+        }
+        return current_ = &self;
+    }
     // For the map of the domain found last.
     [[nodiscard]] P2m::Cursor& cursor() { return cursor_; }
 

@@ -41,6 +41,19 @@ Hypercall_result for_each_op(Vcpu& vcpu, Hypercall_args& args, Function operatio
     return 0;
 }
 
+Hypercall_result map(Vcpu& vcpu, Hypercall_args& args, Grant_table& grants)
+{
+    Named_domain granter;
+    return for_each_op<gnttab_map_grant_ref>(vcpu, args, [&](auto& op) { grants.map(op, granter); });
+}
+
+Hypercall_result copy(Vcpu& vcpu, Hypercall_args& args, Grant_table& grants)
+{
+    Named_domain source;
+    Named_domain destination;
+    return for_each_op<gnttab_copy>(vcpu, args, [&](auto& op) { grants.copy(op, source, destination); });
+}
+
 // Frames of a translated guest cannot be taken from it; it keeps them.
 void refuse_transfer(gnttab_transfer& op) { op.status = GNTST_bad_page; }
 
@@ -54,18 +67,16 @@ Hypercall_result do_grant_table_op(Vcpu& vcpu, Hypercall_args& args)
     args.a[2] = count;
 
     Grant_table& grants = vcpu.domain().grants();
-    Named_domain first;
-    Named_domain second;
     switch (const u32 command = static_cast<u32>(args.a[0])) {
     case GNTTABOP_map_grant_ref:
-        return for_each_op<gnttab_map_grant_ref>(vcpu, args, [&](auto& op) { grants.map(op, first); });
+        return map(vcpu, args, grants);
     case GNTTABOP_unmap_grant_ref:
         return for_each_op<gnttab_unmap_grant_ref>(vcpu, args, [&](auto& op) { grants.unmap(op); });
     case GNTTABOP_unmap_and_replace:
         return for_each_op<gnttab_unmap_and_replace>(vcpu, args,
                                                      [&](auto& op) { grants.unmap_and_replace(op); });
     case GNTTABOP_copy:
-        return for_each_op<gnttab_copy>(vcpu, args, [&](auto& op) { grants.copy(op, first, second); });
+        return copy(vcpu, args, grants);
     case GNTTABOP_transfer:
         return for_each_op<gnttab_transfer>(vcpu, args, refuse_transfer);
     case GNTTABOP_swap_grant_ref:

@@ -133,12 +133,13 @@ Expected<void> P2m::add_page(Gfn gfn, Mfn mfn, P2m_type type)
     if (!in_range(gfn)) [[unlikely]]
         return fail(Errc::einval);
     const Lock_guard guard(lock_);
-    const Hpa slot = Table::last_slot(to_hpa(root_), gfn.value());
-    if (slot == Hpa(0)) [[unlikely]] {
-        if (lookup(gfn).present())
+    const Table::Bottom bottom = Table::bottom(to_hpa(root_), gfn.value());
+    if (bottom.table == Hpa(0)) [[unlikely]] {
+        if (bottom.leaf != 0)
             return fail(Errc::eexist);
         return set_one(gfn, mfn, 1, type);
     }
+    const Hpa slot = Table::slot(bottom.table, gfn.value(), 1);
     if (Npt_format::present(Direct_memory::read(slot)))
         return fail(Errc::eexist);
     Direct_memory::write(slot, make_leaf(mfn, 1, type));
@@ -152,8 +153,9 @@ Expected<void> P2m::remove_page(Gfn gfn, Mfn mfn, P2m_type type)
     if (!in_range(gfn)) [[unlikely]]
         return fail(Errc::einval);
     const Lock_guard guard(lock_);
-    const Hpa slot  = Table::last_slot(to_hpa(root_), gfn.value());
-    const u64 entry = slot == Hpa(0) ? 0 : Direct_memory::read(slot);
+    const Hpa table = Table::bottom(to_hpa(root_), gfn.value()).table;
+    const Hpa slot  = Table::slot(table, gfn.value(), 1);
+    const u64 entry = table == Hpa(0) ? 0 : Direct_memory::read(slot);
     if (!Npt_format::present(entry) || Npt_format::leaf_address(entry) != to_hpa(mfn) || type_of(entry) != type)
         return fail(Errc::einval);
     Direct_memory::write(slot, 0);
@@ -175,21 +177,15 @@ P2m_entry P2m::lookup(Gfn gfn) const
 
 bool P2m::find_region(Gfn gfn, Cursor& cursor) const
 {
-    cursor.region         = ~0ull;
-    cursor.generation     = large_generation();
-    const u64 first       = align_down(gfn.value(), kEntriesPerTable);
-    const Hpa slot        = Table::last_slot(to_hpa(root_), first);
-    const auto [entry, level] = Table::lookup(to_hpa(root_), first);
-    if (slot != Hpa(0)) {
-        cursor.table = slot;
-    } else if (Npt_format::present(entry)) {
-        cursor.table = Hpa(0);
-        cursor.leaf  = entry;
-        cursor.base  = to_mfn(Npt_format::leaf_address(entry)).value() + (first & low_bits(level_order(level)));
-    } else {
+    cursor.generation          = large_generation();
+    const Table::Bottom bottom = Table::bottom(to_hpa(root_), gfn.value());
+    const u64 first            = align_down(gfn.value(), kEntriesPerTable);
+    if (bottom.table == Hpa(0) && bottom.leaf == 0)
         return false;
-    }
-    cursor.region = first / kEntriesPerTable;
+    cursor.region = gfn.value() / kEntriesPerTable;
+    cursor.table  = bottom.table;
+    cursor.leaf   = bottom.leaf;
+    cursor.base   = to_mfn(Npt_format::leaf_address(bottom.leaf)).value() + (first & low_bits(level_order(bottom.level)));
     return true;
 }
 
@@ -198,6 +194,7 @@ bool P2m::find_region(Gfn gfn, Cursor& cursor) const
 Mfn P2m::ram_frame(Gfn gfn, bool write, Cursor& cursor) const
 {
     if (cursor.region != gfn.value() / kEntriesPerTable || cursor.generation != large_generation()) [[unlikely]] {
+        cursor.region = ~0ull;
         if (!in_range(gfn) || !find_region(gfn, cursor))
             return kInvalidMfn;
     }

@@ -66,18 +66,25 @@ class Page_table
         return {Format::present(entry) ? entry : 0, 1};
     }
 
-    // Where the level 1 entry of `page` is; Hpa(0) when no table goes down that far.
-    [[nodiscard]] static Hpa last_slot(Hpa root, u64 page)
+    // The table of level 1 entries that `page` is in, or the larger leaf instead of it, or neither.
+    struct Bottom {
+        Hpa table{0};
+        u64 leaf       = 0;
+        unsigned level = 1; // of the leaf
+    };
+    [[nodiscard]] static Bottom bottom(Hpa root, u64 page)
     {
         Hpa table = root;
 #pragma GCC unroll 5
         for (unsigned level = Format::levels; level > 1; --level) {
             const u64 entry = Memory::read(slot(table, page, level));
-            if (!Format::present(entry) || (level <= 3 && Format::is_leaf(entry, level))) [[unlikely]]
-                return Hpa(0);
+            if (!Format::present(entry)) [[unlikely]]
+                return {};
+            if (level <= 3 && Format::is_leaf(entry, level)) [[unlikely]]
+                return {Hpa(0), entry, level};
             table = Format::table_address(entry);
         }
-        return slot(table, page, 1);
+        return {table, 0, 1};
     }
 
     // The entry for `page` at `level` becomes `leaf`, whatever was there or below. Enomem changes nothing.

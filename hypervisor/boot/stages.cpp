@@ -27,7 +27,6 @@ namespace
 constexpr u64 kMiB            = 1 << 20;
 constexpr u64 kMinMemory      = 96 * kMiB; // the hypervisor, and the smallest dom0 that starts at all
 constexpr Hpa kFirstMiBEnd{kMiB};
-constexpr u8 kCom1Interrupt   = 4;
 
 void reserve(Hpa start, Hpa end)
 {
@@ -46,6 +45,9 @@ void check_module(const Boot_module& module)
         refuse("a module at {x} to {x} is not in RAM: the boot loader's data is corrupt", module.start,
                module.end);
 }
+
+// COM1 and COM3 share one ISA interrupt, COM2 and COM4 the other.
+u8 serial_interrupt(u16 port) { return port == 0x2f8 || port == 0x2e8 ? 3 : 4; }
 
 void read_soft_off(Hpa dsdt)
 {
@@ -154,7 +156,8 @@ void start_console_input()
     Uart* uart = serial_console();
     if (!uart)
         return;
-    if (!connect_serial_interrupt(boot_state.madt, kCom1Interrupt, *uart))
+    const u8 interrupt = serial_interrupt(boot_state.options.com1.port);
+    if (!connect_serial_interrupt(boot_state.madt, interrupt, *uart))
         log::warning("the serial port's interrupt cannot be routed: dom0's console has no input");
 }
 

@@ -13,8 +13,8 @@ namespace
 constexpr u64 kMiB = 1ull << 20;
 
 // When nobody says how much dom0 gets: a sixteenth stays for the hypervisor's own needs, within limits that
-// leave room for unpacking the kernel.
-u64 default_reserve(u64 total) { return std::clamp(total / 16, 128 * kMiB, 512 * kMiB); }
+// leave room for unpacking the kernel (its image and the decoder's window, each in one piece).
+u64 default_reserve(u64 total) { return std::min(std::clamp(total / 16, 192 * kMiB, 512 * kMiB), total / 2); }
 
 constexpr Hpa kFourGiB{1ull << 32};
 // Linux reads the start info, and what it points to, through its first page tables, which map this much.

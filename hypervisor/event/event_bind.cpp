@@ -153,7 +153,7 @@ Expected<evtchn_status> Event_table::status(const Domain& caller, Evtchn_port po
 
 void Event_table::adopt_pending_bits()
 {
-    const u32 end = std::min(known_ports_, bits_.port_limit());
+    const u32 end = std::min(known_ports_.load(), bits_.port_limit());
     for (u32 n = 1; n < end; ++n) {
         Channel& channel = *find(Evtchn_port(n));
         if (channel.usable())
@@ -190,7 +190,7 @@ Expected<void> Event_table::expand_array(Gfn page)
         if (!fifo_)
             return fail(Errc::eopnotsupp);
         const u32 first = TRY(fifo_->add_page(page));
-        const u32 end   = std::min(known_ports_, first + Fifo_ops::kWordsPerPage);
+        const u32 end   = std::min(known_ports_.load(), first + Fifo_ops::kWordsPerPage);
         for (u32 n = first; n < end; ++n) {
             Channel& channel = *find(Evtchn_port(n));
             Vcpu* vcpu       = domain_.vcpu(channel.notify_vcpu.load(std::memory_order_relaxed));

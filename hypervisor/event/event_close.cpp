@@ -71,7 +71,7 @@ Expected<void> Event_table::close_everything()
     {
         const Lock_guard guard(lock_);
         port          = close_cursor_;
-        piece_ends    = std::min(known_ports_, port + kPortsPerPiece);
+        piece_ends    = std::min(known_ports_.load(), port + kPortsPerPiece);
         close_cursor_ = piece_ends;
     }
     for (; port < piece_ends; ++port) {

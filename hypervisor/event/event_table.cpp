@@ -13,7 +13,7 @@ Expected<Unique<Event_table>> Event_table::create(Domain& domain, u32 max_ports)
     const u32 limit           = std::min<u32>(max_ports, EVTCHN_FIFO_NR_CHANNELS);
     Unique<Event_table> table = TRY(make_unique<Event_table>(domain, limit));
     table->buckets_[0]        = TRY(make_unique<Channel_bucket>());
-    table->known_ports_       = kChannelsPerBucket;
+    table->known_ports_.store(kChannelsPerBucket, std::memory_order_relaxed);
     table->find(Evtchn_port(0))->state = Channel::State::reserved; // "no port" in every structure of the ABI
     return table;
 }
@@ -21,7 +21,7 @@ Expected<Unique<Event_table>> Event_table::create(Domain& domain, u32 max_ports)
 Channel* Event_table::find(Evtchn_port port) const
 {
     const u32 n = port.value();
-    if (n >= known_ports_) [[unlikely]]
+    if (n >= known_ports_.load(std::memory_order_relaxed)) [[unlikely]]
         return nullptr;
     return &(*buckets_[n / kChannelsPerBucket])[n % kChannelsPerBucket];
 }
@@ -33,9 +33,9 @@ Expected<Evtchn_port> Event_table::free_port()
     const u32 limit = std::min(max_ports_, ops_->port_limit());
     for (u32 n = lowest_free_; n < limit; ++n) {
         const Evtchn_port port(n);
-        if (n == known_ports_) {
+        if (n == known_ports_.load(std::memory_order_relaxed)) {
             buckets_[n / kChannelsPerBucket] = TRY(make_unique<Channel_bucket>());
-            known_ports_ += kChannelsPerBucket;
+            known_ports_.store(n + kChannelsPerBucket, std::memory_order_relaxed);
         }
         if (find(port)->state == Channel::State::free && !ops_->is_busy(port))
             return port;

@@ -82,7 +82,7 @@ class Event_table
     Domain& domain_;
     Spinlock lock_{Lock_rank::event};
     u32 max_ports_;
-    u32 known_ports_  = 0; // those that have a bucket
+    std::atomic<u32> known_ports_{0}; // those that have a bucket; senders of other domains look too
     u32 open_ports_   = 0;
     u32 lowest_free_  = 1; // no port below is free
     u32 close_cursor_ = 1;

@@ -80,11 +80,11 @@ grant_entry_v1* Granted::shared(u32 ref) const
 
 Expected<void> Granted::add_frame()
 {
-    Slot& slot   = slots_[frame_count_];
+    Slot& slot   = slots_[frame_count()];
     slot.actives = TRY(make_unique<Actives>());
     slot.shared  = TRY(frames.allocate(0));
     frames.share(slot.shared, domain_->id());
-    ++frame_count_;
+    frame_count_.store(frame_count() + 1, std::memory_order_relaxed);
     return {};
 }
 
@@ -93,7 +93,7 @@ Expected<Mfn> Granted::frame(u32 index)
     const Lock_guard guard(lock_);
     if (index >= max_frames_ || !domain_)
         return fail(Errc::einval);
-    while (frame_count_ <= index)
+    while (frame_count() <= index)
         TRY(add_frame());
     return slots_[index].shared;
 }
@@ -116,7 +116,7 @@ Grant_status Granted::pin(Domid user, Grant_ref grant_ref, bool write, P2m::Curs
 {
     const u32 ref = grant_ref.value();
     const Lock_guard guard(lock_);
-    if (!domain_ || ref >= frame_count_ * kEntriesPerFrame) [[unlikely]]
+    if (!domain_ || ref >= frame_count() * kEntriesPerFrame) [[unlikely]]
         return domain_ ? Grant_status::bad_gntref : Grant_status::bad_domain;
 
     Active& entry    = active(ref);
@@ -161,7 +161,7 @@ void Granted::unpin(Grant_ref grant_ref, bool write)
 Grant_status Granted::swap(Grant_ref a, Grant_ref b)
 {
     const Lock_guard guard(lock_);
-    const u32 count = frame_count_ * kEntriesPerFrame;
+    const u32 count = frame_count() * kEntriesPerFrame;
     if (!domain_ || a.value() >= count || b.value() >= count)
         return Grant_status::bad_gntref;
     if (a == b)
@@ -177,7 +177,7 @@ void Granted::retire()
     const Lock_guard guard(lock_);
     if (!std::exchange(domain_, nullptr))
         return;
-    for (u32 i = 0; i < frame_count_; ++i)
+    for (u32 i = 0; i < frame_count(); ++i)
         frames.release(slots_[i].shared, 0);
 }
 

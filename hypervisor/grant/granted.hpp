@@ -33,7 +33,7 @@ class Granted
 
     // The shared page of that index, made now if there is none yet. Einval past the limit, enomem.
     Expected<Mfn> frame(u32 index);
-    [[nodiscard]] u32 frame_count() const { return frame_count_; }
+    [[nodiscard]] u32 frame_count() const { return frame_count_.load(std::memory_order_relaxed); }
     [[nodiscard]] u32 max_frames() const { return max_frames_; }
 
     // `user` begins to use grant `ref`; the frame behind it is held until the matching unpin(). `cursor` is
@@ -80,7 +80,7 @@ class Granted
 
     Domain* domain_; // null once retired
     u32 max_frames_;
-    u32 frame_count_ = 0;
+    std::atomic<u32> frame_count_{0};
     std::atomic<u32> holds_{1};
     mutable Spinlock lock_{Lock_rank::grant};
     std::array<Slot, kMaxFrames> slots_;

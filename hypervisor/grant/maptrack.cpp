@@ -6,16 +6,18 @@ namespace vmm
 
 bool Maptrack::grow()
 {
-    if (page_count_ == max_pages_)
+    const u32 count = page_count_.load(std::memory_order_relaxed);
+    if (count == max_pages_)
         return false;
     Expected<Unique<Page>> page = make_unique<Page>();
     if (!page)
         return false;
-    const u32 base = page_count_ * kPerPage;
+    const u32 base = count * kPerPage;
     for (u32 i = 0; i < kPerPage; ++i)
         (**page)[i].ref = i + 1 < kPerPage ? base + i + 1 : kNoHandle;
-    pages_[page_count_++] = std::move(*page);
-    first_free_           = base;
+    pages_[count] = std::move(*page);
+    page_count_.store(count + 1, std::memory_order_release);
+    first_free_ = base;
     return true;
 }
 

@@ -42,7 +42,7 @@ class Maptrack
         return (*pages_[handle / kPerPage])[handle % kPerPage];
     }
     // Handles below this number have been used.
-    [[nodiscard]] u32 end() const { return page_count_ * kPerPage; }
+    [[nodiscard]] u32 end() const { return page_count_.load(std::memory_order_acquire) * kPerPage; }
     [[nodiscard]] u32 in_use() const { return in_use_; }
 
   private:
@@ -54,7 +54,7 @@ class Maptrack
 
     Spinlock lock_{Lock_rank::grant};
     u32 max_pages_;
-    u32 page_count_ = 0;
+    std::atomic<u32> page_count_{0};
     u32 first_free_ = kNoHandle;
     u32 in_use_     = 0;
     std::array<Unique<Page>, kMaxPages> pages_;

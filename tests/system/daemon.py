@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tools die, domains go on: `kill -9` of vmmd leaves a running guest as it is and the next vmmd finds it again;
+`kill -9` of `xm create` at any moment leaves a whole domain or none, and no memory is lost."""
+
+import sys
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
+from dom0 import Failed, config, domains, free_mib, guest_shell, scenario, wait_for
+
+KILLED_AFTER_MS = (0, 10, 30, 60, 100, 200, 400, 1000, 4000)
+before = {}
+
+
+def running_guest(machine):
+    before["free"] = free_mib(machine)
+    machine.shell(f"xm create {config(machine, 'survivor')}", 60)
+    with guest_shell(machine, "survivor"):
+        machine.shell("echo alive > /tmp/note")
+    before["row"] = domains(machine)["survivor"]
+
+
+def kill_vmmd(machine):
+    first = machine.shell("pidof vmmd")[1].split()[0]
+    machine.shell(f"kill -9 {first}")
+    wait_for(machine, "another vmmd that answers", 30,
+             lambda m: m.shell(f"test $(pidof vmmd) != {first} && xm list", check=False)[0] == 0)
+    row = domains(machine).get("survivor")
+    if row is None or any(row[key] != before["row"][key] for key in ("domid", "uuid", "vcpus")):
+        raise Failed(f"the next vmmd should list {before['row']} but lists {row}")
+
+
+def guest_goes_on(machine):
+    with guest_shell(machine, "survivor"):
+        if machine.shell("cat /tmp/note")[1].strip() != "alive":
+            raise Failed("the guest lost its memory")
+    home = f"/local/domain/{before['row']['domid']}"
+    name = machine.shell(f"xenstore-read {home}/name")[1].strip()
+    if name != "survivor":
+        raise Failed(f"the store lost {home}/name: {name!r}")
+
+
+def still_rules(machine):
+    """The guest's own watches ended with the store they were set in (see the README of toolstack/vmmd), so it is
+    not asked to shut down: what vmmd itself does to it must work."""
+    machine.shell("xm pause survivor")
+    if "p" not in domains(machine)["survivor"]["state"]:
+        raise Failed("`xm pause` did not pause it")
+    machine.shell("xm unpause survivor; xm destroy survivor", 60)
+    if domains(machine):
+        raise Failed("it is still listed")
+
+
+def kill_xm(machine):
+    file = config(machine, "half")
+    left = []
+    for milliseconds in KILLED_AFTER_MS:
+        machine.shell(f"xm create {file} > /dev/null 2>&1 & sleep {milliseconds / 1000}; kill -9 $! 2>/dev/null; wait", 60)
+        row = wait_for(machine, "a domain that is complete, or none", 30,
+                       lambda m: domains(m).get("half", {"state": "none"}))
+        if row["state"] != "none":
+            left.append(milliseconds)
+            with guest_shell(machine, "half"):
+                machine.shell("true")
+            machine.shell("xm destroy half", 30)
+    return f"complete when killed after {left} ms, undone otherwise"
+
+
+def same_memory(machine):
+    wait_for(machine, f"{before['free']} MiB free again", 10, lambda m: free_mib(m) == before["free"])
+
+
+scenario("daemon", __doc__, [
+    ("a guest that runs", running_guest),
+    ("kill -9 of vmmd", kill_vmmd),
+    ("the guest's memory, console and store", guest_goes_on),
+    ("pause, unpause, destroy by the next vmmd", still_rules),
+    ("kill -9 of xm create", kill_xm),
+    ("the same free memory", same_memory),
+])

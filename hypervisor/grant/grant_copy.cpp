@@ -28,56 +28,56 @@ namespace
 
 } // namespace
 
-[[gnu::always_inline]] inline Grant_status
-Grant_table::Copy_end::take(Domain& caller, Named_domain& named, const gnttab_copy::gnttab_copy_ptr& end, bool is_grant,
-                            bool write)
+[[gnu::always_inline]] inline Grant_status Grant_table::take(Named_domain& named,
+                                                             const gnttab_copy::gnttab_copy_ptr& place, bool is_grant,
+                                                             bool write, Copy_end& end)
 {
-    if (!is_grant && end.domid != DOMID_SELF) [[unlikely]]
+    if (!is_grant && place.domid != DOMID_SELF) [[unlikely]]
         return Grant_status::permission_denied;
-    Domain* domain = named.find(end.domid, caller);
+    Domain* domain = named.find(place.domid, domain_);
     if (!domain) [[unlikely]]
         return Grant_status::bad_domain;
     if (is_grant) {
-        Granted& granted          = *domain->grants().granted_;
-        ref_                      = Grant_ref(end.u.ref);
-        write_                    = write;
-        const Grant_status pinned = granted.pin(caller.id(), ref_, write, named.cursor(), frame_);
-        granted_                  = pinned == Grant_status::okay ? &granted : nullptr;
-        return pinned;
+        Granted& granted  = *domain->grants().granted_;
+        const auto pinned = granted.pin(domain_.id(), Grant_ref(place.u.ref), write, named.cursor());
+        end               = {pinned.frame, &granted};
+        return pinned.status;
     }
-    frame_ = hold_own(*domain, Gfn(end.u.gmfn), write, named.cursor());
-    return frame_ == kInvalidMfn ? Grant_status::bad_page : Grant_status::okay;
+    end = {hold_own(*domain, Gfn(place.u.gmfn), write, named.cursor()), nullptr};
+    return end.frame == kInvalidMfn ? Grant_status::bad_page : Grant_status::okay;
 }
 
-[[gnu::always_inline]] inline Grant_table::Copy_end::~Copy_end()
+[[gnu::always_inline]] inline void Grant_table::let_go(const Copy_end& end, const gnttab_copy::gnttab_copy_ptr& place,
+                                                       bool write)
 {
-    if (granted_)
-        granted_->unpin(ref_, write_);
-    else if (frame_ != kInvalidMfn)
-        frames.put(frame_);
+    if (end.granted)
+        end.granted->unpin(Grant_ref(place.u.ref), write);
+    else
+        frames.put(end.frame);
 }
 
-[[gnu::always_inline]] inline Grant_status Grant_table::copy_between(gnttab_copy& op, Named_domain& source,
+[[gnu::always_inline]] inline Grant_status Grant_table::copy_between(const gnttab_copy& op, Named_domain& source,
                                                                      Named_domain& destination)
 {
     Copy_end from;
     Copy_end to;
-    const Grant_status read = from.take(domain_, source, op.source, op.flags & GNTCOPY_source_gref, false);
+    const Grant_status read = take(source, op.source, op.flags & GNTCOPY_source_gref, false, from);
     if (read != Grant_status::okay) [[unlikely]]
         return read;
-    const Grant_status written = to.take(domain_, destination, op.dest, op.flags & GNTCOPY_dest_gref, true);
-    if (written != Grant_status::okay) [[unlikely]]
-        return written;
-    if (u32{op.source.offset} + op.len > kPageSize || u32{op.dest.offset} + op.len > kPageSize) [[unlikely]]
-        return Grant_status::bad_copy_arg;
-
-    u8* target       = to_virtual<u8>(to.frame()) + op.dest.offset;
-    const u8* origin = to_virtual<u8>(from.frame()) + op.source.offset;
-    if (to.frame() == from.frame()) [[unlikely]]
-        bytes::move(target, origin, op.len);
-    else
-        bytes::copy(target, origin, op.len);
-    return Grant_status::okay;
+    Grant_status status = take(destination, op.dest, op.flags & GNTCOPY_dest_gref, true, to);
+    if (status == Grant_status::okay) [[likely]] {
+        u8* target       = to_virtual<u8>(to.frame) + op.dest.offset;
+        const u8* origin = to_virtual<u8>(from.frame) + op.source.offset;
+        if (u32{op.source.offset} + op.len > kPageSize || u32{op.dest.offset} + op.len > kPageSize) [[unlikely]]
+            status = Grant_status::bad_copy_arg;
+        else if (to.frame == from.frame) [[unlikely]]
+            bytes::move(target, origin, op.len);
+        else
+            bytes::copy(target, origin, op.len);
+        let_go(to, op.dest, true);
+    }
+    let_go(from, op.source, false);
+    return status;
 }
 
 void Grant_table::copy(gnttab_copy& op, Named_domain& source, Named_domain& destination)

@@ -52,9 +52,10 @@ Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames
     Granted& granted = *granter.grants().granted_;
     const Grant_ref ref(op.ref);
     const bool write          = !(op.flags & GNTMAP_readonly);
-    const Grant_status pinned = granted.pin(domain_.id(), ref, write, cursor, frame);
-    if (pinned != Grant_status::okay) [[unlikely]]
-        return pinned;
+    const auto pinned         = granted.pin(domain_.id(), ref, write, cursor);
+    if (pinned.status != Grant_status::okay) [[unlikely]]
+        return pinned.status;
+    frame                     = pinned.frame;
     const Grant_status placed = place(to_gfn(Gpa(op.host_addr)), frame, write);
     if (placed != Grant_status::okay) [[unlikely]] {
         granted.unpin(ref, write);

@@ -73,27 +73,20 @@ class Grant_table
     Expected<void> release_mappings();
 
   private:
-    // One end of a copy: a page that stays for as long as this object.
-    class Copy_end
-    {
-      public:
-        Grant_status take(Domain& caller, Named_domain& named, const gnttab_copy::gnttab_copy_ptr& end,
-                          bool is_grant, bool write);
-        ~Copy_end();
-        [[nodiscard]] Mfn frame() const { return frame_; }
-
-      private:
-        Granted* granted_ = nullptr;
-        Grant_ref ref_;
-        bool write_ = false;
-        Mfn frame_  = kInvalidMfn;
+    // One end of a copy: a page that stays until it is let go. `granted` is null for an own page.
+    struct Copy_end {
+        Mfn frame;
+        Granted* granted;
     };
+    Grant_status take(Named_domain& named, const gnttab_copy::gnttab_copy_ptr& place, bool is_grant, bool write,
+                      Copy_end& end);
+    static void let_go(const Copy_end& end, const gnttab_copy::gnttab_copy_ptr& place, bool write);
 
     Grant_status map_at(const gnttab_map_grant_ref& op, Domain& granter, P2m::Cursor& cursor, u32 handle,
                         Mfn& frame);
     Grant_status place(Gfn gfn, Mfn frame, bool write);
     Grant_status unmap_at(u64 host_addr, u32 handle);
-    Grant_status copy_between(gnttab_copy& op, Named_domain& source, Named_domain& destination);
+    Grant_status copy_between(const gnttab_copy& op, Named_domain& source, Named_domain& destination);
 
     Domain& domain_;
     Ref<Granted> granted_;

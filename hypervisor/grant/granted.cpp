@@ -112,35 +112,34 @@ Expected<Mfn> Granted::frame(u32 index)
     return Grant_status::okay;
 }
 
-Grant_status Granted::pin(Domid user, Grant_ref grant_ref, bool write, P2m::Cursor& cursor, Mfn& frame)
+Granted::Pinned Granted::pin(Domid user, Grant_ref grant_ref, bool write, P2m::Cursor& cursor)
 {
     const u32 ref = grant_ref.value();
     const Lock_guard guard(lock_);
     if (!domain_ || ref >= frame_count() * kEntriesPerFrame) [[unlikely]]
-        return domain_ ? Grant_status::bad_gntref : Grant_status::bad_domain;
+        return {kInvalidMfn, domain_ ? Grant_status::bad_gntref : Grant_status::bad_domain};
 
     Active& entry    = active(ref);
     const bool first = !entry.pinned();
     if (!first && (entry.user != user.value() || entry.readers >= kMaxPins || entry.writers >= kMaxPins))
-        return Grant_status::general_error;
+        return {kInvalidMfn, Grant_status::general_error};
 
     grant_entry_v1& guest = *shared(ref);
     if (first || (write && entry.writers == 0)) {
         const Grant_status marked = mark_in_use(guest, user, write);
         if (marked != Grant_status::okay)
-            return marked;
+            return {kInvalidMfn, marked};
         const Grant_status taken =
             first ? take_frame(entry, std::atomic_ref(guest.frame).load(), write, cursor)
                   : (entry.read_only_frame ? Grant_status::general_error : Grant_status::okay);
         if (taken != Grant_status::okay) {
             clear_flags(guest, first ? GTF_reading | GTF_writing : GTF_writing);
-            return taken;
+            return {kInvalidMfn, taken};
         }
     }
     entry.user = user.value();
     ++(write ? entry.writers : entry.readers);
-    frame = entry.frame;
-    return Grant_status::okay;
+    return {entry.frame, Grant_status::okay};
 }
 
 void Granted::unpin(Grant_ref grant_ref, bool write)

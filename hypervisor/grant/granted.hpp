@@ -38,7 +38,11 @@ class Granted
 
     // `user` begins to use grant `ref`; the frame behind it is held until the matching unpin(). `cursor` is
     // one for the granting domain's map.
-    Grant_status pin(Domid user, Grant_ref ref, bool write, P2m::Cursor& cursor, Mfn& frame);
+    struct Pinned {
+        Mfn frame;
+        Grant_status status;
+    };
+    Pinned pin(Domid user, Grant_ref ref, bool write, P2m::Cursor& cursor);
     void unpin(Grant_ref ref, bool write);
     // The frame behind a grant that the caller has pinned.
     [[nodiscard]] Mfn pinned_frame(Grant_ref ref) const { return active(ref.value()).frame; }

@@ -111,6 +111,8 @@ class Frame_allocator
     [[nodiscard]] const Frame& frame(Mfn mfn) const { return table_[mfn.value()]; }
 
   private:
+    // Far below the wrap of the counter, so that a frame mapped absurdly often is refused, not freed.
+    static constexpr u32 kMaxHolds = 1u << 30;
     static constexpr unsigned kClean = 0;
     static constexpr unsigned kDirty = 1;
     static constexpr u32 kNone       = ~0u;
@@ -144,5 +146,32 @@ class Frame_allocator
 };
 
 extern Frame_allocator frames;
+
+inline bool Frame_allocator::get(Mfn mfn)
+{
+    if (!exists(mfn)) [[unlikely]]
+        return false;
+    Frame& f = frame(mfn);
+    // Heap frames use the counter for themselves, and no frame changes between heap and domain while held.
+    if (f.state != Frame_state::owned && f.state != Frame_state::shared) [[unlikely]]
+        return false;
+    u32 holds = f.holds.load(std::memory_order_relaxed);
+    do {
+        if (holds == 0 || holds >= kMaxHolds) [[unlikely]]
+            return false;
+    } while (!f.holds.compare_exchange_weak(holds, holds + 1, std::memory_order_acquire));
+    f.detail = 1;
+    return true;
+}
+
+inline bool Frame_allocator::get_from(Mfn mfn, Domid owner)
+{
+    if (!get(mfn))
+        return false;
+    if (frame(mfn).owner == owner.value()) [[likely]]
+        return true;
+    put(mfn);
+    return false;
+}
 
 } // namespace vmm

@@ -7,14 +7,6 @@
 
 namespace vmm
 {
-namespace
-{
-
-// Far below the wrap of the counter, so that a frame mapped absurdly often is refused, not freed.
-constexpr u32 kMaxHolds = 1u << 30;
-
-} // namespace
-
 void Frame_allocator::set_owned(Frame& f, Domid owner, bool written)
 {
     f.owner  = owner.value();
@@ -44,33 +36,6 @@ void Frame_allocator::share(Mfn mfn, Domid owner)
     assign(mfn, 0, owner);
     frame(mfn).state  = Frame_state::shared;
     frame(mfn).detail = 1;
-}
-
-bool Frame_allocator::get(Mfn mfn)
-{
-    if (!exists(mfn)) [[unlikely]]
-        return false;
-    Frame& f = frame(mfn);
-    // Heap frames use the counter for themselves, and no frame changes between heap and domain while held.
-    if (f.state != Frame_state::owned && f.state != Frame_state::shared) [[unlikely]]
-        return false;
-    u32 holds = f.holds.load(std::memory_order_relaxed);
-    do {
-        if (holds == 0 || holds >= kMaxHolds) [[unlikely]]
-            return false;
-    } while (!f.holds.compare_exchange_weak(holds, holds + 1, std::memory_order_acquire));
-    f.detail = 1;
-    return true;
-}
-
-bool Frame_allocator::get_from(Mfn mfn, Domid owner)
-{
-    if (!get(mfn))
-        return false;
-    if (frame(mfn).owner == owner.value()) [[likely]]
-        return true;
-    put(mfn);
-    return false;
 }
 
 // True when that was the last hold: the frame is an allocated block of its own then.

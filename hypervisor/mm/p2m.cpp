@@ -177,6 +177,9 @@ P2m_entry P2m::lookup(Gfn gfn) const
 
 bool P2m::find_region(Gfn gfn, Cursor& cursor) const
 {
+    cursor.region = ~0ull;
+    if (!in_range(gfn))
+        return false;
     cursor.generation          = large_generation();
     const Table::Bottom bottom = Table::bottom(to_hpa(root_), gfn.value());
     const u64 first            = align_down(gfn.value(), kEntriesPerTable);
@@ -187,24 +190,6 @@ bool P2m::find_region(Gfn gfn, Cursor& cursor) const
     cursor.leaf   = bottom.leaf;
     cursor.base   = to_mfn(Npt_format::leaf_address(bottom.leaf)).value() + (first & low_bits(level_order(bottom.level)));
     return true;
-}
-
-// Should another CPU free the table between the check and the look, what is found is still judged by the
-// frame's owner before it is used.
-Mfn P2m::ram_frame(Gfn gfn, bool write, Cursor& cursor) const
-{
-    if (cursor.region != gfn.value() / kEntriesPerTable || cursor.generation != large_generation()) [[unlikely]] {
-        cursor.region = ~0ull;
-        if (!in_range(gfn) || !find_region(gfn, cursor))
-            return kInvalidMfn;
-    }
-    const u64 index     = gfn.value() % kEntriesPerTable;
-    const bool single   = cursor.table != Hpa(0);
-    const u64 entry     = single ? Direct_memory::read(cursor.table + index * sizeof(u64)) : cursor.leaf;
-    const P2m_type type = type_of(entry);
-    if (!Npt_format::present(entry) || !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write))) [[unlikely]]
-        return kInvalidMfn;
-    return single ? to_mfn(Npt_format::leaf_address(entry)) : Mfn(cursor.base + index);
 }
 
 // Lets go of what a leaf maps; the frames that leave the account.

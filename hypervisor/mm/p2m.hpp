@@ -78,7 +78,21 @@ class P2m
         u64 base = 0;           // first frame of the region in it
     };
     // The frame of the domain's memory there; kInvalidMfn when it is none, or read-only and to be written.
-    [[nodiscard]] Mfn ram_frame(Gfn gfn, bool write, Cursor& cursor) const;
+    [[nodiscard]] Mfn ram_frame(Gfn gfn, bool write, Cursor& cursor) const
+    {
+        // Should another CPU free the table between this check and the look, what is found is still judged
+        // by the frame's owner before it is used.
+        const bool here = cursor.region == gfn.value() / kEntriesPerTable && cursor.generation == large_generation();
+        if (!here && !find_region(gfn, cursor)) [[unlikely]]
+            return kInvalidMfn;
+        const u64 index   = gfn.value() % kEntriesPerTable;
+        const bool single = cursor.table != Hpa(0);
+        const u64 entry   = single ? Direct_memory::read(cursor.table + index * sizeof(u64)) : cursor.leaf;
+        const auto type   = static_cast<P2m_type>(Npt_format::kind(entry));
+        if (!Npt_format::present(entry) || !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write))) [[unlikely]]
+            return kInvalidMfn;
+        return single ? to_mfn(Npt_format::leaf_address(entry)) : Mfn(cursor.base + index);
+    }
 
     [[nodiscard]] Mfn root() const { return root_; }
     // Highest guest frame that was ever mapped.

@@ -82,10 +82,11 @@ void check_runstate()
     NEED(timer > 0);
     events::listen(static_cast<evtchn_port_t>(timer), count);
     calls = 0;
-    NEED(set_timer(system_time() + 10 * kMillisecond) == 0);
+    NEED(set_timer(system_time() + 100 * kMillisecond) == 0);
     events::wait_until([&] { return calls != 0; });
     CHECK_EQUAL(area.state, RUNSTATE_running);
-    CHECK(area.time[RUNSTATE_blocked] >= before.time[RUNSTATE_blocked] + 5 * kMillisecond);
+    // Most of the 100 ms; an overloaded machine underneath may stop the guest before it halts.
+    CHECK(area.time[RUNSTATE_blocked] >= before.time[RUNSTATE_blocked] + 20 * kMillisecond);
     CHECK(area.time[RUNSTATE_running] >= before.time[RUNSTATE_running]);
     CHECK(total(area) >= total(before));
 

@@ -41,16 +41,16 @@ u64 system_time()
     });
     const u64 ticks  = tsc - time.tsc_timestamp;
     const u64 scaled = time.tsc_shift < 0 ? ticks >> -time.tsc_shift : ticks << time.tsc_shift;
-    return time.system_time + static_cast<u64>(static_cast<unsigned __int128>(scaled) * time.tsc_to_system_mul >> 32);
+    return time.system_time +
+           static_cast<u64>(static_cast<unsigned __int128>(scaled) * time.tsc_to_system_mul >> 32);
 }
 
 u64 wall_clock()
 {
     shared_info& page = shared();
     u64 base          = 0;
-    read_consistently(page.wc_version, [&] {
-        base = (u64{page.wc_sec_hi} << 32 | page.wc_sec) * kSecond + page.wc_nsec;
-    });
+    read_consistently(page.wc_version,
+                      [&] { base = (u64{page.wc_sec_hi} << 32 | page.wc_sec) * kSecond + page.wc_nsec; });
     return base + system_time();
 }
 

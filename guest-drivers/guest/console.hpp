@@ -6,9 +6,9 @@
 
 #include "guest/types.hpp"
 
-#include <xen/xen.h>
 #include <xen/event_channel.h>
 #include <xen/io/console.h>
+#include <xen/xen.h>
 
 #include <string_view>
 

@@ -6,8 +6,8 @@
 
 #include "guest/types.hpp"
 
-#include <xen/xen.h>
 #include <xen/event_channel.h>
+#include <xen/xen.h>
 
 namespace vmm::guest::events
 {

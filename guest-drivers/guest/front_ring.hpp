@@ -55,7 +55,8 @@ class Front_ring
     // Takes one response; false when there is none.
     bool take(Response& to)
     {
-        const u32 ready = std::atomic_ref(head_.response_producer).load(std::memory_order_acquire) - consumed_;
+        const u32 ready =
+            std::atomic_ref(head_.response_producer).load(std::memory_order_acquire) - consumed_;
         if (ready == 0 || ready > published_ - consumed_)
             return false;
         __builtin_memcpy(&to, &slots_[consumed_++ % kSlots].response, sizeof to);

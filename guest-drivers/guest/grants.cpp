@@ -31,7 +31,10 @@ s64 start()
     return 0;
 }
 
-grant_entry_v1& entry(grant_ref_t ref) { return *special_page(kFirstSpecialPage).as<grant_entry_v1>(ref * sizeof(grant_entry_v1)); }
+grant_entry_v1& entry(grant_ref_t ref)
+{
+    return *special_page(kFirstSpecialPage).as<grant_entry_v1>(ref * sizeof(grant_entry_v1));
+}
 
 // The flags are what makes it valid, so they come last.
 void allow(grant_ref_t ref, domid_t to, u64 gfn, bool writable)

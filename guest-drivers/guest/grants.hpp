@@ -6,15 +6,15 @@
 
 #include "guest/types.hpp"
 
-#include <xen/xen.h>
 #include <xen/grant_table.h>
+#include <xen/xen.h>
 
 namespace vmm::guest::grants
 {
 
-inline constexpr u32 kFrames    = 2;
-inline constexpr u32 kFirstOwn  = GNTTAB_NR_RESERVED_ENTRIES;
-inline constexpr u32 kEntries   = kFrames * kPageSize / sizeof(grant_entry_v1);
+inline constexpr u32 kFrames   = 2;
+inline constexpr u32 kFirstOwn = GNTTAB_NR_RESERVED_ENTRIES;
+inline constexpr u32 kEntries  = kFrames * kPageSize / sizeof(grant_entry_v1);
 
 // Makes the grant entries visible; negative errno.
 s64 start();

@@ -7,15 +7,15 @@
 #include "guest/types.hpp"
 
 #include <xen/errno.h>
-#include <xen/xen.h>
 #include <xen/event_channel.h>
 #include <xen/grant_table.h>
+#include <xen/hvm/hvm_op.h>
+#include <xen/hvm/params.h>
 #include <xen/memory.h>
 #include <xen/sched.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
-#include <xen/hvm/hvm_op.h>
-#include <xen/hvm/params.h>
+#include <xen/xen.h>
 
 namespace vmm::guest
 {
@@ -27,7 +27,7 @@ void choose_hypercall_instruction();
 
 inline s64 hypercall(u64 number, u64 a1 = 0, u64 a2 = 0, u64 a3 = 0, u64 a4 = 0, u64 a5 = 0)
 {
-    s64 result      = 0;
+    s64 result                  = 0;
     register u64 r10 asm("r10") = a4;
     register u64 r8 asm("r8")   = a5;
     if (use_vmcall) [[unlikely]] {
@@ -44,11 +44,20 @@ inline s64 hypercall(u64 number, u64 a1 = 0, u64 a2 = 0, u64 a3 = 0, u64 a4 = 0,
     return result;
 }
 
-inline s64 event_op(u32 command, void* arg) { return hypercall(__HYPERVISOR_event_channel_op, command, gpa_of(arg)); }
-inline s64 memory_op(u32 command, void* arg) { return hypercall(__HYPERVISOR_memory_op, command, gpa_of(arg)); }
+inline s64 event_op(u32 command, void* arg)
+{
+    return hypercall(__HYPERVISOR_event_channel_op, command, gpa_of(arg));
+}
+inline s64 memory_op(u32 command, void* arg)
+{
+    return hypercall(__HYPERVISOR_memory_op, command, gpa_of(arg));
+}
 inline s64 sched_op(u32 command, void* arg) { return hypercall(__HYPERVISOR_sched_op, command, gpa_of(arg)); }
 inline s64 hvm_op(u32 command, void* arg) { return hypercall(__HYPERVISOR_hvm_op, command, gpa_of(arg)); }
-inline s64 version_op(u32 command, void* arg) { return hypercall(__HYPERVISOR_xen_version, command, gpa_of(arg)); }
+inline s64 version_op(u32 command, void* arg)
+{
+    return hypercall(__HYPERVISOR_xen_version, command, gpa_of(arg));
+}
 inline s64 vcpu_op(u32 command, u32 vcpu, void* arg)
 {
     return hypercall(__HYPERVISOR_vcpu_op, command, vcpu, gpa_of(arg));

@@ -66,7 +66,7 @@ void load_idt()
 {
     for (unsigned vector = 0; vector < 256; ++vector) {
         const u64 stub = reinterpret_cast<u64>(interrupt_stubs) + vector * kStubSize;
-        idt[vector]    = {static_cast<u16>(stub), 0x08, 0, 0x8e, static_cast<u16>(stub >> 16),
+        idt[vector]    = {static_cast<u16>(stub),       0x08, 0, 0x8e, static_cast<u16>(stub >> 16),
                           static_cast<u32>(stub >> 32), 0};
     }
     const Table_pointer pointer{sizeof idt - 1, reinterpret_cast<u64>(idt)};

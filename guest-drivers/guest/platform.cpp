@@ -64,7 +64,8 @@ vcpu_info& my_vcpu_info() { return *my_info; }
 
 s64 set_event_vector()
 {
-    return set_param(DOMID_SELF, HVM_PARAM_CALLBACK_IRQ, u64{HVM_PARAM_CALLBACK_TYPE_VECTOR} << 56 | kEventVector);
+    return set_param(DOMID_SELF, HVM_PARAM_CALLBACK_IRQ,
+                     u64{HVM_PARAM_CALLBACK_TYPE_VECTOR} << 56 | kEventVector);
 }
 
 s64 register_vcpu_info(u32 vcpu, vcpu_info& place)

@@ -6,8 +6,8 @@
 
 #include "guest/types.hpp"
 
-#include <xen/xen.h>
 #include <xen/arch-x86/hvm/start_info.h>
+#include <xen/xen.h>
 
 namespace vmm::guest
 {

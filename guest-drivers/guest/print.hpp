@@ -25,7 +25,7 @@ class Line
     void put(Hex number);
     void put(bool yes) { put(yes ? std::string_view("yes") : std::string_view("no")); }
     template <class T>
-        requires std::is_integral_v<T>
+    requires std::is_integral_v<T>
     void put(T number)
     {
         if (number < 0)

@@ -8,9 +8,9 @@
 #include "guest/byte_ring.hpp"
 #include "guest/types.hpp"
 
-#include <xen/xen.h>
 #include <xen/event_channel.h>
 #include <xen/io/xs_wire.h>
+#include <xen/xen.h>
 
 #include <string_view>
 

@@ -11,8 +11,8 @@
 #include <array>
 #include <atomic>
 
-#include <xen/xen.h>
 #include <xen/event_channel.h>
+#include <xen/xen.h>
 
 namespace vmm
 {
@@ -22,16 +22,16 @@ class Domain;
 struct Channel {
     enum class State : u8 { free, reserved, unbound, interdomain, virq, ipi };
 
-    State state        = State::free;
-    u8 priority        = EVTCHN_FIFO_PRIORITY_DEFAULT; // delivery
-    u8 last_priority   = 0;                            // delivery: the queue it was last linked on
-    bool pending       = false;                        // delivery: raised before its event word existed
-    u16 last_vcpu      = 0;                            // delivery: as last_priority
-    u16 allowed_domid  = 0;                            // unbound: who may connect
-    u32 virq           = 0;                            // virq
-    u32 remote_port    = 0;                            // interdomain
-    Domain* remote     = nullptr;                      // interdomain: alive while the channel is connected
-    std::atomic<u16> notify_vcpu{0};                   // read by senders of other domains
+    State state       = State::free;
+    u8 priority       = EVTCHN_FIFO_PRIORITY_DEFAULT; // delivery
+    u8 last_priority  = 0;                            // delivery: the queue it was last linked on
+    bool pending      = false;                        // delivery: raised before its event word existed
+    u16 last_vcpu     = 0;                            // delivery: as last_priority
+    u16 allowed_domid = 0;                            // unbound: who may connect
+    u32 virq          = 0;                            // virq
+    u32 remote_port   = 0;                            // interdomain
+    Domain* remote    = nullptr;                      // interdomain: alive while the channel is connected
+    std::atomic<u16> notify_vcpu{0};                  // read by senders of other domains
 
     [[nodiscard]] bool usable() const { return state > State::reserved; }
 };

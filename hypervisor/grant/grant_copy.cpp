@@ -29,8 +29,8 @@ namespace
 } // namespace
 
 [[gnu::always_inline]] inline Grant_status Grant_table::take(Named_domain& named,
-                                                             const gnttab_copy::gnttab_copy_ptr& place, bool is_grant,
-                                                             bool write, Copy_end& end)
+                                                             const gnttab_copy::gnttab_copy_ptr& place,
+                                                             bool is_grant, bool write, Copy_end& end)
 {
     if (!is_grant && place.domid != DOMID_SELF) [[unlikely]]
         return Grant_status::permission_denied;
@@ -47,8 +47,8 @@ namespace
     return end.frame == kInvalidMfn ? Grant_status::bad_page : Grant_status::okay;
 }
 
-[[gnu::always_inline]] inline void Grant_table::let_go(const Copy_end& end, const gnttab_copy::gnttab_copy_ptr& place,
-                                                       bool write)
+[[gnu::always_inline]] inline void Grant_table::let_go(const Copy_end& end,
+                                                       const gnttab_copy::gnttab_copy_ptr& place, bool write)
 {
     if (end.granted)
         end.granted->unpin(Grant_ref(place.u.ref), write);
@@ -56,8 +56,8 @@ namespace
         frames.put(end.frame);
 }
 
-[[gnu::always_inline]] inline Grant_status Grant_table::copy_between(const gnttab_copy& op, Named_domain& source,
-                                                                     Named_domain& destination)
+[[gnu::always_inline]] inline Grant_status
+Grant_table::copy_between(const gnttab_copy& op, Named_domain& source, Named_domain& destination)
 {
     Copy_end from;
     Copy_end to;
@@ -68,7 +68,8 @@ namespace
     if (status == Grant_status::okay) [[likely]] {
         u8* target       = to_virtual<u8>(to.frame) + op.dest.offset;
         const u8* origin = to_virtual<u8>(from.frame) + op.source.offset;
-        if (u32{op.source.offset} + op.len > kPageSize || u32{op.dest.offset} + op.len > kPageSize) [[unlikely]]
+        if (u32{op.source.offset} + op.len > kPageSize || u32{op.dest.offset} + op.len > kPageSize)
+            [[unlikely]]
             status = Grant_status::bad_copy_arg;
         else if (to.frame == from.frame) [[unlikely]]
             bytes::move(target, origin, op.len);

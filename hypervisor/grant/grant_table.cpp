@@ -46,13 +46,14 @@ Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames
     return added ? Grant_status::okay : Grant_status::general_error;
 }
 
-[[gnu::always_inline]] inline Grant_status Grant_table::map_at(const gnttab_map_grant_ref& op, Domain& granter,
-                                                               P2m::Cursor& cursor, u32 handle, Mfn& frame)
+[[gnu::always_inline]] inline Grant_status Grant_table::map_at(const gnttab_map_grant_ref& op,
+                                                               Domain& granter, P2m::Cursor& cursor,
+                                                               u32 handle, Mfn& frame)
 {
     Granted& granted = *granter.grants().granted_;
     const Grant_ref ref(op.ref);
-    const bool write          = !(op.flags & GNTMAP_readonly);
-    const auto pinned         = granted.pin(domain_.id(), ref, write, cursor);
+    const bool write  = !(op.flags & GNTMAP_readonly);
+    const auto pinned = granted.pin(domain_.id(), ref, write, cursor);
     if (pinned.status != Grant_status::okay) [[unlikely]]
         return pinned.status;
     frame                     = pinned.frame;

@@ -78,8 +78,8 @@ class Grant_table
         Mfn frame;
         Granted* granted;
     };
-    Grant_status take(Named_domain& named, const gnttab_copy::gnttab_copy_ptr& place, bool is_grant, bool write,
-                      Copy_end& end);
+    Grant_status take(Named_domain& named, const gnttab_copy::gnttab_copy_ptr& place, bool is_grant,
+                      bool write, Copy_end& end);
     static void let_go(const Copy_end& end, const gnttab_copy::gnttab_copy_ptr& place, bool write);
 
     Grant_status map_at(const gnttab_map_grant_ref& op, Domain& granter, P2m::Cursor& cursor, u32 handle,

@@ -59,9 +59,9 @@ class Granted
     // A grant in use. All users are one domain, the one the entry named when it was first pinned.
     struct Active {
         Mfn frame{0};
-        u16 readers = 0; // uses that only read
-        u16 writers = 0;
-        u16 user    = 0;
+        u16 readers          = 0; // uses that only read
+        u16 writers          = 0;
+        u16 user             = 0;
         bool read_only_frame = false;
 
         [[nodiscard]] bool pinned() const { return (readers | writers) != 0; }

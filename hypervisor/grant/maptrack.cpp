@@ -52,8 +52,8 @@ void Maptrack::free(u32 handle)
     const Lock_guard guard(lock_);
     Mapping& mapping = at(handle);
     mapping.state.store(Mapping::State::free, std::memory_order_relaxed);
-    mapping.ref      = first_free_;
-    first_free_      = handle;
+    mapping.ref = first_free_;
+    first_free_ = handle;
     --in_use_;
 }
 

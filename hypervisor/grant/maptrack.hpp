@@ -37,10 +37,7 @@ class Maptrack
     // Ends the business with a claimed or allocated handle: it stays mapped, or becomes free.
     void keep(u32 handle) { at(handle).state.store(Mapping::State::mapped, std::memory_order_release); }
     void free(u32 handle);
-    [[nodiscard]] Mapping& at(u32 handle) const
-    {
-        return (*pages_[handle / kPerPage])[handle % kPerPage];
-    }
+    [[nodiscard]] Mapping& at(u32 handle) const { return (*pages_[handle / kPerPage])[handle % kPerPage]; }
     // Handles below this number have been used.
     [[nodiscard]] u32 end() const { return page_count_.load(std::memory_order_acquire) * kPerPage; }
     [[nodiscard]] u32 in_use() const { return in_use_; }

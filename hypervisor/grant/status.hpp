@@ -6,13 +6,13 @@
 
 #include "base/types.hpp"
 
-#include <xen/xen.h>
 #include <xen/grant_table.h>
+#include <xen/xen.h>
 
 namespace vmm
 {
 
-enum class [[nodiscard]] Grant_status : s16 {
+enum class [[nodiscard]] Grant_status : s16{
     okay              = GNTST_okay,
     general_error     = GNTST_general_error,
     bad_domain        = GNTST_bad_domain,

@@ -3,10 +3,11 @@
 // What hypercalls answer to pointers that lead nowhere.
 //
 // Every operation that takes a structure is called twice: with an address the guest's page tables do not
-// map, and with one they map to guest-physical addresses where there is no memory. None may do anything, all have to come back: with -EFAULT, except where Xen says otherwise.
-// The memory reservation calls count the extents they finished, so that a structure they cannot read means
-// "0 extents", which is not an error number. Calls that look at their command before their pointer are
-// given commands that exist. (The machine's memory map is for PV guests only.)
+// map, and with one they map to guest-physical addresses where there is no memory. None may do anything, all
+// have to come back: with -EFAULT, except where Xen says otherwise. The memory reservation calls count the
+// extents they finished, so that a structure they cannot read means "0 extents", which is not an error
+// number. Calls that look at their command before their pointer are given commands that exist. (The machine's
+// memory map is for PV guests only.)
 //
 // The answers in the table are those of Xen 4.17.
 #include "guest/hypercall.hpp"
@@ -23,9 +24,9 @@ const char* const kTestName = "bad_pointers";
 namespace
 {
 
-constexpr u64 kUnmapped     = 0x0000'7000'0000'0000; // no page tables there
-constexpr u64 kNoMemory     = 0x0000'0000'6000'0000; // mapped, but nothing behind
-constexpr u64 kPointer      = ~0ull; // in the table: where the bad pointer goes
+constexpr u64 kUnmapped = 0x0000'7000'0000'0000; // no page tables there
+constexpr u64 kNoMemory = 0x0000'0000'6000'0000; // mapped, but nothing behind
+constexpr u64 kPointer  = ~0ull;                 // in the table: where the bad pointer goes
 
 struct Call {
     const char* name;
@@ -45,7 +46,10 @@ constexpr Call kCalls[] = {
     {"memory_op add_to_physmap_batch", __HYPERVISOR_memory_op, {XENMEM_add_to_physmap_batch, kPointer}},
     {"memory_op remove_from_physmap", __HYPERVISOR_memory_op, {XENMEM_remove_from_physmap, kPointer}},
     {"memory_op memory_map", __HYPERVISOR_memory_op, {XENMEM_memory_map, kPointer}},
-    {"memory_op machine_memory_map", __HYPERVISOR_memory_op, {XENMEM_machine_memory_map, kPointer}, -XEN_ENOSYS},
+    {"memory_op machine_memory_map",
+     __HYPERVISOR_memory_op,
+     {XENMEM_machine_memory_map, kPointer},
+     -XEN_ENOSYS},
     {"memory_op set_memory_map", __HYPERVISOR_memory_op, {XENMEM_set_memory_map, kPointer}},
     {"memory_op claim_pages", __HYPERVISOR_memory_op, {XENMEM_claim_pages, kPointer}},
     {"memory_op acquire_resource", __HYPERVISOR_memory_op, {XENMEM_acquire_resource, kPointer}},
@@ -69,12 +73,16 @@ constexpr Call kCalls[] = {
     {"vcpu_op register_runstate", __HYPERVISOR_vcpu_op, {VCPUOP_register_runstate_memory_area, 0, kPointer}},
     {"vcpu_op set_singleshot_timer", __HYPERVISOR_vcpu_op, {VCPUOP_set_singleshot_timer, 0, kPointer}},
     {"vcpu_op register_vcpu_info", __HYPERVISOR_vcpu_op, {VCPUOP_register_vcpu_info, 0, kPointer}},
-    {"vcpu_op register_time_area", __HYPERVISOR_vcpu_op, {VCPUOP_register_vcpu_time_memory_area, 0, kPointer}},
+    {"vcpu_op register_time_area",
+     __HYPERVISOR_vcpu_op,
+     {VCPUOP_register_vcpu_time_memory_area, 0, kPointer}},
     {"sched_op shutdown", __HYPERVISOR_sched_op, {SCHEDOP_shutdown, kPointer}},
     {"sched_op poll", __HYPERVISOR_sched_op, {SCHEDOP_poll, kPointer}},
     {"sched_op remote_shutdown", __HYPERVISOR_sched_op, {SCHEDOP_remote_shutdown, kPointer}},
     {"sched_op watchdog", __HYPERVISOR_sched_op, {SCHEDOP_watchdog, kPointer}},
-    {"event_channel_op bind_interdomain", __HYPERVISOR_event_channel_op, {EVTCHNOP_bind_interdomain, kPointer}},
+    {"event_channel_op bind_interdomain",
+     __HYPERVISOR_event_channel_op,
+     {EVTCHNOP_bind_interdomain, kPointer}},
     {"event_channel_op bind_virq", __HYPERVISOR_event_channel_op, {EVTCHNOP_bind_virq, kPointer}},
     {"event_channel_op bind_pirq", __HYPERVISOR_event_channel_op, {EVTCHNOP_bind_pirq, kPointer}},
     {"event_channel_op close", __HYPERVISOR_event_channel_op, {EVTCHNOP_close, kPointer}},

@@ -29,13 +29,13 @@ const char* const kTestName = "bench_operations";
 namespace
 {
 
-constexpr u32 kRepeats        = 31;
-constexpr u32 kBatch          = 32;
-constexpr u32 kMtrrCap        = 0xfe;
-constexpr u8 kIpiVector       = 0x61;
-constexpr grant_ref_t kFirst  = grants::kFirstOwn;
-constexpr u64 kBalloonGpa     = 0x8000000; // 128 MiB: memory, and nothing of this image
-constexpr u64 kMillisecond    = 1'000'000;
+constexpr u32 kRepeats       = 31;
+constexpr u32 kBatch         = 32;
+constexpr u32 kMtrrCap       = 0xfe;
+constexpr u8 kIpiVector      = 0x61;
+constexpr grant_ref_t kFirst = grants::kFirstOwn;
+constexpr u64 kBalloonGpa    = 0x8000000; // 128 MiB: memory, and nothing of this image
+constexpr u64 kMillisecond   = 1'000'000;
 
 u64 overhead = 0;
 u64 samples[kRepeats];
@@ -213,13 +213,13 @@ void bench_mapping(domid_t granter, u32 count, const char* map_name, const char*
 void bench_copying(domid_t granter, u32 count, const char* name)
 {
     for (u32 i = 0; i < count; ++i) {
-        copies[i]               = {};
-        copies[i].source.u.ref  = kFirst + i;
-        copies[i].source.domid  = granter;
-        copies[i].dest.u.gmfn   = gfn_of(&landing[i]);
-        copies[i].dest.domid    = DOMID_SELF;
-        copies[i].len           = kPageSize;
-        copies[i].flags         = GNTCOPY_source_gref;
+        copies[i]              = {};
+        copies[i].source.u.ref = kFirst + i;
+        copies[i].source.domid = granter;
+        copies[i].dest.u.gmfn  = gfn_of(&landing[i]);
+        copies[i].dest.domid   = DOMID_SELF;
+        copies[i].len          = kPageSize;
+        copies[i].flags        = GNTCOPY_source_gref;
     }
     for (u64& sample : samples) {
         sample = cost([&] { grant_op(GNTTABOP_copy, copies, count); });

@@ -46,17 +46,17 @@ void check_hypervisor_leaves()
 void check_features()
 {
     const Cpuid one = cpuid(1);
-    CHECK(one.ecx & bit(31)); // hypervisor
-    CHECK(one.ecx & bit(21)); // x2APIC
-    CHECK(one.edx & bit(4));  // TSC
-    CHECK(one.edx & bit(9));  // APIC
-    CHECK(one.edx & bit(6));  // PAE
+    CHECK(one.ecx & bit(31));    // hypervisor
+    CHECK(one.ecx & bit(21));    // x2APIC
+    CHECK(one.edx & bit(4));     // TSC
+    CHECK(one.edx & bit(9));     // APIC
+    CHECK(one.edx & bit(6));     // PAE
     CHECK(!(one.ecx & bit(3)));  // MONITOR
     CHECK(!(one.ecx & bit(5)));  // VMX
     CHECK(!(one.ecx & bit(24))); // TSC deadline
     const Cpuid extended = cpuid(0x80000001);
-    CHECK(extended.edx & bit(29)); // long mode
-    CHECK(extended.edx & bit(20)); // NX
+    CHECK(extended.edx & bit(29));   // long mode
+    CHECK(extended.edx & bit(20));   // NX
     CHECK(!(extended.ecx & bit(2))); // SVM
     CHECK((cpuid(0x80000008).eax & 0xff) >= 36);
 }

@@ -130,13 +130,13 @@ void check_copies(domid_t child)
     CHECK_EQUAL(run(copy_from_child(1u << 20, child, 0, 0, 4)), GNTST_bad_gntref);
     CHECK_EQUAL(run(copy_from_child(kReadable, 0x7000, 0, 0, 4)), GNTST_bad_domain);
 
-    gnttab_copy back    = copy_from_child(kReadable, child, 0, 0, 4);
-    back.flags          = GNTCOPY_dest_gref;
-    back.dest           = back.source;
-    back.source.u.gmfn  = gfn_of(&buffer);
-    back.source.domid   = DOMID_SELF;
+    gnttab_copy back   = copy_from_child(kReadable, child, 0, 0, 4);
+    back.flags         = GNTCOPY_dest_gref;
+    back.dest          = back.source;
+    back.source.u.gmfn = gfn_of(&buffer);
+    back.source.domid  = DOMID_SELF;
     CHECK_EQUAL(run(back), GNTST_general_error); // granted for reading
-    back.dest.u.ref     = kWritable;
+    back.dest.u.ref = kWritable;
     CHECK_EQUAL(run(back), GNTST_okay);
     back.flags = 0;
     CHECK_EQUAL(run(back), GNTST_permission_denied);

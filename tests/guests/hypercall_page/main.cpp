@@ -21,8 +21,8 @@ const char* const kTestName = "hypercall_page";
 namespace
 {
 
-constexpr u64 kStub             = 32;
-constexpr u32 kUndefined        = 6;
+constexpr u64 kStub              = 32;
+constexpr u32 kUndefined         = 6;
 constexpr u32 kGeneralProtection = 13;
 
 alignas(4096) constinit Page page{};
@@ -31,8 +31,8 @@ const void* stub(u32 number) { return page.bytes + number * kStub; }
 
 s64 call_page(u32 number, u64 a1, u64 a2)
 {
-    s64 result = 0;
-    u64 rbx    = 0x1111;
+    s64 result                  = 0;
+    u64 rbx                     = 0x1111;
     register u64 r12 asm("r12") = 0x2222;
     asm volatile("call *%[stub]"
                  : "=a"(result), "+D"(a1), "+S"(a2), "+b"(rbx), "+r"(r12)

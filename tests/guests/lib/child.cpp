@@ -99,15 +99,15 @@ s64 map_foreign(domid_t domain, u64 first, u64 pages, u64 gpa)
 bool Child::create()
 {
     xen_domctl op{};
-    auto& config              = op.u.createdomain;
-    config.flags              = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
-    config.max_vcpus          = 1;
-    config.max_evtchn_port    = 1023;
-    config.max_grant_frames   = 4;
-    config.max_maptrack_frames = 4;
-    config.grant_opts         = XEN_DOMCTL_GRANT_version(1);
+    auto& config                = op.u.createdomain;
+    config.flags                = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
+    config.max_vcpus            = 1;
+    config.max_evtchn_port      = 1023;
+    config.max_grant_frames     = 4;
+    config.max_maptrack_frames  = 4;
+    config.grant_opts           = XEN_DOMCTL_GRANT_version(1);
     config.arch.emulation_flags = XEN_X86_EMU_LAPIC;
-    config.handle[0]          = 0x70;
+    config.handle[0]            = 0x70;
     if (!okay(domctl(op, XEN_DOMCTL_createdomain, 0), "createdomain"))
         return false;
     id_ = op.domain;
@@ -159,8 +159,8 @@ bool Child::load_image()
     info.version = 1;
     mailbox_     = at_gpa<Mailbox>(rest + kPageSize);
 
-    mailbox_->child = id_;
-    const s64 port  = events::alloc_unbound_for(id_, DOMID_SELF);
+    mailbox_->child         = id_;
+    const s64 port          = events::alloc_unbound_for(id_, DOMID_SELF);
     mailbox_->port_of_child = static_cast<u32>(port);
     return okay(port, "alloc_unbound for it");
 }
@@ -178,18 +178,18 @@ bool Child::set_start_state()
     context.cpu_descriptor = {HVM_SAVE_CODE(CPU), 0, sizeof context.cpu};
     context.end_descriptor = {HVM_SAVE_CODE(END), 0, 0};
     HVM_SAVE_TYPE(CPU) cpu{};
-    cpu.rip                = image().entry;
-    cpu.rbx                = info_page();
-    cpu.rflags             = 2;
-    cpu.cr0                = 0x11; // PE, ET
+    cpu.rip      = image().entry;
+    cpu.rbx      = info_page();
+    cpu.rflags   = 2;
+    cpu.cr0      = 0x11; // PE, ET
     cpu.cs_limit = cpu.ds_limit = cpu.es_limit = cpu.ss_limit = ~0u;
-    cpu.cs_arbytes                                             = 0xc9b;
-    cpu.ds_arbytes = cpu.es_arbytes = cpu.ss_arbytes           = 0xc93;
-    cpu.tr_limit                                               = 0x67;
-    cpu.tr_arbytes                                             = 0x8b;
-    cpu.dr6                                                    = 0xffff0ff0;
-    cpu.dr7                                                    = 0x400;
-    context.cpu                                                = cpu;
+    cpu.cs_arbytes                                            = 0xc9b;
+    cpu.ds_arbytes = cpu.es_arbytes = cpu.ss_arbytes = 0xc93;
+    cpu.tr_limit                                     = 0x67;
+    cpu.tr_arbytes                                   = 0x8b;
+    cpu.dr6                                          = 0xffff0ff0;
+    cpu.dr7                                          = 0x400;
+    context.cpu                                      = cpu;
 
     xen_domctl set{};
     set.u.hvmcontext.size = sizeof context;

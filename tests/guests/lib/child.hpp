@@ -8,25 +8,25 @@
 
 #include "guest/types.hpp"
 
-#include <xen/xen.h>
 #include <xen/domctl.h>
+#include <xen/xen.h>
 
 namespace vmm::guest_test
 {
 
+using guest::s64;
 using guest::u32;
 using guest::u64;
-using guest::s64;
 
 inline constexpr u32 kMailboxPages = 8;
 
 // What both sides read and write, in the first page of the mailbox. The rest belongs to the test.
 struct Mailbox {
-    volatile u32 stage;  // the child counts up as it goes
-    volatile u32 order;  // the parent tells it to go on
+    volatile u32 stage; // the child counts up as it goes
+    volatile u32 order; // the parent tells it to go on
     volatile s64 values[32];
     domid_t child;
-    u32 port_of_child;   // unbound for dom0, allocated by dom0 on the child's behalf
+    u32 port_of_child; // unbound for dom0, allocated by dom0 on the child's behalf
 };
 
 class Child

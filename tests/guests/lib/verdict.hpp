@@ -17,9 +17,9 @@ void test_main();
 namespace vmm::guest_test
 {
 
+using guest::s64;
 using guest::u32;
 using guest::u64;
-using guest::s64;
 
 enum class Verdict : unsigned { success, skip, error, failure };
 
@@ -48,25 +48,25 @@ void check_equal(Got got, Want want, const char* what, const char* file, int lin
 
 } // namespace vmm::guest_test
 
-#define NOTE(kind, ...)                                                                                       \
+#define NOTE(kind, ...)                                                                                      \
     ::vmm::guest_test::note_pieces(::vmm::guest_test::Verdict::kind, __FILE_NAME__, __LINE__, __VA_ARGS__)
 // The hypervisor must have it so.
-#define CHECK(condition)                                                                                      \
-    do {                                                                                                      \
-        if (!(condition))                                                                                     \
-            NOTE(failure, "not so: " #condition);                                                             \
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition))                                                                                    \
+            NOTE(failure, "not so: " #condition);                                                            \
     } while (false)
 #define CHECK_EQUAL(got, want) ::vmm::guest_test::check_equal(got, want, #got, __FILE_NAME__, __LINE__)
 // What the test needs before it can try anything: if it is not so, it ends here.
-#define NEED(condition)                                                                                       \
-    do {                                                                                                      \
-        if (!(condition)) {                                                                                   \
-            NOTE(error, "cannot go on without: " #condition);                                                 \
-            ::vmm::guest_test::finish();                                                                      \
-        }                                                                                                     \
+#define NEED(condition)                                                                                      \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            NOTE(error, "cannot go on without: " #condition);                                                \
+            ::vmm::guest_test::finish();                                                                     \
+        }                                                                                                    \
     } while (false)
-#define SKIP(...)                                                                                             \
-    do {                                                                                                      \
-        NOTE(skip, __VA_ARGS__);                                                                              \
-        ::vmm::guest_test::finish();                                                                          \
+#define SKIP(...)                                                                                            \
+    do {                                                                                                     \
+        NOTE(skip, __VA_ARGS__);                                                                             \
+        ::vmm::guest_test::finish();                                                                         \
     } while (false)

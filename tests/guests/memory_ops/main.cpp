@@ -80,7 +80,7 @@ void check_single_pages()
 
 void check_large_page()
 {
-    const u64 place = kPlace + 4 * k2M;
+    const u64 place     = kPlace + 4 * k2M;
     at(place)           = 1;
     at(place + k2M - 8) = 2;
     const s64 before    = reservation();

@@ -6,8 +6,8 @@
 // SYSCALL registers, FS and GS bases, TSC_AUX where RDTSCP exists. EFER refuses reserved bits and leaving
 // long mode while paging is on. (Registers that hardware virtualisation lets through are checked by the
 // CPU, not by the hypervisor, and emulated CPUs do not check them all: left out.) MTRRs are enabled. The TSC
-// moves on and reads the same way by RDMSR as by RDTSC. What does not exist faults for reading and for writing, and the guest is
-// alive afterwards.
+// moves on and reads the same way by RDMSR as by RDTSC. What does not exist faults for reading and for
+// writing, and the guest is alive afterwards.
 #include "guest/cpu.hpp"
 #include "guest/platform.hpp"
 #include "lib/verdict.hpp"

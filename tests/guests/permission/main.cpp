@@ -6,7 +6,8 @@
 // operations, another domain's memory (populate, decrease, foreign mapping, acquire_resource), parameters,
 // event channels and grant table; it names dom0, itself and a domain that does not exist. It is refused as
 // Xen refuses: -EPERM (or -EACCES) where the right is missing, -ESRCH where there is no such domain, -ENOSYS
-// for numbers nobody has, and "<denied>" instead of the hypervisor's command line. Nothing of it has an effect, and the child lives on to tell its results.
+// for numbers nobody has, and "<denied>" instead of the hypervisor's command line. Nothing of it has an
+// effect, and the child lives on to tell its results.
 //
 // The table with the expected answers is one object of the image, so both domains have it.
 #include "guest/hypercall.hpp"
@@ -113,9 +114,9 @@ s64 pci_device_add()
 
 s64 command_line_is_hidden()
 {
-    char text[1024]    = "";
-    const s64 rc       = version_op(XENVER_commandline, text);
-    const bool denied  = std::string_view(text) == "<denied>";
+    char text[1024]   = "";
+    const s64 rc      = version_op(XENVER_commandline, text);
+    const bool denied = std::string_view(text) == "<denied>";
     return rc < 0 ? rc : denied;
 }
 
@@ -132,13 +133,15 @@ const Attempt kAttempts[] = {
     {"domctl pausedomain of dom0", [] { return run_domctl(XEN_DOMCTL_pausedomain, 0); }, -XEN_EPERM},
     {"domctl destroydomain of dom0", [] { return run_domctl(XEN_DOMCTL_destroydomain, 0); }, -XEN_EPERM},
     {"domctl createdomain", [] { return run_domctl(XEN_DOMCTL_createdomain, 0); }, -XEN_EPERM},
-    {"domctl max_mem of itself", [] { return run_domctl(XEN_DOMCTL_max_mem, my_mailbox().child); }, -XEN_EPERM},
+    {"domctl max_mem of itself", [] { return run_domctl(XEN_DOMCTL_max_mem, my_mailbox().child); },
+     -XEN_EPERM},
     {"sysctl physinfo", [] { return run_sysctl(XEN_SYSCTL_physinfo); }, -XEN_EPERM},
     {"sysctl readconsole", [] { return run_sysctl(XEN_SYSCTL_readconsole); }, -XEN_EPERM},
     {"platform_op settime64", [] { return run_platform(XENPF_settime64); }, -XEN_EPERM},
     {"platform_op get_cpuinfo", [] { return run_platform(XENPF_get_cpuinfo); }, -XEN_EPERM},
     {"current_reservation of dom0", [] { return domain_op(XENMEM_current_reservation, 0); }, -XEN_EPERM},
-    {"current_reservation of nobody", [] { return domain_op(XENMEM_current_reservation, kNobody); }, -XEN_ESRCH},
+    {"current_reservation of nobody", [] { return domain_op(XENMEM_current_reservation, kNobody); },
+     -XEN_ESRCH},
     {"maximum_gpfn of dom0", [] { return domain_op(XENMEM_maximum_gpfn, 0); }, -XEN_EPERM},
     {"populate_physmap of dom0", [] { return reservation(XENMEM_populate_physmap, 0); }, 0},
     {"decrease_reservation of dom0", [] { return reservation(XENMEM_decrease_reservation, 0); }, 0},

@@ -3,9 +3,10 @@
 // Time as the shared page gives it. [xen/include/public/xen.h, vcpu_time_info]
 //
 // The parameters are valid as soon as the page is placed: an even version, a multiplier that is not 0. The
-// clock they make with the TSC never goes back over thousands of readings, and moves. VCPUOP_register_vcpu_time_memory_area gives a copy elsewhere with the same contents. The
-// wall clock lies in this century and moves with the system clock. A halt of ten milliseconds is ten
-// milliseconds of it, as far as a busy machine allows.
+// clock they make with the TSC never goes back over thousands of readings, and moves.
+// VCPUOP_register_vcpu_time_memory_area gives a copy elsewhere with the same contents. The wall clock lies in
+// this century and moves with the system clock. A halt of ten milliseconds is ten milliseconds of it, as far
+// as a busy machine allows.
 #include "guest/clock.hpp"
 #include "guest/cpu.hpp"
 #include "guest/events.hpp"

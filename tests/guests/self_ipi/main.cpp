@@ -21,8 +21,8 @@ const char* const kTestName = "self_ipi";
 namespace
 {
 
-constexpr u8 kLow  = 0x41;
-constexpr u8 kHigh = 0x91;
+constexpr u8 kLow            = 0x41;
+constexpr u8 kHigh           = 0x91;
 constexpr u64 kShorthandSelf = 1u << 18;
 constexpr u64 kNmi           = 4u << 8;
 

@@ -68,8 +68,8 @@ void check_features()
 {
     xen_feature_info features{.submap_idx = 0, .submap = 0};
     NEED(version_op(XENVER_get_features, &features) == 0);
-    for (const u32 flag : {XENFEAT_auto_translated_physmap, XENFEAT_hvm_callback_vector, XENFEAT_hvm_safe_pvclock,
-                          XENFEAT_memory_op_vnode_supported, XENFEAT_dom0})
+    for (const u32 flag : {XENFEAT_auto_translated_physmap, XENFEAT_hvm_callback_vector,
+                           XENFEAT_hvm_safe_pvclock, XENFEAT_memory_op_vnode_supported, XENFEAT_dom0})
         CHECK(features.submap & 1u << flag);
     CHECK(!(features.submap & 1u << XENFEAT_hvm_pirqs));
 }

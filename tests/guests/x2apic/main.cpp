@@ -22,7 +22,12 @@ namespace
 
 constexpr u32 kGeneralProtection = 13;
 
-u64 read_cr8() { u64 v; asm volatile("mov %%cr8, %0" : "=r"(v)); return v; }
+u64 read_cr8()
+{
+    u64 v;
+    asm volatile("mov %%cr8, %0" : "=r"(v));
+    return v;
+}
 void write_cr8(u64 v) { asm volatile("mov %0, %%cr8" : : "r"(v) : "memory"); }
 
 bool read_faults(u32 index)

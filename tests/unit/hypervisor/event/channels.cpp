@@ -31,7 +31,10 @@ struct Pair {
     {
         return d.shared()->evtchn_pending[port.value() / 64] >> (port.value() % 64) & 1;
     }
-    static void mask(Domain& d, Evtchn_port port) { d.shared()->evtchn_mask[port.value() / 64] |= bit(port.value() % 64); }
+    static void mask(Domain& d, Evtchn_port port)
+    {
+        d.shared()->evtchn_mask[port.value() / 64] |= bit(port.value() % 64);
+    }
     static void consume(Domain& d, Evtchn_port port)
     {
         d.shared()->evtchn_pending[port.value() / 64] &= ~bit(port.value() % 64);
@@ -231,7 +234,7 @@ TEST_CASE("reset closes everything in pieces and leaves the table usable")
     Domain& b = world.make(2);
     for (unsigned i = 0; i < 1000; ++i)
         REQUIRE(b.events().bind_interdomain(a, *a.events().alloc_unbound(a, b.id())));
-    unsigned pieces = 0;
+    unsigned pieces     = 0;
     Expected<void> done = a.events().reset();
     for (; !done; ++pieces, ::new (&done) Expected<void>(a.events().reset()))
         REQUIRE(done.error() == Errc::erestart);
@@ -254,7 +257,7 @@ TEST_CASE("a dying domain binds nothing any more, and its peers see it go")
 TEST_CASE("a domain can talk to itself")
 {
     World world;
-    Domain& d             = world.make(1);
+    Domain& d              = world.make(1);
     const Evtchn_port far  = *d.events().alloc_unbound(d, kDomidSelf);
     const Evtchn_port near = *d.events().bind_interdomain(d, far);
     REQUIRE(d.events().send(near));

@@ -50,7 +50,7 @@ struct Fifo_guest {
                 ports.push_back(port);
             port = seen & EVTCHN_FIFO_LINK_MASK;
         }
-        control(vcpu).head[queue]                = 0;
+        control(vcpu).head[queue]                   = 0;
         d.vcpu(vcpu)->info()->evtchn_upcall_pending = 0;
         return ports;
     }
@@ -138,7 +138,8 @@ TEST_CASE("what was pending before the switch arrives when the array does")
     d.vcpu(0)->info()->evtchn_upcall_pending = 0;
     REQUIRE(d.events().expand_array(Gfn(kArrayGfn)));
     CHECK(kicks(*d.vcpu(0)) == 1);
-    CHECK(guest<evtchn_fifo_control_block>(d, kControlGfn << 12)->head[EVTCHN_FIFO_PRIORITY_DEFAULT] == port.value());
+    CHECK(guest<evtchn_fifo_control_block>(d, kControlGfn << 12)->head[EVTCHN_FIFO_PRIORITY_DEFAULT] ==
+          port.value());
 }
 
 TEST_CASE("control blocks: place, alignment, once only")
@@ -204,15 +205,21 @@ TEST_CASE("words full of nonsense never lead anywhere")
         g.ipi();
     u64 random = 1;
     for (unsigned round = 0; round < 20000; ++round) {
-        random = random * 6364136223846793005ull + 1442695040888963407ull;
-        g.word((random >> 40) % 300)           = static_cast<u32>(random >> 8);
+        random                       = random * 6364136223846793005ull + 1442695040888963407ull;
+        g.word((random >> 40) % 300) = static_cast<u32>(random >> 8);
         g.control((random >> 33) & 1).head[random >> 60] = static_cast<u32>(random >> 16);
-        g.control((random >> 34) & 1).ready    = static_cast<u32>(random >> 24);
+        g.control((random >> 34) & 1).ready              = static_cast<u32>(random >> 24);
         const Evtchn_port port(1 + static_cast<u32>((random >> 20) % 299));
         switch (random >> 62) {
-        case 0: CHECK(g.d.events().unmask(port)); break;
-        case 1: CHECK(g.d.events().set_priority(port, (random >> 50) & 15)); break;
-        default: CHECK(g.d.events().send(port)); break;
+        case 0:
+            CHECK(g.d.events().unmask(port));
+            break;
+        case 1:
+            CHECK(g.d.events().set_priority(port, (random >> 50) & 15));
+            break;
+        default:
+            CHECK(g.d.events().send(port));
+            break;
         }
     }
 }

@@ -43,9 +43,9 @@ TEST_CASE("every operation answers -EFAULT to a bad pointer and unknown ones -EN
 TEST_CASE("a channel between two domains through the hypercalls")
 {
     World world;
-    Domain& a                     = world.make(1);
-    Domain& b                     = world.make(2);
-    arg<evtchn_alloc_unbound>(a)  = {DOMID_SELF, 2, 0};
+    Domain& a                    = world.make(1);
+    Domain& b                    = world.make(2);
+    arg<evtchn_alloc_unbound>(a) = {DOMID_SELF, 2, 0};
     REQUIRE(call(a, EVTCHNOP_alloc_unbound) == 0);
     const evtchn_port_t at_a        = arg<evtchn_alloc_unbound>(a).port;
     arg<evtchn_bind_interdomain>(b) = {1, at_a, 0};

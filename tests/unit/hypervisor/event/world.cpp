@@ -26,7 +26,9 @@ const Stopped_clock stopped_clock;
 } // namespace
 
 // The parts of a domain that these rooms do not need do nothing.
-Domain::Domain(const Domain_identity& identity, Unique<P2m> p2m) : identity_(identity), p2m_(std::move(p2m)) {}
+Domain::Domain(const Domain_identity& identity, Unique<P2m> p2m) : identity_(identity), p2m_(std::move(p2m))
+{
+}
 
 Domain::~Domain()
 {
@@ -144,8 +146,7 @@ unsigned kicks(Vcpu& vcpu) { return kick_counts.at(&vcpu).exchange(0); }
 Domain& World::make(u16 id, bool control, const Limits& limits)
 {
     const Domain_identity identity{Domid(id), control, false, {}};
-    auto created =
-        Domain::create(identity, limits.event_ports, limits.grant_frames, limits.maptrack_frames);
+    auto created = Domain::create(identity, limits.event_ports, limits.grant_frames, limits.maptrack_frames);
     if (!created || !(*created)->set_max_vcpus(limits.vcpus))
         throw std::runtime_error("no domain");
     for (u64 page = 0; page < limits.pages; ++page) {

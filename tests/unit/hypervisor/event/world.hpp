@@ -18,11 +18,11 @@ namespace vmm::test
 {
 
 struct Limits {
-    u32 event_ports = 4096 * 4;
-    u32 grant_frames = 4;
+    u32 event_ports     = 4096 * 4;
+    u32 grant_frames    = 4;
     u32 maptrack_frames = 4;
-    u32 vcpus = 2;
-    u64 pages = 64;
+    u32 vcpus           = 2;
+    u64 pages           = 64;
 };
 
 class World

@@ -59,7 +59,8 @@ gnttab_copy between_grants(u16 from, u16 to, u16 length)
 TEST_CASE("bytes go from grant to grant, exactly those asked for")
 {
     Three t;
-    for (const auto& [from, to, length] : {std::array<u16, 3>{0, 0, 4096}, {100, 300, 50}, {4095, 0, 1}, {3, 4093, 3}, {9, 9, 0}}) {
+    for (const auto& [from, to, length] :
+         {std::array<u16, 3>{0, 0, 4096}, {100, 300, 50}, {4095, 0, 1}, {3, 4093, 3}, {9, 9, 0}}) {
         u8* target = guest<u8>(t.b, 6 << 12);
         std::fill_n(target, kPageSize, u8{0xee});
         REQUIRE(t.copy(between_grants(from, to, length)) == GNTST_okay);
@@ -82,10 +83,10 @@ TEST_CASE("ranges end with the page")
 TEST_CASE("own frames are named by number, by their owner only")
 {
     Three t;
-    gnttab_copy op     = between_grants(0, 0, 4096);
-    op.flags           = GNTCOPY_source_gref;
-    op.dest.u.gmfn     = 4;
-    op.dest.domid      = DOMID_SELF;
+    gnttab_copy op = between_grants(0, 0, 4096);
+    op.flags       = GNTCOPY_source_gref;
+    op.dest.u.gmfn = 4;
+    op.dest.domid  = DOMID_SELF;
     REQUIRE(t.copy(op) == GNTST_okay);
     CHECK(std::equal(guest<u8>(t.caller, 4 << 12), guest<u8>(t.caller, 5 << 12), guest<u8>(t.a, 5 << 12)));
     op.dest.domid = 3; // even its own number is not DOMID_SELF here
@@ -103,7 +104,7 @@ TEST_CASE("own frames are named by number, by their owner only")
 TEST_CASE("refusals")
 {
     Three t;
-    gnttab_copy op = between_grants(0, 0, 8);
+    gnttab_copy op  = between_grants(0, 0, 8);
     op.source.domid = 77;
     CHECK(t.copy(op) == GNTST_bad_domain);
     op              = between_grants(0, 0, 8);
@@ -124,9 +125,9 @@ TEST_CASE("within one page the ranges may overlap")
     gnttab_copy op{};
     op.source.u.gmfn = op.dest.u.gmfn = 4;
     op.source.domid = op.dest.domid = DOMID_SELF;
-    op.dest.offset  = 32;
-    op.len          = 1000;
-    u8* page        = guest<u8>(t.caller, 4 << 12);
+    op.dest.offset                  = 32;
+    op.len                          = 1000;
+    u8* page                        = guest<u8>(t.caller, 4 << 12);
     for (unsigned i = 0; i < 1000; ++i)
         page[i] = static_cast<u8>(i);
     REQUIRE(t.copy(op) == GNTST_okay);

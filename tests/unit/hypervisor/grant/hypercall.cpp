@@ -97,7 +97,7 @@ TEST_CASE("a batch longer than one call is continued, and each operation has its
 TEST_CASE("an array that runs into a hole fails as a whole call")
 {
     World world;
-    Domain& d = world.make(1);
+    Domain& d           = world.make(1);
     const u64 last_page = 63ull << 12;
     CHECK(call(d, GNTTABOP_unmap_grant_ref, 1000, last_page) == -XEN_EFAULT);
 }
@@ -105,8 +105,8 @@ TEST_CASE("an array that runs into a hole fails as a whole call")
 TEST_CASE("sizes and versions")
 {
     World world;
-    Domain& control = world.make(0, true);
-    Domain& d       = world.make(1);
+    Domain& control           = world.make(0, true);
+    Domain& d                 = world.make(1);
     arg<gnttab_query_size>(d) = {DOMID_SELF, 0, 0, 77};
     REQUIRE(call(d, GNTTABOP_query_size, 1) == 0);
     CHECK(arg<gnttab_query_size>(d).status == GNTST_okay);
@@ -158,8 +158,8 @@ TEST_CASE("setup_table grows the table and tells where its pages are")
 TEST_CASE("what translated guests with version 1 do not have")
 {
     World world;
-    Domain& d                 = world.make(1);
-    arg<gnttab_transfer>(d)   = {5, 1, 8, 0};
+    Domain& d               = world.make(1);
+    arg<gnttab_transfer>(d) = {5, 1, 8, 0};
     REQUIRE(call(d, GNTTABOP_transfer, 1) == 0);
     CHECK(arg<gnttab_transfer>(d).status == GNTST_bad_page);
     gnttab_get_status_frames frames_op{};

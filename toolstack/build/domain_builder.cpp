@@ -62,10 +62,9 @@ Result<Prepared_domain> Domain_builder::prepare(const Build_request& request)
     wanted.acpi_size = prepared.acpi.size();
     prepared.layout = TRY(make_layout(wanted));
 
-    const std::uint64_t most = std::max(request.memory_kib, request.max_memory_kib);
     const std::uint64_t beside_ram = prepared.layout.pages() * kPageSize / 1024 - wanted.memory / 1024;
-    prepared.max_memory_kib = most + beside_ram + kSlackKib;
-    prepared.table_kib = table_memory(most, request.vcpus);
+    prepared.max_memory_kib = request.memory_kib + beside_ram + kSlackKib;
+    prepared.table_kib = table_memory(request.memory_kib, request.vcpus);
     return prepared;
 }
 
@@ -93,7 +92,7 @@ Result<void> Domain_builder::reserve_memory(Domid id, const Prepared_domain& pre
         const std::uint64_t free = host.free_kib - std::min(host.free_kib, host.claimed_kib);
         return fail(Errc::out_of_memory, "not enough memory: the domain needs " + std::to_string((needed + 1023) / 1024) +
                                              " MiB, " + std::to_string(free / 1024) +
-                                             " MiB are free; lower memory=, or shrink or stop other domains");
+                                             " MiB are free; lower maxmem (or memory), or shrink or stop other domains");
     }
     return reserved;
 }

@@ -21,7 +21,6 @@ struct Build_request {
     std::string ramdisk; // empty: none
     std::string command_line;
     std::uint64_t memory_kib = 0;
-    std::uint64_t max_memory_kib = 0; // what it may grow to
     unsigned vcpus = 1;
 };
 

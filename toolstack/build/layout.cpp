@@ -48,7 +48,7 @@ Result<Guest_layout> make_layout(const Layout_request& request)
             why += " and its initrd takes another " + mib(request.initrd_size);
         }
         const bool can_help = end <= kLowRamEnd;
-        return fail(Errc::out_of_memory, "memory = " + std::to_string(request.memory >> 20) + " (MiB) is too little: " +
+        return fail(Errc::out_of_memory, std::to_string(request.memory >> 20) + " MiB of memory are too little: " +
                                              why + (can_help ? "; give it at least " + mib(end) + ", better twice that"
                                                              : "; both must lie below " + mib(kLowRamEnd)));
     }

@@ -32,6 +32,7 @@ Result<std::unique_ptr<Domain>> Domain_maker::make(const config::Domain_config& 
     auto domain = std::make_unique<Domain>();
     domain->config = config;
     domain->uuid = uuid;
+    domain->static_max_kib = config.maxmem_mib * 1024;
     domain->target_kib = config.memory_mib * 1024;
     domain->overhead_kib = prepared.max_memory_kib - config.maxmem_mib * 1024;
     domain->started = boot_seconds();

@@ -67,9 +67,9 @@ Result<void> put_memory(Node_writer& nodes, const Domain& domain)
 {
     const auto readable = readable_by(domain.id);
     TRY(nodes.put("memory", "", readable));
-    // Linux takes the difference between static-max and the memory it found at its start for memory that is not there
-    // yet, and stays that much below every target. It starts with `memory`, so that is what stands here.
-    TRY(nodes.put("memory/static-max", memory_kib(domain.config.memory_mib * 1024), readable));
+    // What it was built with: Linux takes the difference to the memory it found for what firmware kept, and stays that
+    // much below every target.
+    TRY(nodes.put("memory/static-max", memory_kib(domain.static_max_kib), readable));
     TRY(nodes.put("memory/target", memory_kib(domain.target_kib), readable));
     return nodes.put("memory/videoram", "0", readable);
 }

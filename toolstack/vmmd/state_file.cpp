@@ -28,6 +28,7 @@ Json to_json(const Domain& domain)
             {"store_port", raw(domain.rings.store_port)},
             {"console_page", raw(domain.rings.console_page)},
             {"console_port", raw(domain.rings.console_port)},
+            {"static_max_kib", domain.static_max_kib},
             {"target_kib", domain.target_kib},
             {"overhead_kib", domain.overhead_kib},
             {"started", domain.started},
@@ -51,6 +52,7 @@ std::unique_ptr<Domain> domain_from_json(const Json& json)
     domain->rings.store_port = Evtchn_port{json.at("store_port").get<std::uint32_t>()};
     domain->rings.console_page = Gfn{json.at("console_page").get<std::uint64_t>()};
     domain->rings.console_port = Evtchn_port{json.at("console_port").get<std::uint32_t>()};
+    domain->static_max_kib = json.at("static_max_kib").get<std::uint64_t>();
     domain->target_kib = json.at("target_kib").get<std::uint64_t>();
     domain->overhead_kib = json.at("overhead_kib").get<std::uint64_t>();
     domain->started = json.at("started").get<std::int64_t>();

@@ -278,10 +278,11 @@ Result<void> Supervisor::set_max(Domid id, std::uint64_t kib)
     if (domain == nullptr) {
         return fail(Errc::no_such_domain, "domain " + to_string(id) + " was not made by vmmd: its limit cannot be changed");
     }
-    if (kib < domain->target_kib || kib > config::Limits::kMax_memory_mib * 1024) {
+    if (kib < domain->target_kib || kib > domain->static_max_kib) {
         return fail(Errc::out_of_range, "maxmem of \"" + domain->name() + "\" can be from its present memory of " +
-                                            std::to_string(domain->target_kib / 1024) + " MiB to " +
-                                            std::to_string(config::Limits::kMax_memory_mib) + " MiB");
+                                            std::to_string(domain->target_kib / 1024) + " MiB to the " +
+                                            std::to_string(domain->static_max_kib / 1024) +
+                                            " MiB it was created with; for more, change its file and create it anew");
     }
     domain->config.maxmem_mib = kib / 1024;
     save();

@@ -16,8 +16,9 @@ Build_request to_request(const config::Domain_config& config)
     request.kernel = config.kernel;
     request.ramdisk = config.ramdisk;
     request.command_line = config.cmdline;
-    request.memory_kib = config.memory_mib * 1024;
-    request.max_memory_kib = config.maxmem_mib * 1024;
+    // It is built with all it may ever have and gives back what is above `memory` once its balloon driver runs: a guest
+    // can only grow into memory that was in its map from the start, unless somebody in it brings hot-added memory online.
+    request.memory_kib = config.maxmem_mib * 1024;
     request.vcpus = config.maxvcpus;
     return request;
 }

@@ -59,7 +59,7 @@ struct Bench {
         wanted.kernel = files.put("vmlinuz", make_bzimage(Compression::zstd, kernel));
         wanted.ramdisk = files.put("initrd", initrd);
         wanted.command_line = "console=hvc0";
-        wanted.memory_kib = wanted.max_memory_kib = memory_mib * 1024;
+        wanted.memory_kib = memory_mib * 1024;
         wanted.vcpus = 2;
         return wanted;
     }

@@ -63,7 +63,7 @@ TEST_CASE("what does not fit is refused with the memory it would take")
     const auto tight = make_layout(ordinary(64 * kMiB));
     REQUIRE_FALSE(tight);
     CHECK(tight.error().code == Errc::out_of_memory);
-    CHECK(tight.error().message.find("memory = 64 ") != std::string::npos);
+    CHECK(tight.error().message.find("64 MiB of memory") != std::string::npos);
     CHECK(tight.error().message.find("at least 81 MiB") != std::string::npos);
     CHECK(make_layout(ordinary(81 * kMiB)));
     Layout_request huge = ordinary(16 * kGiB);

@@ -10,7 +10,10 @@ namespace vmm
 
 constexpr u64 bit(unsigned n) { return 1ull << n; }
 constexpr u64 low_bits(unsigned n) { return n >= 64 ? ~0ull : bit(n) - 1; }
-constexpr u64 field(u64 value, unsigned high, unsigned low) { return (value >> low) & low_bits(high - low + 1); }
+constexpr u64 field(u64 value, unsigned high, unsigned low)
+{
+    return (value >> low) & low_bits(high - low + 1);
+}
 
 constexpr u64 align_down(u64 value, u64 alignment) { return value & ~(alignment - 1); }
 constexpr u64 align_up(u64 value, u64 alignment) { return (value + alignment - 1) & ~(alignment - 1); }

@@ -86,7 +86,10 @@ class [[nodiscard]] Expected
     [[nodiscard]] constexpr bool has_value() const { return ok_; }
     [[nodiscard]] constexpr Errc error() const { return error_; }
     [[nodiscard]] constexpr T& value() & { return value_; }
-    [[nodiscard]] constexpr T&& value() && { return std::move(value_); } // what TRY hands on, move-only or not
+    [[nodiscard]] constexpr T&& value() &&
+    {
+        return std::move(value_);
+    } // what TRY hands on, move-only or not
     [[nodiscard]] constexpr const T& value() const& { return value_; }
     [[nodiscard]] constexpr T& operator*() { return value_; }
     [[nodiscard]] constexpr const T& operator*() const { return value_; }
@@ -122,10 +125,10 @@ class [[nodiscard]] Expected<void>
 } // namespace vmm
 
 // Evaluates to the value of an Expected, or returns its error from the enclosing function.
-#define TRY(expression)                                                                                       \
-    ({                                                                                                        \
-        auto try_result_ = (expression);                                                                      \
-        if (!try_result_) [[unlikely]]                                                                        \
-            return ::vmm::fail(try_result_.error());                                                          \
-        std::move(try_result_).value();                                                                       \
+#define TRY(expression)                                                                                      \
+    ({                                                                                                       \
+        auto try_result_ = (expression);                                                                     \
+        if (!try_result_) [[unlikely]]                                                                       \
+            return ::vmm::fail(try_result_.error());                                                         \
+        std::move(try_result_).value();                                                                      \
     })

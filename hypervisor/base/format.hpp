@@ -28,10 +28,8 @@ class Format_arg
     {
     }
     template <class E>
-        requires std::is_enum_v<E>
-    constexpr Format_arg(E v) : Format_arg(static_cast<std::underlying_type_t<E>>(v))
-    {
-    }
+    requires std::is_enum_v<E>
+    constexpr Format_arg(E v) : Format_arg(static_cast<std::underlying_type_t<E>>(v)) {}
     template <class Tag, class Rep>
     constexpr Format_arg(Strong<Tag, Rep> v) : Format_arg(v.value())
     {

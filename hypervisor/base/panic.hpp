@@ -14,8 +14,8 @@ namespace vmm
 } // namespace vmm
 
 #define PANIC(what) ::vmm::panic_at(__FILE_NAME__, __LINE__, what)
-#define ASSERT(condition)                                                                                     \
-    do {                                                                                                      \
-        if (!(condition)) [[unlikely]]                                                                        \
-            ::vmm::panic_at(__FILE_NAME__, __LINE__, "assertion failed: " #condition);                        \
+#define ASSERT(condition)                                                                                    \
+    do {                                                                                                     \
+        if (!(condition)) [[unlikely]]                                                                       \
+            ::vmm::panic_at(__FILE_NAME__, __LINE__, "assertion failed: " #condition);                       \
     } while (false)

@@ -37,8 +37,8 @@ class Spinlock
 
     void lock()
     {
-        while (held_.exchange(true, std::memory_order_acquire)) [[unlikely]]
-            __builtin_ia32_pause();
+        while (held_.exchange(true, std::memory_order_acquire))
+            [[unlikely]] __builtin_ia32_pause();
     }
     void unlock() { held_.store(false, std::memory_order_release); }
     [[nodiscard]] Lock_rank rank() const { return rank_; }

@@ -86,13 +86,13 @@ inline void fill(void* to, u8 value, std::size_t n)
         store(to, value);
 }
 
-// Whole pages, page-aligned. Sixteen bytes a store through one vector register, whose value (a guest's) is put
-// back: half the instructions of the string form, and far faster where those are emulated.
+// Whole pages, page-aligned. Sixteen bytes a store through one vector register, whose value (a guest's) is
+// put back: half the instructions of the string form, and far faster where those are emulated.
 inline void zero_pages(void* pages, u64 count)
 {
     alignas(16) u8 saved[16];
-    auto* at        = static_cast<u8*>(pages);
-    const u8* end   = at + count * kPageSize;
+    auto* at      = static_cast<u8*>(pages);
+    const u8* end = at + count * kPageSize;
     asm volatile("movups %%xmm0, %[saved]\n\t"
                  "xorps %%xmm0, %%xmm0\n"
                  "1:\n\t"

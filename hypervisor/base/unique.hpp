@@ -19,10 +19,8 @@ class Unique
     Unique& operator=(const Unique&) = delete;
     constexpr Unique(Unique&& other) noexcept : object_(other.release()) {}
     template <class U>
-        requires std::is_convertible_v<U*, T*>
-    constexpr Unique(Unique<U>&& other) noexcept : object_(other.release())
-    {
-    }
+    requires std::is_convertible_v<U*, T*>
+    constexpr Unique(Unique<U>&& other) noexcept : object_(other.release()) {}
     constexpr Unique& operator=(Unique&& other) noexcept
     {
         if (this != &other)

@@ -15,7 +15,10 @@ namespace
 constexpr u64 kMiB = 1ull << 20;
 
 // dom0 has no more vCPUs than the hypervisor uses CPUs, which is one.
-unsigned dom0_vcpus() { return boot_state.options.dom0_max_vcpus == 0 ? 1 : boot_state.options.dom0_max_vcpus; }
+unsigned dom0_vcpus()
+{
+    return boot_state.options.dom0_max_vcpus == 0 ? 1 : boot_state.options.dom0_max_vcpus;
+}
 
 Unique<Domain_devices> make_devices(Domain& dom0)
 {
@@ -23,9 +26,11 @@ Unique<Domain_devices> make_devices(Domain& dom0)
     for (const Mcfg_segment& segment : boot_state.mcfg)
         windows.push({segment.base.value(), segment.segment, segment.first_bus, segment.last_bus});
     const u16 hidden = serial_console() ? boot_state.options.com1.port : u16{0};
-    auto devices     = Domain_devices::create(dom0, {.ecam = {windows.begin(), windows.size()}, .hidden_uart = hidden});
+    auto devices =
+        Domain_devices::create(dom0, {.ecam = {windows.begin(), windows.size()}, .hidden_uart = hidden});
     if (!devices)
-        refuse("dom0 cannot be built: emulating its interrupt controllers failed (error {})", devices.error());
+        refuse("dom0 cannot be built: emulating its interrupt controllers failed (error {})",
+               devices.error());
     return std::move(*devices);
 }
 
@@ -37,8 +42,9 @@ void plan_dom0_memory()
     lendable.push({Hpa(0), Hpa(kMiB)});
     for (const Boot_module& module : boot_state.loader.modules)
         lendable.push({module.start, module.end});
-    const auto planned = plan_memory(boot_state.memory, boot_state.used.list(), {lendable.begin(), lendable.size()},
-                                     boot_state.options.dom0_mem, boot_state.dom0);
+    const auto planned =
+        plan_memory(boot_state.memory, boot_state.used.list(), {lendable.begin(), lendable.size()},
+                    boot_state.options.dom0_mem, boot_state.dom0);
     if (!planned && planned.error() == Errc::enomem)
         refuse("dom0_mem= asks for {} MiB; at most {} MiB can be given on this machine",
                boot_state.options.dom0_mem / kMiB, boot_state.dom0.most_bytes / kMiB);
@@ -52,7 +58,7 @@ void plan_dom0_memory()
 
 void start_dom0()
 {
-    const auto& modules = boot_state.loader.modules;
+    const auto& modules    = boot_state.loader.modules;
     const Ref<Domain> dom0 = build_dom0({.host      = boot_state.memory,
                                          .plan      = boot_state.dom0,
                                          .modules   = {modules.begin(), modules.size()},

@@ -24,8 +24,8 @@ namespace vmm::boot
 namespace
 {
 
-constexpr u64 kMiB            = 1 << 20;
-constexpr u64 kMinMemory      = 96 * kMiB; // the hypervisor, and the smallest dom0 that starts at all
+constexpr u64 kMiB       = 1 << 20;
+constexpr u64 kMinMemory = 96 * kMiB; // the hypervisor, and the smallest dom0 that starts at all
 constexpr Hpa kFirstMiBEnd{kMiB};
 
 void reserve(Hpa start, Hpa end)
@@ -37,7 +37,8 @@ void reserve(Hpa start, Hpa end)
 // A module outside RAM, or on top of the image, would destroy something.
 void check_module(const Boot_module& module)
 {
-    const Hpa image_start = image::physical(image::image_start), image_end = image::physical(image::image_end);
+    const Hpa image_start = image::physical(image::image_start),
+              image_end   = image::physical(image::image_end);
     if (module.start < image_end && module.end > image_start)
         refuse("a module at {x} to {x} overlaps the hypervisor: the boot loader's data is corrupt",
                module.start, module.end);
@@ -96,8 +97,8 @@ void enter_final_page_tables()
 
 void start_memory()
 {
-    const Hpa end   = memory_end(boot_state.memory, Memory_type::ram);
-    const u64 bytes = Frame_allocator::table_bytes(to_mfn(end));
+    const Hpa end    = memory_end(boot_state.memory, Memory_type::ram);
+    const u64 bytes  = Frame_allocator::table_bytes(to_mfn(end));
     const auto table = find_free(boot_state.memory, boot_state.used, bytes, kPageSize, end);
     if (!table)
         refuse("too little memory for the table of frames ({} KiB)", bytes / 1024);
@@ -105,9 +106,8 @@ void start_memory()
     std::memset(to_virtual(*table), 0, bytes);
     frames.init(to_mfn(end), to_virtual(*table));
     plan_dom0_memory();
-    for_each_free(boot_state.memory, boot_state.used, [](Hpa from, Hpa to) {
-        frames.add_free(to_mfn(from), (to - from) >> kPageShift);
-    });
+    for_each_free(boot_state.memory, boot_state.used,
+                  [](Hpa from, Hpa to) { frames.add_free(to_mfn(from), (to - from) >> kPageShift); });
     start_far_screen(boot_state.options, boot_state.loader);
     log::info("{} MiB free", (frames.free_count() << kPageShift) / kMiB);
 }

@@ -69,7 +69,8 @@ void print_banner()
               loader.loader.empty() ? std::string_view("an unnamed loader") : loader.loader.view());
     log::info("command line: {}", loader.command_line.view());
     if (loader.truncated)
-        log::warning("the loader passed more (memory regions, modules or text) than fits; the rest is ignored");
+        log::warning(
+            "the loader passed more (memory regions, modules or text) than fits; the rest is ignored");
 }
 
 } // namespace
@@ -94,8 +95,9 @@ void boot::start(u32 loader_magic, u32 loader_information)
     if (options.help)
         for_each_option(print_option);
     if (!parsed && parsed.error() == Errc::enoexec)
-        refuse("the boot loader is neither multiboot1 nor multiboot2 (magic {x}): boot with GRUB's multiboot2",
-               loader_magic);
+        refuse(
+            "the boot loader is neither multiboot1 nor multiboot2 (magic {x}): boot with GRUB's multiboot2",
+            loader_magic);
     if (!parsed)
         refuse("what the boot loader passed at {x} is corrupt", loader_information);
 }

@@ -12,9 +12,9 @@ namespace vmm::log
 namespace
 {
 
-constexpr std::size_t kMaxLine  = 320;
-constexpr u32 kGuestBurst       = 50;
-constexpr u64 kGuestRefill      = 100 * kMillisecond;
+constexpr std::size_t kMaxLine = 320;
+constexpr u32 kGuestBurst      = 50;
+constexpr u64 kGuestRefill     = 100 * kMillisecond;
 
 // One voice: what it shows at once, what it shows within limits.
 struct Voice {
@@ -56,7 +56,8 @@ std::size_t put_prefix(std::span<char> line, Level level)
         char fraction[6];
         put_fixed(fraction, us % 1'000'000);
         used = format_to(line, "(PLINTH) [{}.{}] {}", us / 1'000'000, std::string_view(fraction, 6),
-                         level_word(level)).size();
+                         level_word(level))
+                   .size();
     } else {
         used = format_to(line, "(PLINTH) {}", level_word(level)).size();
     }

@@ -19,11 +19,11 @@ namespace vmm
 namespace
 {
 
-constexpr unsigned kMaxFrames    = 24;
-constexpr u64 kStackSpan         = 64 * 1024; // no stack is larger, so a chain never goes further up
-constexpr unsigned kRebootDelay  = 5;         // seconds
+constexpr unsigned kMaxFrames   = 24;
+constexpr u64 kStackSpan        = 64 * 1024; // no stack is larger, so a chain never goes further up
+constexpr unsigned kRebootDelay = 5;         // seconds
 
-constexpr u64 kDoubleFault       = 8;
+constexpr u64 kDoubleFault = 8;
 
 bool no_reboot_wanted;
 std::atomic<bool> panicking{false};
@@ -49,7 +49,8 @@ void print_address(u64 address)
         log::error("    {x} {} + {x}", address, symbol.name, symbol.offset);
 }
 
-// From `rip`, if it is not 0, follows saved frame pointers, which ascend and stay within one stack; anything else ends the walk.
+// From `rip`, if it is not 0, follows saved frame pointers, which ascend and stay within one stack; anything
+// else ends the walk.
 void print_backtrace(u64 rip, u64 rbp)
 {
     log::error("Called from:");
@@ -92,17 +93,28 @@ struct Exception_name {
 };
 
 constexpr Exception_name kExceptions[] = {
-    {"#DE", "divide error"},          {"#DB", "debug"},
-    {"NMI", "non-maskable interrupt"}, {"#BP", "breakpoint"},
-    {"#OF", "overflow"},              {"#BR", "bound range"},
-    {"#UD", "invalid opcode"},        {"#NM", "device not available"},
-    {"#DF", "double fault"},          {"?", "reserved"},
-    {"#TS", "invalid TSS"},           {"#NP", "segment not present"},
-    {"#SS", "stack fault"},           {"#GP", "general protection"},
-    {"#PF", "page fault"},            {"?", "reserved"},
-    {"#MF", "x87 error"},             {"#AC", "alignment check"},
-    {"#MC", "machine check"},         {"#XM", "SIMD error"},
-    {"#VE", "virtualization"},        {"#CP", "control protection"},
+    {"#DE", "divide error"},
+    {"#DB", "debug"},
+    {"NMI", "non-maskable interrupt"},
+    {"#BP", "breakpoint"},
+    {"#OF", "overflow"},
+    {"#BR", "bound range"},
+    {"#UD", "invalid opcode"},
+    {"#NM", "device not available"},
+    {"#DF", "double fault"},
+    {"?", "reserved"},
+    {"#TS", "invalid TSS"},
+    {"#NP", "segment not present"},
+    {"#SS", "stack fault"},
+    {"#GP", "general protection"},
+    {"#PF", "page fault"},
+    {"?", "reserved"},
+    {"#MF", "x87 error"},
+    {"#AC", "alignment check"},
+    {"#MC", "machine check"},
+    {"#XM", "SIMD error"},
+    {"#VE", "virtualization"},
+    {"#CP", "control protection"},
 };
 
 } // namespace

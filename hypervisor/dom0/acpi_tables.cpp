@@ -11,8 +11,8 @@ namespace vmm
 namespace
 {
 
-constexpr std::string_view kAllowed[] = {"FACP", "FACS", "DSDT", "PSDT", "SSDT", "SBST", "MCFG",
-                                         "SLIC", "MSDM", "WDAT", "FPDT", "S3PT"};
+constexpr std::string_view kAllowed[] = {"FACP", "FACS", "DSDT", "PSDT", "SSDT", "SBST",
+                                         "MCFG", "SLIC", "MSDM", "WDAT", "FPDT", "S3PT"};
 
 struct [[gnu::packed]] Rsdp {
     char signature[8];
@@ -104,7 +104,8 @@ class Table_writer
     Table_writer(u8* at, std::string_view signature, u8 revision, const std::array<char, 6>& oem_id)
         : start_(at), next_(at + sizeof(Header))
     {
-        Header header{{}, 0, revision, 0, oem_id, {'P', 'L', 'I', 'N', 'T', 'H', ' ', ' '}, 1, {'P', 'L', 'T', 'H'}, 1};
+        Header header{
+            {}, 0, revision, 0, oem_id, {'P', 'L', 'I', 'N', 'T', 'H', ' ', ' '}, 1, {'P', 'L', 'T', 'H'}, 1};
         std::copy_n(signature.begin(), 4, header.signature);
         bytes::store(at, header);
     }
@@ -148,7 +149,7 @@ void write_madt(u8* at, const Acpi_root& host, const Madt_info& madt, unsigned v
         table.add(Override_record{.source = o.source,
                                   .gsi    = o.gsi,
                                   .flags  = static_cast<u16>(static_cast<unsigned>(o.polarity) |
-                                                             static_cast<unsigned>(o.trigger) << 2)});
+                                                            static_cast<unsigned>(o.trigger) << 2)});
     table.finish();
 }
 

@@ -19,10 +19,10 @@ namespace vmm
 namespace
 {
 
-constexpr u64 kMiB         = 1ull << 20;
-constexpr u64 kFourGiB     = 1ull << 32;
-constexpr unsigned kPorts  = 4096;
-constexpr unsigned kGrants = 64;
+constexpr u64 kMiB            = 1ull << 20;
+constexpr u64 kFourGiB        = 1ull << 32;
+constexpr unsigned kPorts     = 4096;
+constexpr unsigned kGrants    = 64;
 constexpr unsigned kMaptracks = 1024;
 
 template <class T>
@@ -73,7 +73,8 @@ Dom0_layout lay_out(const Dom0_config& config, const Elf_image& kernel, u64 init
 void prepare_memory(const Memory_plan& plan, Memory_range initrd_from, Memory_range initrd_to)
 {
     if (initrd_to.end > initrd_to.start)
-        bytes::move(to_virtual(initrd_to.start), to_virtual(initrd_from.start), initrd_to.end - initrd_to.start);
+        bytes::move(to_virtual(initrd_to.start), to_virtual(initrd_from.start),
+                    initrd_to.end - initrd_to.start);
     for (const Memory_range& range : plan.dom0) {
         const Hpa start = std::max(range.start, Hpa(kPageSize));
         const bool here = initrd_to.start >= start && initrd_to.start < range.end;
@@ -161,7 +162,7 @@ Ref<Domain> build_dom0(const Dom0_config& config)
     const Memory_range initrd_from   = config.modules.size() > 1
                                            ? Memory_range{config.modules[1].start, config.modules[1].end}
                                            : Memory_range{};
-    const u64 initrd_size = initrd_from.end - initrd_from.start;
+    const u64 initrd_size            = initrd_from.end - initrd_from.start;
 
     const Dom0_kernel kernel(kernel_module);
     const Dom0_layout layout = lay_out(config, kernel.image(), initrd_size);
@@ -176,7 +177,8 @@ Ref<Domain> build_dom0(const Dom0_config& config)
          "writing its ACPI tables");
     must(write_start_of_day(layout, map, kernel_module.command_line.view()), "writing its start info");
     must(store_memory_map(*domain, map), "storing its memory map");
-    must(start_vcpu(*domain->vcpu(0), kernel.image().entry, Gpa(layout.start.start.value())), "starting its vCPU");
+    must(start_vcpu(*domain->vcpu(0), kernel.image().entry, Gpa(layout.start.start.value())),
+         "starting its vCPU");
 
     for (const Boot_module& module : config.modules)
         free_around_dom0(config.plan, pages_of(module.start, module.end));

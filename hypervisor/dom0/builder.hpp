@@ -18,8 +18,8 @@ class Domain;
 
 struct Dom0_config {
     const Memory_map& host;
-    const Memory_plan& plan;                // none of it is in the frame allocator
-    std::span<const Boot_module> modules;   // kernel, and initrd if there is a second; not in it either
+    const Memory_plan& plan;              // none of it is in the frame allocator
+    std::span<const Boot_module> modules; // kernel, and initrd if there is a second; not in it either
     const Acpi_tables& acpi;
     const Madt_info& madt;
     unsigned vcpus;

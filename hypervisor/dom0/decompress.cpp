@@ -31,8 +31,8 @@ Expected<void> unpack_xz(std::span<const u8> in, std::span<u8> out)
 {
     u64 memory_limit        = ~0ull;
     std::size_t in_position = 0, out_position = 0;
-    const lzma_ret result = lzma_stream_buffer_decode(&memory_limit, 0, nullptr, in.data(), &in_position, in.size(),
-                                                      out.data(), &out_position, out.size());
+    const lzma_ret result = lzma_stream_buffer_decode(&memory_limit, 0, nullptr, in.data(), &in_position,
+                                                      in.size(), out.data(), &out_position, out.size());
     if (result == LZMA_MEM_ERROR)
         return fail(Errc::enomem);
     if (result != LZMA_OK || out_position != out.size())
@@ -68,8 +68,9 @@ Expected<void> unpack_lz4(std::span<const u8> in, std::span<u8> out)
         if (packed > in.size() || packed > block_limit * 2)
             return fail(Errc::einval);
         const int room = static_cast<int>(std::min<u64>(out.size(), block_limit));
-        const int size = LZ4_decompress_safe(reinterpret_cast<const char*>(in.data()),
-                                             reinterpret_cast<char*>(out.data()), static_cast<int>(packed), room);
+        const int size =
+            LZ4_decompress_safe(reinterpret_cast<const char*>(in.data()), reinterpret_cast<char*>(out.data()),
+                                static_cast<int>(packed), room);
         if (size <= 0)
             return fail(Errc::einval);
         in  = in.subspan(packed);

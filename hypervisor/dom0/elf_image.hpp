@@ -14,9 +14,9 @@ namespace vmm
 {
 
 struct Elf_segment {
-    Gpa address;             // p_paddr
+    Gpa address; // p_paddr
     std::span<const u8> data;
-    u64 memory_size;         // the rest is zero
+    u64 memory_size; // the rest is zero
 
     [[nodiscard]] Gpa end() const { return address + memory_size; }
 };

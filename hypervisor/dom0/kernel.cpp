@@ -27,7 +27,8 @@ Kernel_file open_or_refuse(std::span<const u8> file)
     switch (kernel.error()) {
     case Errc::enoexec: refuse("the first module is not a Linux kernel (neither bzImage nor ELF)");
     case Errc::eopnotsupp: refuse("dom0's kernel is older than Linux 2.6.26 (boot protocol below 2.08)");
-    default: refuse("dom0's kernel is cut short: its payload lies outside the file of {} KiB", file.size() / kKiB);
+    default:
+        refuse("dom0's kernel is cut short: its payload lies outside the file of {} KiB", file.size() / kKiB);
     }
 }
 
@@ -63,8 +64,8 @@ std::span<u8> unpack_or_refuse(std::span<const u8> payload)
                compression_name(compression), (frames.free_count() << kPageShift) / kMiB);
     if (!done)
         refuse("dom0's kernel is corrupt: its {} payload does not unpack", compression_name(compression));
-    log::info("dom0: kernel unpacked ({}, {} KiB to {} KiB)", compression_name(compression), payload.size() / kKiB,
-              *size / kKiB);
+    log::info("dom0: kernel unpacked ({}, {} KiB to {} KiB)", compression_name(compression),
+              payload.size() / kKiB, *size / kKiB);
     return out;
 }
 

@@ -13,7 +13,8 @@ namespace vmm
 class Dom0_kernel
 {
   public:
-    // Unpacks or copies the module, whose memory is not needed afterwards. A kernel that cannot be dom0's is refused.
+    // Unpacks or copies the module, whose memory is not needed afterwards. A kernel that cannot be dom0's is
+    // refused.
     explicit Dom0_kernel(const Boot_module& module);
     ~Dom0_kernel();
     Dom0_kernel(const Dom0_kernel&)            = delete;

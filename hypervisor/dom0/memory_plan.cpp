@@ -84,7 +84,8 @@ Expected<void> plan_memory(const Memory_map& host, std::span<const Memory_range>
     return {};
 }
 
-Expected<void> make_dom0_map(const Memory_map& host, const Memory_plan& plan, Memory_range tables, Dom0_map& map)
+Expected<void> make_dom0_map(const Memory_map& host, const Memory_plan& plan, Memory_range tables,
+                             Dom0_map& map)
 {
     bool fits      = true;
     const auto add = [&](Hpa start, Hpa end, Memory_type type) {
@@ -101,7 +102,8 @@ Expected<void> make_dom0_map(const Memory_map& host, const Memory_plan& plan, Me
             if (own.start < region.start || own.start >= region.end())
                 continue;
             add(at, own.start, Memory_type::unusable);
-            const bool has_tables = tables.start >= own.start && tables.end <= own.end && tables.end > tables.start;
+            const bool has_tables =
+                tables.start >= own.start && tables.end <= own.end && tables.end > tables.start;
             add(own.start, has_tables ? tables.start : own.end, Memory_type::ram);
             if (has_tables) {
                 add(tables.start, tables.end, Memory_type::acpi);
@@ -116,7 +118,8 @@ Expected<void> make_dom0_map(const Memory_map& host, const Memory_plan& plan, Me
     return {};
 }
 
-Expected<Dom0_layout> place_dom0(const Memory_plan& plan, Memory_range kernel, u64 tables, u64 start, u64 initrd)
+Expected<Dom0_layout> place_dom0(const Memory_plan& plan, Memory_range kernel, u64 tables, u64 start,
+                                 u64 initrd)
 {
     Used_ranges taken;
     TRY(taken.add(kernel.start, kernel.end));
@@ -124,7 +127,8 @@ Expected<Dom0_layout> place_dom0(const Memory_plan& plan, Memory_range kernel, u
     TRY(taken.add(start_at, start_at + start));
     const auto tables_at = TRY(find_place(plan, taken, align_up(tables, kPageSize), kFourGiB));
     TRY(taken.add(tables_at, tables_at + tables));
-    const auto initrd_at = initrd == 0 ? Hpa(0) : TRY(find_place(plan, taken, align_up(initrd, kPageSize), kFourGiB));
+    const auto initrd_at =
+        initrd == 0 ? Hpa(0) : TRY(find_place(plan, taken, align_up(initrd, kPageSize), kFourGiB));
     return Dom0_layout{{tables_at, tables_at + align_up(tables, kPageSize)},
                        {start_at, start_at + align_up(start, kPageSize)},
                        {initrd_at, initrd_at + initrd}};

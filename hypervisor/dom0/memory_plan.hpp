@@ -28,17 +28,19 @@ Expected<void> plan_memory(const Memory_map& host, std::span<const Memory_range>
 
 // dom0's memory map: the host's, where RAM that is not dom0's is unusable and `tables` is ACPI's.
 using Dom0_map = Fixed_list<Memory_region, 256>;
-Expected<void> make_dom0_map(const Memory_map& host, const Memory_plan& plan, Memory_range tables, Dom0_map& map);
+Expected<void> make_dom0_map(const Memory_map& host, const Memory_plan& plan, Memory_range tables,
+                             Dom0_map& map);
 
 // Where in dom0's RAM the builder puts what it hands over: clear of the kernel, below 4 GiB, and the start
 // info below 1 GiB.
 struct Dom0_layout {
-    Memory_range tables;  // ACPI
-    Memory_range start;   // hvm_start_info and what it points to
-    Memory_range initrd;  // exact size, page-aligned start; empty when there is none
+    Memory_range tables; // ACPI
+    Memory_range start;  // hvm_start_info and what it points to
+    Memory_range initrd; // exact size, page-aligned start; empty when there is none
 };
 
 // Enomem: no stretch of RAM is large enough beside the kernel.
-Expected<Dom0_layout> place_dom0(const Memory_plan& plan, Memory_range kernel, u64 tables, u64 start, u64 initrd);
+Expected<Dom0_layout> place_dom0(const Memory_plan& plan, Memory_range kernel, u64 tables, u64 start,
+                                 u64 initrd);
 
 } // namespace vmm

@@ -18,7 +18,8 @@ class Vcpu;
 inline constexpr u64 kStartOfDayBytes = 3 * kPageSize;
 
 // E2big when it does not fit.
-Expected<void> write_start_of_day(const Dom0_layout& layout, const Dom0_map& map, std::string_view command_line);
+Expected<void> write_start_of_day(const Dom0_layout& layout, const Dom0_map& map,
+                                  std::string_view command_line);
 
 // The same map for XENMEM_memory_map.
 Expected<void> store_memory_map(Domain& domain, const Dom0_map& map);

@@ -18,7 +18,9 @@
 namespace vmm
 {
 
-Domain::Domain(const Domain_identity& identity, Unique<P2m> p2m) : identity_(identity), p2m_(std::move(p2m)) {}
+Domain::Domain(const Domain_identity& identity, Unique<P2m> p2m) : identity_(identity), p2m_(std::move(p2m))
+{
+}
 
 Domain::~Domain()
 {
@@ -33,8 +35,8 @@ Domain::~Domain()
 Expected<Ref<Domain>> Domain::create(const Domain_identity& identity, unsigned max_event_ports,
                                      unsigned max_grant_frames, unsigned max_maptrack_frames)
 {
-    auto p2m      = TRY(P2m::create(identity.id));
-    auto domain   = TRY(make_unique<Domain>(identity, std::move(p2m)));
+    auto p2m    = TRY(P2m::create(identity.id));
+    auto domain = TRY(make_unique<Domain>(identity, std::move(p2m)));
     TRY(domain->make_shared_page());
     domain->events_ = TRY(Event_table::create(*domain, max_event_ports));
     domain->grants_ = TRY(Grant_table::create(*domain, max_grant_frames, max_maptrack_frames));

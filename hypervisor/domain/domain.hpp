@@ -41,8 +41,8 @@ enum class Dying : u8 { no, tearing_down, dead };
 // Who a domain is, given once at creation.
 struct Domain_identity {
     Domid id;
-    bool control;          // may use domctl, sysctl, platform_op and act for other domains (dom0)
-    bool identity_mapped;  // gfn = mfn for its RAM, real devices (dom0)
+    bool control;              // may use domctl, sysctl, platform_op and act for other domains (dom0)
+    bool identity_mapped;      // gfn = mfn for its RAM, real devices (dom0)
     std::array<u8, 16> handle; // the UUID the toolstack gave
 };
 
@@ -107,7 +107,7 @@ class Domain
     [[nodiscard]] Dying dying() const { return dying_; }
 
     // Memory accounting, in 4 KiB frames.
-    Expected<void> account(u64 add);  // enomem when over max_frames
+    Expected<void> account(u64 add); // enomem when over max_frames
     void unaccount(u64 frames) { owned_frames_ -= frames; }
     [[nodiscard]] u64 owned_frames() const { return owned_frames_; }
     [[nodiscard]] u64 max_frames() const { return max_frames_; }
@@ -136,13 +136,13 @@ class Domain
     Spinlock lock_{Lock_rank::domain};
     std::atomic<u32> holds_{1};
     std::atomic<u32> pause_count_{0};
-    bool paused_by_control_ = false;
-    bool shut_down_         = false;
-    u32 shutdown_reason_    = 0;
-    Dying dying_            = Dying::no;
-    unsigned max_vcpus_     = 0;
+    bool paused_by_control_    = false;
+    bool shut_down_            = false;
+    u32 shutdown_reason_       = 0;
+    Dying dying_               = Dying::no;
+    unsigned max_vcpus_        = 0;
     unsigned configured_vcpus_ = 0;
-    u32 weight_             = 256;
+    u32 weight_                = 256;
     std::atomic<u64> owned_frames_{0};
     u64 max_frames_     = ~0ull;
     u64 claimed_frames_ = 0;

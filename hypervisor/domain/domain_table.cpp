@@ -60,7 +60,7 @@ Expected<void> insert_domain(Domain& domain)
     const Lock_guard guard(table.lock);
     if (lookup(domain.id()))
         return fail(Errc::eexist);
-    domain.next_in_table      = bucket_of(domain.id());
+    domain.next_in_table   = bucket_of(domain.id());
     bucket_of(domain.id()) = &domain;
     return {};
 }

@@ -8,8 +8,8 @@
 
 #include <array>
 
-#include <xen/xen.h>
 #include <xen/hvm/params.h>
+#include <xen/xen.h>
 
 namespace vmm
 {

@@ -18,20 +18,17 @@ struct Guest_registers {
 static_assert(sizeof(Guest_registers) == 18 * 8);
 
 // Which register an x86 ModRM/SIB number 0..15 means.
-inline u64& general_register(Guest_registers& regs, unsigned number)
-{
-    return (&regs.rax)[number & 15];
-}
+inline u64& general_register(Guest_registers& regs, unsigned number) { return (&regs.rax)[number & 15]; }
 
 namespace rflags
 {
-inline constexpr u64 cf = 1u << 0;
-inline constexpr u64 tf = 1u << 8;
+inline constexpr u64 cf  = 1u << 0;
+inline constexpr u64 tf  = 1u << 8;
 inline constexpr u64 if_ = 1u << 9;
-inline constexpr u64 df = 1u << 10;
-inline constexpr u64 rf = 1u << 16;
-inline constexpr u64 vm = 1u << 17;
-inline constexpr u64 ac = 1u << 18;
+inline constexpr u64 df  = 1u << 10;
+inline constexpr u64 rf  = 1u << 16;
+inline constexpr u64 vm  = 1u << 17;
+inline constexpr u64 ac  = 1u << 18;
 } // namespace rflags
 
 // A segment register with its hidden part. `attributes`: type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, D/B 10,

@@ -70,7 +70,7 @@ Expected<void> Runstate::register_area(Vcpu& vcpu, Gva area, Time now)
         return {};
     first_part_ = static_cast<u32>(std::min<u64>(sizeof info_, kPageSize - page_offset(area)));
     for (unsigned i = 0; i < (first_part_ < sizeof info_ ? 2u : 1u); ++i) {
-        const Gpa gpa    = TRY(translate_guest(vcpu, i == 0 ? area : area + first_part_, Guest_access::write));
+        const Gpa gpa = TRY(translate_guest(vcpu, i == 0 ? area : area + first_part_, Guest_access::write));
         const auto entry = vcpu.domain().p2m().lookup(to_gfn(gpa));
         if (entry.type != P2m_type::ram || !frames.get_from(entry.mfn, vcpu.domain().id())) {
             drop_area();
@@ -80,7 +80,7 @@ Expected<void> Runstate::register_area(Vcpu& vcpu, Gva area, Time now)
         held_[i] = entry.mfn;
         part_[i] = to_virtual<std::byte>(entry.mfn) + page_offset(gpa);
     }
-    info_ = snapshot(now);
+    info_                  = snapshot(now);
     info_.state_entry_time = now.value();
     publish();
     return {};

@@ -7,8 +7,8 @@
 
 #include "base/expected.hpp"
 
-#include <xen/xen.h>
 #include <xen/vcpu.h>
+#include <xen/xen.h>
 
 namespace vmm
 {
@@ -41,8 +41,8 @@ class Runstate
     void write_out(u32 offset, const void* bytes, u32 count);
 
     vcpu_runstate_info info_{};
-    std::byte* part_[2] = {};  // the guest's copy, in one piece or split over two pages
-    u32 first_part_     = 0;   // bytes of it in the first page
+    std::byte* part_[2] = {}; // the guest's copy, in one piece or split over two pages
+    u32 first_part_     = 0;  // bytes of it in the first page
     Mfn held_[2]        = {kInvalidMfn, kInvalidMfn};
     bool update_flag_   = false; // VMASST_TYPE_runstate_update_flag
 };

@@ -47,7 +47,7 @@ inline constexpr u64 kSecond      = 1'000'000'000;
 class Clock
 {
   public:
-    virtual ~Clock()                        = default;
+    virtual ~Clock()                       = default;
     [[nodiscard]] virtual Time now() const = 0;
 };
 
@@ -55,10 +55,10 @@ class Clock
 // scale.apply(TSC - tsc_at_zero). Supplied by arch/x86/intr; tests supply their own.
 const Clock& system_clock();
 struct Tsc_info {
-    Rate_scale scale;    // TSC ticks to nanoseconds
+    Rate_scale scale; // TSC ticks to nanoseconds
     u64 tsc_at_zero;
     u64 khz;
-    bool invariant;      // the CPU says that it runs at one rate in all states
+    bool invariant; // the CPU says that it runs at one rate in all states
 };
 const Tsc_info& tsc_info();
 // Nanoseconds since 1970 at system time 0, adjusted when the control domain sets the time.

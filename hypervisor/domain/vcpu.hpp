@@ -10,15 +10,15 @@
 #include "domain/runstate.hpp"
 #include "domain/vcpu_backend.hpp"
 #include "emul/local_apic.hpp"
-#include "exit/mtrr.hpp"
 #include "exit/guest_translation.hpp"
+#include "exit/mtrr.hpp"
 #include "sched/entity.hpp"
 #include "sched/timer.hpp"
 
 #include <atomic>
 
-#include <xen/xen.h>
 #include <xen/vcpu.h>
+#include <xen/xen.h>
 
 namespace vmm
 {
@@ -71,11 +71,11 @@ class Vcpu
     Timer singleshot;   // VCPUOP_set_singleshot_timer -> VIRQ_TIMER
     Timer poll_timeout; // ends SCHEDOP_poll
     u32 seen_p2m_generation = 0;
-    bool initialised = false; // has a start state
-    bool nmi_pending = false;
-    u8 upcall_vector = 0;     // HVMOP_set_evtchn_upcall_vector: upcalls come through the APIC instead
-    u64 tsc_aux      = 0;
-    u64 xcr0         = 1;
+    bool initialised        = false; // has a start state
+    bool nmi_pending        = false;
+    u8 upcall_vector        = 0; // HVMOP_set_evtchn_upcall_vector: upcalls come through the APIC instead
+    u64 tsc_aux             = 0;
+    u64 xcr0                = 1;
     Mtrr mtrr;
     Guest_translation translation;
 

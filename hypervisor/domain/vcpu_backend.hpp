@@ -42,22 +42,22 @@ class Vcpu_backend
     // Whether an external interrupt could be delivered right now (IF set, no shadow, nothing else queued).
     [[nodiscard]] virtual bool can_take_interrupt(const Guest_registers& regs) const = 0;
     // True while an event is queued for the next entry, or was cut short and must be delivered again.
-    [[nodiscard]] virtual bool event_queued() const = 0;
-    virtual void inject(const Injection& event)     = 0;
+    [[nodiscard]] virtual bool event_queued() const                                  = 0;
+    virtual void inject(const Injection& event)                                      = 0;
     // Asks for an interrupt_window exit as soon as the guest can take an interrupt of this priority class
     // (vector >> 4) or above; cancel_window() takes the wish back.
-    virtual void request_window(u8 priority) = 0;
-    virtual void cancel_window()             = 0;
+    virtual void request_window(u8 priority)                                         = 0;
+    virtual void cancel_window()                                                     = 0;
     // The instruction was emulated: RIP moves on, the interrupt shadow ends, a pending TF traps.
-    virtual void skip_instruction(Guest_registers& regs, u8 length) = 0;
+    virtual void skip_instruction(Guest_registers& regs, u8 length)                  = 0;
 
-    [[nodiscard]] virtual Paging_state paging() const = 0;
-    virtual void read_system(System_state& state) const = 0;
+    [[nodiscard]] virtual Paging_state paging() const              = 0;
+    virtual void read_system(System_state& state) const            = 0;
     // Einval for a state this CPU would refuse to enter.
     virtual Expected<void> write_system(const System_state& state) = 0;
-    virtual void flush_tlb(Tlb_scope scope) = 0;
-    virtual void set_tpr(u8 tpr)            = 0; // keeps CR8 and the virtual APIC's TPR one register
-    [[nodiscard]] virtual u8 tpr() const    = 0;
+    virtual void flush_tlb(Tlb_scope scope)                        = 0;
+    virtual void set_tpr(u8 tpr)         = 0; // keeps CR8 and the virtual APIC's TPR one register
+    [[nodiscard]] virtual u8 tpr() const = 0;
 };
 
 } // namespace vmm

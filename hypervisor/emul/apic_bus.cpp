@@ -16,15 +16,9 @@ void deliver_to(Vcpu& vcpu, const Interrupt_message& message)
     case Delivery_mode::lowest_priority:
         apic_host::apic_of(vcpu).set_irq(message.vector, message.level);
         return;
-    case Delivery_mode::nmi:
-        apic_host::raise_nmi(vcpu);
-        return;
-    case Delivery_mode::init:
-        apic_host::init(vcpu);
-        return;
-    case Delivery_mode::startup:
-        apic_host::start(vcpu, message.vector);
-        return;
+    case Delivery_mode::nmi: apic_host::raise_nmi(vcpu); return;
+    case Delivery_mode::init: apic_host::init(vcpu); return;
+    case Delivery_mode::startup: apic_host::start(vcpu, message.vector); return;
     case Delivery_mode::smi:      // guests have no SMM
     case Delivery_mode::external: // nor an 8259
         return;

@@ -16,56 +16,38 @@ namespace vmm::host_access
 u32 in(u16 port, u8 size)
 {
     switch (size) {
-    case 1:
-        return in8(port);
-    case 2:
-        return in16(port);
-    default:
-        return in32(port);
+    case 1: return in8(port);
+    case 2: return in16(port);
+    default: return in32(port);
     }
 }
 
 void out(u16 port, u8 size, u32 value)
 {
     switch (size) {
-    case 1:
-        return out8(port, static_cast<u8>(value));
-    case 2:
-        return out16(port, static_cast<u16>(value));
-    default:
-        return out32(port, value);
+    case 1: return out8(port, static_cast<u8>(value));
+    case 2: return out16(port, static_cast<u16>(value));
+    default: return out32(port, value);
     }
 }
 
 u64 read_memory(Hpa address, u8 size)
 {
     switch (size) {
-    case 1:
-        return *to_virtual<const volatile u8>(address);
-    case 2:
-        return *to_virtual<const volatile u16>(address);
-    case 4:
-        return *to_virtual<const volatile u32>(address);
-    default:
-        return *to_virtual<const volatile u64>(address);
+    case 1: return *to_virtual<const volatile u8>(address);
+    case 2: return *to_virtual<const volatile u16>(address);
+    case 4: return *to_virtual<const volatile u32>(address);
+    default: return *to_virtual<const volatile u64>(address);
     }
 }
 
 void write_memory(Hpa address, u8 size, u64 value)
 {
     switch (size) {
-    case 1:
-        *to_virtual<volatile u8>(address) = static_cast<u8>(value);
-        return;
-    case 2:
-        *to_virtual<volatile u16>(address) = static_cast<u16>(value);
-        return;
-    case 4:
-        *to_virtual<volatile u32>(address) = static_cast<u32>(value);
-        return;
-    default:
-        *to_virtual<volatile u64>(address) = value;
-        return;
+    case 1: *to_virtual<volatile u8>(address) = static_cast<u8>(value); return;
+    case 2: *to_virtual<volatile u16>(address) = static_cast<u16>(value); return;
+    case 4: *to_virtual<volatile u32>(address) = static_cast<u32>(value); return;
+    default: *to_virtual<volatile u64>(address) = value; return;
     }
 }
 

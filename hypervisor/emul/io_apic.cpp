@@ -57,12 +57,9 @@ u64 Io_apic::read(Gpa gpa, u8)
 {
     const Lock_guard guard(lock_);
     switch (page_offset(gpa)) {
-    case kSelect:
-        return selected_;
-    case kWindow:
-        return read_register();
-    default:
-        return 0xffffffff;
+    case kSelect: return selected_;
+    case kWindow: return read_register();
+    default: return 0xffffffff;
     }
 }
 
@@ -78,10 +75,8 @@ void Io_apic::write(Gpa gpa, u8, u64 value)
         const Lock_guard guard(lock_);
         return write_register(static_cast<u32>(value));
     }
-    case kEndOfInterrupt:
-        return end_of_interrupt(static_cast<u8>(value));
-    default:
-        return;
+    case kEndOfInterrupt: return end_of_interrupt(static_cast<u8>(value));
+    default: return;
     }
 }
 

@@ -157,19 +157,13 @@ Expected<void> Local_apic::send_ipi(u64 command)
         return {};
 
     switch (static_cast<Shorthand>(field(command, 19, 18))) {
-    case Shorthand::none:
-        deliver(apic_host::domain_of(vcpu_), message);
-        break;
+    case Shorthand::none: deliver(apic_host::domain_of(vcpu_), message); break;
     case Shorthand::self:
         if (fixed)
             self_ipi(message.vector);
         break;
-    case Shorthand::all:
-        deliver_to_all(vcpu_, message, true);
-        break;
-    case Shorthand::others:
-        deliver_to_all(vcpu_, message, false);
-        break;
+    case Shorthand::all: deliver_to_all(vcpu_, message, true); break;
+    case Shorthand::others: deliver_to_all(vcpu_, message, false); break;
     }
     return {};
 }

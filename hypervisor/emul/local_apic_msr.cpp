@@ -27,30 +27,18 @@ Expected<u64> Local_apic::read_msr(u32 index)
         return u64{lvt_[offset - reg_lvt_timer].load(std::memory_order_relaxed)};
 
     switch (offset) {
-    case reg_id:
-        return u64{id_};
-    case reg_version:
-        return u64{kVersion};
-    case reg_tpr:
-        return u64{tpr()};
-    case reg_ppr:
-        return u64{processor_priority()};
-    case reg_ldr:
-        return u64{logical_id()};
-    case reg_spurious:
-        return u64{spurious_};
-    case reg_error_status:
-        return u64{error_status_};
-    case reg_command:
-        return u64{command_};
-    case reg_initial_count:
-        return u64{timer_initial_count_};
-    case reg_current_count:
-        return u64{timer_count()};
-    case reg_divide:
-        return u64{timer_divide_};
-    default:
-        return fail(Errc::einval);
+    case reg_id: return u64{id_};
+    case reg_version: return u64{kVersion};
+    case reg_tpr: return u64{tpr()};
+    case reg_ppr: return u64{processor_priority()};
+    case reg_ldr: return u64{logical_id()};
+    case reg_spurious: return u64{spurious_};
+    case reg_error_status: return u64{error_status_};
+    case reg_command: return u64{command_};
+    case reg_initial_count: return u64{timer_initial_count_};
+    case reg_current_count: return u64{timer_count()};
+    case reg_divide: return u64{timer_divide_};
+    default: return fail(Errc::einval);
     }
 }
 
@@ -89,20 +77,15 @@ Expected<void> Local_apic::write_register(u32 offset, u32 value)
             return fail(Errc::einval);
         write_tpr(static_cast<u8>(value));
         return {};
-    case reg_spurious:
-        return write_spurious(value);
+    case reg_spurious: return write_spurious(value);
     case reg_error_status:
         if (value != 0)
             return fail(Errc::einval);
         error_status_ = errors_.exchange(0, std::memory_order_relaxed);
         return {};
-    case reg_initial_count:
-        start_timer(value);
-        return {};
-    case reg_divide:
-        return write_divide(value);
-    default:
-        return fail(Errc::einval);
+    case reg_initial_count: start_timer(value); return {};
+    case reg_divide: return write_divide(value);
+    default: return fail(Errc::einval);
     }
 }
 

@@ -73,12 +73,9 @@ u64 compare_flags(u64 a, u64 b, u8 size)
 u64 combine(Operation operation, u64 a, u64 b)
 {
     switch (operation) {
-    case Operation::or_:
-        return a | b;
-    case Operation::xor_:
-        return a ^ b;
-    default:
-        return a & b;
+    case Operation::or_: return a | b;
+    case Operation::xor_: return a ^ b;
+    default: return a & b;
     }
 }
 

@@ -65,12 +65,8 @@ Prefixes read_prefixes(Byte_reader& in, Code_size code)
     Prefixes prefixes;
     for (;; in.next()) {
         switch (in.peek()) {
-        case 0x66:
-            prefixes.operand_size = true;
-            continue;
-        case 0x67:
-            prefixes.address_size = true;
-            continue;
+        case 0x66: prefixes.operand_size = true; continue;
+        case 0x67: prefixes.address_size = true; continue;
         case 0x26:
         case 0x2e:
         case 0x36:
@@ -78,8 +74,7 @@ Prefixes read_prefixes(Byte_reader& in, Code_size code)
         case 0x64:
         case 0x65: // segments: the address is known
             continue;
-        default:
-            break;
+        default: break;
         }
         break;
     }
@@ -138,16 +133,11 @@ constexpr Arithmetic_row kRows[] = {
 std::optional<Operation> immediate_operation(u8 modrm)
 {
     switch (modrm >> 3 & 7) {
-    case 1:
-        return Operation::or_;
-    case 4:
-        return Operation::and_;
-    case 6:
-        return Operation::xor_;
-    case 7:
-        return Operation::compare;
-    default:
-        return std::nullopt;
+    case 1: return Operation::or_;
+    case 4: return Operation::and_;
+    case 6: return Operation::xor_;
+    case 7: return Operation::compare;
+    default: return std::nullopt;
     }
 }
 
@@ -180,13 +170,11 @@ class Decoder
         }
         switch (opcode) {
         case 0x84:
-        case 0x85:
-            return with_register(Operation::test, size, true);
+        case 0x85: return with_register(Operation::test, size, true);
         case 0xa0:
         case 0xa1:
         case 0xa2:
-        case 0xa3:
-            return with_accumulator(size, opcode & 2);
+        case 0xa3: return with_accumulator(size, opcode & 2);
         case 0xc6:
         case 0xc7:
             return with_immediate(size, std::min<u8>(size, 4), [](u8 modrm) {
@@ -198,12 +186,9 @@ class Decoder
                 return (modrm >> 3 & 7) <= 1 ? std::optional(Operation::test) : std::nullopt;
             });
         case 0x80:
-        case 0x81:
-            return with_immediate(size, std::min<u8>(size, 4), immediate_operation);
-        case 0x83:
-            return with_immediate(size, 1, immediate_operation);
-        default:
-            return false;
+        case 0x81: return with_immediate(size, std::min<u8>(size, 4), immediate_operation);
+        case 0x83: return with_immediate(size, 1, immediate_operation);
+        default: return false;
         }
     }
 
@@ -211,15 +196,12 @@ class Decoder
     {
         switch (opcode) {
         case 0xb6:
-        case 0xb7:
-            return extending(opcode & 1 ? 2 : 1, Extension::zero);
+        case 0xb7: return extending(opcode & 1 ? 2 : 1, Extension::zero);
         case 0xbe:
-        case 0xbf:
-            return extending(opcode & 1 ? 2 : 1, Extension::sign);
+        case 0xbf: return extending(opcode & 1 ? 2 : 1, Extension::sign);
         case 0xc3: // MOVNTI
             return operand_ != 2 && with_register(Operation::move, operand_, true);
-        default:
-            return false;
+        default: return false;
         }
     }
 

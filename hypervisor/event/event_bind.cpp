@@ -105,10 +105,8 @@ Expected<void> Event_table::bind_vcpu(Evtchn_port port, u32 vcpu)
             return fail(Errc::einval);
         break;
     case Channel::State::unbound:
-    case Channel::State::interdomain:
-        break;
-    default:
-        return fail(Errc::einval);
+    case Channel::State::interdomain: break;
+    default: return fail(Errc::einval);
     }
     channel->notify_vcpu.store(static_cast<u16>(vcpu), std::memory_order_relaxed);
     return {};
@@ -128,9 +126,7 @@ Expected<evtchn_status> Event_table::status(const Domain& caller, Evtchn_port po
     status.vcpu = channel->notify_vcpu.load(std::memory_order_relaxed);
     switch (channel->state) {
     case Channel::State::free:
-    case Channel::State::reserved:
-        status.status = EVTCHNSTAT_closed;
-        break;
+    case Channel::State::reserved: status.status = EVTCHNSTAT_closed; break;
     case Channel::State::unbound:
         status.status        = EVTCHNSTAT_unbound;
         status.u.unbound.dom = channel->allowed_domid;
@@ -144,9 +140,7 @@ Expected<evtchn_status> Event_table::status(const Domain& caller, Evtchn_port po
         status.status = EVTCHNSTAT_virq;
         status.u.virq = channel->virq;
         break;
-    case Channel::State::ipi:
-        status.status = EVTCHNSTAT_ipi;
-        break;
+    case Channel::State::ipi: status.status = EVTCHNSTAT_ipi; break;
     }
     return status;
 }

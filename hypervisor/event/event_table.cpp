@@ -98,13 +98,10 @@ Expected<void> Event_table::send(Evtchn_port port)
         remote.deliver_inline(remote_port, *remote.find(remote_port));
         return {};
     }
-    case Channel::State::ipi:
-        deliver_inline(port, *channel);
-        return {};
+    case Channel::State::ipi: deliver_inline(port, *channel); return {};
     case Channel::State::unbound: // the other end closed, or did not connect yet: lost without complaint
         return {};
-    default:
-        return fail(Errc::einval);
+    default: return fail(Errc::einval);
     }
 }
 

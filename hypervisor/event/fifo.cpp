@@ -69,23 +69,16 @@ bool Fifo_ops::append_to_tail(u32 tail, u32 port) const
         return false;
     Word_ref shared(*tail_word);
     switch (try_append(shared, shared.load(), port)) {
-    case Append::done:
-        return true;
-    case Append::tail_consumed:
-        return false;
-    case Append::contended:
-        break;
+    case Append::done: return true;
+    case Append::tail_consumed: return false;
+    case Append::contended: break;
     }
     event_word_t seen = shared.fetch_or(kBusy) | kBusy;
     for (unsigned tries = 0; tries < 4; ++tries, seen = shared.load()) {
         switch (try_append(shared, seen, port)) {
-        case Append::done:
-            return true;
-        case Append::tail_consumed:
-            shared.fetch_and(~kBusy);
-            return false;
-        case Append::contended:
-            break;
+        case Append::done: return true;
+        case Append::tail_consumed: shared.fetch_and(~kBusy); return false;
+        case Append::contended: break;
         }
     }
     shared.fetch_and(~kBusy);

@@ -26,9 +26,9 @@ struct Cpuid_context {
 
 Cpuid guest_cpuid(u32 leaf, u32 subleaf, const Cpuid_context& context);
 
-inline constexpr u32 kXenLeaves         = 0x40000000;
-inline constexpr u32 kHypercallPageMsr  = 0x40000000;
-inline constexpr u32 kXenVersionMajor   = 4;
-inline constexpr u32 kXenVersionMinor   = 17;
+inline constexpr u32 kXenLeaves        = 0x40000000;
+inline constexpr u32 kHypercallPageMsr = 0x40000000;
+inline constexpr u32 kXenVersionMajor  = 4;
+inline constexpr u32 kXenVersionMinor  = 17;
 
 } // namespace vmm

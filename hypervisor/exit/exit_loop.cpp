@@ -66,54 +66,29 @@ void run_once(Vcpu& vcpu)
 }
 
 void inject_undefined(Vcpu& vcpu) { vcpu.backend().inject({6, Injection::Type::exception, false, 0}); }
-void inject_general_protection(Vcpu& vcpu) { vcpu.backend().inject({13, Injection::Type::exception, true, 0}); }
+void inject_general_protection(Vcpu& vcpu)
+{
+    vcpu.backend().inject({13, Injection::Type::exception, true, 0});
+}
 
 void handle_exit(Vcpu& vcpu, const Vm_exit& exit)
 {
     switch (exit.kind) {
-    case Exit_kind::external_interrupt:
-        take_pending_interrupts();
-        break;
-    case Exit_kind::interrupt_window:
-        vcpu.backend().cancel_window();
-        break;
-    case Exit_kind::hypercall:
-        handle_hypercall(vcpu, exit.instruction_length);
-        break;
-    case Exit_kind::cpuid:
-        handle_cpuid(vcpu, exit);
-        break;
-    case Exit_kind::msr:
-        handle_msr(vcpu, exit);
-        break;
-    case Exit_kind::hlt:
-        handle_hlt(vcpu, exit);
-        break;
-    case Exit_kind::io:
-        handle_io(vcpu, exit);
-        break;
-    case Exit_kind::nested_fault:
-        handle_nested_fault(vcpu, exit);
-        break;
-    case Exit_kind::exception:
-        handle_exception(vcpu, exit);
-        break;
-    case Exit_kind::xsetbv:
-        handle_xsetbv(vcpu, exit);
-        break;
-    case Exit_kind::wbinvd:
-        handle_wbinvd(vcpu, exit);
-        break;
-    case Exit_kind::undefined:
-        inject_undefined(vcpu);
-        break;
-    case Exit_kind::shutdown:
-        handle_triple_fault(vcpu);
-        break;
+    case Exit_kind::external_interrupt: take_pending_interrupts(); break;
+    case Exit_kind::interrupt_window: vcpu.backend().cancel_window(); break;
+    case Exit_kind::hypercall: handle_hypercall(vcpu, exit.instruction_length); break;
+    case Exit_kind::cpuid: handle_cpuid(vcpu, exit); break;
+    case Exit_kind::msr: handle_msr(vcpu, exit); break;
+    case Exit_kind::hlt: handle_hlt(vcpu, exit); break;
+    case Exit_kind::io: handle_io(vcpu, exit); break;
+    case Exit_kind::nested_fault: handle_nested_fault(vcpu, exit); break;
+    case Exit_kind::exception: handle_exception(vcpu, exit); break;
+    case Exit_kind::xsetbv: handle_xsetbv(vcpu, exit); break;
+    case Exit_kind::wbinvd: handle_wbinvd(vcpu, exit); break;
+    case Exit_kind::undefined: inject_undefined(vcpu); break;
+    case Exit_kind::shutdown: handle_triple_fault(vcpu); break;
     case Exit_kind::entry_failure:
-    case Exit_kind::unknown:
-        handle_impossible_exit(vcpu, exit);
-        break;
+    case Exit_kind::unknown: handle_impossible_exit(vcpu, exit); break;
     }
 }
 

@@ -19,7 +19,7 @@ void prepare_entry(Vcpu& vcpu);
 void handle_exit(Vcpu& vcpu, const Vm_exit& exit);
 
 // Faults delivered to the guest.
-void inject_undefined(Vcpu& vcpu);                  // #UD
-void inject_general_protection(Vcpu& vcpu);         // #GP(0)
+void inject_undefined(Vcpu& vcpu);          // #UD
+void inject_general_protection(Vcpu& vcpu); // #GP(0)
 
 } // namespace vmm

@@ -51,15 +51,17 @@ Expected<void> by_page(u64 start, u64 bytes, Locate locate, Step step)
 template <class Locate>
 Expected<void> copy_in(void* to, u64 from, u64 bytes, Locate locate)
 {
-    return by_page(from, bytes, locate,
-                   [&](const u8* host, u64 done, u64 part) { bytes::copy(static_cast<u8*>(to) + done, host, part); });
+    return by_page(from, bytes, locate, [&](const u8* host, u64 done, u64 part) {
+        bytes::copy(static_cast<u8*>(to) + done, host, part);
+    });
 }
 
 template <class Locate>
 Expected<void> copy_out(u64 to, const void* from, u64 bytes, Locate locate)
 {
-    return by_page(to, bytes, locate,
-                   [&](u8* host, u64 done, u64 part) { bytes::copy(host, static_cast<const u8*>(from) + done, part); });
+    return by_page(to, bytes, locate, [&](u8* host, u64 done, u64 part) {
+        bytes::copy(host, static_cast<const u8*>(from) + done, part);
+    });
 }
 
 } // namespace
@@ -68,8 +70,9 @@ Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access)
 {
     const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
     Walk_trace trace;
-    const auto walked = TRY(walk_guest(vcpu.domain().p2m(), vcpu.translation.regions(), vcpu.backend().paging(),
-                                       alignment_check, address, access == Guest_access::write, trace));
+    const auto walked =
+        TRY(walk_guest(vcpu.domain().p2m(), vcpu.translation.regions(), vcpu.backend().paging(),
+                       alignment_check, address, access == Guest_access::write, trace));
     return walked.gpa;
 }
 
@@ -101,13 +104,15 @@ Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes)
 Expected<void> copy_from_guest_physical(Domain& domain, void* to, Gpa from, u64 bytes)
 {
     Region_cache none;
-    return copy_in(to, from.value(), bytes, [&](u64 at) { return host_address(none, domain.p2m(), Gpa(at), false); });
+    return copy_in(to, from.value(), bytes,
+                   [&](u64 at) { return host_address(none, domain.p2m(), Gpa(at), false); });
 }
 
 Expected<void> copy_to_guest_physical(Domain& domain, Gpa to, const void* from, u64 bytes)
 {
     Region_cache none;
-    return copy_out(to.value(), from, bytes, [&](u64 at) { return host_address(none, domain.p2m(), Gpa(at), true); });
+    return copy_out(to.value(), from, bytes,
+                    [&](u64 at) { return host_address(none, domain.p2m(), Gpa(at), true); });
 }
 
 } // namespace vmm

@@ -16,7 +16,8 @@ Guest_translation::Remembered& Guest_translation::place_for(u64 page)
     return pair[next_victim_ ^= 1];
 }
 
-u8* Guest_translation::walk(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write)
+u8* Guest_translation::walk(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva,
+                            bool write)
 {
     Remembered& r = place_for(gva.value() >> kPageShift);
     r.page        = ~0ull;
@@ -25,7 +26,7 @@ u8* Guest_translation::walk(const P2m& p2m, const Paging_state& paging, bool ali
     if (!walked) [[unlikely]]
         return nullptr;
     // A page that may be written next costs no second walk; where only the p2m forbids it, it does.
-    u8* host = walked->writable ? regions_.locate(p2m, walked->gpa.value(), true) : nullptr;
+    u8* host   = walked->writable ? regions_.locate(p2m, walked->gpa.value(), true) : nullptr;
     r.writable = host != nullptr;
     if (!host && !write)
         host = regions_.locate(p2m, walked->gpa.value(), false);

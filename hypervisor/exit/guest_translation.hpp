@@ -33,7 +33,7 @@ class Guest_translation
     struct Remembered {
         u64 page = ~0ull;
         Paging_state paging{};
-        u8* host = nullptr; // of the page
+        u8* host             = nullptr; // of the page
         u32 generation       = 0;
         bool small           = false;
         bool alignment_check = false;

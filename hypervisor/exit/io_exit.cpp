@@ -23,12 +23,9 @@ namespace
 u64 merge_into_rax(u64 rax, u32 value, u8 size)
 {
     switch (size) {
-    case 1:
-        return (rax & ~0xffull) | (value & 0xff);
-    case 2:
-        return (rax & ~0xffffull) | (value & 0xffff);
-    default:
-        return value;
+    case 1: return (rax & ~0xffull) | (value & 0xff);
+    case 2: return (rax & ~0xffffull) | (value & 0xffff);
+    default: return value;
     }
 }
 
@@ -65,8 +62,11 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
     }
     if (!entry.present() && map_device_memory(vcpu.domain(), fault.gpa))
         return;
-    log::guest(log::Level::debug, "d{}v{}: {} of {} guest memory at {x}, rip {x}", vcpu.domain().id(), vcpu.id(),
-               fault.fetch ? "execution" : fault.write ? "write" : "read",
+    log::guest(log::Level::debug, "d{}v{}: {} of {} guest memory at {x}, rip {x}", vcpu.domain().id(),
+               vcpu.id(),
+               fault.fetch   ? "execution"
+               : fault.write ? "write"
+                             : "read",
                entry.present() ? "protected" : "absent", fault.gpa, vcpu.regs.rip);
     if (fault.fetch || fault.page_walk) {
         vcpu.domain().crash("it runs, or keeps its page tables, in memory that it does not have");

@@ -78,13 +78,13 @@ struct Fixed_msr {
     u64 value;
 };
 constexpr Fixed_msr kFixed[] = {
-    {0x0000008b, true,  true,  0},       // PATCH_LEVEL
-    {0x00000179, false, false, 0},       // MCG_CAP: no banks
-    {0x0000017a, true,  false, 0},       // MCG_STATUS
-    {0xc0010010, false, false, 0},       // SYSCFG
-    {0xc0010015, true,  false, 0},       // HWCR
-    {0xc001001f, true,  false, bit(46)}, // NB_CFG: extended configuration by CF8 is on already
-    {0xc0011029, true,  true,  0},       // DE_CFG: whether LFENCE serialises
+    {0x0000008b, true, true, 0},        // PATCH_LEVEL
+    {0x00000179, false, false, 0},      // MCG_CAP: no banks
+    {0x0000017a, true, false, 0},       // MCG_STATUS
+    {0xc0010010, false, false, 0},      // SYSCFG
+    {0xc0010015, true, false, 0},       // HWCR
+    {0xc001001f, true, false, bit(46)}, // NB_CFG: extended configuration by CF8 is on already
+    {0xc0011029, true, true, 0},        // DE_CFG: whether LFENCE serialises
 };
 
 const Fixed_msr* find_fixed(u32 index)
@@ -105,17 +105,14 @@ Expected<u64> read_guest_msr(Vcpu& vcpu, u32 index)
     if (Mtrr::owns(index))
         return vcpu.mtrr.read(index);
     switch (index) {
-    case msr::kTsc:
-        return read_tsc();
-    case msr::kEfer:
-        return vcpu.backend().paging().efer & ~efer::svme;
+    case msr::kTsc: return read_tsc();
+    case msr::kEfer: return vcpu.backend().paging().efer & ~efer::svme;
     case msr::kPat: {
         System_state s{};
         vcpu.backend().read_system(s);
         return s.pat;
     }
-    case msr::kTscAux:
-        return vcpu.tsc_aux;
+    case msr::kTscAux: return vcpu.tsc_aux;
     default:
         if (const auto* row = find_fixed(index))
             return row->from_host ? read_msr_safely(index).value_or(0) : row->value;
@@ -130,18 +127,15 @@ Expected<void> write_guest_msr(Vcpu& vcpu, u32 index, u64 value)
     if (Mtrr::owns(index))
         return vcpu.mtrr.write(index, value);
     switch (index) {
-    case msr::kEfer:
-        return write_efer(vcpu, value);
-    case msr::kPat:
-        return write_pat(vcpu, value);
+    case msr::kEfer: return write_efer(vcpu, value);
+    case msr::kPat: return write_pat(vcpu, value);
     case msr::kTscAux:
         if (value >> 32)
             return fail(Errc::einval);
         vcpu.tsc_aux = value;
         write_msr(msr::kTscAux, value);
         return {};
-    case kHypercallPageMsr:
-        return write_hypercall_page(vcpu, value);
+    case kHypercallPageMsr: return write_hypercall_page(vcpu, value);
     default:
         if (const auto* row = find_fixed(index); row && row->ignore_writes)
             return {};

@@ -35,7 +35,10 @@ std::optional<unsigned> Mtrr::fixed_slot(u32 index)
     return std::nullopt;
 }
 
-bool Mtrr::owns(u32 index) { return index == kCapability || (index >= kFirstVariable && index <= kDefaultType && index != 0x277); }
+bool Mtrr::owns(u32 index)
+{
+    return index == kCapability || (index >= kFirstVariable && index <= kDefaultType && index != 0x277);
+}
 
 Expected<u64> Mtrr::read(u32 index) const
 {

@@ -96,7 +96,8 @@ void handle_impossible_exit(Vcpu& vcpu, const Vm_exit& exit)
     System_state s{};
     vcpu.backend().read_system(s);
     log::error("d{}v{}: {} {x} at rip {x}, cr0 {x} cr3 {x} cr4 {x} efer {x}", vcpu.domain().id(), vcpu.id(),
-               exit.kind == Exit_kind::entry_failure ? "the CPU refuses the guest state, exit" : "unknown exit",
+               exit.kind == Exit_kind::entry_failure ? "the CPU refuses the guest state, exit"
+                                                     : "unknown exit",
                exit.code, vcpu.regs.rip, s.cr0, s.cr3, s.cr4, s.efer);
     vcpu.domain().crash("its CPU cannot go on");
 }

@@ -18,12 +18,12 @@ enum class Exit_kind : u8 {
     hlt,
     io,
     nested_fault,
-    exception,          // a fault intercepted to be re-injected: vector, error code
+    exception, // a fault intercepted to be re-injected: vector, error code
     xsetbv,
     wbinvd,
-    undefined,          // an instruction guests do not have: inject #UD
-    shutdown,           // triple fault
-    entry_failure,      // the CPU refused the guest state
+    undefined,     // an instruction guests do not have: inject #UD
+    shutdown,      // triple fault
+    entry_failure, // the CPU refused the guest state
     unknown,
 };
 
@@ -44,8 +44,8 @@ struct Nested_fault {
     Gpa gpa;
     bool write;
     bool fetch;
-    bool present;    // the translation existed, its permissions did not allow the access
-    bool page_walk;  // the access was the guest's own page walk
+    bool present;   // the translation existed, its permissions did not allow the access
+    bool page_walk; // the access was the guest's own page walk
 };
 
 struct Exception_exit {

@@ -7,8 +7,8 @@
 
 #include "base/expected.hpp"
 
-#include <xen/xen.h>
 #include <xen/domctl.h>
+#include <xen/xen.h>
 
 namespace vmm
 {

@@ -35,8 +35,8 @@ void write_piece(Vcpu& vcpu, std::string_view text)
 
 Hypercall_result write(Vcpu& vcpu, Hypercall_args& args)
 {
-    u64& left     = args.a[1];
-    u64& address  = args.a[2];
+    u64& left    = args.a[1];
+    u64& address = args.a[2];
     left &= 0x7fffffff;
     for (unsigned piece = 0; left > 0; ++piece) {
         if (piece == kTurn)
@@ -72,12 +72,9 @@ Hypercall_result read(Vcpu& vcpu, const Hypercall_args& args)
 Hypercall_result do_console_io(Vcpu& vcpu, Hypercall_args& args)
 {
     switch (args.a[0]) {
-    case CONSOLEIO_write:
-        return write(vcpu, args);
-    case CONSOLEIO_read:
-        return read(vcpu, args);
-    default:
-        return fail(Errc::enosys);
+    case CONSOLEIO_write: return write(vcpu, args);
+    case CONSOLEIO_read: return read(vcpu, args);
+    default: return fail(Errc::enosys);
     }
 }
 

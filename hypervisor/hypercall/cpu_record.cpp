@@ -32,24 +32,24 @@ void put_segment(u32& selector, u32& attributes, u32& limit, u64& base, const Se
 
 System_state system_state(const hvm_hw_cpu& record, const System_state& old)
 {
-    System_state s = old; // what the record does not have: PAT
-    s.cr0 = record.cr0;
-    s.cr2 = record.cr2;
-    s.cr3 = record.cr3;
-    s.cr4 = record.cr4;
-    s.efer = record.msr_efer;
-    s.dr6  = record.dr6 ? record.dr6 : 0xffff0ff0;
-    s.dr7  = record.dr7 ? record.dr7 : 0x400;
-    s.cs   = segment(SEGMENT_FIELDS(cs));
-    s.ds   = segment(SEGMENT_FIELDS(ds));
-    s.es   = segment(SEGMENT_FIELDS(es));
-    s.fs   = segment(SEGMENT_FIELDS(fs));
-    s.gs   = segment(SEGMENT_FIELDS(gs));
-    s.ss   = segment(SEGMENT_FIELDS(ss));
-    s.tr   = segment(SEGMENT_FIELDS(tr));
-    s.ldtr = segment(SEGMENT_FIELDS(ldtr));
-    s.gdtr = {0, 0, record.gdtr_limit, record.gdtr_base};
-    s.idtr = {0, 0, record.idtr_limit, record.idtr_base};
+    System_state s   = old; // what the record does not have: PAT
+    s.cr0            = record.cr0;
+    s.cr2            = record.cr2;
+    s.cr3            = record.cr3;
+    s.cr4            = record.cr4;
+    s.efer           = record.msr_efer;
+    s.dr6            = record.dr6 ? record.dr6 : 0xffff0ff0;
+    s.dr7            = record.dr7 ? record.dr7 : 0x400;
+    s.cs             = segment(SEGMENT_FIELDS(cs));
+    s.ds             = segment(SEGMENT_FIELDS(ds));
+    s.es             = segment(SEGMENT_FIELDS(es));
+    s.fs             = segment(SEGMENT_FIELDS(fs));
+    s.gs             = segment(SEGMENT_FIELDS(gs));
+    s.ss             = segment(SEGMENT_FIELDS(ss));
+    s.tr             = segment(SEGMENT_FIELDS(tr));
+    s.ldtr           = segment(SEGMENT_FIELDS(ldtr));
+    s.gdtr           = {0, 0, record.gdtr_limit, record.gdtr_base};
+    s.idtr           = {0, 0, record.idtr_limit, record.idtr_base};
     s.star           = record.msr_star;
     s.lstar          = record.msr_lstar;
     s.cstar          = record.msr_cstar;

@@ -5,8 +5,8 @@
 
 #include "base/expected.hpp"
 
-#include <xen/xen.h>
 #include <xen/hvm/save.h>
+#include <xen/xen.h>
 
 namespace vmm
 {

@@ -20,7 +20,7 @@ constexpr std::array<Hypercall_row, kNumbers> make_table()
     constexpr bool any     = false;
     constexpr bool control = true;
     std::array<Hypercall_row, kNumbers> table{};
-#define HYPERCALL(number, name, who, arity, continuable, handler)                                             \
+#define HYPERCALL(number, name, who, arity, continuable, handler)                                            \
     table[number] = {handler, #name, who, arity, continuable};
 #include "hypercall/table.def"
 #undef HYPERCALL
@@ -77,8 +77,8 @@ void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
 
 void fill_hypercall_page(std::byte* page)
 {
-    constexpr u8 stub[] = {0xb8, 0, 0, 0, 0, 0x0f, 0x01, 0xd9, 0xc3}; // mov $n, %eax; vmmcall; ret
-    constexpr u8 ud2[]  = {0x0f, 0x0b};
+    constexpr u8 stub[]     = {0xb8, 0, 0, 0, 0, 0x0f, 0x01, 0xd9, 0xc3}; // mov $n, %eax; vmmcall; ret
+    constexpr u8 ud2[]      = {0x0f, 0x0b};
     constexpr unsigned iret = 23; // has no meaning for these guests
     for (unsigned n = 0; n < 128; ++n) {
         std::byte* slot = page + n * 32;

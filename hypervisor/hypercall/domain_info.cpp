@@ -48,11 +48,12 @@ xen_domctl_getdomaininfo describe_domain(Domain& domain)
     info.max_pages         = domain.max_frames();
     info.outstanding_pages = domain.claimed_frames();
     info.shared_info_frame = domain.shared_mfn().value();
-    info.flags = XEN_DOMINF_hvm_guest | XEN_DOMINF_hap | (domain.dying() != Dying::no ? XEN_DOMINF_dying : 0) |
-                 (domain.is_shut_down() ? XEN_DOMINF_shutdown : 0) |
-                 (domain.paused_by_control() ? XEN_DOMINF_paused : 0) |
-                 (activity.all_asleep ? XEN_DOMINF_blocked : 0) | (activity.running ? XEN_DOMINF_running : 0) |
-                 (domain.shutdown_reason() << XEN_DOMINF_shutdownshift);
+    info.flags =
+        XEN_DOMINF_hvm_guest | XEN_DOMINF_hap | (domain.dying() != Dying::no ? XEN_DOMINF_dying : 0) |
+        (domain.is_shut_down() ? XEN_DOMINF_shutdown : 0) |
+        (domain.paused_by_control() ? XEN_DOMINF_paused : 0) |
+        (activity.all_asleep ? XEN_DOMINF_blocked : 0) | (activity.running ? XEN_DOMINF_running : 0) |
+        (domain.shutdown_reason() << XEN_DOMINF_shutdownshift);
     std::copy(domain.handle().begin(), domain.handle().end(), info.handle);
     info.arch_config.emulation_flags =
         XEN_X86_EMU_LAPIC | (domain.devices() ? XEN_X86_EMU_VPCI | XEN_X86_EMU_IOAPIC : 0);

@@ -24,10 +24,10 @@ namespace
 enum class Copy_back : bool { no, yes };
 using Domctl_result = Expected<Copy_back>;
 
-constexpr u32 kMaxPorts         = 131'072;
-constexpr u32 kDefaultGrants    = 64;
-constexpr u32 kDefaultMaptrack  = 1024;
-constexpr u32 kMaxGrantFrames   = 1024;
+constexpr u32 kMaxPorts          = 131'072;
+constexpr u32 kDefaultGrants     = 64;
+constexpr u32 kDefaultMaptrack   = 1024;
+constexpr u32 kMaxGrantFrames    = 1024;
 constexpr u32 kMaxMaptrackFrames = 4096;
 
 unsigned limit_or(s32 wanted, u32 otherwise) { return wanted < 0 ? otherwise : static_cast<u32>(wanted); }
@@ -39,7 +39,8 @@ Domctl_result create_domain(xen_domctl& op)
     constexpr u32 may_have  = must_have | XEN_DOMCTL_CDF_oos_off | XEN_DOMCTL_CDF_xs_domain;
     if ((config.flags & must_have) != must_have || (config.flags & ~may_have) != 0)
         return fail(Errc::einval);
-    if (config.arch.emulation_flags != XEN_X86_EMU_LAPIC || config.iommu_opts != 0 || config.vmtrace_size != 0)
+    if (config.arch.emulation_flags != XEN_X86_EMU_LAPIC || config.iommu_opts != 0 ||
+        config.vmtrace_size != 0)
         return fail(Errc::einval);
     if (config.max_vcpus == 0 || config.max_vcpus > kMaxVcpus)
         return fail(Errc::einval);
@@ -96,8 +97,7 @@ Domctl_result shadow_op(Domain& domain, xen_domctl& op)
     case XEN_DOMCTL_SHADOW_OP_SET_ALLOCATION:
         TRY(set_paging_pool(domain, shadow.mb * mebibyte));
         return Copy_back::yes;
-    default:
-        return fail(Errc::einval);
+    default: return fail(Errc::einval);
     }
 }
 
@@ -131,61 +131,43 @@ Domctl_result scheduler_op(Domain& domain, xen_domctl& op)
 Domctl_result on_domain(Vcpu& vcpu, Domain& domain, xen_domctl& op)
 {
     switch (op.cmd) {
-    case XEN_DOMCTL_destroydomain:
-        TRY(domain.kill());
-        return Copy_back::no;
+    case XEN_DOMCTL_destroydomain: TRY(domain.kill()); return Copy_back::no;
     case XEN_DOMCTL_pausedomain:
         if (&domain == &vcpu.domain())
             return fail(Errc::einval);
         TRY(domain.pause_by_control());
         return Copy_back::no;
-    case XEN_DOMCTL_unpausedomain:
-        TRY(domain.unpause_by_control());
-        return Copy_back::no;
+    case XEN_DOMCTL_unpausedomain: TRY(domain.unpause_by_control()); return Copy_back::no;
     case XEN_DOMCTL_resumedomain:
         if (&domain == &vcpu.domain())
             return fail(Errc::einval);
         domain.resume_after_suspend();
         return Copy_back::no;
-    case XEN_DOMCTL_getdomaininfo:
-        op.u.getdomaininfo = describe_domain(domain);
-        return Copy_back::yes;
-    case XEN_DOMCTL_max_vcpus:
-        return max_vcpus(domain, op);
+    case XEN_DOMCTL_getdomaininfo: op.u.getdomaininfo = describe_domain(domain); return Copy_back::yes;
+    case XEN_DOMCTL_max_vcpus: return max_vcpus(domain, op);
     case XEN_DOMCTL_max_mem:
         domain.set_max_frames(op.u.max_mem.max_memkb >> (kPageShift - 10));
         return Copy_back::no;
-    case XEN_DOMCTL_setdomainhandle:
-        return set_handle(domain, op);
+    case XEN_DOMCTL_setdomainhandle: return set_handle(domain, op);
     case XEN_DOMCTL_settimeoffset:
         domain.time_offset_seconds = op.u.settimeoffset.time_offset_seconds;
         domain.update_wall_clock();
         return Copy_back::no;
-    case XEN_DOMCTL_shadow_op:
-        return shadow_op(domain, op);
-    case XEN_DOMCTL_set_paging_mempool_size:
-        return set_paging_pool(domain, op.u.paging_mempool.size);
+    case XEN_DOMCTL_shadow_op: return shadow_op(domain, op);
+    case XEN_DOMCTL_set_paging_mempool_size: return set_paging_pool(domain, op.u.paging_mempool.size);
     case XEN_DOMCTL_get_paging_mempool_size:
         op.u.paging_mempool.size = domain.p2m().table_limit() * kPageSize;
         return Copy_back::yes;
-    case XEN_DOMCTL_settscinfo:
-        return set_tsc(op.u.tsc_info);
-    case XEN_DOMCTL_gettscinfo:
-        op.u.tsc_info = {};
-        return Copy_back::yes;
-    case XEN_DOMCTL_scheduler_op:
-        return scheduler_op(domain, op);
-    case XEN_DOMCTL_gethvmcontext:
-        TRY(get_hvm_context(vcpu, domain, op.u.hvmcontext));
-        return Copy_back::yes;
+    case XEN_DOMCTL_settscinfo: return set_tsc(op.u.tsc_info);
+    case XEN_DOMCTL_gettscinfo: op.u.tsc_info = {}; return Copy_back::yes;
+    case XEN_DOMCTL_scheduler_op: return scheduler_op(domain, op);
+    case XEN_DOMCTL_gethvmcontext: TRY(get_hvm_context(vcpu, domain, op.u.hvmcontext)); return Copy_back::yes;
     case XEN_DOMCTL_sethvmcontext:
         if (&domain == &vcpu.domain())
             return fail(Errc::einval);
         TRY(set_hvm_context(vcpu, domain, op.u.hvmcontext));
         return Copy_back::no;
-    case XEN_DOMCTL_getvcpuinfo:
-        TRY(get_vcpu_info(domain, op.u.getvcpuinfo));
-        return Copy_back::yes;
+    case XEN_DOMCTL_getvcpuinfo: TRY(get_vcpu_info(domain, op.u.getvcpuinfo)); return Copy_back::yes;
     case XEN_DOMCTL_setvcpuaffinity:
         TRY(set_vcpu_affinity(vcpu, domain, op.u.vcpuaffinity));
         return Copy_back::yes;
@@ -198,11 +180,8 @@ Domctl_result on_domain(Vcpu& vcpu, Domain& domain, xen_domctl& op)
     case XEN_DOMCTL_getnodeaffinity:
         TRY(write_bitmap(vcpu, op.u.nodeaffinity.nodemap, 1));
         return Copy_back::no;
-    case XEN_DOMCTL_sendtrigger:
-        TRY(send_trigger(domain, op.u.sendtrigger));
-        return Copy_back::no;
-    default:
-        return fail(Errc::enosys);
+    case XEN_DOMCTL_sendtrigger: TRY(send_trigger(domain, op.u.sendtrigger)); return Copy_back::no;
+    default: return fail(Errc::enosys);
     }
 }
 

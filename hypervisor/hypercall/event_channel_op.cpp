@@ -144,34 +144,20 @@ Hypercall_result set_priority(Vcpu& vcpu, Gva arg)
 [[gnu::noinline]] Hypercall_result manage(Vcpu& vcpu, u32 command, Gva arg)
 {
     switch (command) {
-    case EVTCHNOP_unmask:
-        return unmask(vcpu, arg);
-    case EVTCHNOP_alloc_unbound:
-        return alloc_unbound(vcpu, arg);
-    case EVTCHNOP_bind_interdomain:
-        return bind_interdomain(vcpu, arg);
-    case EVTCHNOP_bind_virq:
-        return bind_virq(vcpu, arg);
-    case EVTCHNOP_bind_ipi:
-        return bind_ipi(vcpu, arg);
-    case EVTCHNOP_bind_pirq:
-        return bind_pirq(vcpu, arg);
-    case EVTCHNOP_close:
-        return close(vcpu, arg);
-    case EVTCHNOP_status:
-        return status(vcpu, arg);
-    case EVTCHNOP_bind_vcpu:
-        return bind_vcpu(vcpu, arg);
-    case EVTCHNOP_reset:
-        return reset(vcpu, arg);
-    case EVTCHNOP_init_control:
-        return init_control(vcpu, arg);
-    case EVTCHNOP_expand_array:
-        return expand_array(vcpu, arg);
-    case EVTCHNOP_set_priority:
-        return set_priority(vcpu, arg);
-    default:
-        return fail(Errc::enosys);
+    case EVTCHNOP_unmask: return unmask(vcpu, arg);
+    case EVTCHNOP_alloc_unbound: return alloc_unbound(vcpu, arg);
+    case EVTCHNOP_bind_interdomain: return bind_interdomain(vcpu, arg);
+    case EVTCHNOP_bind_virq: return bind_virq(vcpu, arg);
+    case EVTCHNOP_bind_ipi: return bind_ipi(vcpu, arg);
+    case EVTCHNOP_bind_pirq: return bind_pirq(vcpu, arg);
+    case EVTCHNOP_close: return close(vcpu, arg);
+    case EVTCHNOP_status: return status(vcpu, arg);
+    case EVTCHNOP_bind_vcpu: return bind_vcpu(vcpu, arg);
+    case EVTCHNOP_reset: return reset(vcpu, arg);
+    case EVTCHNOP_init_control: return init_control(vcpu, arg);
+    case EVTCHNOP_expand_array: return expand_array(vcpu, arg);
+    case EVTCHNOP_set_priority: return set_priority(vcpu, arg);
+    default: return fail(Errc::enosys);
     }
 }
 

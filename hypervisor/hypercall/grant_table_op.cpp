@@ -68,25 +68,20 @@ Hypercall_result do_grant_table_op(Vcpu& vcpu, Hypercall_args& args)
 
     Grant_table& grants = vcpu.domain().grants();
     switch (const u32 command = static_cast<u32>(args.a[0])) {
-    case GNTTABOP_map_grant_ref:
-        return map(vcpu, args, grants);
+    case GNTTABOP_map_grant_ref: return map(vcpu, args, grants);
     case GNTTABOP_unmap_grant_ref:
         return for_each_op<gnttab_unmap_grant_ref>(vcpu, args, [&](auto& op) { grants.unmap(op); });
     case GNTTABOP_unmap_and_replace:
         return for_each_op<gnttab_unmap_and_replace>(vcpu, args,
                                                      [&](auto& op) { grants.unmap_and_replace(op); });
-    case GNTTABOP_copy:
-        return copy(vcpu, args, grants);
-    case GNTTABOP_transfer:
-        return for_each_op<gnttab_transfer>(vcpu, args, refuse_transfer);
+    case GNTTABOP_copy: return copy(vcpu, args, grants);
+    case GNTTABOP_transfer: return for_each_op<gnttab_transfer>(vcpu, args, refuse_transfer);
     case GNTTABOP_swap_grant_ref:
         return for_each_op<gnttab_swap_grant_ref>(vcpu, args, [&](auto& op) {
             op.status = static_cast<s16>(grants.swap(Grant_ref(op.ref_a), Grant_ref(op.ref_b)));
         });
-    case GNTTABOP_cache_flush:
-        return for_each_cache_flush(vcpu, args);
-    default:
-        return do_single_grant_table_op(vcpu, command, Gva(args.a[1]), count);
+    case GNTTABOP_cache_flush: return for_each_cache_flush(vcpu, args);
+    default: return do_single_grant_table_op(vcpu, command, Gva(args.a[1]), count);
     }
 }
 

@@ -163,12 +163,9 @@ Hypercall_result do_single_grant_table_op(Vcpu& vcpu, u32 command, Gva arg, u32 
     if (count != 1)
         return fail(Errc::einval);
     switch (command) {
-    case GNTTABOP_setup_table:
-        return setup_table(vcpu, arg);
-    case GNTTABOP_query_size:
-        return query_size(vcpu, arg);
-    default:
-        return get_status_frames(vcpu, arg);
+    case GNTTABOP_setup_table: return setup_table(vcpu, arg);
+    case GNTTABOP_query_size: return query_size(vcpu, arg);
+    default: return get_status_frames(vcpu, arg);
     }
 }
 

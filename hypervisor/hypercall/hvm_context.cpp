@@ -21,8 +21,8 @@ u64 size_of_record(std::size_t body) { return sizeof(hvm_save_descriptor) + body
 
 u64 context_size(const Domain& domain)
 {
-    const u64 per_vcpu =
-        size_of_record(sizeof(hvm_hw_cpu)) + size_of_record(sizeof(hvm_hw_lapic)) + size_of_record(sizeof(hvm_hw_lapic_regs));
+    const u64 per_vcpu = size_of_record(sizeof(hvm_hw_cpu)) + size_of_record(sizeof(hvm_hw_lapic)) +
+                         size_of_record(sizeof(hvm_hw_lapic_regs));
     return size_of_record(sizeof(hvm_save_header)) + domain.max_vcpus() * per_vcpu + size_of_record(0);
 }
 
@@ -97,13 +97,10 @@ Expected<void> load_record(Vcpu& caller, Domain& domain, const hvm_save_descript
     switch (d.typecode) {
     case HVM_SAVE_CODE(CPU):
         return load_cpu_record(*target, TRY(read_body<hvm_hw_cpu>(caller, body, d.length)));
-    case HVM_SAVE_CODE(MTRR):
-        return load_mtrr(*target, TRY(read_body<hvm_hw_mtrr>(caller, body, d.length)));
+    case HVM_SAVE_CODE(MTRR): return load_mtrr(*target, TRY(read_body<hvm_hw_mtrr>(caller, body, d.length)));
     case HVM_SAVE_CODE(LAPIC):
-    case HVM_SAVE_CODE(LAPIC_REGS):
-        return load_apic(caller, *target, d.typecode, body, d.length);
-    default:
-        return fail(Errc::einval);
+    case HVM_SAVE_CODE(LAPIC_REGS): return load_apic(caller, *target, d.typecode, body, d.length);
+    default: return fail(Errc::einval);
     }
 }
 

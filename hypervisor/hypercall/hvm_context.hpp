@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The state of a domain's vCPUs as a chain of records, HEADER first, END last. [xen/include/public/hvm/save.h]
+// The state of a domain's vCPUs as a chain of records, HEADER first, END last.
+// [xen/include/public/hvm/save.h]
 #pragma once
 
 #include "domain/domain.hpp"

@@ -56,10 +56,8 @@ bool guest_may_set(u32 index)
     case HVM_PARAM_VM_GENERATION_ID_ADDR:
     case HVM_PARAM_STORE_EVTCHN:
     case HVM_PARAM_CONSOLE_EVTCHN:
-    case HVM_PARAM_X87_FIP_WIDTH:
-        return true;
-    default:
-        return false;
+    case HVM_PARAM_X87_FIP_WIDTH: return true;
+    default: return false;
     }
 }
 
@@ -76,18 +74,16 @@ bool guest_may_read(u32 index)
     case HVM_PARAM_CONSOLE_PFN:
     case HVM_PARAM_CONSOLE_EVTCHN:
     case HVM_PARAM_ALTP2M:
-    case HVM_PARAM_X87_FIP_WIDTH:
-        return true;
-    default:
-        return false;
+    case HVM_PARAM_X87_FIP_WIDTH: return true;
+    default: return false;
     }
 }
 
 // Given once and then relied upon by others.
 bool is_fixed_once_set(u32 index)
 {
-    return index == HVM_PARAM_STORE_EVTCHN || index == HVM_PARAM_CONSOLE_EVTCHN || index == HVM_PARAM_ALTP2M ||
-           index == HVM_PARAM_MCA_CAP;
+    return index == HVM_PARAM_STORE_EVTCHN || index == HVM_PARAM_CONSOLE_EVTCHN ||
+           index == HVM_PARAM_ALTP2M || index == HVM_PARAM_MCA_CAP;
 }
 
 Hypercall_result set_param(Vcpu& vcpu, Gva arg)
@@ -156,21 +152,16 @@ Hypercall_result do_hvm_op(Vcpu& vcpu, Hypercall_args& args)
 {
     const Gva arg(args.a[1]);
     switch (args.a[0]) {
-    case HVMOP_set_param:
-        return set_param(vcpu, arg);
-    case HVMOP_get_param:
-        return get_param(vcpu, arg);
-    case HVMOP_set_evtchn_upcall_vector:
-        return set_upcall_vector(vcpu, arg);
-    case HVMOP_get_mem_type:
-        return get_mem_type(vcpu, arg);
+    case HVMOP_set_param: return set_param(vcpu, arg);
+    case HVMOP_get_param: return get_param(vcpu, arg);
+    case HVMOP_set_evtchn_upcall_vector: return set_upcall_vector(vcpu, arg);
+    case HVMOP_get_mem_type: return get_mem_type(vcpu, arg);
     case HVMOP_flush_tlbs:
         if (arg.value() != 0)
             return fail(Errc::einval);
         vcpu.backend().flush_tlb(Tlb_scope::guest);
         return 0;
-    default:
-        return fail(Errc::enosys);
+    default: return fail(Errc::enosys);
     }
 }
 

@@ -32,7 +32,8 @@ Hypercall_result set_memory_map(const Memory_call& call)
     const auto domain = TRY(memory_target(call.caller(), op.domid));
     Guest_memory_map fresh;
     const auto entries = TRY(fresh.replace(op.map.nr_entries));
-    TRY(copy_from_guest(call.vcpu, entries.data(), Gva(reinterpret_cast<u64>(op.map.buffer.p)), entries.size_bytes()));
+    TRY(copy_from_guest(call.vcpu, entries.data(), Gva(reinterpret_cast<u64>(op.map.buffer.p)),
+                        entries.size_bytes()));
     const Lock_guard guard(domain->lock());
     domain->memory_map.swap(fresh);
     return 0;

@@ -121,7 +121,7 @@ Hypercall_result add_to_physmap_batch(const Memory_call& call)
         const auto added = op.space == XENMAPSPACE_gmfn_foreign
                                ? map_foreign(call, *domain, gfn, op.u.foreign_domid, index)
                                : add_one(*domain, op.space, index, gfn);
-        const int error = added ? 0 : -static_cast<int>(added.error());
+        const int error  = added ? 0 : -static_cast<int>(added.error());
         TRY(write_guest_element(call.vcpu, errors, done, error));
     }
     return 0;
@@ -129,8 +129,8 @@ Hypercall_result add_to_physmap_batch(const Memory_call& call)
 
 Hypercall_result remove_from_physmap(const Memory_call& call)
 {
-    const auto op     = TRY(read_guest<xen_remove_from_physmap>(call.vcpu, call.argument()));
-    const auto domain = TRY(memory_target(call.caller(), op.domid));
+    const auto op      = TRY(read_guest<xen_remove_from_physmap>(call.vcpu, call.argument()));
+    const auto domain  = TRY(memory_target(call.caller(), op.domid));
     const P2m_entry at = domain->p2m().lookup(Gfn(op.gpfn));
     if (!at.present() || is_mmio(at.type))
         return fail(Errc::enoent);

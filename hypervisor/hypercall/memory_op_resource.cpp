@@ -17,7 +17,8 @@ constexpr u64 kUnitsPerPage = 16;
 // Size of a resource in frames; 0 for one that does not exist.
 u32 resource_size(Domain& domain, const xen_mem_acquire_resource& op)
 {
-    const bool grants = op.type == XENMEM_resource_grant_table && op.id == XENMEM_resource_grant_table_id_shared;
+    const bool grants =
+        op.type == XENMEM_resource_grant_table && op.id == XENMEM_resource_grant_table_id_shared;
     return grants ? domain.grants().max_frames() : 0;
 }
 
@@ -63,7 +64,7 @@ Hypercall_result acquire_resource(const Memory_call& call)
     for (Work_budget budget; done < op.nr_frames; ++done) {
         if (!budget.spend(kUnitsPerPage))
             return call.again_from(done);
-        const Mfn frame   = TRY(owner->grants().frame(static_cast<u32>(op.frame + done)));
+        const Mfn frame = TRY(owner->grants().frame(static_cast<u32>(op.frame + done)));
         const Gfn gfn(TRY(read_guest_element<xen_pfn_t>(call.vcpu, list, done)));
         TRY(place_foreign_frame(call.caller(), gfn, *owner, frame));
     }

@@ -59,17 +59,13 @@ Hypercall_result do_physdev_op(Vcpu& vcpu, Hypercall_args& args)
         return fail(Errc::enosys);
     const Gva arg(args.a[1]);
     switch (args.a[0]) {
-    case PHYSDEVOP_pci_mmcfg_reserved:
-        return pci_mmcfg_reserved(vcpu, devices->pci(), arg);
-    case PHYSDEVOP_pci_device_add:
-        return pci_device_add(vcpu, devices->pci(), arg);
-    case PHYSDEVOP_pci_device_remove:
-        return pci_device_remove(vcpu, devices->pci(), arg);
+    case PHYSDEVOP_pci_mmcfg_reserved: return pci_mmcfg_reserved(vcpu, devices->pci(), arg);
+    case PHYSDEVOP_pci_device_add: return pci_device_add(vcpu, devices->pci(), arg);
+    case PHYSDEVOP_pci_device_remove: return pci_device_remove(vcpu, devices->pci(), arg);
     case PHYSDEVOP_dbgp_op: // no debug port is the hypervisor's, so nobody waits for the answer
         TRY(read_guest<physdev_dbgp_op>(vcpu, arg));
         return 0;
-    default:
-        return fail(Errc::enosys);
+    default: return fail(Errc::enosys);
     }
 }
 

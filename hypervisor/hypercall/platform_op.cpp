@@ -64,17 +64,13 @@ Hypercall_result do_platform_op(Vcpu& vcpu, Hypercall_args& args)
     if (op.interface_version != XENPF_INTERFACE_VERSION)
         return fail(Errc::eacces);
     switch (op.cmd) {
-    case XENPF_settime64:
-        TRY(set_time(op.u.settime64));
-        return 0;
+    case XENPF_settime64: TRY(set_time(op.u.settime64)); return 0;
     case XENPF_get_cpuinfo:
         TRY(describe_cpu(op.u.pcpu_info));
         TRY(write_guest(vcpu, arg, op));
         return 0;
-    case kGetDom0Console:
-        return describe_console(vcpu, arg);
-    default:
-        return fail(Errc::enosys);
+    case kGetDom0Console: return describe_console(vcpu, arg);
+    default: return fail(Errc::enosys);
     }
 }
 

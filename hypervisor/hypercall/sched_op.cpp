@@ -80,23 +80,17 @@ Hypercall_result do_sched_op(Vcpu& vcpu, Hypercall_args& args)
 {
     const Gva arg(args.a[1]);
     switch (args.a[0]) {
-    case SCHEDOP_yield:
-        scheduler::yield(vcpu);
-        return 0;
+    case SCHEDOP_yield: scheduler::yield(vcpu); return 0;
     case SCHEDOP_block:
         if (vcpu.info())
             vcpu.info()->evtchn_upcall_mask = 0;
         if (!vcpu.has_work())
             vcpu.sleep();
         return 0;
-    case SCHEDOP_shutdown:
-        return shut_down(vcpu, arg);
-    case SCHEDOP_poll:
-        return poll(vcpu, arg);
-    case SCHEDOP_remote_shutdown:
-        return shut_down_remotely(vcpu, arg);
-    case SCHEDOP_watchdog:
-        return watchdog(vcpu, arg);
+    case SCHEDOP_shutdown: return shut_down(vcpu, arg);
+    case SCHEDOP_poll: return poll(vcpu, arg);
+    case SCHEDOP_remote_shutdown: return shut_down_remotely(vcpu, arg);
+    case SCHEDOP_watchdog: return watchdog(vcpu, arg);
     case SCHEDOP_pin_override:
         // Pinning to another CPU than the one there is has nothing to do; a CPU that does not exist is an
         // error as on any machine.
@@ -108,8 +102,7 @@ Hypercall_result do_sched_op(Vcpu& vcpu, Hypercall_args& args)
                 return fail(Errc::einval);
             return 0;
         }
-    default:
-        return fail(Errc::enosys);
+    default: return fail(Errc::enosys);
     }
 }
 

@@ -39,7 +39,8 @@ Expected<void> read_console(Vcpu& vcpu, xen_sysctl_readconsole& op)
     bool incremental    = op.incremental;
     while (done < op.count) {
         char text[piece];
-        const auto got = log::read_ring(incremental, index, std::span(text).first(std::min(piece, op.count - done)));
+        const auto got =
+            log::read_ring(incremental, index, std::span(text).first(std::min(piece, op.count - done)));
         if (got == 0)
             break;
         TRY(copy_to_guest(vcpu, address_of(op.buffer) + done, text, got));
@@ -71,17 +72,17 @@ void hardware_capabilities(u32 (&words)[8])
 
 void physical_info(xen_sysctl_physinfo& info)
 {
-    info                   = {};
-    info.threads_per_core  = 1;
-    info.cores_per_socket  = online_cpu_count();
-    info.nr_cpus           = online_cpu_count();
-    info.max_cpu_id        = online_cpu_count() - 1;
-    info.nr_nodes          = 1;
-    info.cpu_khz           = static_cast<u32>(tsc_info().khz);
-    info.capabilities      = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap | XEN_SYSCTL_PHYSCAP_gnttab_v1;
-    info.total_pages       = frames.total_count();
-    info.free_pages        = frames.free_count();
-    info.scrub_pages       = 0; // tools add it to free_pages, which has the unscrubbed ones already; so does Xen
+    info                  = {};
+    info.threads_per_core = 1;
+    info.cores_per_socket = online_cpu_count();
+    info.nr_cpus          = online_cpu_count();
+    info.max_cpu_id       = online_cpu_count() - 1;
+    info.nr_nodes         = 1;
+    info.cpu_khz          = static_cast<u32>(tsc_info().khz);
+    info.capabilities     = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap | XEN_SYSCTL_PHYSCAP_gnttab_v1;
+    info.total_pages      = frames.total_count();
+    info.free_pages       = frames.free_count();
+    info.scrub_pages = 0; // tools add it to free_pages, which has the unscrubbed ones already; so does Xen
     info.outstanding_pages = frames.promised_count();
     info.max_mfn           = frames.end().value() - 1;
     hardware_capabilities(info.hw_cap);
@@ -158,29 +159,16 @@ Expected<void> cpu_pool(Vcpu& vcpu, xen_sysctl_cpupool_op& op)
 Expected<void> perform(Vcpu& vcpu, xen_sysctl& op)
 {
     switch (op.cmd) {
-    case XEN_SYSCTL_readconsole:
-        return read_console(vcpu, op.u.readconsole);
-    case XEN_SYSCTL_physinfo:
-        physical_info(op.u.physinfo);
-        return {};
-    case XEN_SYSCTL_sched_id:
-        op.u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
-        return {};
-    case XEN_SYSCTL_getdomaininfolist:
-        return domain_list(vcpu, op.u.getdomaininfolist);
-    case XEN_SYSCTL_getcpuinfo:
-        return cpu_info(vcpu, op.u.getcpuinfo);
-    case XEN_SYSCTL_availheap:
-        op.u.availheap.avail_bytes = frames.free_count() * kPageSize;
-        return {};
-    case XEN_SYSCTL_cputopoinfo:
-        return cpu_topology(vcpu, op.u.cputopoinfo);
-    case XEN_SYSCTL_numainfo:
-        return numa_info(vcpu, op.u.numainfo);
-    case XEN_SYSCTL_cpupool_op:
-        return cpu_pool(vcpu, op.u.cpupool_op);
-    default:
-        return fail(Errc::enosys);
+    case XEN_SYSCTL_readconsole: return read_console(vcpu, op.u.readconsole);
+    case XEN_SYSCTL_physinfo: physical_info(op.u.physinfo); return {};
+    case XEN_SYSCTL_sched_id: op.u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2; return {};
+    case XEN_SYSCTL_getdomaininfolist: return domain_list(vcpu, op.u.getdomaininfolist);
+    case XEN_SYSCTL_getcpuinfo: return cpu_info(vcpu, op.u.getcpuinfo);
+    case XEN_SYSCTL_availheap: op.u.availheap.avail_bytes = frames.free_count() * kPageSize; return {};
+    case XEN_SYSCTL_cputopoinfo: return cpu_topology(vcpu, op.u.cputopoinfo);
+    case XEN_SYSCTL_numainfo: return numa_info(vcpu, op.u.numainfo);
+    case XEN_SYSCTL_cpupool_op: return cpu_pool(vcpu, op.u.cpupool_op);
+    default: return fail(Errc::enosys);
     }
 }
 

@@ -82,37 +82,25 @@ Hypercall_result do_vcpu_op(Vcpu& vcpu, Hypercall_args& args)
         return fail(Errc::enoent);
     const Gva arg(args.a[2]);
     switch (args.a[0]) {
-    case VCPUOP_up:
-        return bring_up(*target);
-    case VCPUOP_down:
-        target->set_up(false);
-        return 0;
-    case VCPUOP_is_up:
-        return target->is_up() ? 1 : 0;
+    case VCPUOP_up: return bring_up(*target);
+    case VCPUOP_down: target->set_up(false); return 0;
+    case VCPUOP_is_up: return target->is_up() ? 1 : 0;
     case VCPUOP_get_runstate_info: {
         TRY(write_guest(vcpu, arg, target->runstate.snapshot(system_clock().now())));
         return 0;
     }
-    case VCPUOP_register_runstate_memory_area:
-        return register_runstate(vcpu, *target, arg);
-    case VCPUOP_stop_periodic_timer:
-        return 0; // there is no periodic timer that could run
-    case VCPUOP_set_singleshot_timer:
-        return set_singleshot(vcpu, *target, arg);
-    case VCPUOP_stop_singleshot_timer:
-        return stop_singleshot(vcpu, *target);
-    case VCPUOP_register_vcpu_info:
-        return register_info(vcpu, *target, arg);
+    case VCPUOP_register_runstate_memory_area: return register_runstate(vcpu, *target, arg);
+    case VCPUOP_stop_periodic_timer: return 0; // there is no periodic timer that could run
+    case VCPUOP_set_singleshot_timer: return set_singleshot(vcpu, *target, arg);
+    case VCPUOP_stop_singleshot_timer: return stop_singleshot(vcpu, *target);
+    case VCPUOP_register_vcpu_info: return register_info(vcpu, *target, arg);
     case VCPUOP_send_nmi:
         target->nmi_pending = true;
         target->wake();
         return 0;
-    case VCPUOP_get_physid:
-        return physical_id(*target);
-    case VCPUOP_register_vcpu_time_memory_area:
-        return register_time(vcpu, arg);
-    default:
-        return fail(Errc::enosys);
+    case VCPUOP_get_physid: return physical_id(*target);
+    case VCPUOP_register_vcpu_time_memory_area: return register_time(vcpu, arg);
+    default: return fail(Errc::enosys);
     }
 }
 

@@ -13,8 +13,8 @@
 #include <cstring>
 #include <string_view>
 
-#include <xen/version.h>
 #include <xen/features.h>
+#include <xen/version.h>
 
 namespace vmm
 {
@@ -61,7 +61,8 @@ Hypercall_result features(Vcpu& vcpu, Gva arg)
                   bit(XENFEAT_hvm_safe_pvclock);
         if (vcpu.domain().is_control())
             map |= bit(XENFEAT_dom0);
-        map |= vcpu.domain().is_identity_mapped() ? bit(XENFEAT_direct_mapped) : bit(XENFEAT_not_direct_mapped);
+        map |=
+            vcpu.domain().is_identity_mapped() ? bit(XENFEAT_direct_mapped) : bit(XENFEAT_not_direct_mapped);
         info.submap = static_cast<u32>(map);
     }
     TRY(write_guest(vcpu, arg, info));
@@ -97,32 +98,25 @@ Hypercall_result do_xen_version(Vcpu& vcpu, Hypercall_args& args)
     const Gva arg(args.a[1]);
     const bool control = vcpu.domain().is_control();
     switch (args.a[0]) {
-    case XENVER_version:
-        return u64{kXenVersionMajor} << 16 | kXenVersionMinor;
-    case XENVER_extraversion:
-        return answer_text<sizeof(xen_extraversion_t)>(vcpu, arg, "-plinth");
-    case XENVER_compile_info:
-        return compile_info(vcpu, arg);
+    case XENVER_version: return u64{kXenVersionMajor} << 16 | kXenVersionMinor;
+    case XENVER_extraversion: return answer_text<sizeof(xen_extraversion_t)>(vcpu, arg, "-plinth");
+    case XENVER_compile_info: return compile_info(vcpu, arg);
     case XENVER_capabilities:
-        return answer_text<sizeof(xen_capabilities_info_t)>(vcpu, arg, "hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64");
-    case XENVER_changeset:
-        return answer_text<sizeof(xen_changeset_info_t)>(vcpu, arg, PLINTH_REVISION);
-    case XENVER_platform_parameters:
-        return platform_parameters(vcpu, arg);
-    case XENVER_get_features:
-        return features(vcpu, arg);
-    case XENVER_pagesize:
-        return kPageSize;
+        return answer_text<sizeof(xen_capabilities_info_t)>(vcpu, arg,
+                                                            "hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64");
+    case XENVER_changeset: return answer_text<sizeof(xen_changeset_info_t)>(vcpu, arg, PLINTH_REVISION);
+    case XENVER_platform_parameters: return platform_parameters(vcpu, arg);
+    case XENVER_get_features: return features(vcpu, arg);
+    case XENVER_pagesize: return kPageSize;
     case XENVER_guest_handle: {
         TRY(copy_to_guest(vcpu, arg, vcpu.domain().handle().data(), vcpu.domain().handle().size()));
         return 0;
     }
     case XENVER_commandline:
-        return answer_text<sizeof(xen_commandline_t)>(vcpu, arg, control ? hypervisor_command_line() : "<denied>");
-    case XENVER_build_id:
-        return build_id(vcpu, arg);
-    default:
-        return fail(Errc::enosys);
+        return answer_text<sizeof(xen_commandline_t)>(vcpu, arg,
+                                                      control ? hypervisor_command_line() : "<denied>");
+    case XENVER_build_id: return build_id(vcpu, arg);
+    default: return fail(Errc::enosys);
     }
 }
 

@@ -17,10 +17,7 @@ namespace
 // How much is scrubbed between two looks at what else there is to do: 256 KiB.
 constexpr unsigned kScrubOrder = 6;
 
-void zero(u64 first, unsigned order)
-{
-    bytes::zero_pages(to_virtual(Mfn(first)), bit(order));
-}
+void zero(u64 first, unsigned order) { bytes::zero_pages(to_virtual(Mfn(first)), bit(order)); }
 
 } // namespace
 

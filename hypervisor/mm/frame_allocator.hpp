@@ -112,12 +112,15 @@ class Frame_allocator
 
   private:
     // Far below the wrap of the counter, so that a frame mapped absurdly often is refused, not freed.
-    static constexpr u32 kMaxHolds = 1u << 30;
+    static constexpr u32 kMaxHolds   = 1u << 30;
     static constexpr unsigned kClean = 0;
     static constexpr unsigned kDirty = 1;
     static constexpr u32 kNone       = ~0u;
 
-    static Frame_state free_state(unsigned colour) { return colour ? Frame_state::dirty : Frame_state::clean; }
+    static Frame_state free_state(unsigned colour)
+    {
+        return colour ? Frame_state::dirty : Frame_state::clean;
+    }
     void push(u32 index, unsigned order, unsigned colour);
     void unlink(u32 index, unsigned order, unsigned colour);
     [[nodiscard]] bool is_free_block(u64 index, unsigned order, unsigned colour) const;
@@ -132,11 +135,11 @@ class Frame_allocator
     bool drop_hold(Mfn mfn);
 
     Spinlock lock_{Lock_rank::frames};
-    Frame* table_   = nullptr;
-    u64 end_        = 0;
-    u64 total_      = 0;
-    u64 promised_   = 0;
-    u64 count_[2]   = {0, 0};
+    Frame* table_                                       = nullptr;
+    u64 end_                                            = 0;
+    u64 total_                                          = 0;
+    u64 promised_                                       = 0;
+    u64 count_[2]                                       = {0, 0};
     std::array<std::array<u32, kMaxOrder + 1>, 2> head_ = [] {
         std::array<std::array<u32, kMaxOrder + 1>, 2> empty{};
         for (auto& colour : empty)

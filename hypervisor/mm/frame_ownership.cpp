@@ -65,7 +65,7 @@ void Frame_allocator::release(Mfn first, unsigned order, bool written)
     const unsigned colour = written ? kDirty : kClean;
     // An untouched superpage goes back as one block. Once a frame with other holds is met, those before it
     // and after it go back one by one.
-    bool whole = true;
+    bool whole            = true;
     for (u64 i = 0; i < bit(order); ++i) {
         Frame& f = frame(first + i);
         ASSERT(f.owner != kNobody.value());

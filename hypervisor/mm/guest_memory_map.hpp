@@ -24,7 +24,7 @@ class Guest_memory_map
   public:
     static constexpr u32 kMaxEntries = 1024;
 
-    Guest_memory_map() = default;
+    Guest_memory_map()                                   = default;
     Guest_memory_map(const Guest_memory_map&)            = delete;
     Guest_memory_map& operator=(const Guest_memory_map&) = delete;
     ~Guest_memory_map() { delete[] entries_; }

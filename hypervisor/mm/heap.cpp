@@ -107,7 +107,7 @@ void release_small(Mfn mfn, void* object)
     Slab slab{entry(index)};
     const unsigned size_class = slab.f.owner;
     ASSERT(is_aligned(reinterpret_cast<std::uintptr_t>(object), 16u << size_class) && slab.used() > 0);
-    const bool was_full = slab.first_free() == kNoObject;
+    const bool was_full        = slab.first_free() == kNoObject;
     *static_cast<u16*>(object) = static_cast<u16>(slab.first_free());
     slab.set(slab.used() - 1, (reinterpret_cast<std::uintptr_t>(object) & kPageMask) / 16);
     used_total -= 16u << size_class;

@@ -156,7 +156,8 @@ Expected<void> P2m::remove_page(Gfn gfn, Mfn mfn, P2m_type type)
     const Hpa table = Table::bottom(to_hpa(root_), gfn.value()).table;
     const Hpa slot  = Table::slot(table, gfn.value(), 1);
     const u64 entry = table == Hpa(0) ? 0 : Direct_memory::read(slot);
-    if (!Npt_format::present(entry) || Npt_format::leaf_address(entry) != to_hpa(mfn) || type_of(entry) != type)
+    if (!Npt_format::present(entry) || Npt_format::leaf_address(entry) != to_hpa(mfn) ||
+        type_of(entry) != type)
         return fail(Errc::einval);
     Direct_memory::write(slot, 0);
     forgotten(Flush::needed, 1, tables_.used);
@@ -188,7 +189,8 @@ bool P2m::find_region(Gfn gfn, Cursor& cursor) const
     cursor.region = gfn.value() / kEntriesPerTable;
     cursor.table  = bottom.table;
     cursor.leaf   = bottom.leaf;
-    cursor.base   = to_mfn(Npt_format::leaf_address(bottom.leaf)).value() + (first & low_bits(level_order(bottom.level)));
+    cursor.base =
+        to_mfn(Npt_format::leaf_address(bottom.leaf)).value() + (first & low_bits(level_order(bottom.level)));
     return true;
 }
 
@@ -204,9 +206,7 @@ u64 P2m::release_leaf(u64 entry, unsigned level)
             return 0;
         frames.release(first, order, Npt_format::is_written(entry));
         return bit(order);
-    case P2m_type::foreign:
-        frames.put(first);
-        return 0;
+    case P2m_type::foreign: frames.put(first); return 0;
     default: return 0;
     }
 }

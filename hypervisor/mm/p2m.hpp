@@ -20,13 +20,13 @@ namespace vmm
 {
 
 enum class P2m_type : u8 {
-    invalid,       // nothing: an access exits
-    ram,           // the domain's own memory, or a page the hypervisor shares with it
-    ram_ro,        // the same, not writable
-    foreign,       // another domain's memory, held
-    grant_rw,      // granted by another domain; the grant table has the hold
+    invalid,  // nothing: an access exits
+    ram,      // the domain's own memory, or a page the hypervisor shares with it
+    ram_ro,   // the same, not writable
+    foreign,  // another domain's memory, held
+    grant_rw, // granted by another domain; the grant table has the hold
     grant_ro,
-    mmio,          // the machine's, at its own address; the guest chooses the memory type
+    mmio, // the machine's, at its own address; the guest chooses the memory type
     mmio_uncached,
 };
 
@@ -38,10 +38,10 @@ constexpr bool is_ram(P2m_type type) { return type == P2m_type::ram || type == P
 constexpr bool is_mmio(P2m_type type) { return type == P2m_type::mmio || type == P2m_type::mmio_uncached; }
 
 struct P2m_entry {
-    Mfn mfn;       // of exactly the frame asked for
+    Mfn mfn; // of exactly the frame asked for
     P2m_type type;
-    u8 order;      // of the mapping it is part of; for an absent entry, of the hole
-    bool written;  // the guest wrote to that mapping
+    u8 order;     // of the mapping it is part of; for an absent entry, of the hole
+    bool written; // the guest wrote to that mapping
 
     [[nodiscard]] bool present() const { return type != P2m_type::invalid; }
 };
@@ -73,23 +73,25 @@ class P2m
     struct Cursor {
         u64 region     = ~0ull; // gfn >> 9
         u32 generation = 0;
-        Hpa table{0};           // of the region's single pages, or 0:
-        u64 leaf = 0;           // the large mapping it is part of
-        u64 base = 0;           // first frame of the region in it
+        Hpa table{0}; // of the region's single pages, or 0:
+        u64 leaf = 0; // the large mapping it is part of
+        u64 base = 0; // first frame of the region in it
     };
     // The frame of the domain's memory there; kInvalidMfn when it is none, or read-only and to be written.
     [[nodiscard]] Mfn ram_frame(Gfn gfn, bool write, Cursor& cursor) const
     {
         // Should another CPU free the table between this check and the look, what is found is still judged
         // by the frame's owner before it is used.
-        const bool here = cursor.region == gfn.value() / kEntriesPerTable && cursor.generation == large_generation();
+        const bool here =
+            cursor.region == gfn.value() / kEntriesPerTable && cursor.generation == large_generation();
         if (!here && !find_region(gfn, cursor)) [[unlikely]]
             return kInvalidMfn;
         const u64 index   = gfn.value() % kEntriesPerTable;
         const bool single = cursor.table != Hpa(0);
         const u64 entry   = single ? Direct_memory::read(cursor.table + index * sizeof(u64)) : cursor.leaf;
         const auto type   = static_cast<P2m_type>(Npt_format::kind(entry));
-        if (!Npt_format::present(entry) || !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write))) [[unlikely]]
+        if (!Npt_format::present(entry) || !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write)))
+            [[unlikely]]
             return kInvalidMfn;
         return single ? to_mfn(Npt_format::leaf_address(entry)) : Mfn(cursor.base + index);
     }

@@ -19,7 +19,7 @@
 namespace vmm
 {
 
-inline constexpr unsigned kLevelBits      = 9;
+inline constexpr unsigned kLevelBits       = 9;
 inline constexpr unsigned kEntriesPerTable = 1u << kLevelBits;
 
 constexpr unsigned level_order(unsigned level) { return (level - 1) * kLevelBits; }
@@ -34,7 +34,7 @@ constexpr unsigned leaf_level(u64 alignment, u64 count)
     return level;
 }
 
-enum class [[nodiscard]] Flush : bool { none, needed };
+enum class [[nodiscard]] Flush : bool{none, needed};
 constexpr Flush operator|(Flush a, Flush b) { return a == Flush::needed ? a : b; }
 
 template <class Format, class Memory, class Tables>
@@ -88,17 +88,11 @@ class Page_table
     }
 
     // The entry for `page` at `level` becomes `leaf`, whatever was there or below. Enomem changes nothing.
-    Expected<Flush> set(u64 page, unsigned level, u64 leaf)
-    {
-        return replace(page, level, leaf, true);
-    }
+    Expected<Flush> set(u64 page, unsigned level, u64 leaf) { return replace(page, level, leaf, true); }
 
     // Nothing is mapped at `page` for the extent of a leaf of `level`. Enomem (a larger leaf could not be
     // split) changes nothing.
-    Expected<Flush> clear(u64 page, unsigned level)
-    {
-        return replace(page, level, 0, false);
-    }
+    Expected<Flush> clear(u64 page, unsigned level) { return replace(page, level, 0, false); }
 
     // Maps [page, page + count) to frames from `frame` in the largest leaves that fit. On enomem what was
     // mapped so far stays.

@@ -15,7 +15,7 @@ u8* Region_cache::locate_slowly(const P2m& p2m, u64 gpa, bool write)
     if (!at.present() || is_mmio(at.type) || (write && !is_writable(at.type))) [[unlikely]]
         return nullptr;
     if (at.type == P2m_type::ram && at.order >= kOrder2m) {
-        const u64 number             = gpa >> kRegionShift;
+        const u64 number            = gpa >> kRegionShift;
         regions_[number % kRegions] = {number, to_virtual<u8>(at.mfn - (gfn.value() & low_bits(kOrder2m)))};
     } else {
         small_ = true;

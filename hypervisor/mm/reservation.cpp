@@ -48,8 +48,9 @@ Expected<Mfn> new_frames(Domain& domain, Gfn gfn, unsigned order)
 Expected<void> map(P2m& p2m, Gfn gfn, Mfn mfn, u64 count)
 {
     for (u64 done = 0; done < count;) {
-        const unsigned order = piece_order((gfn + done).value() | (mfn + done).value(), count - done, kMaxOrder);
-        const auto set       = p2m.set(gfn + done, mfn + done, order, P2m_type::ram);
+        const unsigned order =
+            piece_order((gfn + done).value() | (mfn + done).value(), count - done, kMaxOrder);
+        const auto set = p2m.set(gfn + done, mfn + done, order, P2m_type::ram);
         if (!set) {
             for (u64 i = 0; i < done; ++i)
                 TRY(p2m.remove(gfn + i, kOrder4k));
@@ -144,11 +145,12 @@ Expected<void> give_up(Domain& domain, Gfn gfn, unsigned order)
 
 Expected<void> give_up_all(Domain& domain, Gfn gfn, unsigned order)
 {
-    return for_each_piece(domain, gfn, order, [&](Gfn at, unsigned piece, const P2m_entry& was) -> Expected<void> {
-        if (!was.present())
-            return fail(Errc::enoent);
-        return give_up_piece(domain, at, piece, was);
-    });
+    return for_each_piece(domain, gfn, order,
+                          [&](Gfn at, unsigned piece, const P2m_entry& was) -> Expected<void> {
+                              if (!was.present())
+                                  return fail(Errc::enoent);
+                              return give_up_piece(domain, at, piece, was);
+                          });
 }
 
 Expected<void> place_shared(Domain& domain, Gfn gfn, Mfn mfn)
@@ -199,7 +201,7 @@ Expected<void> move_page(Domain& domain, Gfn from, Gfn to)
 bool map_device_memory(Domain& domain, Gpa gpa)
 {
     constexpr u64 four_gib = 1ull << 32;
-    const Gfn gfn = to_gfn(gpa);
+    const Gfn gfn          = to_gfn(gpa);
     if (!domain.is_identity_mapped() || gpa.value() < four_gib || frames.exists(Mfn(gfn.value())) ||
         !P2m::in_range(gfn))
         return false;

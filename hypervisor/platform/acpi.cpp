@@ -17,7 +17,7 @@ namespace
 constexpr u32 kRsdpSize1   = 20;
 constexpr u32 kRsdpSize2   = 36;
 constexpr u32 kMaxTable    = 16 << 20; // bytes; more is corruption
-constexpr u64 kEbdaSegment = 0x40e;   // where the BIOS keeps the EBDA's real-mode segment
+constexpr u64 kEbdaSegment = 0x40e;    // where the BIOS keeps the EBDA's real-mode segment
 constexpr u64 kBiosArea    = 0xe0000;
 constexpr u64 kBiosAreaEnd = 0x100000;
 

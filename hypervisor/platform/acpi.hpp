@@ -94,7 +94,7 @@ struct Madt_info {
 struct Generic_address {
     enum class Space : u8 { memory = 0, io = 1, pci_config = 2, absent = 0xff };
 
-    Space space = Space::absent;
+    Space space   = Space::absent;
     u8 bit_width  = 0;
     u8 bit_offset = 0;
     u64 address   = 0;

@@ -10,8 +10,16 @@ namespace vmm
 namespace
 {
 
-enum Record : u8 { local_apic = 0, io_apic = 1, interrupt_override = 2, nmi_source = 3, local_nmi = 4,
-                   address_override = 5, x2apic = 9, x2apic_nmi = 10 };
+enum Record : u8 {
+    local_apic         = 0,
+    io_apic            = 1,
+    interrupt_override = 2,
+    nmi_source         = 3,
+    local_nmi          = 4,
+    address_override   = 5,
+    x2apic             = 9,
+    x2apic_nmi         = 10
+};
 
 constexpr u32 kFirstRecord     = 44;
 constexpr u8 kAllProcessorsOld = 0xff;
@@ -34,8 +42,7 @@ bool read_record(const Acpi_bytes& r, Madt_info& madt)
     switch (r.get<u8>(0)) {
     case local_apic: {
         const u32 flags = r.get<u32>(4);
-        return madt.local_apics.push(
-            {r.get<u8>(3), r.get<u8>(2), (flags & 1) != 0, (flags & 2) != 0, false});
+        return madt.local_apics.push({r.get<u8>(3), r.get<u8>(2), (flags & 1) != 0, (flags & 2) != 0, false});
     }
     case x2apic: {
         const u32 flags = r.get<u32>(8);
@@ -54,8 +61,8 @@ bool read_record(const Acpi_bytes& r, Madt_info& madt)
     case local_nmi: {
         const u8 uid    = r.get<u8>(2);
         const u16 flags = r.get<u16>(3);
-        return madt.local_nmis.push({uid == kAllProcessorsOld ? kAllProcessors : uid, r.get<u8>(5),
-                                     polarity(flags), trigger(flags)});
+        return madt.local_nmis.push(
+            {uid == kAllProcessorsOld ? kAllProcessors : uid, r.get<u8>(5), polarity(flags), trigger(flags)});
     }
     case x2apic_nmi: {
         const u16 flags = r.get<u16>(2);
@@ -100,7 +107,8 @@ Expected<void> read_madt(const Acpi_tables& tables, const Physical_reader& memor
         const u8 length = bytes.get<u8>(at + 1);
         if (length < record_size(kind) || !bytes.has(at, length)) {
             log::warning("ACPI MADT: record of type {} with length {} at offset {} is corrupt; "
-                         "the rest of the table is ignored", kind, length, at);
+                         "the rest of the table is ignored",
+                         kind, length, at);
             break;
         }
         if (!read_record(bytes.part(at, length), madt))

@@ -14,10 +14,15 @@ inline constexpr u32 kAcpiHeaderSize = 36;
 class Acpi_bytes
 {
   public:
-    Acpi_bytes(const Physical_reader& memory, Hpa at, u32 length) : memory_(memory), at_(at), length_(length) {}
+    Acpi_bytes(const Physical_reader& memory, Hpa at, u32 length) : memory_(memory), at_(at), length_(length)
+    {
+    }
 
     [[nodiscard]] u32 length() const { return length_; }
-    [[nodiscard]] bool has(u32 offset, u32 size) const { return offset <= length_ && size <= length_ - offset; }
+    [[nodiscard]] bool has(u32 offset, u32 size) const
+    {
+        return offset <= length_ && size <= length_ - offset;
+    }
 
     // The value at `offset`, or `otherwise` where the table has none.
     template <class T>

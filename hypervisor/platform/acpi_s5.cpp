@@ -9,12 +9,12 @@ namespace
 {
 
 // AML opcodes. [ACPI 20.3]
-constexpr u8 kZeroOp    = 0x00;
-constexpr u8 kOneOp     = 0x01;
-constexpr u8 kNameOp    = 0x08;
-constexpr u8 kBytePrefix = 0x0a;
-constexpr u8 kPackageOp = 0x12;
-constexpr u8 kRootChar  = '\\';
+constexpr u8 kZeroOp             = 0x00;
+constexpr u8 kOneOp              = 0x01;
+constexpr u8 kNameOp             = 0x08;
+constexpr u8 kBytePrefix         = 0x0a;
+constexpr u8 kPackageOp          = 0x12;
+constexpr u8 kRootChar           = '\\';
 constexpr std::string_view kName = "_S5_";
 
 // Reads forwards and never past the end.
@@ -76,8 +76,8 @@ std::optional<Sleep_type> find_s5(std::span<const u8> aml)
     for (std::size_t at = 1; at + kName.size() < aml.size(); ++at) {
         if (!std::equal(kName.begin(), kName.end(), aml.begin() + static_cast<std::ptrdiff_t>(at)))
             continue;
-        const bool named = aml[at - 1] == kNameOp ||
-                           (at >= 2 && aml[at - 1] == kRootChar && aml[at - 2] == kNameOp);
+        const bool named =
+            aml[at - 1] == kNameOp || (at >= 2 && aml[at - 1] == kRootChar && aml[at - 2] == kNameOp);
         if (!named)
             continue;
         if (auto found = parse_package(aml.subspan(at + kName.size())))

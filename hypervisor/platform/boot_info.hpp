@@ -36,16 +36,16 @@ struct Framebuffer {
 
     Kind kind = Kind::none;
     Hpa address;
-    u32 pitch          = 0; // bytes per line
-    u32 width          = 0; // pixels, or characters
-    u32 height         = 0;
-    u8 bits_per_pixel  = 0;
-    u8 red_position    = 0;
-    u8 red_size        = 0;
-    u8 green_position  = 0;
-    u8 green_size      = 0;
-    u8 blue_position   = 0;
-    u8 blue_size       = 0;
+    u32 pitch         = 0; // bytes per line
+    u32 width         = 0; // pixels, or characters
+    u32 height        = 0;
+    u8 bits_per_pixel = 0;
+    u8 red_position   = 0;
+    u8 red_size       = 0;
+    u8 green_position = 0;
+    u8 green_size     = 0;
+    u8 blue_position  = 0;
+    u8 blue_size      = 0;
 };
 
 inline constexpr std::size_t kMaxMemoryRegions = 256;
@@ -54,11 +54,11 @@ inline constexpr std::size_t kMaxRsdpSize      = 36;
 
 struct Boot_info {
     Fixed_list<Memory_region, kMaxMemoryRegions> memory; // as the firmware gave it: unsorted, may overlap
-    Fixed_list<Boot_module, kMaxBootModules> modules;    // the first is the dom0 kernel, the second its initrd
-    Fixed_text<1024> command_line;                       // without the image's name
+    Fixed_list<Boot_module, kMaxBootModules> modules; // the first is the dom0 kernel, the second its initrd
+    Fixed_text<1024> command_line;                    // without the image's name
     Fixed_text<64> loader;
     Framebuffer framebuffer;
-    Hpa efi_system_table;                                // 0 when not booted by UEFI
+    Hpa efi_system_table; // 0 when not booted by UEFI
     // A copy of the ACPI root pointer; size 0 when the loader gave none and it has to be searched.
     std::array<u8, kMaxRsdpSize> rsdp{};
     std::size_t rsdp_size = 0;

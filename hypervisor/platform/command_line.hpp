@@ -16,10 +16,10 @@ struct Options {
     bool console_com1 = true;
     bool console_vga  = true;
     Uart_settings com1;
-    u64 dom0_mem            = 0;     // bytes; 0: all that is left
-    u64 dom0_mem_max        = 0;     // bytes; 0: as dom0_mem
-    unsigned dom0_max_vcpus = 0;     // 0: as many as there are CPUs
-    unsigned max_cpus       = 0;     // 0: all
+    u64 dom0_mem            = 0; // bytes; 0: all that is left
+    u64 dom0_mem_max        = 0; // bytes; 0: as dom0_mem
+    unsigned dom0_max_vcpus = 0; // 0: as many as there are CPUs
+    unsigned max_cpus       = 0; // 0: all
     log::Threshold loglvl{log::Level::info, log::Level::info};
     log::Threshold guest_loglvl{log::Level::none, log::Level::warning};
     bool no_reboot = false;

@@ -31,7 +31,7 @@ constexpr u64 kGlyphs[] = {
     0x03d18fa10, 0x01f18bc21, 0x0016c4210, 0x000f8383e, // pqrs
     0x211e42126, 0x00118c62f, 0x00118c544, 0x0011ad6aa, // tuvw
     0x001151151, 0x023151110, 0x001f1111f, 0x0c8441083, // xyz{
-    0x108421084, 0x608411098, 0x0008a8800, // |}~
+    0x108421084, 0x608411098, 0x0008a8800,              // |}~
 };
 static_assert(sizeof kGlyphs / sizeof *kGlyphs == '~' - ' ' + 1);
 

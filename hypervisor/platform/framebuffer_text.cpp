@@ -12,18 +12,20 @@ namespace
 {
 
 // A glyph's rows are drawn twice, so that letters keep the shape they have on a text screen.
-constexpr unsigned kCellWidth   = 8;
-constexpr unsigned kCellHeight  = 16;
-constexpr unsigned kWidePixels  = 1600; // from twice this on everything is drawn twice as large, and so on
-constexpr unsigned kMaxWidth    = 16 * 1024;
-constexpr unsigned kMaxPitch    = 1 << 20;
+constexpr unsigned kCellWidth  = 8;
+constexpr unsigned kCellHeight = 16;
+constexpr unsigned kWidePixels = 1600; // from twice this on everything is drawn twice as large, and so on
+constexpr unsigned kMaxWidth   = 16 * 1024;
+constexpr unsigned kMaxPitch   = 1 << 20;
 
 // Light grey in one channel.
 u32 channel(u8 position, u8 size) { return static_cast<u32>((low_bits(size) * 3 / 4) << position); }
 
 bool is_understood(const Framebuffer& mode)
 {
-    const auto fits = [&](u8 position, u8 size) { return size > 0 && position + size <= mode.bits_per_pixel; };
+    const auto fits = [&](u8 position, u8 size) {
+        return size > 0 && position + size <= mode.bits_per_pixel;
+    };
     return mode.kind == Framebuffer::Kind::rgb && mode.bits_per_pixel >= 15 && mode.bits_per_pixel <= 32 &&
            mode.width >= kCellWidth && mode.height >= kCellHeight && mode.width <= kMaxWidth &&
            mode.height <= kMaxWidth && mode.pitch <= kMaxPitch &&

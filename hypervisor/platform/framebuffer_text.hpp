@@ -35,15 +35,15 @@ class Framebuffer_text final : public Console_sink
     void draw(unsigned row, unsigned column, char c);
     void put_pixel(unsigned x, unsigned y, u32 colour);
 
-    volatile u8* pixels_     = nullptr;
-    u32 pitch_               = 0;
+    volatile u8* pixels_      = nullptr;
+    u32 pitch_                = 0;
     unsigned bytes_per_pixel_ = 0;
-    unsigned scale_          = 1; // screen pixels for each pixel of a cell, both ways
-    u32 ink_                 = 0;
-    unsigned columns_        = 0;
-    unsigned rows_           = 0;
-    unsigned row_            = 0;
-    unsigned column_         = 0;
+    unsigned scale_           = 1; // screen pixels for each pixel of a cell, both ways
+    u32 ink_                  = 0;
+    unsigned columns_         = 0;
+    unsigned rows_            = 0;
+    unsigned row_             = 0;
+    unsigned column_          = 0;
     std::array<char, kMaxCells> shown_{};
 };
 

@@ -37,9 +37,7 @@ void dom0_has_shut_down(u32 reason)
         // Where the firmware knows no way to, the user has to.
         log::error("The machine could not be switched off; it is safe to do so by hand.");
         machine_halt();
-    case SHUTDOWN_reboot:
-        log::info("dom0 has shut down and asks for a reboot.");
-        machine_restart();
+    case SHUTDOWN_reboot: log::info("dom0 has shut down and asks for a reboot."); machine_restart();
     case SHUTDOWN_crash: refuse("dom0 has crashed");
     case SHUTDOWN_watchdog: refuse("dom0 did not serve its watchdog in time");
     default: refuse("dom0 has shut down for the reason {}, which is none that a dom0 can have", reason);

@@ -130,7 +130,8 @@ bool memory_is(const Memory_map& map, Memory_type type, Hpa start, u64 size)
 
 Expected<void> Used_ranges::add(Hpa start, Hpa end)
 {
-    const Memory_range range{Hpa(align_down(start.value(), kPageSize)), Hpa(align_up(end.value(), kPageSize))};
+    const Memory_range range{Hpa(align_down(start.value(), kPageSize)),
+                             Hpa(align_up(end.value(), kPageSize))};
     if (range.end <= range.start)
         return {};
     std::size_t at = 0;

@@ -31,8 +31,14 @@ struct Information {
 };
 static_assert(offsetof(Information, framebuffer_addr) == 88 && sizeof(Information) == 120);
 
-enum Flag : unsigned { has_memory = 0, has_cmdline = 2, has_modules = 3, has_map = 6, has_loader = 9,
-                       has_framebuffer = 12 };
+enum Flag : unsigned {
+    has_memory      = 0,
+    has_cmdline     = 2,
+    has_modules     = 3,
+    has_map         = 6,
+    has_loader      = 9,
+    has_framebuffer = 12
+};
 
 struct Module {
     u32 start, end, string, reserved;
@@ -44,9 +50,9 @@ struct [[gnu::packed]] Map_entry {
     u32 type;
 };
 
-constexpr u32 kMinMapEntry    = sizeof(Map_entry) - sizeof(u32);
-constexpr u32 kMaxMapEntry    = 256; // more is corruption
-constexpr u64 kOneMiB         = 1 << 20;
+constexpr u32 kMinMapEntry = sizeof(Map_entry) - sizeof(u32);
+constexpr u32 kMaxMapEntry = 256; // more is corruption
+constexpr u64 kOneMiB      = 1 << 20;
 
 Expected<void> read_map(const Information& mbi, const Physical_reader& memory, Boot_info& info)
 {

@@ -12,8 +12,17 @@ namespace vmm
 namespace
 {
 
-enum Tag_type : u32 { end = 0, command_line = 1, loader_name = 2, module = 3, memory_map = 6, framebuffer = 8,
-                      efi64_system_table = 12, acpi_old = 14, acpi_new = 15 };
+enum Tag_type : u32 {
+    end                = 0,
+    command_line       = 1,
+    loader_name        = 2,
+    module             = 3,
+    memory_map         = 6,
+    framebuffer        = 8,
+    efi64_system_table = 12,
+    acpi_old           = 14,
+    acpi_new           = 15
+};
 
 struct Header {
     u32 total_size, reserved;

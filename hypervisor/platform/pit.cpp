@@ -8,16 +8,16 @@ namespace vmm
 namespace
 {
 
-constexpr u16 kChannel2 = 0x42;
-constexpr u16 kCommand  = 0x43;
-constexpr u16 kGate     = 0x61;
-constexpr u8 kGateOn    = 0x01;
-constexpr u8 kSpeakerOn = 0x02;
+constexpr u16 kChannel2     = 0x42;
+constexpr u16 kCommand      = 0x43;
+constexpr u16 kGate         = 0x61;
+constexpr u8 kGateOn        = 0x01;
+constexpr u8 kSpeakerOn     = 0x02;
 // Channel 2, low byte then high byte, mode 2: counts to 1 and starts over.
 constexpr u8 kRateGenerator = 0xb4;
 constexpr u8 kLatch         = 0x80;
 // Equal readings in a row that mean that it does not count; a reading takes about 3 us, a tick 0.8 us.
-constexpr unsigned kStuck = 1000;
+constexpr unsigned kStuck   = 1000;
 
 } // namespace
 

@@ -18,7 +18,7 @@ constexpr u8 kBinary           = 0x04;
 constexpr u8 k24Hours          = 0x02;
 constexpr u8 kAfternoon        = 0x80;
 // An update takes 2 ms, a read about 2 us.
-constexpr unsigned kPatience = 100'000;
+constexpr unsigned kPatience   = 100'000;
 
 u8 read_register(u8 index)
 {
@@ -28,8 +28,13 @@ u8 read_register(u8 index)
 
 Rtc_registers read_all(u8 century_index)
 {
-    return {read_register(0), read_register(2), read_register(4), read_register(7), read_register(8),
-            read_register(9), century_index != 0 ? read_register(century_index) : u8{0},
+    return {read_register(0),
+            read_register(2),
+            read_register(4),
+            read_register(7),
+            read_register(8),
+            read_register(9),
+            century_index != 0 ? read_register(century_index) : u8{0},
             read_register(kStatusB)};
 }
 

@@ -10,8 +10,17 @@ namespace
 {
 
 // Register offsets; the first two are the divisor latch while DLAB is set.
-enum Register : u16 { data = 0, interrupt_enable = 1, interrupt_id = 2, fifo_control = 2, line_control = 3,
-                      modem_control = 4, line_status = 5, modem_status = 6, scratch = 7 };
+enum Register : u16 {
+    data             = 0,
+    interrupt_enable = 1,
+    interrupt_id     = 2,
+    fifo_control     = 2,
+    line_control     = 3,
+    modem_control    = 4,
+    line_status      = 5,
+    modem_status     = 6,
+    scratch          = 7
+};
 
 constexpr u8 kDlab              = 0x80;
 constexpr u8 kFifoOnAndClear    = 0x07;
@@ -54,7 +63,7 @@ bool Uart::init(const Uart_settings& settings)
         return false;
 
     out8(at(port_, interrupt_enable), 0);
-    interrupts_ = 0;
+    interrupts_  = 0;
     const u8 lcr = line_control_of(settings);
     if (settings.baud != 0) {
         const u32 divisor = kClock / settings.baud;
@@ -101,7 +110,8 @@ void Uart::send_buffered()
         for (unsigned i = 0; i < kFifoSize && count_ > 0; ++i)
             out8(at(port_, data), take_first());
     }
-    set_interrupts(static_cast<u8>((interrupts_ & ~kTransmitInterrupt) | (count_ > 0 ? kTransmitInterrupt : 0)));
+    set_interrupts(
+        static_cast<u8>((interrupts_ & ~kTransmitInterrupt) | (count_ > 0 ? kTransmitInterrupt : 0)));
 }
 
 void Uart::set_interrupts(u8 wanted)

@@ -47,10 +47,10 @@ class Uart final : public Console_sink
     void set_interrupts(u8 wanted);
     u8 take_first();
 
-    u16 port_       = 0;
-    bool present_   = false;
-    bool buffering_ = false;
-    u8 interrupts_  = 0; // what the chip's interrupt enable register holds
+    u16 port_          = 0;
+    bool present_      = false;
+    bool buffering_    = false;
+    u8 interrupts_     = 0; // what the chip's interrupt enable register holds
     std::size_t first_ = 0;
     std::size_t count_ = 0;
     std::array<u8, kBufferSize> buffer_{};

@@ -21,8 +21,8 @@ void Run_queue::insert(Sched_entity& entity)
     Sched_entity* after = tail_;
     while (after && after->virtual_time > entity.virtual_time)
         after = after->prev;
-    entity.prev = after;
-    entity.next = after ? after->next : head_;
+    entity.prev                               = after;
+    entity.next                               = after ? after->next : head_;
     (entity.next ? entity.next->prev : tail_) = &entity;
     (after ? after->next : head_)             = &entity;
     entity.queued                             = true;
@@ -50,7 +50,7 @@ void Run_queue::charge(Sched_entity& entity, Time now)
 {
     const u64 ran = now - entity.started;
     entity.virtual_time += entity.weight == kDefaultWeight ? ran : ran * kDefaultWeight / entity.weight;
-    entity.started = now;
+    entity.started  = now;
     const u64 least = head_ ? std::min(entity.virtual_time, head_->virtual_time) : entity.virtual_time;
     floor_          = std::max(floor_, least);
 }

@@ -14,9 +14,9 @@ namespace vmm
 class Run_queue
 {
   public:
-    static constexpr u64 kSlice      = 10'000'000; // ns, while somebody waits
-    static constexpr u64 kWakeCredit = 5'000'000;  // ns of virtual time
-    static constexpr u64 kGranularity = 500'000;   // ns a waker must be ahead to preempt
+    static constexpr u64 kSlice       = 10'000'000; // ns, while somebody waits
+    static constexpr u64 kWakeCredit  = 5'000'000;  // ns of virtual time
+    static constexpr u64 kGranularity = 500'000;    // ns a waker must be ahead to preempt
 
     // Became runnable after a sleep. Charge who runs first, so that time stands where it is.
     void wake(Sched_entity& entity);
@@ -41,7 +41,7 @@ class Run_queue
 
     Sched_entity* head_ = nullptr; // ascending virtual time
     Sched_entity* tail_ = nullptr;
-    u64 floor_          = 0;       // the least virtual time of who runs and who waits; never goes back
+    u64 floor_          = 0; // the least virtual time of who runs and who waits; never goes back
 };
 
 } // namespace vmm

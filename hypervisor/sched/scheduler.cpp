@@ -21,20 +21,17 @@ void slice_ended(void* context);
 // One per CPU.
 struct Cpu {
     Run_queue queue;
-    Vcpu* current        = nullptr; // has the CPU
-    Vcpu* loaded         = nullptr; // its FPU and debug registers are in the CPU
-    u64 idle_ns          = 0;
-    bool reschedule      = false;
+    Vcpu* current   = nullptr; // has the CPU
+    Vcpu* loaded    = nullptr; // its FPU and debug registers are in the CPU
+    u64 idle_ns     = 0;
+    bool reschedule = false;
     Timer slice{slice_ended, this};
 };
 constinit Cpu cpu;
 
 void slice_ended(void* context) { static_cast<Cpu*>(context)->reschedule = true; }
 
-bool wants_cpu(const Vcpu& vcpu)
-{
-    return vcpu.is_up() && !vcpu.sched.blocked && vcpu.domain().runnable();
-}
+bool wants_cpu(const Vcpu& vcpu) { return vcpu.is_up() && !vcpu.sched.blocked && vcpu.domain().runnable(); }
 
 Runstate::State idle_state(const Vcpu& vcpu)
 {

@@ -82,7 +82,7 @@ void Timer_queue::insert(Timer& timer)
 {
     timer.queue_ = this;
     timer.child_ = timer.next_ = timer.prev_ = nullptr;
-    root_        = meld(root_, &timer);
+    root_                                    = meld(root_, &timer);
 }
 
 void Timer_queue::remove(Timer& timer)
@@ -100,7 +100,7 @@ void Timer_queue::remove(Timer& timer)
         root_ = meld(root_, orphans);
     }
     timer.child_ = timer.next_ = timer.prev_ = nullptr;
-    timer.queue_ = nullptr;
+    timer.queue_                             = nullptr;
 }
 
 void Timer_queue::run(Time now)

@@ -36,9 +36,9 @@ class Timer
     Time when_{};
     Timer_queue* queue_ = nullptr;
     // Pairing heap links: first child, next sibling, previous sibling or parent.
-    Timer* child_ = nullptr;
-    Timer* next_  = nullptr;
-    Timer* prev_  = nullptr;
+    Timer* child_       = nullptr;
+    Timer* next_        = nullptr;
+    Timer* prev_        = nullptr;
 };
 
 class Timer_queue

@@ -90,15 +90,9 @@ std::string mutate(Generator& random)
     for (auto count = 1 + below(random, 6); count > 0; --count) {
         const auto at = below(random, text.size() + 1);
         switch (below(random, 3)) {
-        case 0:
-            text.insert(at, 1, static_cast<char>(random()));
-            break;
-        case 1:
-            text.erase(at, below(random, 8));
-            break;
-        default:
-            text.insert(at, kPieces[below(random, std::size(kPieces))]);
-            break;
+        case 0: text.insert(at, 1, static_cast<char>(random())); break;
+        case 1: text.erase(at, below(random, 8)); break;
+        default: text.insert(at, kPieces[below(random, std::size(kPieces))]); break;
         }
     }
     return text;

@@ -66,21 +66,14 @@ Request random_request(Random& random)
 {
     const std::string path = random_path(random) + '\0';
     switch (random.below(8)) {
-    case 0:
-        return {XS_RM, path};
-    case 1:
-        return {XS_MKDIR, path};
-    case 2:
-        return {XS_DIRECTORY, path};
-    case 3:
-        return {XS_GET_PERMS, path};
-    case 4:
-        return {XS_SET_PERMS, path + random_permissions(random)};
+    case 0: return {XS_RM, path};
+    case 1: return {XS_MKDIR, path};
+    case 2: return {XS_DIRECTORY, path};
+    case 3: return {XS_GET_PERMS, path};
+    case 4: return {XS_SET_PERMS, path + random_permissions(random)};
     case 5:
-    case 6:
-        return {XS_WRITE, path + std::string(random.below(30), 'v')};
-    default:
-        return {XS_READ, path};
+    case 6: return {XS_WRITE, path + std::string(random.below(30), 'v')};
+    default: return {XS_READ, path};
     }
 }
 
@@ -89,9 +82,7 @@ Request wild_request(Random& random)
 {
     Request request = random_request(random);
     switch (random.below(6)) {
-    case 0:
-        request.type = random.below(26);
-        break;
+    case 0: request.type = random.below(26); break;
     case 1:
         request = {XS_WATCH, random_path(random) + '\0' +
                                  std::string(1, static_cast<char>('a' + random.below(3))) + '\0'};
@@ -99,8 +90,7 @@ Request wild_request(Random& random)
     case 2:
         request = {XS_DIRECTORY_PART, random_path(random) + '\0' + std::to_string(random.below(9)) + '\0'};
         break;
-    default:
-        break;
+    default: break;
     }
     for (unsigned damage = random.below(3); damage > 0 && !request.payload.empty(); --damage) {
         request.payload[random.below(static_cast<unsigned>(request.payload.size()))] =
@@ -185,12 +175,8 @@ void run(unsigned seed)
         const Request request  = random_request(random);
         Open_transaction& mine = open[random.below(open.size())];
         switch (random.below(8)) {
-        case 0:
-            world.dom0.send(request.type, request.payload);
-            break;
-        case 1:
-            guest.send(request.type, request.payload);
-            break;
+        case 0: world.dom0.send(request.type, request.payload); break;
+        case 1: guest.send(request.type, request.payload); break;
         case 2:
         case 3: {
             const Request wild              = wild_request(random);
@@ -205,9 +191,7 @@ void run(unsigned seed)
                 end_and_compare(world, mine, seed);
             }
             break;
-        case 5:
-            guest.send(XS_TRANSACTION_START, Client::z(""));
-            break;
+        case 5: guest.send(XS_TRANSACTION_START, Client::z("")); break;
         default:
             if (mine.id != 0) {
                 mine.log.push_back({request, world.dom0.send(request.type, request.payload, mine.id)});

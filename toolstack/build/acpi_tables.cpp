@@ -6,9 +6,11 @@
 #include <span>
 #include <string_view>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 // [ACPI 6.0, 5.2.5.3]
 struct [[gnu::packed]] Rsdp {
@@ -65,14 +67,14 @@ static_assert(offsetof(Fadt, iapc_boot_arch) == 109 && offsetof(Fadt, flags) == 
 static_assert(offsetof(Fadt, minor_version) == 131 && offsetof(Fadt, x_dsdt) == 140);
 static_assert(offsetof(Fadt, hypervisor_vendor) == 268);
 
-constexpr std::uint16_t kNoVga = 1 << 2;
-constexpr std::uint16_t kNoAspm = 1 << 4;
-constexpr std::uint16_t kNoCmosRtc = 1 << 5;
-constexpr std::uint32_t kWbinvdWorks = 1 << 0;
+constexpr std::uint16_t kNoVga              = 1 << 2;
+constexpr std::uint16_t kNoAspm             = 1 << 4;
+constexpr std::uint16_t kNoCmosRtc          = 1 << 5;
+constexpr std::uint32_t kWbinvdWorks        = 1 << 0;
 constexpr std::uint32_t kNoFixedPowerButton = 1 << 4;
 constexpr std::uint32_t kNoFixedSleepButton = 1 << 5;
-constexpr std::uint32_t kNoFixedRtcWake = 1 << 6;
-constexpr std::uint32_t kHardwareReduced = 1 << 20;
+constexpr std::uint32_t kNoFixedRtcWake     = 1 << 6;
+constexpr std::uint32_t kHardwareReduced    = 1 << 20;
 
 // [ACPI 6.0, 5.2.12]
 struct [[gnu::packed]] Madt {
@@ -98,8 +100,8 @@ struct [[gnu::packed]] Local_x2apic {
 static_assert(sizeof(Madt) == 44 && sizeof(Local_apic) == 8 && sizeof(Local_x2apic) == 16);
 
 constexpr std::uint32_t kLocalApicAddress = 0xfee00000;
-constexpr std::uint32_t kFirstX2apicId = 255; // the 8-bit entry's 255 means "all processors"
-constexpr std::uint32_t kEnabled = 1;
+constexpr std::uint32_t kFirstX2apicId    = 255; // the 8-bit entry's 255 means "all processors"
+constexpr std::uint32_t kEnabled          = 1;
 
 std::uint8_t checksum(std::span<const std::byte> bytes)
 {
@@ -131,8 +133,9 @@ Header make_header(std::string_view signature, std::uint8_t revision)
 }
 
 // Collects tables at increasing addresses; each starts on a 16-byte boundary.
-class Block {
-public:
+class Block
+{
+  public:
     explicit Block(std::uint64_t address) : address_(address) {}
 
     template <class T>
@@ -150,7 +153,7 @@ public:
     // Ends the table that began at `offset`: fills in its length and checksum.
     std::uint64_t finish(std::size_t offset)
     {
-        const auto table = from(offset);
+        const auto table  = from(offset);
         const auto length = static_cast<std::uint32_t>(table.size());
         std::memcpy(&table[offsetof(Header, length)], &length, sizeof length);
         table[offsetof(Header, checksum)] = std::byte{checksum(table)};
@@ -159,7 +162,7 @@ public:
     }
     std::vector<std::byte> take() { return std::move(bytes_); }
 
-private:
+  private:
     std::uint64_t address_;
     std::vector<std::byte> bytes_;
 };
@@ -173,11 +176,12 @@ std::uint64_t add_dsdt(Block& block)
 std::uint64_t add_fadt(Block& block, std::uint64_t dsdt)
 {
     Fadt fadt{};
-    fadt.header = make_header("FACP", 6);
-    fadt.dsdt = static_cast<std::uint32_t>(dsdt);
-    fadt.x_dsdt = dsdt;
+    fadt.header         = make_header("FACP", 6);
+    fadt.dsdt           = static_cast<std::uint32_t>(dsdt);
+    fadt.x_dsdt         = dsdt;
     fadt.iapc_boot_arch = kNoVga | kNoAspm | kNoCmosRtc;
-    fadt.flags = kWbinvdWorks | kNoFixedPowerButton | kNoFixedSleepButton | kNoFixedRtcWake | kHardwareReduced;
+    fadt.flags =
+        kWbinvdWorks | kNoFixedPowerButton | kNoFixedSleepButton | kNoFixedRtcWake | kHardwareReduced;
     put(fadt.hypervisor_vendor, "PLINTH");
     return block.finish(block.append(fadt));
 }
@@ -185,7 +189,7 @@ std::uint64_t add_fadt(Block& block, std::uint64_t dsdt)
 std::uint64_t add_madt(Block& block, unsigned vcpus)
 {
     Madt madt{};
-    madt.header = make_header("APIC", 4);
+    madt.header             = make_header("APIC", 4);
     madt.local_apic_address = kLocalApicAddress;
     const std::size_t start = block.append(madt);
     for (unsigned vcpu = 0; vcpu < vcpus; ++vcpu) {
@@ -210,17 +214,17 @@ std::vector<std::byte> make_acpi_tables(std::uint64_t address, unsigned vcpus)
     const std::uint64_t dsdt = add_dsdt(block);
     Xsdt xsdt{};
     xsdt.header = make_header("XSDT", 1);
-    xsdt.fadt = add_fadt(block, dsdt);
-    xsdt.madt = add_madt(block, vcpus);
+    xsdt.fadt   = add_fadt(block, dsdt);
+    xsdt.madt   = add_madt(block, vcpus);
 
     Rsdp rsdp{};
     put(rsdp.signature, "RSD PTR ");
     put(rsdp.oem_id, "PLINTH");
-    rsdp.revision = 2;
-    rsdp.length = sizeof(Rsdp);
-    rsdp.xsdt = block.finish(block.append(xsdt));
-    auto* bytes = reinterpret_cast<const std::byte*>(&rsdp);
-    rsdp.checksum = checksum({bytes, offsetof(Rsdp, length)});
+    rsdp.revision          = 2;
+    rsdp.length            = sizeof(Rsdp);
+    rsdp.xsdt              = block.finish(block.append(xsdt));
+    auto* bytes            = reinterpret_cast<const std::byte*>(&rsdp);
+    rsdp.checksum          = checksum({bytes, offsetof(Rsdp, length)});
     rsdp.extended_checksum = checksum({bytes, sizeof rsdp});
     std::memcpy(block.from(0).data(), &rsdp, sizeof rsdp);
     return block.take();

@@ -4,9 +4,11 @@
 #include <array>
 #include <string>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 struct Format {
     Compression compression;
@@ -49,12 +51,14 @@ std::string_view name_of(Compression compression)
 
 std::unexpected<Error> corrupt_payload(Compression compression, std::string_view why)
 {
-    return fail(Errc::invalid, "its " + std::string(name_of(compression)) + " payload is corrupt (" + std::string(why) + ")");
+    return fail(Errc::invalid, "its " + std::string(name_of(compression)) + " payload is corrupt (" +
+                                   std::string(why) + ")");
 }
 
 std::unexpected<Error> wrong_unpacked_size(Compression compression, std::size_t promised)
 {
-    return corrupt_payload(compression, "it does not unpack to the " + std::to_string(promised) + " bytes it promises");
+    return corrupt_payload(compression,
+                           "it does not unpack to the " + std::to_string(promised) + " bytes it promises");
 }
 
 Result<void> decompress(Compression compression, Byte_view payload, std::span<std::byte> output)
@@ -69,8 +73,9 @@ Result<void> decompress(Compression compression, Byte_view payload, std::span<st
     case Compression::lzma:
     case Compression::lzo: break;
     }
-    return fail(Errc::unsupported, "its payload is compressed with " + std::string(name_of(compression)) +
-                                       ", which is not supported: build the kernel with XZ, zstd, LZ4 or gzip");
+    return fail(Errc::unsupported,
+                "its payload is compressed with " + std::string(name_of(compression)) +
+                    ", which is not supported: build the kernel with XZ, zstd, LZ4 or gzip");
 }
 
 } // namespace vmm

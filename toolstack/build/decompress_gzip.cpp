@@ -6,7 +6,8 @@
 #include <limits>
 #include <memory>
 
-namespace vmm {
+namespace vmm
+{
 
 Result<void> decompress_gzip(Byte_view payload, std::span<std::byte> output)
 {
@@ -16,10 +17,10 @@ Result<void> decompress_gzip(Byte_view payload, std::span<std::byte> output)
     }
     z_stream stream{};
     // zlib takes the input as non-const but does not write to it.
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(payload.data()));
-    stream.avail_in = static_cast<uInt>(payload.size());
-    stream.next_out = reinterpret_cast<Bytef*>(output.data());
-    stream.avail_out = static_cast<uInt>(output.size());
+    stream.next_in          = reinterpret_cast<Bytef*>(const_cast<std::byte*>(payload.data()));
+    stream.avail_in         = static_cast<uInt>(payload.size());
+    stream.next_out         = reinterpret_cast<Bytef*>(output.data());
+    stream.avail_out        = static_cast<uInt>(output.size());
     constexpr int kGzipOnly = 16;
     if (inflateInit2(&stream, kGzipOnly + MAX_WBITS) != Z_OK) {
         return fail(Errc::out_of_memory, "no memory to unpack its gzip payload");

@@ -5,9 +5,11 @@
 
 #include <memory>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 // Kernels are packed with a dictionary of at most 32 MiB; a hostile image may ask for 4 GiB.
 constexpr std::uint64_t kDecoderMemory = 160U << 20;
@@ -34,11 +36,11 @@ Result<void> decompress_xz(Byte_view payload, std::span<std::byte> output)
         return fail(Errc::out_of_memory, "no memory to unpack its XZ payload");
     }
     const std::unique_ptr<lzma_stream, void (*)(lzma_stream*)> end(&stream, lzma_end);
-    stream.next_in = reinterpret_cast<const std::uint8_t*>(payload.data());
-    stream.avail_in = payload.size();
-    stream.next_out = reinterpret_cast<std::uint8_t*>(output.data());
+    stream.next_in   = reinterpret_cast<const std::uint8_t*>(payload.data());
+    stream.avail_in  = payload.size();
+    stream.next_out  = reinterpret_cast<std::uint8_t*>(output.data());
     stream.avail_out = output.size();
-    lzma_ret code = LZMA_OK;
+    lzma_ret code    = LZMA_OK;
     while (code == LZMA_OK && (stream.avail_in != 0 || stream.avail_out != 0)) {
         code = lzma_code(&stream, LZMA_FINISH);
     }

@@ -3,7 +3,8 @@
 
 #include <zstd.h>
 
-namespace vmm {
+namespace vmm
+{
 
 Result<void> decompress_zstd(Byte_view payload, std::span<std::byte> output)
 {

@@ -12,27 +12,33 @@
 #include <xen/grant_table.h>
 #include <xen/hvm/params.h>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t kMaxInitrdBytes = std::size_t{2} << 30;
 constexpr std::size_t kMaxCommandLine = 4095;
-constexpr std::uint64_t kSlackKib = 1024; // what guests and hypervisors come to need beside RAM
+constexpr std::uint64_t kSlackKib     = 1024; // what guests and hypervisors come to need beside RAM
 
-// Page tables for the domain: a MiB for each vCPU and 8 KiB for each MiB of memory are ample even if nothing maps large.
-std::uint64_t table_memory(std::uint64_t memory_kib, unsigned vcpus) { return 1024U * vcpus + memory_kib / 128; }
+// Page tables for the domain: a MiB for each vCPU and 8 KiB for each MiB of memory are ample even if nothing
+// maps large.
+std::uint64_t table_memory(std::uint64_t memory_kib, unsigned vcpus)
+{
+    return 1024U * vcpus + memory_kib / 128;
+}
 
 std::vector<std::byte> start_info(const Prepared_domain& prepared)
 {
     const auto map = prepared.layout.memory_map();
     Start_info_request request;
-    request.address = prepared.layout.start_info;
-    request.rsdp = kAcpiAddress;
-    request.initrd = prepared.layout.initrd;
-    request.initrd_size = prepared.initrd.size();
+    request.address      = prepared.layout.start_info;
+    request.rsdp         = kAcpiAddress;
+    request.initrd       = prepared.layout.initrd;
+    request.initrd_size  = prepared.initrd.size();
     request.command_line = prepared.command_line;
-    request.memory_map = map;
+    request.memory_map   = map;
     return make_start_info(request);
 }
 
@@ -41,8 +47,9 @@ std::vector<std::byte> start_info(const Prepared_domain& prepared)
 Result<Prepared_domain> Domain_builder::prepare(const Build_request& request)
 {
     if (request.command_line.size() > kMaxCommandLine) {
-        return fail(Errc::too_big, "the kernel command line has " + std::to_string(request.command_line.size()) +
-                                       " characters; at most " + std::to_string(kMaxCommandLine) + " are possible");
+        return fail(Errc::too_big, "the kernel command line has " +
+                                       std::to_string(request.command_line.size()) + " characters; at most " +
+                                       std::to_string(kMaxCommandLine) + " are possible");
     }
     Prepared_domain prepared;
     prepared.kernel = TRY(kernels_.get(request.kernel));
@@ -50,21 +57,21 @@ Result<Prepared_domain> Domain_builder::prepare(const Build_request& request)
         prepared.initrd = TRY(Image_bytes::read_file(request.ramdisk, kMaxInitrdBytes, "ramdisk"));
     }
     prepared.command_line = request.command_line;
-    prepared.vcpus = request.vcpus;
-    prepared.acpi = make_acpi_tables(kAcpiAddress, request.vcpus);
+    prepared.vcpus        = request.vcpus;
+    prepared.acpi         = make_acpi_tables(kAcpiAddress, request.vcpus);
 
     Layout_request wanted;
-    wanted.memory = request.memory_kib * 1024 / kPageSize * kPageSize;
+    wanted.memory       = request.memory_kib * 1024 / kPageSize * kPageSize;
     wanted.kernel_begin = prepared.kernel->elf.begin();
-    wanted.kernel_end = prepared.kernel->elf.end();
-    wanted.initrd_size = prepared.initrd.size();
-    wanted.info_size = start_info_size(request.command_line.size(), kMemoryMapEntries);
-    wanted.acpi_size = prepared.acpi.size();
-    prepared.layout = TRY(make_layout(wanted));
+    wanted.kernel_end   = prepared.kernel->elf.end();
+    wanted.initrd_size  = prepared.initrd.size();
+    wanted.info_size    = start_info_size(request.command_line.size(), kMemoryMapEntries);
+    wanted.acpi_size    = prepared.acpi.size();
+    prepared.layout     = TRY(make_layout(wanted));
 
     const std::uint64_t beside_ram = prepared.layout.pages() * kPageSize / 1024 - wanted.memory / 1024;
-    prepared.max_memory_kib = request.memory_kib + beside_ram + kSlackKib;
-    prepared.table_kib = table_memory(request.memory_kib, request.vcpus);
+    prepared.max_memory_kib        = request.memory_kib + beside_ram + kSlackKib;
+    prepared.table_kib             = table_memory(request.memory_kib, request.vcpus);
     return prepared;
 }
 
@@ -74,7 +81,7 @@ Result<Built_domain> Domain_builder::build(Domid id, const Prepared_domain& prep
     TRY(load(id, prepared));
     TRY(build_.set_memory_map(id, prepared.layout.memory_map()));
     const Built_domain built = TRY(connect_rings(id));
-    const auto present = TRY(build_.context(id));
+    const auto present       = TRY(build_.context(id));
     const Start_state start{prepared.kernel->elf.entry, prepared.layout.start_info};
     TRY(build_.set_context(id, TRY(make_start_records(present, start))));
     return built;
@@ -87,12 +94,13 @@ Result<void> Domain_builder::reserve_memory(Domid id, const Prepared_domain& pre
         reserved = build_.claim(id, prepared.layout.pages());
     }
     if (!reserved && reserved.error().code == Errc::out_of_memory) {
-        const Host_info host = TRY(control_.host());
+        const Host_info host       = TRY(control_.host());
         const std::uint64_t needed = prepared.layout.pages() * kPageSize / 1024 + prepared.table_kib;
-        const std::uint64_t free = host.free_kib - std::min(host.free_kib, host.claimed_kib);
-        return fail(Errc::out_of_memory, "not enough memory: the domain needs " + std::to_string((needed + 1023) / 1024) +
-                                             " MiB, " + std::to_string(free / 1024) +
-                                             " MiB are free; lower maxmem (or memory), or shrink or stop other domains");
+        const std::uint64_t free   = host.free_kib - std::min(host.free_kib, host.claimed_kib);
+        return fail(Errc::out_of_memory,
+                    "not enough memory: the domain needs " + std::to_string((needed + 1023) / 1024) +
+                        " MiB, " + std::to_string(free / 1024) +
+                        " MiB are free; lower maxmem (or memory), or shrink or stop other domains");
     }
     return reserved;
 }
@@ -124,9 +132,9 @@ Result<void> Domain_builder::load(Domid id, const Prepared_domain& prepared)
 Result<Built_domain> Domain_builder::connect_rings(Domid id)
 {
     Built_domain built;
-    built.store_page = kStorePage;
+    built.store_page   = kStorePage;
     built.console_page = kConsolePage;
-    built.store_port = TRY(build_.alloc_unbound(id, kDom0));
+    built.store_port   = TRY(build_.alloc_unbound(id, kDom0));
     built.console_port = TRY(build_.alloc_unbound(id, kDom0));
     TRY(build_.set_param(id, HVM_PARAM_STORE_PFN, raw(kStorePage)));
     TRY(build_.set_param(id, HVM_PARAM_STORE_EVTCHN, raw(built.store_port)));
@@ -134,7 +142,7 @@ Result<Built_domain> Domain_builder::connect_rings(Domid id)
     TRY(build_.set_param(id, HVM_PARAM_CONSOLE_EVTCHN, raw(built.console_port)));
 
     const Mapped_pages table = TRY(build_.map_grant_table(id));
-    const auto seed = [&](Grant_ref ref, Gfn page) {
+    const auto seed          = [&](Grant_ref ref, Gfn page) {
         grant_entry_v1_t entry{};
         entry.flags = GTF_permit_access;
         entry.domid = raw(kDom0);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Makes a paused, empty domain into one that will start a kernel when unpaused: memory, kernel, initrd, ACPI, start
-// info, rings, event channels, grants and processor state. prepare() reads files and checks that everything fits, with
-// no domain yet; build() then asks the hypervisor. On failure the domain is the caller's to destroy.
+// Makes a paused, empty domain into one that will start a kernel when unpaused: memory, kernel, initrd, ACPI,
+// start info, rings, event channels, grants and processor state. prepare() reads files and checks that
+// everything fits, with no domain yet; build() then asks the hypervisor. On failure the domain is the
+// caller's to destroy.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/build/kernel_cache.hpp"
@@ -14,14 +15,15 @@
 #include <string>
 #include <vector>
 
-namespace vmm {
+namespace vmm
+{
 
 struct Build_request {
     std::string kernel;
     std::string ramdisk; // empty: none
     std::string command_line;
     std::uint64_t memory_kib = 0;
-    unsigned vcpus = 1;
+    unsigned vcpus           = 1;
 };
 
 struct Prepared_domain {
@@ -30,15 +32,15 @@ struct Prepared_domain {
     std::string command_line;
     Guest_layout layout;
     std::vector<std::byte> acpi;
-    unsigned vcpus = 1;
+    unsigned vcpus               = 1;
     std::uint64_t max_memory_kib = 0; // the hypervisor's limit, ring pages and the like included
-    std::uint64_t table_kib = 0;      // for the hypervisor's page tables
+    std::uint64_t table_kib      = 0; // for the hypervisor's page tables
 };
 
 struct Built_domain {
     Gfn store_page{};
     Gfn console_page{};
-    Evtchn_port store_port{};   // the domain's ends
+    Evtchn_port store_port{}; // the domain's ends
     Evtchn_port console_port{};
 };
 
@@ -46,14 +48,15 @@ struct Built_domain {
 inline constexpr Grant_ref kConsoleGrant{0};
 inline constexpr Grant_ref kStoreGrant{1};
 
-class Domain_builder {
-public:
+class Domain_builder
+{
+  public:
     Domain_builder(Control& control, Build_control& build) : control_(control), build_(build) {}
 
     [[nodiscard]] Result<Prepared_domain> prepare(const Build_request& request);
     [[nodiscard]] Result<Built_domain> build(Domid id, const Prepared_domain& prepared);
 
-private:
+  private:
     Result<void> reserve_memory(Domid id, const Prepared_domain& prepared);
     Result<void> load(Domid id, const Prepared_domain& prepared);
     Result<Built_domain> connect_rings(Domid id);

@@ -10,22 +10,24 @@
 #include <optional>
 #include <string_view>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 constexpr std::uint64_t kAddressLimit = std::uint64_t{1} << 32; // a PVH kernel starts in 32-bit mode
 constexpr unsigned kMaxProgramHeaders = 256;
 constexpr std::uint64_t kMaxNoteBytes = 1U << 20;
 
 struct Elf32 {
-    using Header = Elf32_Ehdr;
-    using Program_header = Elf32_Phdr;
+    using Header                       = Elf32_Ehdr;
+    using Program_header               = Elf32_Phdr;
     static constexpr unsigned kMachine = EM_386;
 };
 struct Elf64 {
-    using Header = Elf64_Ehdr;
-    using Program_header = Elf64_Phdr;
+    using Header                       = Elf64_Ehdr;
+    using Program_header               = Elf64_Phdr;
     static constexpr unsigned kMachine = EM_X86_64;
 };
 
@@ -38,16 +40,17 @@ std::optional<std::uint32_t> find_entry_note(Byte_view notes)
 {
     std::uint64_t at = 0;
     while (const auto note = read_at<Elf64_Nhdr>(notes, at)) {
-        const std::uint64_t name_at = at + sizeof *note;
+        const std::uint64_t name_at  = at + sizeof *note;
         const std::uint64_t value_at = name_at + round_up_4(note->n_namesz);
-        const auto name = slice(notes, name_at, note->n_namesz);
-        const auto value = slice(notes, value_at, note->n_descsz);
+        const auto name              = slice(notes, name_at, note->n_namesz);
+        const auto value             = slice(notes, value_at, note->n_descsz);
         if (!name || !value) {
             return std::nullopt;
         }
-        if (note->n_type == XEN_ELFNOTE_PHYS32_ENTRY && name->size() == 4 && std::memcmp(name->data(), "Xen", 4) == 0) {
+        if (note->n_type == XEN_ELFNOTE_PHYS32_ENTRY && name->size() == 4 &&
+            std::memcmp(name->data(), "Xen", 4) == 0) {
             // Some kernels write the address with 8 bytes; the upper half must then be zero.
-            const auto low = read_at<std::uint32_t>(*value, 0);
+            const auto low  = read_at<std::uint32_t>(*value, 0);
             const auto high = read_at<std::uint32_t>(*value, 4);
             return high.value_or(0) == 0 ? low : std::nullopt;
         }
@@ -104,7 +107,8 @@ Result<Elf_image> parse(Byte_view file)
     if (header->e_machine != Kind::kMachine) {
         return bad("it is not for x86 processors");
     }
-    if (header->e_phentsize != sizeof(typename Kind::Program_header) || header->e_phnum > kMaxProgramHeaders) {
+    if (header->e_phentsize != sizeof(typename Kind::Program_header) ||
+        header->e_phnum > kMaxProgramHeaders) {
         return bad("its ELF program headers make no sense");
     }
     Elf_image image;
@@ -112,8 +116,9 @@ Result<Elf_image> parse(Byte_view file)
     for (unsigned i = 0; i < header->e_phnum; ++i) {
         // e_phoff is up to 64 bits: check it before anything is added to it.
         const auto table = slice(file, header->e_phoff, std::uint64_t{header->e_phnum} * header->e_phentsize);
-        const auto program = table ? read_at<typename Kind::Program_header>(*table, std::uint64_t{i} * header->e_phentsize)
-                                   : std::nullopt;
+        const auto program =
+            table ? read_at<typename Kind::Program_header>(*table, std::uint64_t{i} * header->e_phentsize)
+                  : std::nullopt;
         if (!program) {
             return bad("its ELF program headers lie outside the file (is the file cut off?)");
         }
@@ -146,8 +151,8 @@ std::vector<Elf_run> find_runs(Byte_view file, const Elf_image& image)
         bool joined = false; // to the run before
         for (std::uint64_t at = 0; at < segment.file_size;) {
             const std::uint64_t address = segment.address + at;
-            const std::uint64_t size = std::min(kPage - address % kPage, segment.file_size - at);
-            const Byte_view page = file.subspan(segment.file_offset + at, size);
+            const std::uint64_t size    = std::min(kPage - address % kPage, segment.file_size - at);
+            const Byte_view page        = file.subspan(segment.file_offset + at, size);
             if (is_zero(page)) {
                 joined = false;
             } else if (joined) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What a loader needs of an ELF kernel, 32 or 64 bits: where its segments go in guest-physical memory, and the 32-bit
-// PVH entry point from the ELF note XEN_ELFNOTE_PHYS32_ENTRY (<xen/elfnote.h>). The file is untrusted: every offset and
-// size is checked against the file, against overflow and against 4 GiB before it is believed.
+// What a loader needs of an ELF kernel, 32 or 64 bits: where its segments go in guest-physical memory, and
+// the 32-bit PVH entry point from the ELF note XEN_ELFNOTE_PHYS32_ENTRY (<xen/elfnote.h>). The file is
+// untrusted: every offset and size is checked against the file, against overflow and against 4 GiB before it
+// is believed.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/build/byte_view.hpp"
@@ -10,12 +11,13 @@
 #include <cstdint>
 #include <vector>
 
-namespace vmm {
+namespace vmm
+{
 
 struct Elf_segment {
-    std::uint64_t address = 0;     // guest-physical
+    std::uint64_t address     = 0; // guest-physical
     std::uint64_t file_offset = 0;
-    std::uint64_t file_size = 0;
+    std::uint64_t file_size   = 0;
     std::uint64_t memory_size = 0; // >= file_size; the rest is to be zero
 };
 
@@ -29,9 +31,9 @@ struct Elf_image {
 
 // A stretch of a segment that holds something else than zeros.
 struct Elf_run {
-    std::uint64_t address = 0;     // guest-physical, on a page boundary save the first of a segment
+    std::uint64_t address     = 0; // guest-physical, on a page boundary save the first of a segment
     std::uint64_t file_offset = 0;
-    std::uint64_t size = 0;
+    std::uint64_t size        = 0;
 };
 
 // What has to be copied into memory that is zero already; about a third of a Linux kernel need not be.

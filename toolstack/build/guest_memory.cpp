@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <cstring>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
-constexpr unsigned kLargeOrder = 9; // 2 MiB
-constexpr std::uint64_t kLargePage = kPageSize << kLargeOrder;
+constexpr unsigned kLargeOrder        = 9; // 2 MiB
+constexpr std::uint64_t kLargePage    = kPageSize << kLargeOrder;
 constexpr std::size_t kExtentsPerCall = 1024;
 
 } // namespace
@@ -29,7 +31,7 @@ Result<void> Guest_memory::populate_range(std::uint64_t begin, std::uint64_t end
     std::uint64_t at = begin;
     while (at < end) {
         frames.clear();
-        const bool large = end - at >= kLargePage;
+        const bool large         = end - at >= kLargePage;
         const std::uint64_t step = large ? kLargePage : kPageSize;
         for (std::uint64_t next = at; end - next >= step && frames.size() < kExtentsPerCall; next += step) {
             frames.push_back(next >> kPageShift);
@@ -67,7 +69,7 @@ Result<void> Guest_memory::populate(const Guest_layout& layout)
 Result<void> Guest_memory::put(std::uint64_t address, Byte_view bytes)
 {
     while (!bytes.empty()) {
-        const std::uint64_t frame = address >> kPageShift;
+        const std::uint64_t frame   = address >> kPageShift;
         const std::uint64_t in_page = address % kPageSize;
         if (frames_.empty() || frames_.back() != frame) {
             if (frames_.size() == kWindowPages) {
@@ -77,7 +79,8 @@ Result<void> Guest_memory::put(std::uint64_t address, Byte_view bytes)
         }
         const std::size_t offset = (frames_.size() - 1) * kPageSize + in_page;
         // As far as the window goes, in one piece.
-        const std::size_t size = std::min(bytes.size(), (kWindowPages - frames_.size() + 1) * kPageSize - in_page);
+        const std::size_t size =
+            std::min(bytes.size(), (kWindowPages - frames_.size() + 1) * kPageSize - in_page);
         for (std::uint64_t next = frame + 1; next <= (address + size - 1) >> kPageShift; ++next) {
             frames_.push_back(next);
         }
@@ -107,9 +110,10 @@ Result<void> Guest_memory::clear(std::uint64_t address, std::uint64_t size)
     std::vector<std::uint64_t> frames;
     for (std::uint64_t done = 0; done < size;) {
         const std::uint64_t in_page = address % kPageSize;
-        const std::uint64_t now = std::min(size - done, kWindowPages * kPageSize - in_page);
+        const std::uint64_t now     = std::min(size - done, kWindowPages * kPageSize - in_page);
         frames.clear();
-        for (std::uint64_t frame = address >> kPageShift; frame <= (address + now - 1) >> kPageShift; ++frame) {
+        for (std::uint64_t frame = address >> kPageShift; frame <= (address + now - 1) >> kPageShift;
+             ++frame) {
             frames.push_back(frame);
         }
         const Mapped_pages window = TRY(build_.map(id_, frames));
@@ -123,7 +127,7 @@ Result<void> Guest_memory::clear(std::uint64_t address, std::uint64_t size)
 Result<bool> Guest_memory::is_fresh_memory_zero(Gfn untouched)
 {
     const std::uint64_t frame = raw(untouched);
-    const Mapped_pages view = TRY(build_.map(id_, std::span(&frame, 1)));
+    const Mapped_pages view   = TRY(build_.map(id_, std::span(&frame, 1)));
     return is_zero(view.bytes());
 }
 

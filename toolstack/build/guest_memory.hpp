@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The memory of one domain under construction: gives it frames and writes into them. Writing is gathered: put() only
-// notes what goes where, flush() maps as many frames at once as make a window and copies. Mapping a frame costs far more
-// than copying it, so nothing is mapped that need not be written.
+// The memory of one domain under construction: gives it frames and writes into them. Writing is gathered:
+// put() only notes what goes where, flush() maps as many frames at once as make a window and copies. Mapping
+// a frame costs far more than copying it, so nothing is mapped that need not be written.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/build/byte_view.hpp"
@@ -12,10 +12,12 @@
 #include <cstdint>
 #include <vector>
 
-namespace vmm {
+namespace vmm
+{
 
-class Guest_memory {
-public:
+class Guest_memory
+{
+  public:
     Guest_memory(Build_control& build, Domid id) : build_(build), id_(id) {}
 
     // RAM in 2 MiB extents where there are any, ring pages and ACPI pages.
@@ -27,11 +29,12 @@ public:
     // Zeros, at once: for what must be zero whatever fresh memory holds.
     [[nodiscard]] Result<void> clear(std::uint64_t address, std::uint64_t size);
 
-    // Whether the hypervisor gives memory that is zero. All do that are built for use; one built for debugging may fill
-    // it with a pattern instead. Told by a look at a frame that nothing has been written to.
+    // Whether the hypervisor gives memory that is zero. All do that are built for use; one built for
+    // debugging may fill it with a pattern instead. Told by a look at a frame that nothing has been written
+    // to.
     [[nodiscard]] Result<bool> is_fresh_memory_zero(Gfn untouched);
 
-private:
+  private:
     // Frames mapped at once; dom0 needs as many free ones for the view.
     static constexpr std::size_t kWindowPages = 2048;
 

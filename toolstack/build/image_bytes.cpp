@@ -11,7 +11,8 @@
 #include <cerrno>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
 Result<Image_bytes> Image_bytes::allocate(std::size_t size)
 {
@@ -26,13 +27,15 @@ Result<Image_bytes> Image_bytes::allocate(std::size_t size)
     return Image_bytes(static_cast<std::byte*>(data), size);
 }
 
-Result<Image_bytes> Image_bytes::read_file(const std::string& path, std::size_t limit, const std::string& what)
+Result<Image_bytes> Image_bytes::read_file(const std::string& path, std::size_t limit,
+                                           const std::string& what)
 {
     const Unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd) {
         return fail_errno(what + " " + path);
     }
-    struct stat status {};
+    struct stat status {
+    };
     if (fstat(fd.get(), &status) < 0) {
         return fail_errno(what + " " + path);
     }
@@ -48,7 +51,7 @@ Result<Image_bytes> Image_bytes::read_file(const std::string& path, std::size_t 
                                        std::to_string(limit >> 20) + " MiB are accepted");
     }
     Image_bytes image = TRY(allocate(size));
-    std::size_t done = 0;
+    std::size_t done  = 0;
     while (done < size) {
         const ssize_t got = ::read(fd.get(), image.data_ + done, size - done);
         if (got < 0 && errno == EINTR) {

@@ -7,7 +7,8 @@
 
 #include <algorithm>
 
-namespace vmm {
+namespace vmm
+{
 
 Result<Kernel_image> open_kernel(Image_bytes file)
 {
@@ -18,13 +19,14 @@ Result<Kernel_image> open_kernel(Image_bytes file)
         return fail(Errc::invalid, "it is neither a bzImage nor an ELF file");
     }
     Elf_image elf = TRY(parse_elf(std::as_const(file).bytes()));
-    auto runs = find_runs(std::as_const(file).bytes(), elf);
+    auto runs     = find_runs(std::as_const(file).bytes(), elf);
     return Kernel_image{std::move(file), std::move(elf), std::move(runs)};
 }
 
 Result<Kernel_cache::Key> Kernel_cache::key_of(const std::string& path)
 {
-    struct stat status {};
+    struct stat status {
+    };
     if (stat(path.c_str(), &status) < 0) {
         return fail_errno("kernel " + path);
     }
@@ -34,14 +36,15 @@ Result<Kernel_cache::Key> Kernel_cache::key_of(const std::string& path)
 Result<std::shared_ptr<const Kernel_image>> Kernel_cache::get(const std::string& path)
 {
     const Key key = TRY(key_of(path));
-    const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
+    const auto found =
+        std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.key == key; });
     if (found != entries_.end()) {
         entries_.splice(entries_.begin(), entries_, found);
         ++hits_;
         return entries_.front().image;
     }
     Image_bytes file = TRY(Image_bytes::read_file(path, kMaxKernelBytes, "kernel"));
-    auto opened = open_kernel(std::move(file));
+    auto opened      = open_kernel(std::move(file));
     if (!opened) {
         return fail(kBadKernel, "kernel " + path + ": " + opened.error().message);
     }

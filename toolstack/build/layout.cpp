@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <string>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 std::string mib(std::uint64_t bytes) { return std::to_string((bytes + (1U << 20) - 1) >> 20) + " MiB"; }
 
@@ -34,13 +36,13 @@ std::vector<hvm_memmap_table_entry> Guest_layout::memory_map() const
 Result<Guest_layout> make_layout(const Layout_request& request)
 {
     Guest_layout layout;
-    layout.low_ram = std::min(request.memory, kLowRamEnd);
-    layout.high_ram = request.memory - layout.low_ram;
-    layout.acpi_size = round_up_to_page(request.acpi_size);
-    // Right behind the kernel, as other builders do: kernels protect what the start info points to before they use
-    // any memory of their own.
-    layout.initrd = round_up_to_page(request.kernel_end);
-    layout.start_info = layout.initrd + round_up_to_page(request.initrd_size);
+    layout.low_ram          = std::min(request.memory, kLowRamEnd);
+    layout.high_ram         = request.memory - layout.low_ram;
+    layout.acpi_size        = round_up_to_page(request.acpi_size);
+    // Right behind the kernel, as other builders do: kernels protect what the start info points to before
+    // they use any memory of their own.
+    layout.initrd           = round_up_to_page(request.kernel_end);
+    layout.start_info       = layout.initrd + round_up_to_page(request.initrd_size);
     const std::uint64_t end = layout.start_info + round_up_to_page(request.info_size);
     if (end > layout.low_ram) {
         std::string why = "the kernel is loaded up to " + mib(request.kernel_end);
@@ -48,9 +50,10 @@ Result<Guest_layout> make_layout(const Layout_request& request)
             why += " and its initrd takes another " + mib(request.initrd_size);
         }
         const bool can_help = end <= kLowRamEnd;
-        return fail(Errc::out_of_memory, std::to_string(request.memory >> 20) + " MiB of memory are too little: " +
-                                             why + (can_help ? "; give it at least " + mib(end) + ", better twice that"
-                                                             : "; both must lie below " + mib(kLowRamEnd)));
+        return fail(Errc::out_of_memory,
+                    std::to_string(request.memory >> 20) + " MiB of memory are too little: " + why +
+                        (can_help ? "; give it at least " + mib(end) + ", better twice that"
+                                  : "; both must lie below " + mib(kLowRamEnd)));
     }
     return layout;
 }

@@ -36,26 +36,16 @@ std::string Token::describe() const
 {
     switch (kind) {
     case Token_kind::word:
-    case Token_kind::number:
-        return "'" + shown(text) + "'";
-    case Token_kind::string:
-        return "the string \"" + shown(text) + "\"";
-    case Token_kind::assign:
-        return "'='";
-    case Token_kind::append:
-        return "'+='";
-    case Token_kind::open:
-        return "'['";
-    case Token_kind::close:
-        return "']'";
-    case Token_kind::comma:
-        return "','";
-    case Token_kind::semicolon:
-        return "';'";
-    case Token_kind::line_end:
-        return "the end of the line";
-    case Token_kind::end:
-        return "the end";
+    case Token_kind::number: return "'" + shown(text) + "'";
+    case Token_kind::string: return "the string \"" + shown(text) + "\"";
+    case Token_kind::assign: return "'='";
+    case Token_kind::append: return "'+='";
+    case Token_kind::open: return "'['";
+    case Token_kind::close: return "']'";
+    case Token_kind::comma: return "','";
+    case Token_kind::semicolon: return "';'";
+    case Token_kind::line_end: return "the end of the line";
+    case Token_kind::end: return "the end";
     }
     std::unreachable();
 }
@@ -126,27 +116,19 @@ std::expected<Token, Lexer::Bad> Lexer::next()
         return Token{Token_kind::end, at_, {}, 0};
     const char c = text_[offset_];
     switch (c) {
-    case '\n':
-        return mark(Token_kind::line_end, 1);
-    case '=':
-        return mark(Token_kind::assign, 1);
-    case '[':
-        return mark(Token_kind::open, 1);
-    case ']':
-        return mark(Token_kind::close, 1);
-    case ',':
-        return mark(Token_kind::comma, 1);
-    case ';':
-        return mark(Token_kind::semicolon, 1);
+    case '\n': return mark(Token_kind::line_end, 1);
+    case '=': return mark(Token_kind::assign, 1);
+    case '[': return mark(Token_kind::open, 1);
+    case ']': return mark(Token_kind::close, 1);
+    case ',': return mark(Token_kind::comma, 1);
+    case ';': return mark(Token_kind::semicolon, 1);
     case '"':
-    case '\'':
-        return string_token(c);
+    case '\'': return string_token(c);
     case '+':
         if (text_.substr(offset_).starts_with("+="))
             return mark(Token_kind::append, 2);
         break;
-    default:
-        break;
+    default: break;
     }
     if (is_digit(c))
         return number_token();

@@ -73,15 +73,11 @@ std::expected<Settings, Diagnostic> Parser::settings()
         if (!token)
             return std::unexpected(std::move(token.error()));
         switch (token->kind) {
-        case Token_kind::end:
-            return result;
+        case Token_kind::end: return result;
         case Token_kind::line_end:
-        case Token_kind::semicolon:
-            continue;
-        case Token_kind::word:
-            break;
-        default:
-            return expected("the name of a setting", *token);
+        case Token_kind::semicolon: continue;
+        case Token_kind::word: break;
+        default: return expected("the name of a setting", *token);
         }
         auto one = setting(std::move(*token));
         if (!one)
@@ -132,17 +128,13 @@ Parser::Parsed<Setting> Parser::setting(Token key)
 Parser::Parsed<Value> Parser::value(Token first, unsigned depth)
 {
     switch (first.kind) {
-    case Token_kind::string:
-        return Value{first.at, std::move(first.text)};
-    case Token_kind::number:
-        return Value{first.at, Number{first.number, std::move(first.text)}};
-    case Token_kind::open:
-        return list(first.at, depth);
+    case Token_kind::string: return Value{first.at, std::move(first.text)};
+    case Token_kind::number: return Value{first.at, Number{first.number, std::move(first.text)}};
+    case Token_kind::open: return list(first.at, depth);
     case Token_kind::word:
         return error(first.at, "expected a value (a number, \"text\" or a [list]), found " +
                                    first.describe() + "; text goes in quotes");
-    default:
-        return expected("a value (a number, \"text\" or a [list])", first);
+    default: return expected("a value (a number, \"text\" or a [list])", first);
     }
 }
 

@@ -32,16 +32,11 @@ constexpr std::size_t length_of(unsigned lead)
 constexpr bool second_fits(unsigned lead, unsigned second)
 {
     switch (lead) {
-    case 0xe0:
-        return second >= 0xa0; // overlong below
-    case 0xed:
-        return second < 0xa0; // surrogates above
-    case 0xf0:
-        return second >= 0x90; // overlong below
-    case 0xf4:
-        return second < 0x90; // beyond U+10FFFF above
-    default:
-        return true;
+    case 0xe0: return second >= 0xa0; // overlong below
+    case 0xed: return second < 0xa0;  // surrogates above
+    case 0xf0: return second >= 0x90; // overlong below
+    case 0xf4: return second < 0x90;  // beyond U+10FFFF above
+    default: return true;
     }
 }
 

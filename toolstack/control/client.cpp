@@ -36,15 +36,11 @@ std::string why_no_vmmd(const std::string& path, int number)
 {
     static constexpr const char* kStart = ": start it with 'systemctl start vmmd' or 'vmmd'";
     switch (number) {
-    case ENOENT:
-        return "vmmd is not running (no " + path + ")" + kStart;
-    case ECONNREFUSED:
-        return "vmmd is not running (nobody answers at " + path + ")" + kStart;
+    case ENOENT: return "vmmd is not running (no " + path + ")" + kStart;
+    case ECONNREFUSED: return "vmmd is not running (nobody answers at " + path + ")" + kStart;
     case EACCES:
-    case EPERM:
-        return "no permission to talk to vmmd at " + path + ": run as root";
-    default:
-        return "cannot connect to vmmd at " + path + ": " + error_text(number);
+    case EPERM: return "no permission to talk to vmmd at " + path + ": run as root";
+    default: return "cannot connect to vmmd at " + path + ": " + error_text(number);
     }
 }
 

@@ -65,29 +65,20 @@ std::optional<Code> parse_code(std::string_view name)
 Code code_for(Errc errc)
 {
     switch (errc) {
-    case Errc::not_found:
-        return Code::no_file;
-    case Errc::no_such_domain:
-        return Code::no_domain;
-    case Errc::out_of_memory:
-        return Code::no_memory;
-    case Errc::exists:
-        return Code::exists;
+    case Errc::not_found: return Code::no_file;
+    case Errc::no_such_domain: return Code::no_domain;
+    case Errc::out_of_memory: return Code::no_memory;
+    case Errc::exists: return Code::exists;
     case Errc::busy:
-    case Errc::timed_out:
-        return Code::bad_state;
+    case Errc::timed_out: return Code::bad_state;
     case Errc::not_permitted:
-    case Errc::access_denied:
-        return Code::not_permitted;
+    case Errc::access_denied: return Code::not_permitted;
     case Errc::invalid:
     case Errc::too_big:
-    case Errc::out_of_range:
-        return Code::bad_value;
+    case Errc::out_of_range: return Code::bad_value;
     case Errc::not_implemented:
-    case Errc::unsupported:
-        return Code::unsupported;
-    default:
-        return Code::internal;
+    case Errc::unsupported: return Code::unsupported;
+    default: return Code::internal;
     }
 }
 

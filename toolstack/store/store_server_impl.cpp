@@ -196,18 +196,13 @@ void Store_server::Impl::serve_ring(Domid domid)
         return;
     }
     switch (ring.connection.serve()) {
-    case store::Connection::Status::idle:
-        break;
+    case store::Connection::Status::idle: break;
     case store::Connection::Status::more:
         waiting_rings_.insert(domid);
         schedule();
         break;
-    case store::Connection::Status::closed:
-        fail_ring(domid, ring, Failure::indices);
-        break;
-    case store::Connection::Status::too_long:
-        fail_ring(domid, ring, Failure::protocol);
-        break;
+    case store::Connection::Status::closed: fail_ring(domid, ring, Failure::indices); break;
+    case store::Connection::Status::too_long: fail_ring(domid, ring, Failure::protocol); break;
     }
 }
 

@@ -3,7 +3,8 @@
 
 #include "toolstack/build/kernel_cache.hpp"
 
-namespace vmm {
+namespace vmm
+{
 
 using control::Code;
 using control::Failure;
@@ -33,7 +34,8 @@ std::expected<std::uint64_t, Failure> number_argument(const Json& args, std::str
 {
     const auto found = args.find(name);
     if (found == args.end() || !found->is_number_unsigned()) {
-        return failed(Code::bad_request, "the request has no \"" + std::string(name) + "\", a whole number from 0");
+        return failed(Code::bad_request,
+                      "the request has no \"" + std::string(name) + "\", a whole number from 0");
     }
     return found->get<std::uint64_t>();
 }

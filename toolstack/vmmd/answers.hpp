@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Small helpers of the operations: failures for the socket out of errors of the layers below, and checked reading of
-// arguments.
+// Small helpers of the operations: failures for the socket out of errors of the layers below, and checked
+// reading of arguments.
 
 #include "toolstack/control/protocol.hpp"
 
@@ -10,15 +10,18 @@
 #include <string>
 #include <string_view>
 
-namespace vmm {
+namespace vmm
+{
 
 [[nodiscard]] std::unexpected<control::Failure> failed(const Error& error);
 [[nodiscard]] std::unexpected<control::Failure> failed(control::Code code, std::string message);
 
 // `args[name]`, or a bad-request that says what was expected.
-[[nodiscard]] std::expected<std::string, control::Failure> text_argument(const control::Json& args, std::string_view name);
+[[nodiscard]] std::expected<std::string, control::Failure> text_argument(const control::Json& args,
+                                                                         std::string_view name);
 [[nodiscard]] std::expected<std::uint64_t, control::Failure> number_argument(const control::Json& args,
-                                                                            std::string_view name);
-[[nodiscard]] std::expected<bool, control::Failure> flag_argument(const control::Json& args, std::string_view name);
+                                                                             std::string_view name);
+[[nodiscard]] std::expected<bool, control::Failure> flag_argument(const control::Json& args,
+                                                                  std::string_view name);
 
 } // namespace vmm

@@ -14,9 +14,11 @@
 #include <filesystem>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 constexpr int kBacklogOfClients = 16;
 
@@ -33,7 +35,8 @@ Result<Unique_fd> listen_at(const std::string& path)
     Unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     ::unlink(path.c_str()); // of a predecessor: the pid file makes sure that it is gone
     const mode_t before = umask(0177);
-    const bool bound = fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    const bool bound =
+        fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     const int error = errno;
     umask(before);
     if (!bound) {
@@ -53,11 +56,13 @@ bool peer_is_there(int fd)
 
 } // namespace
 
-Result<std::unique_ptr<Control_server>> Control_server::create(Event_loop& loop, Operations& operations, std::string path)
+Result<std::unique_ptr<Control_server>> Control_server::create(Event_loop& loop, Operations& operations,
+                                                               std::string path)
 {
     Unique_fd listener = TRY(listen_at(path));
-    const int fd = listener.get();
-    std::unique_ptr<Control_server> server(new Control_server(loop, operations, std::move(path), std::move(listener)));
+    const int fd       = listener.get();
+    std::unique_ptr<Control_server> server(
+        new Control_server(loop, operations, std::move(path), std::move(listener)));
     TRY(loop.add(fd, EPOLLIN, [self = server.get()](std::uint32_t) { self->accept_client(); }));
     return server;
 }
@@ -74,12 +79,12 @@ void Control_server::accept_client()
     if (!socket) {
         return; // it has gone again
     }
-    auto connection = std::make_shared<Connection>();
-    connection->fd = socket.get();
+    auto connection                      = std::make_shared<Connection>();
+    connection->fd                       = socket.get();
     const std::weak_ptr<Connection> weak = connection;
-    auto channel = control::Line_channel::create(
-        loop_, std::move(socket), [this, weak](const std::string& line) { perform(weak, line); },
-        [this, weak](const std::string&) { drop(weak); });
+    auto channel                         = control::Line_channel::create(
+                                loop_, std::move(socket), [this, weak](const std::string& line) { perform(weak, line); },
+                                [this, weak](const std::string&) { drop(weak); });
     if (!channel) {
         log::warning("a client was turned away: " + channel.error().message);
         return;

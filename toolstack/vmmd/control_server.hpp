@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The control socket: accepts clients, cuts their bytes into requests, has them performed and sends the answers. It
-// knows nothing of what the operations do. A client that goes cancels what it has not been answered yet.
+// The control socket: accepts clients, cuts their bytes into requests, has them performed and sends the
+// answers. It knows nothing of what the operations do. A client that goes cancels what it has not been
+// answered yet.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
@@ -14,18 +15,20 @@
 #include <memory>
 #include <string>
 
-namespace vmm {
+namespace vmm
+{
 
-class Control_server {
-public:
+class Control_server
+{
+  public:
     // Makes the socket's directory if need be; the socket is for root alone.
-    [[nodiscard]] static Result<std::unique_ptr<Control_server>> create(Event_loop& loop, Operations& operations,
-                                                                        std::string path);
-    Control_server(const Control_server&) = delete;
+    [[nodiscard]] static Result<std::unique_ptr<Control_server>>
+    create(Event_loop& loop, Operations& operations, std::string path);
+    Control_server(const Control_server&)            = delete;
     Control_server& operator=(const Control_server&) = delete;
     ~Control_server();
 
-private:
+  private:
     struct Connection {
         int fd = -1; // the channel's, only to look whether the peer is still there
         std::unique_ptr<control::Line_channel> channel;

@@ -13,12 +13,14 @@
 
 #include <xen/xen.h>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
-// dom0's balloon driver would try to come from what it counts as its memory to what stands as the target: so the target
-// is what the driver itself takes for it, where it tells.
+// dom0's balloon driver would try to come from what it counts as its memory to what stands as the target: so
+// the target is what the driver itself takes for it, where it tells.
 std::uint64_t dom0_target_kib(Control& control)
 {
     std::ifstream driver("/sys/devices/system/xen_memory/xen_memory0/target_kb");
@@ -70,8 +72,8 @@ Result<void> Daemon::handle_signals()
 Result<void> Daemon::open_hypervisor()
 {
     control_ = TRY(Xen_control::open());
-    events_ = TRY(Event_channel::open());
-    links_ = std::make_unique<Xen_guest_links>(*events_, TRY(Grant_memory::open()), *control_);
+    events_  = TRY(Event_channel::open());
+    links_   = std::make_unique<Xen_guest_links>(*events_, TRY(Grant_memory::open()), *control_);
     return loop_->add(events_->fd(), EPOLLIN, [this](std::uint32_t) { events_->dispatch(); });
 }
 
@@ -79,7 +81,7 @@ Result<void> Daemon::open_store(const Settings& settings)
 {
     Store_server::Options options;
     options.socket_path = settings.store_socket;
-    store_ = TRY(Store_server::create(*loop_, options));
+    store_              = TRY(Store_server::create(*loop_, options));
     return write_dom0_nodes(*store_, dom0_target_kib(*control_));
 }
 
@@ -91,8 +93,9 @@ Result<void> Daemon::open_dom0_store()
 
 Result<void> Daemon::open_domains(const Settings& settings)
 {
-    Console_logs logs{settings.console_log_directory,
-                      {settings.console_log_kib * 1024, static_cast<unsigned>(settings.console_log_old_files)}};
+    Console_logs logs{
+        settings.console_log_directory,
+        {settings.console_log_kib * 1024, static_cast<unsigned>(settings.console_log_old_files)}};
     if (!logs.directory.empty()) {
         std::error_code error;
         std::filesystem::create_directories(logs.directory, error);
@@ -102,10 +105,10 @@ Result<void> Daemon::open_domains(const Settings& settings)
         }
     }
     builder_ = std::make_unique<Domain_builder>(*control_, *control_);
-    maker_ = std::make_unique<Domain_maker>(*loop_, *control_, *builder_, *links_, *store_, std::move(logs));
+    maker_  = std::make_unique<Domain_maker>(*loop_, *control_, *builder_, *links_, *store_, std::move(logs));
     worker_ = TRY(Worker::create(*loop_));
-    supervisor_ = std::make_unique<Supervisor>(Supervisor::Parts{*loop_, *control_, *builder_, *maker_, *store_, *worker_,
-                                                                 State_file(settings.state_file)});
+    supervisor_ = std::make_unique<Supervisor>(Supervisor::Parts{
+        *loop_, *control_, *builder_, *maker_, *store_, *worker_, State_file(settings.state_file)});
     Store_server::Hooks hooks;
     hooks.on_introduce = [this](Domid id, std::uint64_t gfn, std::uint32_t port) {
         return supervisor_->introduce_foreign(id, Gfn{gfn}, Evtchn_port{port});
@@ -119,7 +122,7 @@ Result<void> Daemon::open_domains(const Settings& settings)
 Result<void> Daemon::listen(const Settings& settings)
 {
     operations_ = std::make_unique<Operations>(*loop_, *control_, *store_, *supervisor_);
-    server_ = TRY(Control_server::create(*loop_, *operations_, settings.socket));
+    server_     = TRY(Control_server::create(*loop_, *operations_, settings.socket));
     return {};
 }
 

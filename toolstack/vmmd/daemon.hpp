@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The daemon as a whole: opens the hypervisor, the store, the rings and the sockets in the order in which they depend on
-// each other, and ties their events together. Ends on SIGTERM or SIGINT; the domains go on and a successor takes them up.
+// The daemon as a whole: opens the hypervisor, the store, the rings and the sockets in the order in which
+// they depend on each other, and ties their events together. Ends on SIGTERM or SIGINT; the domains go on and
+// a successor takes them up.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
@@ -12,18 +13,20 @@
 
 #include <memory>
 
-namespace vmm {
+namespace vmm
+{
 
-class Daemon {
-public:
+class Daemon
+{
+  public:
     [[nodiscard]] static Result<std::unique_ptr<Daemon>> create(const Settings& settings);
-    Daemon(const Daemon&) = delete;
+    Daemon(const Daemon&)            = delete;
     Daemon& operator=(const Daemon&) = delete;
     ~Daemon();
 
     [[nodiscard]] Result<void> run() { return loop_->run(); }
 
-private:
+  private:
     Daemon() = default;
     Result<void> open_hypervisor();
     Result<void> open_store(const Settings& settings);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One domain this daemon made: what was asked for, what it has become, and what dom0 holds of it. The hypervisor, not
-// this record, knows whether it runs. Plain data save the console; domain_table.hpp owns the records.
+// One domain this daemon made: what was asked for, what it has become, and what dom0 holds of it. The
+// hypervisor, not this record, knows whether it runs. Plain data save the console; domain_table.hpp owns the
+// records.
 
 #include "toolstack/build/domain_builder.hpp"
 #include "toolstack/config/domain_config.hpp"
@@ -14,7 +15,8 @@
 #include <string>
 #include <vector>
 
-namespace vmm {
+namespace vmm
+{
 
 struct Domain {
     Domid id{};
@@ -22,12 +24,12 @@ struct Domain {
     config::Domain_config config; // name and maxmem follow `rename` and `mem-max`
     Built_domain rings;
     std::uint64_t static_max_kib = 0; // what it was built with; `mem-max` cannot go beyond
-    std::uint64_t target_kib = 0;     // what it was last told to use
-    std::uint64_t overhead_kib = 0;   // between the memory it sees and the hypervisor's limit
-    std::int64_t started = 0;         // seconds on dom0's boot clock
-    unsigned quick_ends = 0;          // how many of its predecessors in a row ended right after their start
+    std::uint64_t target_kib     = 0; // what it was last told to use
+    std::uint64_t overhead_kib   = 0; // between the memory it sees and the hypervisor's limit
+    std::int64_t started         = 0; // seconds on dom0's boot clock
+    unsigned quick_ends          = 0; // how many of its predecessors in a row ended right after their start
 
-    std::unique_ptr<Console> console; // none: it could not be opened, and the log says why
+    std::unique_ptr<Console> console;     // none: it could not be opened, and the log says why
     std::optional<Shutdown_reason> ended; // set once the end has been seen and its on_ action is due or done
     bool preserved = false;
 

@@ -9,9 +9,11 @@
 #include <algorithm>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 std::vector<std::uint8_t> to_bitmap(const config::Cpu_set& set, unsigned cpus)
 {
@@ -26,17 +28,17 @@ std::vector<std::uint8_t> to_bitmap(const config::Cpu_set& set, unsigned cpus)
 
 } // namespace
 
-Result<std::unique_ptr<Domain>> Domain_maker::make(const config::Domain_config& config, const config::Uuid& uuid,
-                                                   const Prepared_domain& prepared)
+Result<std::unique_ptr<Domain>> Domain_maker::make(const config::Domain_config& config,
+                                                   const config::Uuid& uuid, const Prepared_domain& prepared)
 {
-    auto domain = std::make_unique<Domain>();
-    domain->config = config;
-    domain->uuid = uuid;
+    auto domain            = std::make_unique<Domain>();
+    domain->config         = config;
+    domain->uuid           = uuid;
     domain->static_max_kib = config.maxmem_mib * 1024;
-    domain->target_kib = config.memory_mib * 1024;
-    domain->overhead_kib = prepared.max_memory_kib - config.maxmem_mib * 1024;
-    domain->started = boot_seconds();
-    domain->id = TRY(control_.create({uuid.bytes, config.maxvcpus, prepared.max_memory_kib}));
+    domain->target_kib     = config.memory_mib * 1024;
+    domain->overhead_kib   = prepared.max_memory_kib - config.maxmem_mib * 1024;
+    domain->started        = boot_seconds();
+    domain->id             = TRY(control_.create({uuid.bytes, config.maxvcpus, prepared.max_memory_kib}));
     if (const auto furnished = furnish(*domain, prepared); !furnished) {
         const auto undone = unmake(*domain);
         if (!undone) {
@@ -124,7 +126,8 @@ void Domain_maker::let_go(Domain& domain)
 
 Result<void> Domain_maker::unmake(Domain& domain)
 {
-    if (const auto paused = control_.pause(domain.id); !paused && paused.error().code != Errc::no_such_domain) {
+    if (const auto paused = control_.pause(domain.id);
+        !paused && paused.error().code != Errc::no_such_domain) {
         log::debug(paused.error().message); // destroying stops it anyway
     }
     let_go(domain);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Puts a domain together and takes it apart: hypervisor, store, console. make() is a transaction: it gives a complete,
-// paused domain or, whatever failed, leaves nothing of it anywhere. unmake() gives everything back, memory included.
+// Puts a domain together and takes it apart: hypervisor, store, console. make() is a transaction: it gives a
+// complete, paused domain or, whatever failed, leaves nothing of it anywhere. unmake() gives everything back,
+// memory included.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
@@ -14,23 +15,26 @@
 #include <memory>
 #include <string>
 
-namespace vmm {
+namespace vmm
+{
 
 struct Console_logs {
     std::string directory; // empty: no logs
     Log_limits limits;
 };
 
-class Domain_maker {
-public:
-    Domain_maker(Event_loop& loop, Control& control, Domain_builder& builder, Guest_links& links, Store_server& store,
-                 Console_logs logs)
-        : loop_(loop), control_(control), builder_(builder), links_(links), store_(store), logs_(std::move(logs))
+class Domain_maker
+{
+  public:
+    Domain_maker(Event_loop& loop, Control& control, Domain_builder& builder, Guest_links& links,
+                 Store_server& store, Console_logs logs)
+        : loop_(loop), control_(control), builder_(builder), links_(links), store_(store),
+          logs_(std::move(logs))
     {
     }
 
-    [[nodiscard]] Result<std::unique_ptr<Domain>> make(const config::Domain_config& config, const config::Uuid& uuid,
-                                                       const Prepared_domain& prepared);
+    [[nodiscard]] Result<std::unique_ptr<Domain>>
+    make(const config::Domain_config& config, const config::Uuid& uuid, const Prepared_domain& prepared);
     [[nodiscard]] Result<void> unmake(Domain& domain);
 
     // Takes up a domain that a former daemon made: its store nodes, ring and console.
@@ -39,7 +43,7 @@ public:
     // The store's channel to a domain, whoever made it.
     [[nodiscard]] Result<void> introduce(Domid id, Gfn page, Evtchn_port port);
 
-private:
+  private:
     Result<void> furnish(Domain& domain, const Prepared_domain& prepared);
     Result<void> pin_vcpus(const Domain& domain);
     void open_console(Domain& domain);

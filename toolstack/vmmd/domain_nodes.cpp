@@ -7,9 +7,11 @@
 #include <array>
 #include <string_view>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 using store::Access;
 using store::Permissions;
@@ -18,8 +20,9 @@ Permissions readable_by(Domid id) { return {{kDom0, Access::none}, {id, Access::
 Permissions owned_by(Domid id) { return {{id, Access::none}}; }
 
 // Writes the tree below one path, each node with the permissions given.
-class Node_writer {
-public:
+class Node_writer
+{
+  public:
     Node_writer(Store_batch& batch, std::string base) : batch_(batch), base_(std::move(base)) {}
 
     Result<void> put(std::string_view name, std::string_view value, const Permissions& permissions)
@@ -29,7 +32,7 @@ public:
         return batch_.set_permissions(path, permissions);
     }
 
-private:
+  private:
     Store_batch& batch_;
     std::string base_;
 };
@@ -41,10 +44,16 @@ std::string memory_kib(std::uint64_t kib) { return std::to_string(kib); }
 Result<void> put_guest_writable(Node_writer& nodes, Domid id)
 {
     // What the guest answers and announces; it owns these nodes.
-    constexpr std::array<std::string_view, 10> kGuestNodes{
-        "control/shutdown", "control/feature-poweroff", "control/feature-reboot", "control/feature-suspend",
-        "control/sysrq",    "data",                     "drivers",                "feature",
-        "attr",             "error"};
+    constexpr std::array<std::string_view, 10> kGuestNodes{"control/shutdown",
+                                                           "control/feature-poweroff",
+                                                           "control/feature-reboot",
+                                                           "control/feature-suspend",
+                                                           "control/sysrq",
+                                                           "data",
+                                                           "drivers",
+                                                           "feature",
+                                                           "attr",
+                                                           "error"};
     for (const auto name : kGuestNodes) {
         TRY(nodes.put(name, "", owned_by(id)));
     }
@@ -59,7 +68,8 @@ Result<void> put_console(Node_writer& nodes, const Domain& domain)
     TRY(nodes.put("console/ring-ref", std::to_string(raw(domain.rings.console_page)), readable));
     TRY(nodes.put("console/port", std::to_string(raw(domain.rings.console_port)), readable));
     TRY(nodes.put("console/limit", std::to_string(1U << 20), readable));
-    TRY(nodes.put("console/type", "xenconsoled", readable)); // the name other tools know for "not a device model"
+    TRY(nodes.put("console/type", "xenconsoled",
+                  readable)); // the name other tools know for "not a device model"
     return nodes.put("console/tty", domain.console ? domain.console->tty() : "", private_to_dom0);
 }
 
@@ -67,8 +77,8 @@ Result<void> put_memory(Node_writer& nodes, const Domain& domain)
 {
     const auto readable = readable_by(domain.id);
     TRY(nodes.put("memory", "", readable));
-    // What it was built with: Linux takes the difference to the memory it found for what firmware kept, and stays that
-    // much below every target.
+    // What it was built with: Linux takes the difference to the memory it found for what firmware kept, and
+    // stays that much below every target.
     TRY(nodes.put("memory/static-max", memory_kib(domain.static_max_kib), readable));
     TRY(nodes.put("memory/target", memory_kib(domain.target_kib), readable));
     return nodes.put("memory/videoram", "0", readable);

@@ -10,7 +10,8 @@
 #include <cstdint>
 #include <string>
 
-namespace vmm {
+namespace vmm
+{
 
 [[nodiscard]] std::string domain_path(Domid id);
 

@@ -4,11 +4,12 @@
 #include <algorithm>
 #include <charconv>
 
-namespace vmm {
+namespace vmm
+{
 
 std::optional<Domid> parse_domid(std::string_view text)
 {
-    std::uint32_t number = 0;
+    std::uint32_t number    = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc() || end != text.data() + text.size() || number >= kFirstReservedDomid ||
         (text.size() > 1 && text.front() == '0')) {
@@ -19,7 +20,7 @@ std::optional<Domid> parse_domid(std::string_view text)
 
 Domain& Domain_table::insert(std::unique_ptr<Domain> domain)
 {
-    Domain& inserted = *domain;
+    Domain& inserted      = *domain;
     domains_[inserted.id] = std::move(domain);
     return inserted;
 }
@@ -38,13 +39,15 @@ Domain* Domain_table::find(Domid id) const
 
 Domain* Domain_table::find_name(std::string_view name) const
 {
-    const auto found = std::find_if(domains_.begin(), domains_.end(), [&](const auto& d) { return d.second->name() == name; });
+    const auto found = std::find_if(domains_.begin(), domains_.end(),
+                                    [&](const auto& d) { return d.second->name() == name; });
     return found == domains_.end() ? nullptr : found->second.get();
 }
 
 Domain* Domain_table::find_uuid(const config::Uuid& uuid) const
 {
-    const auto found = std::find_if(domains_.begin(), domains_.end(), [&](const auto& d) { return d.second->uuid == uuid; });
+    const auto found =
+        std::find_if(domains_.begin(), domains_.end(), [&](const auto& d) { return d.second->uuid == uuid; });
     return found == domains_.end() ? nullptr : found->second.get();
 }
 
@@ -66,8 +69,8 @@ Result<void> Domain_table::check_name_free(std::string_view name) const
         return fail(Errc::exists, "the name Domain-0 belongs to dom0");
     }
     if (const Domain* other = find_name(name)) {
-        return fail(Errc::exists, "domain " + to_string(other->id) + " is already called \"" + std::string(name) +
-                                      "\"; choose another name or destroy that domain");
+        return fail(Errc::exists, "domain " + to_string(other->id) + " is already called \"" +
+                                      std::string(name) + "\"; choose another name or destroy that domain");
     }
     return {};
 }
@@ -75,8 +78,8 @@ Result<void> Domain_table::check_name_free(std::string_view name) const
 Result<void> Domain_table::check_uuid_free(const config::Uuid& uuid) const
 {
     if (const Domain* other = find_uuid(uuid)) {
-        return fail(Errc::exists, "domain " + to_string(other->id) + " (\"" + other->name() + "\") already has the UUID " +
-                                      uuid.to_string());
+        return fail(Errc::exists, "domain " + to_string(other->id) + " (\"" + other->name() +
+                                      "\") already has the UUID " + uuid.to_string());
     }
     return {};
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The domains this daemon made and keeps, and the names it has promised to domains under construction. Finds them the
-// way users name them: by id, name or UUID. Dom0 and domains of other tools are not in it.
+// The domains this daemon made and keeps, and the names it has promised to domains under construction. Finds
+// them the way users name them: by id, name or UUID. Dom0 and domains of other tools are not in it.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/vmmd/domain.hpp"
@@ -12,12 +12,14 @@
 #include <string>
 #include <string_view>
 
-namespace vmm {
+namespace vmm
+{
 
 inline constexpr std::string_view kDom0Name = "Domain-0";
 
-class Domain_table {
-public:
+class Domain_table
+{
+  public:
     using Domains = std::map<Domid, std::unique_ptr<Domain>>;
 
     Domain& insert(std::unique_ptr<Domain> domain);
@@ -34,7 +36,7 @@ public:
     [[nodiscard]] Result<void> check_name_free(std::string_view name) const;
     [[nodiscard]] Result<void> check_uuid_free(const config::Uuid& uuid) const;
 
-private:
+  private:
     Domains domains_;
 };
 

@@ -3,7 +3,8 @@
 
 #include <algorithm>
 
-namespace vmm {
+namespace vmm
+{
 
 std::string_view name_of(Shutdown_reason reason)
 {

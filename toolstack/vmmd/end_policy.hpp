@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What happens to a domain that has ended: the on_ action for the reason, and how long to wait before a restart when it
-// ends again and again right after its start. Pure decisions; the supervisor carries them out.
+// What happens to a domain that has ended: the on_ action for the reason, and how long to wait before a
+// restart when it ends again and again right after its start. Pure decisions; the supervisor carries them
+// out.
 
 #include "toolstack/config/domain_config.hpp"
 #include "toolstack/xen/control.hpp"
@@ -10,9 +11,11 @@
 #include <string>
 #include <string_view>
 
-namespace vmm {
+namespace vmm
+{
 
-[[nodiscard]] std::string_view name_of(Shutdown_reason reason); // as on the control socket: "poweroff", "crash"...
+[[nodiscard]] std::string_view
+name_of(Shutdown_reason reason); // as on the control socket: "poweroff", "crash"...
 
 [[nodiscard]] config::End_action end_action(const config::Domain_config& config, Shutdown_reason reason);
 

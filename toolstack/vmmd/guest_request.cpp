@@ -4,9 +4,11 @@
 #include <memory>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 // Lives in the callbacks of the watch and the timer until one of them ends it.
 struct Pending {
@@ -29,14 +31,14 @@ struct Pending {
 
 } // namespace
 
-Result<void> ask_guest(Event_loop& loop, Store_server& store, const std::string& node, const std::string& value,
-                       Event_loop::Duration patience, Request_done done)
+Result<void> ask_guest(Event_loop& loop, Store_server& store, const std::string& node,
+                       const std::string& value, Event_loop::Duration patience, Request_done done)
 {
     TRY(store.write(node, value));
-    auto pending = std::make_shared<Pending>(Pending{loop, store, node, value, std::move(done), {}, {}});
+    auto pending   = std::make_shared<Pending>(Pending{loop, store, node, value, std::move(done), {}, {}});
     pending->watch = TRY(store.watch(node, [pending](const std::string&) {
         const std::shared_ptr<Pending> keep = pending;
-        const auto now = keep->store.read(keep->node);
+        const auto now                      = keep->store.read(keep->node);
         if (keep->done && (!now || *now != keep->value)) {
             keep->loop.cancel(keep->timer);
             keep->finish({});

@@ -9,9 +9,11 @@
 
 #include <xen/domctl.h>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 std::string scheduler_name(unsigned id)
 {
@@ -74,23 +76,24 @@ control::Json host_report(const Host_info& host, const Version_info& version)
     put_text(report, "release", kernel.release);
     put_text(report, "version", kernel.version);
     put_text(report, "machine", kernel.machine);
-    report["nr_cpus"] = host.cpus;
-    report["max_cpu_id"] = host.max_cpu_id;
-    report["nr_nodes"] = host.nodes;
+    report["nr_cpus"]          = host.cpus;
+    report["max_cpu_id"]       = host.max_cpu_id;
+    report["nr_nodes"]         = host.nodes;
     report["cores_per_socket"] = host.cores_per_socket;
     report["threads_per_core"] = host.threads_per_core;
-    report["cpu_mhz"] = host.cpu_khz / 1000;
+    report["cpu_mhz"]          = host.cpu_khz / 1000;
     put_text(report, "hw_caps", hw_caps_text(host.hw_caps));
     put_text(report, "virt_caps", virt_caps_text(host));
     report["total_memory"] = host.total_kib / 1024;
-    report["free_memory"] = host.free_kib / 1024;
-    report["xen_major"] = version.major;
-    report["xen_minor"] = version.minor;
+    report["free_memory"]  = host.free_kib / 1024;
+    report["xen_major"]    = version.major;
+    report["xen_minor"]    = version.minor;
     put_text(report, "xen_extra", version.extra);
-    report["xen_version"] = std::to_string(version.major) + "." + std::to_string(version.minor) + version.extra;
+    report["xen_version"] =
+        std::to_string(version.major) + "." + std::to_string(version.minor) + version.extra;
     put_text(report, "xen_caps", version.capabilities);
-    report["xen_scheduler"] = scheduler_name(host.scheduler);
-    report["xen_pagesize"] = kPageSize;
+    report["xen_scheduler"]   = scheduler_name(host.scheduler);
+    report["xen_pagesize"]    = kPageSize;
     report["platform_params"] = hex(version.virt_start);
     put_text(report, "xen_changeset", version.changeset);
     put_text(report, "xen_commandline", version.command_line);

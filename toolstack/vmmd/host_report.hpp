@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What `xm info` shows about the machine, the hypervisor and dom0's kernel, in the order and with the names that users
-// of Xen know.
+// What `xm info` shows about the machine, the hypervisor and dom0's kernel, in the order and with the names
+// that users of Xen know.
 
 #include "toolstack/control/protocol.hpp"
 #include "toolstack/xen/control.hpp"
 
-namespace vmm {
+namespace vmm
+{
 
 [[nodiscard]] control::Json host_report(const Host_info& host, const Version_info& version);
 

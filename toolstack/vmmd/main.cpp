@@ -10,7 +10,8 @@
 #include <optional>
 #include <span>
 
-namespace {
+namespace
+{
 
 using namespace vmm;
 
@@ -25,7 +26,7 @@ Result<void> serve(const Settings& settings)
         TRY(log::open_file(settings.log_file, true));
     }
     const Unique_fd pidfile = TRY(lock_pidfile(settings.pidfile));
-    const auto daemon = TRY(Daemon::create(settings));
+    const auto daemon       = TRY(Daemon::create(settings));
     log::info("vmmd " PLINTH_VERSION " is ready");
     notify_service_manager("READY=1");
     if (background) {

@@ -12,12 +12,14 @@
 #include <memory>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
 using control::Code;
 using control::Failure;
 
-namespace {
+namespace
+{
 
 constexpr auto kPatience = std::chrono::seconds(10);
 
@@ -46,7 +48,8 @@ Operations::Cancel Operations::perform(const std::string& op, const Json& args, 
     if (const auto found = kLater.find(op); found != kLater.end()) {
         return (this->*found->second)(args, std::move(client));
     }
-    client.answer(failed(Code::unknown_op, "this vmmd has no operation \"" + op + "\"; xm and vmmd differ in version"));
+    client.answer(
+        failed(Code::unknown_op, "this vmmd has no operation \"" + op + "\"; xm and vmmd differ in version"));
     return {};
 }
 
@@ -80,7 +83,8 @@ std::expected<Operations::Target, Failure> Operations::find(std::string_view wan
             return Target{info.id, nullptr, std::string(wanted)};
         }
     }
-    return failed(Code::no_domain, "no domain is called \"" + std::string(wanted) + "\"; xm list shows those there are");
+    return failed(Code::no_domain,
+                  "no domain is called \"" + std::string(wanted) + "\"; xm list shows those there are");
 }
 
 std::expected<Operations::Target, Failure> Operations::target(const Json& args)
@@ -134,9 +138,10 @@ std::expected<std::vector<Operations::Target>, Failure> Operations::targets(cons
 Operations::Cancel Operations::create(const Json& args, Client client)
 {
     const auto given = args.find("config");
-    auto paused = flag_argument(args, "paused");
+    auto paused      = flag_argument(args, "paused");
     if (given == args.end() || !paused) {
-        client.answer(paused ? failed(Code::bad_request, "the request has no \"config\"") : Answer(std::unexpected(paused.error())));
+        client.answer(paused ? failed(Code::bad_request, "the request has no \"config\"")
+                             : Answer(std::unexpected(paused.error())));
         return {};
     }
     auto config = config::from_json(*given);
@@ -144,16 +149,16 @@ Operations::Cancel Operations::create(const Json& args, Client client)
         client.answer(failed(Code::bad_config, config.error().to_string()));
         return {};
     }
-    Supervisor::Creation creation{std::move(*config), *paused, client.is_there, [this, client](Result<Domid> made) {
-                                      if (!made) {
-                                          client.answer(failed(made.error()));
-                                          return;
-                                      }
-                                      const Domain* domain = supervisor_.domains().find(*made);
-                                      client.answer(Json{{"domid", raw(*made)},
-                                                         {"name", domain->name()},
-                                                         {"uuid", domain->uuid.to_string()}});
-                                  }};
+    Supervisor::Creation creation{
+        std::move(*config), *paused, client.is_there, [this, client](Result<Domid> made) {
+            if (!made) {
+                client.answer(failed(made.error()));
+                return;
+            }
+            const Domain* domain = supervisor_.domains().find(*made);
+            client.answer(
+                Json{{"domid", raw(*made)}, {"name", domain->name()}, {"uuid", domain->uuid.to_string()}});
+        }};
     const auto id = supervisor_.create(std::move(creation));
     if (!id) {
         client.answer(failed(id.error()));
@@ -162,17 +167,19 @@ Operations::Cancel Operations::create(const Json& args, Client client)
     return [this, id = *id] { supervisor_.cancel(id); };
 }
 
-Operations::Cancel Operations::ask(const Json& args, Client client, const std::string& node, const std::string& value)
+Operations::Cancel Operations::ask(const Json& args, Client client, const std::string& node,
+                                   const std::string& value)
 {
     const auto found = guest_target(args);
-    const auto info = found ? control_.info(found->id) : Result<Domain_info>();
+    const auto info  = found ? control_.info(found->id) : Result<Domain_info>();
     if (!found || !info) {
         client.answer(found ? Answer(failed(info.error())) : Answer(std::unexpected(found.error())));
         return {};
     }
     if (info->shutdown || info->paused) {
-        client.answer(failed(Code::bad_state, "\"" + found->name + "\" is " +
-                                                  (info->shutdown ? "not running any more" : "paused: xm unpause it first")));
+        client.answer(failed(Code::bad_state,
+                             "\"" + found->name + "\" is " +
+                                 (info->shutdown ? "not running any more" : "paused: xm unpause it first")));
         return {};
     }
     auto done = [client, target = *found](Result<void> taken) {
@@ -180,12 +187,14 @@ Operations::Cancel Operations::ask(const Json& args, Client client, const std::s
             client.answer(Json{{"domid", raw(target.id)}});
             return;
         }
-        client.answer(failed(Code::bad_state, "\"" + target.name + "\" has not taken note of the request within " +
-                                                  std::to_string(kPatience.count()) +
-                                                  " s (still starting, hanging, or without Xen drivers); the request "
-                                                  "stands, and xm destroy ends it at once"));
+        client.answer(
+            failed(Code::bad_state, "\"" + target.name + "\" has not taken note of the request within " +
+                                        std::to_string(kPatience.count()) +
+                                        " s (still starting, hanging, or without Xen drivers); the request "
+                                        "stands, and xm destroy ends it at once"));
     };
-    const auto asked = ask_guest(loop_, store_, domain_path(found->id) + node, value, kPatience, std::move(done));
+    const auto asked =
+        ask_guest(loop_, store_, domain_path(found->id) + node, value, kPatience, std::move(done));
     if (!asked) {
         client.answer(failed(asked.error()));
     }
@@ -204,10 +213,11 @@ Operations::Cancel Operations::reboot(const Json& args, Client client)
 
 Operations::Cancel Operations::sysrq(const Json& args, Client client)
 {
-    const auto key = text_argument(args, "key");
+    const auto key  = text_argument(args, "key");
     const bool good = key && key->size() == 1 && std::isalnum(static_cast<unsigned char>(key->front())) != 0;
     if (!good) {
-        client.answer(key ? Answer(failed(Code::bad_value, "key is one letter or digit, see sysrq in the kernel's manual"))
+        client.answer(key ? Answer(failed(Code::bad_value,
+                                          "key is one letter or digit, see sysrq in the kernel's manual"))
                           : Answer(std::unexpected(key.error())));
         return {};
     }
@@ -218,7 +228,8 @@ Operations::Cancel Operations::wait(const Json& args, Client client)
 {
     const auto number = number_argument(args, "domid");
     if (!number || *number >= kFirstReservedDomid) {
-        client.answer(number ? Answer(failed(Code::bad_value, "domid is out of range")) : Answer(std::unexpected(number.error())));
+        client.answer(number ? Answer(failed(Code::bad_value, "domid is out of range"))
+                             : Answer(std::unexpected(number.error())));
         return {};
     }
     const Domid id{static_cast<std::uint16_t>(*number)};
@@ -228,7 +239,7 @@ Operations::Cancel Operations::wait(const Json& args, Client client)
         case Supervisor::Outcome::gone: result["outcome"] = "gone"; break;
         case Supervisor::Outcome::preserved: result["outcome"] = "preserved"; break;
         case Supervisor::Outcome::restarted:
-            result["outcome"] = "restarted";
+            result["outcome"]   = "restarted";
             result["new_domid"] = raw(end.successor.value_or(Domid{}));
             break;
         }
@@ -267,7 +278,7 @@ Answer Operations::destroy(const Json& args)
     if (!found) {
         // A domain between its end and its restart is none at the moment, but can be told not to come back.
         const auto name = text_argument(args, "domain");
-        const auto id = name ? supervisor_.awaiting_restart(*name) : std::nullopt;
+        const auto id   = name ? supervisor_.awaiting_restart(*name) : std::nullopt;
         if (!id) {
             return std::unexpected(found.error());
         }
@@ -282,7 +293,7 @@ Answer Operations::destroy(const Json& args)
 Answer Operations::rename(const Json& args)
 {
     const auto found = guest_target(args);
-    const auto name = text_argument(args, "name");
+    const auto name  = text_argument(args, "name");
     if (!found || !name) {
         return std::unexpected(found ? name.error() : found.error());
     }
@@ -295,7 +306,7 @@ Answer Operations::rename(const Json& args)
 Answer Operations::mem_set(const Json& args)
 {
     const auto found = target(args);
-    const auto kib = number_argument(args, "kib");
+    const auto kib   = number_argument(args, "kib");
     if (!found || !kib) {
         return std::unexpected(found ? kib.error() : found.error());
     }
@@ -308,7 +319,7 @@ Answer Operations::mem_set(const Json& args)
 Answer Operations::mem_max(const Json& args)
 {
     const auto found = target(args);
-    const auto kib = number_argument(args, "kib");
+    const auto kib   = number_argument(args, "kib");
     if (!found || !kib) {
         return std::unexpected(found ? kib.error() : found.error());
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The operations of the control socket (toolstack/control/README.md): arguments in, result or failure out, by way of the
-// supervisor and the hypervisor. It knows nothing of sockets. An operation answers exactly once, at once or later; one
-// that answers later can be cancelled until then, because its client has gone.
+// The operations of the control socket (toolstack/control/README.md): arguments in, result or failure out, by
+// way of the supervisor and the hypervisor. It knows nothing of sockets. An operation answers exactly once,
+// at once or later; one that answers later can be cancelled until then, because its client has gone.
 
 #include "toolstack/base/event_loop.hpp"
 #include "toolstack/control/domain_rows.hpp"
@@ -17,7 +17,8 @@
 #include <string_view>
 #include <vector>
 
-namespace vmm {
+namespace vmm
+{
 
 using Answer = std::expected<control::Json, control::Failure>;
 
@@ -27,8 +28,9 @@ struct Client {
     std::function<bool()> is_there; // looks now, not at the next turn of the loop
 };
 
-class Operations {
-public:
+class Operations
+{
+  public:
     using Cancel = std::function<void()>;
 
     Operations(Event_loop& loop, Control& control, Store_server& store, Supervisor& supervisor)
@@ -39,7 +41,7 @@ public:
     // The result cancels the operation while it has not answered; empty when it has.
     Cancel perform(const std::string& op, const control::Json& args, Client client);
 
-private:
+  private:
     using Json = control::Json;
     struct Target {
         Domid id{};
@@ -47,7 +49,7 @@ private:
         std::string name;
     };
     using Immediate = Answer (Operations::*)(const Json& args);
-    using Later = Cancel (Operations::*)(const Json& args, Client client);
+    using Later     = Cancel (Operations::*)(const Json& args, Client client);
 
     std::expected<Target, control::Failure> find(std::string_view id_name_or_uuid);
     std::expected<Target, control::Failure> target(const Json& args);

@@ -11,12 +11,14 @@
 #include <set>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
 using control::Code;
 using control::Failure;
 
-namespace {
+namespace
+{
 
 std::string affinity_text(const std::vector<std::uint8_t>& map, unsigned cpus)
 {
@@ -38,28 +40,29 @@ std::string affinity_text(const std::vector<std::uint8_t>& map, unsigned cpus)
 control::Domain_row Operations::row(const Domain_info& info, const Target& target)
 {
     control::Domain_row row;
-    row.domid = raw(info.id);
-    row.name = target.name;
-    row.uuid = config::Uuid{info.uuid}.to_string();
+    row.domid         = raw(info.id);
+    row.name          = target.name;
+    row.uuid          = config::Uuid{info.uuid}.to_string();
     row.state.running = info.running;
     row.state.blocked = info.blocked && !info.running;
-    row.state.paused = info.paused;
-    row.state.dying = info.dying;
+    row.state.paused  = info.paused;
+    row.state.dying   = info.dying;
     if (info.shutdown) {
-        row.state.crashed = *info.shutdown == Shutdown_reason::crash || *info.shutdown == Shutdown_reason::watchdog;
-        row.state.shutdown = !row.state.crashed;
+        row.state.crashed =
+            *info.shutdown == Shutdown_reason::crash || *info.shutdown == Shutdown_reason::watchdog;
+        row.state.shutdown  = !row.state.crashed;
         row.shutdown_reason = vmm::name_of(*info.shutdown);
     }
-    row.memory_kib = info.memory_kib;
+    row.memory_kib     = info.memory_kib;
     row.max_memory_kib = target.domain != nullptr ? target.domain->max_kib() : info.max_memory_kib;
-    row.vcpus = info.online_vcpus;
-    row.cpu_time_ns = info.cpu_time;
+    row.vcpus          = info.online_vcpus;
+    row.cpu_time_ns    = info.cpu_time;
     return row;
 }
 
 Answer Operations::list(const Json& args)
 {
-    const auto found = targets(args);
+    const auto found      = targets(args);
     const auto wants_long = flag_argument(args, "long");
     if (!found || !wants_long) {
         return std::unexpected(found ? wants_long.error() : found.error());
@@ -90,7 +93,8 @@ Answer Operations::console(const Json& args)
     }
     if (found->domain == nullptr || !found->domain->console) {
         return failed(Code::bad_state, "\"" + found->name + "\" has no console here" +
-                                           (found->domain == nullptr ? ": it was made by another tool" : "; vmmd's log says why"));
+                                           (found->domain == nullptr ? ": it was made by another tool"
+                                                                     : "; vmmd's log says why"));
     }
     return Json{{"domid", raw(found->id)}, {"name", found->name}, {"pty", found->domain->console->tty()}};
 }
@@ -120,7 +124,7 @@ Answer Operations::vcpu_list(const Json& args)
         return std::unexpected(found.error());
     }
     const unsigned cpus = control_.host().value_or(Host_info{}).cpus;
-    Json rows = Json::array();
+    Json rows           = Json::array();
     for (const Target& target : *found) {
         const auto info = control_.info(target.id);
         for (unsigned number = 0; info && number < info->max_vcpus; ++number) {
@@ -130,16 +134,16 @@ Answer Operations::vcpu_list(const Json& args)
             }
             control::Vcpu_row one;
             one.domid = raw(target.id);
-            one.name = target.name;
-            one.vcpu = number;
+            one.name  = target.name;
+            one.vcpu  = number;
             if (vcpu->online) {
                 one.cpu = vcpu->cpu;
             }
             one.state.running = vcpu->running;
             one.state.blocked = vcpu->blocked && !vcpu->running;
-            one.state.paused = info->paused;
-            one.cpu_time_ns = vcpu->cpu_time;
-            one.affinity = affinity_text(vcpu->hard_affinity, cpus);
+            one.state.paused  = info->paused;
+            one.cpu_time_ns   = vcpu->cpu_time;
+            one.affinity      = affinity_text(vcpu->hard_affinity, cpus);
             rows.push_back(control::to_json(one));
         }
     }
@@ -148,7 +152,7 @@ Answer Operations::vcpu_list(const Json& args)
 
 Answer Operations::info(const Json&)
 {
-    const auto host = control_.host();
+    const auto host    = control_.host();
     const auto version = control_.version();
     if (!host || !version) {
         return failed(host ? version.error() : host.error());
@@ -181,7 +185,8 @@ Answer Operations::uptime(const Json& args)
             continue; // nobody noted when another tool's domain was started
         }
         const std::int64_t started = target.domain != nullptr ? target.domain->started : 0;
-        rows.push_back({{"domid", raw(target.id)}, {"name", target.name}, {"uptime_s", boot_seconds() - started}});
+        rows.push_back(
+            {{"domid", raw(target.id)}, {"name", target.name}, {"uptime_s", boot_seconds() - started}});
     }
     return Json{{"domains", std::move(rows)}};
 }

@@ -9,7 +9,8 @@
 #include <cerrno>
 #include <filesystem>
 
-namespace vmm {
+namespace vmm
+{
 
 Result<Unique_fd> lock_pidfile(const std::string& path)
 {

@@ -11,7 +11,8 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace vmm {
+namespace vmm
+{
 
 void notify_service_manager(std::string_view state)
 {
@@ -20,7 +21,7 @@ void notify_service_manager(std::string_view state)
     if (path == nullptr || path[0] == '\0' || std::strlen(path) >= sizeof address.sun_path) {
         return;
     }
-    address.sun_family = AF_UNIX;
+    address.sun_family       = AF_UNIX;
     const std::size_t length = std::strlen(path);
     std::memcpy(address.sun_path, path, length);
     if (path[0] == '@') {

@@ -11,9 +11,11 @@
 #include <string_view>
 #include <vector>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 constexpr const char* kDefaultPath = "/etc/vmm/vmmd.conf";
 
@@ -24,9 +26,12 @@ struct Number_setting {
 };
 
 const std::map<std::string_view, std::string Settings::*> kTexts{
-    {"socket", &Settings::socket},         {"store_socket", &Settings::store_socket},
-    {"state_file", &Settings::state_file}, {"pidfile", &Settings::pidfile},
-    {"log_file", &Settings::log_file},     {"log_level", &Settings::log_level},
+    {"socket", &Settings::socket},
+    {"store_socket", &Settings::store_socket},
+    {"state_file", &Settings::state_file},
+    {"pidfile", &Settings::pidfile},
+    {"log_file", &Settings::log_file},
+    {"log_level", &Settings::log_level},
     {"console_log_directory", &Settings::console_log_directory}};
 
 const std::map<std::string_view, Number_setting> kNumbers{
@@ -60,10 +65,11 @@ Result<void> apply(Settings& settings, const config::Setting& setting)
         return {};
     }
     if (const auto number = kNumbers.find(setting.key); number != kNumbers.end()) {
-        const auto* value = std::get_if<config::Number>(&setting.value.what);
+        const auto* value           = std::get_if<config::Number>(&setting.value.what);
         const Number_setting& range = number->second;
         if (value == nullptr || value->value < range.least || value->value > range.most) {
-            return wrong("expected a number from " + std::to_string(range.least) + " to " + std::to_string(range.most));
+            return wrong("expected a number from " + std::to_string(range.least) + " to " +
+                         std::to_string(range.most));
         }
         settings.*(range.member) = value->value;
         return {};
@@ -96,15 +102,15 @@ struct Arguments {
 Result<Arguments> parse_arguments(std::span<char* const> arguments)
 {
     static const std::map<std::string_view, std::string Settings::*> kOptions{
-        {"--socket", &Settings::socket},       {"--store-socket", &Settings::store_socket},
-        {"--pidfile", &Settings::pidfile},     {"--state-file", &Settings::state_file},
-        {"--log-file", &Settings::log_file},   {"--log-level", &Settings::log_level}};
+        {"--socket", &Settings::socket},     {"--store-socket", &Settings::store_socket},
+        {"--pidfile", &Settings::pidfile},   {"--state-file", &Settings::state_file},
+        {"--log-file", &Settings::log_file}, {"--log-level", &Settings::log_level}};
     Arguments parsed;
     for (std::size_t i = 1; i < arguments.size(); ++i) {
         const std::string_view argument = arguments[i];
-        const std::size_t equals = argument.find('=');
-        const std::string_view name = argument.substr(0, equals);
-        const auto option = kOptions.find(name);
+        const std::size_t equals        = argument.find('=');
+        const std::string_view name     = argument.substr(0, equals);
+        const auto option               = kOptions.find(name);
         if (name == "--help" || name == "-h") {
             parsed.start = Start::help;
         } else if (name == "--version") {
@@ -117,14 +123,16 @@ Result<Arguments> parse_arguments(std::span<char* const> arguments)
             if (equals == argument.npos && ++i == arguments.size()) {
                 return fail(Errc::invalid, std::string(name) + " needs a value");
             }
-            const std::string value(equals == argument.npos ? std::string_view(arguments[i]) : argument.substr(equals + 1));
+            const std::string value(equals == argument.npos ? std::string_view(arguments[i])
+                                                            : argument.substr(equals + 1));
             if (option == kOptions.end()) {
                 parsed.config = value;
             } else {
                 parsed.texts.emplace_back(option->second, value);
             }
         } else {
-            return fail(Errc::invalid, "unknown argument \"" + std::string(argument) + "\"; vmmd --help lists them");
+            return fail(Errc::invalid,
+                        "unknown argument \"" + std::string(argument) + "\"; vmmd --help lists them");
         }
     }
     return parsed;
@@ -153,7 +161,7 @@ Result<Command_line> read_settings(std::span<char* const> arguments)
         return line;
     }
     const std::string path = given.config.value_or(kDefaultPath);
-    const auto text = TRY(read_file(path));
+    const auto text        = TRY(read_file(path));
     if (!text && given.config) {
         return fail(Errc::not_found, "there is no configuration file " + path);
     }

@@ -13,9 +13,11 @@
 #include <fstream>
 #include <sstream>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 using Json = config::Json;
 
@@ -39,25 +41,25 @@ Json to_json(const Domain& domain)
 // The library throws on a missing field or a wrong type; load() turns that into an error.
 std::unique_ptr<Domain> domain_from_json(const Json& json)
 {
-    auto domain = std::make_unique<Domain>();
-    domain->id = Domid{json.at("domid").get<std::uint16_t>()};
+    auto domain     = std::make_unique<Domain>();
+    domain->id      = Domid{json.at("domid").get<std::uint16_t>()};
     const auto uuid = config::Uuid::parse(json.at("uuid").get<std::string>());
-    auto parsed = config::from_json(json.at("config"));
+    auto parsed     = config::from_json(json.at("config"));
     if (!uuid || !parsed) {
         return nullptr;
     }
-    domain->uuid = *uuid;
-    domain->config = std::move(*parsed);
-    domain->rings.store_page = Gfn{json.at("store_page").get<std::uint64_t>()};
-    domain->rings.store_port = Evtchn_port{json.at("store_port").get<std::uint32_t>()};
+    domain->uuid               = *uuid;
+    domain->config             = std::move(*parsed);
+    domain->rings.store_page   = Gfn{json.at("store_page").get<std::uint64_t>()};
+    domain->rings.store_port   = Evtchn_port{json.at("store_port").get<std::uint32_t>()};
     domain->rings.console_page = Gfn{json.at("console_page").get<std::uint64_t>()};
     domain->rings.console_port = Evtchn_port{json.at("console_port").get<std::uint32_t>()};
-    domain->static_max_kib = json.at("static_max_kib").get<std::uint64_t>();
-    domain->target_kib = json.at("target_kib").get<std::uint64_t>();
-    domain->overhead_kib = json.at("overhead_kib").get<std::uint64_t>();
-    domain->started = json.at("started").get<std::int64_t>();
-    domain->quick_ends = json.at("quick_ends").get<unsigned>();
-    domain->preserved = json.at("preserved").get<bool>();
+    domain->static_max_kib     = json.at("static_max_kib").get<std::uint64_t>();
+    domain->target_kib         = json.at("target_kib").get<std::uint64_t>();
+    domain->overhead_kib       = json.at("overhead_kib").get<std::uint64_t>();
+    domain->started            = json.at("started").get<std::int64_t>();
+    domain->quick_ends         = json.at("quick_ends").get<unsigned>();
+    domain->preserved          = json.at("preserved").get<bool>();
     return domain;
 }
 

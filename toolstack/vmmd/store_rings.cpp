@@ -12,15 +12,18 @@
 #include <string>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 constexpr const char* kKernelPage = "/proc/xen/xsd_kva";
 constexpr const char* kKernelPort = "/proc/xen/xsd_port";
 
-class Linked_ring final : public store::Ring_channel {
-public:
+class Linked_ring final : public store::Ring_channel
+{
+  public:
     Linked_ring(Guest_links& links, Mapped_pages page, Evtchn_port port)
         : links_(links), page_(std::move(page)), port_(port)
     {
@@ -33,7 +36,7 @@ public:
     }
     void notify() override { links_.notify(port_); }
 
-private:
+  private:
     Guest_links& links_;
     Mapped_pages page_;
     Evtchn_port port_;
@@ -70,18 +73,19 @@ Result<Mapped_pages> map_kernel_page()
 
 } // namespace
 
-Result<std::unique_ptr<store::Ring_channel>> open_domain_ring(Guest_links& links, Domid id, Gfn page, Evtchn_port port,
-                                                              std::function<void()> on_event)
+Result<std::unique_ptr<store::Ring_channel>>
+open_domain_ring(Guest_links& links, Domid id, Gfn page, Evtchn_port port, std::function<void()> on_event)
 {
-    Mapped_pages view = TRY(links.map_ring(id, Ring::store, page));
+    Mapped_pages view       = TRY(links.map_ring(id, Ring::store, page));
     const Evtchn_port local = TRY(links.bind(id, port, std::move(on_event)));
     return std::make_unique<Linked_ring>(links, std::move(view), local);
 }
 
-Result<std::unique_ptr<store::Ring_channel>> open_dom0_ring(Guest_links& links, std::function<void()> on_event)
+Result<std::unique_ptr<store::Ring_channel>> open_dom0_ring(Guest_links& links,
+                                                            std::function<void()> on_event)
 {
-    const Evtchn_port port = TRY(read_kernel_port());
-    Mapped_pages view = TRY(map_kernel_page());
+    const Evtchn_port port  = TRY(read_kernel_port());
+    Mapped_pages view       = TRY(map_kernel_page());
     const Evtchn_port local = TRY(links.bind(kDom0, port, std::move(on_event)));
     return std::make_unique<Linked_ring>(links, std::move(view), local);
 }

@@ -9,13 +9,18 @@
 #include <algorithm>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t kRememberedEnds = 64;
 
-std::string describe(const Domain& domain) { return "domain " + to_string(domain.id) + " (\"" + domain.name() + "\")"; }
+std::string describe(const Domain& domain)
+{
+    return "domain " + to_string(domain.id) + " (\"" + domain.name() + "\")";
+}
 
 } // namespace
 
@@ -35,7 +40,8 @@ void Supervisor::check_ends()
     }
     std::vector<std::pair<Domid, std::optional<Shutdown_reason>>> ended;
     for (const auto& [id, domain] : table_.all()) {
-        const auto found = std::find_if(listed->begin(), listed->end(), [&](const Domain_info& i) { return i.id == id; });
+        const auto found =
+            std::find_if(listed->begin(), listed->end(), [&](const Domain_info& i) { return i.id == id; });
         if (found == listed->end() || found->dying) {
             ended.emplace_back(id, std::nullopt);
         } else if (found->shutdown && !domain->ended) {
@@ -64,7 +70,7 @@ void Supervisor::end_domain(Domain& domain, Shutdown_reason reason)
     const std::string why(name_of(reason));
     const config::End_action action = end_action(domain.config, reason);
     log::info(describe(domain) + " ended: " + why + "; action: " + std::string(config::to_string(action)));
-    domain.ended = reason;
+    domain.ended      = reason;
     domain.quick_ends = boot_seconds() - domain.started < kQuickEnd.count() ? domain.quick_ends + 1 : 0;
     if (domain.console) {
         domain.console->drain();
@@ -92,7 +98,7 @@ void Supervisor::end_domain(Domain& domain, Shutdown_reason reason)
 // Takes the domain apart and forgets it. When that fails it stays, ended, for another `destroy`.
 Result<void> Supervisor::remove(Domain& domain)
 {
-    const Domid id = domain.id;
+    const Domid id           = domain.id;
     const std::string reason = domain.ended ? std::string(name_of(*domain.ended)) : "destroyed";
     if (auto unmade = parts_.maker.unmake(domain); !unmade) {
         domain.preserved = true;
@@ -110,13 +116,13 @@ Result<void> Supervisor::remove(Domain& domain)
 
 Supervisor::Construction_ptr Supervisor::successor_of(const Domain& domain)
 {
-    auto construction = std::make_shared<Construction>();
-    construction->id = Creation_id{next_id_++};
+    auto construction             = std::make_shared<Construction>();
+    construction->id              = Creation_id{next_id_++};
     construction->creation.config = domain.config;
-    construction->uuid = domain.uuid;
-    construction->predecessor = domain.id;
-    construction->reason = name_of(domain.ended.value_or(Shutdown_reason::crash));
-    construction->quick_ends = domain.quick_ends;
+    construction->uuid            = domain.uuid;
+    construction->predecessor     = domain.id;
+    construction->reason          = name_of(domain.ended.value_or(Shutdown_reason::crash));
+    construction->quick_ends      = domain.quick_ends;
     return construction;
 }
 
@@ -135,7 +141,7 @@ std::string Supervisor::free_name(const std::string& base) const
 {
     for (unsigned n = 1;; ++n) {
         const std::string suffix = "-" + std::to_string(n);
-        const std::string name = base.substr(0, config::Limits::kMax_name_length - suffix.size()) + suffix;
+        const std::string name   = base.substr(0, config::Limits::kMax_name_length - suffix.size()) + suffix;
         if (table_.check_name_free(name)) {
             return name;
         }
@@ -145,10 +151,10 @@ std::string Supervisor::free_name(const std::string& base) const
 void Supervisor::rename_and_restart(Domain& domain)
 {
     const Construction_ptr construction = successor_of(domain);
-    domain.preserved = true;
-    domain.config.name = free_name(domain.name());
+    domain.preserved                    = true;
+    domain.config.name                  = free_name(domain.name());
     remove_domain_nodes(parts_.store, domain); // its /vm node is the successor's from now on
-    domain.uuid = config::Uuid::random();
+    domain.uuid  = config::Uuid::random();
     auto renamed = parts_.control.set_uuid(domain.id, domain.uuid.bytes);
     if (renamed) {
         renamed = write_domain_nodes(parts_.store, domain);
@@ -169,8 +175,9 @@ void Supervisor::begin_restart(const Construction_ptr& construction)
         prepare(construction);
         return;
     }
-    log::warning("\"" + construction->creation.config.name + "\" has ended " + std::to_string(construction->quick_ends) +
-                 " times in a row within " + std::to_string(kQuickEnd.count()) + " s of its start: next restart in " +
+    log::warning("\"" + construction->creation.config.name + "\" has ended " +
+                 std::to_string(construction->quick_ends) + " times in a row within " +
+                 std::to_string(kQuickEnd.count()) + " s of its start: next restart in " +
                  std::to_string(delay.count()) + " s (its console log may tell why; xm destroy stops this)");
     construction->delay = parts_.loop.after(delay, [this, construction] {
         construction->delay.reset();
@@ -181,7 +188,7 @@ void Supervisor::begin_restart(const Construction_ptr& construction)
 Supervisor::Wait_id Supervisor::wait(Domid id, End_callback callback)
 {
     const Wait_id wait_id{next_id_++};
-    const Domain* domain = table_.find(id);
+    const Domain* domain  = table_.find(id);
     const bool restarting = std::any_of(constructions_.begin(), constructions_.end(),
                                         [&](const Construction_ptr& c) { return c->predecessor == id; });
     if (domain != nullptr && domain->preserved && !restarting) {
@@ -190,7 +197,8 @@ Supervisor::Wait_id Supervisor::wait(Domid id, End_callback callback)
     } else if (domain != nullptr || restarting || foreign_.contains(id)) {
         waiters_.push_back({wait_id, id, std::move(callback)});
     } else {
-        const auto end = std::find_if(recent_ends_.rbegin(), recent_ends_.rend(), [&](const auto& e) { return e.first == id; });
+        const auto end = std::find_if(recent_ends_.rbegin(), recent_ends_.rend(),
+                                      [&](const auto& e) { return e.first == id; });
         callback({Outcome::gone, end == recent_ends_.rend() ? "unknown" : end->second, std::nullopt});
     }
     return wait_id;
@@ -237,7 +245,8 @@ Result<void> Supervisor::rename(Domid id, const std::string& name)
 {
     Domain* domain = table_.find(id);
     if (domain == nullptr) {
-        return fail(Errc::no_such_domain, "domain " + to_string(id) + " was not made by vmmd and cannot be renamed");
+        return fail(Errc::no_such_domain,
+                    "domain " + to_string(id) + " was not made by vmmd and cannot be renamed");
     }
     if (const auto valid = config::check_name(name); !valid) {
         return fail(Errc::invalid, "name: " + valid.error());
@@ -246,7 +255,7 @@ Result<void> Supervisor::rename(Domid id, const std::string& name)
         return {};
     }
     config::Domain_config renamed = domain->config;
-    renamed.name = name;
+    renamed.name                  = name;
     TRY(check_free(renamed, config::Uuid::random()));
     domain->config = std::move(renamed);
     TRY(write_name(parts_.store, *domain));
@@ -260,7 +269,8 @@ Result<void> Supervisor::set_target(Domid id, std::uint64_t kib)
     if (domain != nullptr) {
         if (kib < config::Limits::kMin_memory_mib * 1024 || kib > domain->max_kib()) {
             return fail(Errc::out_of_range, "the memory of \"" + domain->name() + "\" can be from " +
-                                                std::to_string(config::Limits::kMin_memory_mib) + " MiB to its maxmem of " +
+                                                std::to_string(config::Limits::kMin_memory_mib) +
+                                                " MiB to its maxmem of " +
                                                 std::to_string(domain->config.maxmem_mib) + " MiB");
         }
         // The limit follows the target, so that the guest cannot take back what it was told to give.
@@ -276,13 +286,15 @@ Result<void> Supervisor::set_max(Domid id, std::uint64_t kib)
 {
     Domain* domain = table_.find(id);
     if (domain == nullptr) {
-        return fail(Errc::no_such_domain, "domain " + to_string(id) + " was not made by vmmd: its limit cannot be changed");
+        return fail(Errc::no_such_domain,
+                    "domain " + to_string(id) + " was not made by vmmd: its limit cannot be changed");
     }
     if (kib < domain->target_kib || kib > domain->static_max_kib) {
-        return fail(Errc::out_of_range, "maxmem of \"" + domain->name() + "\" can be from its present memory of " +
-                                            std::to_string(domain->target_kib / 1024) + " MiB to the " +
-                                            std::to_string(domain->static_max_kib / 1024) +
-                                            " MiB it was created with; for more, change its file and create it anew");
+        return fail(Errc::out_of_range,
+                    "maxmem of \"" + domain->name() + "\" can be from its present memory of " +
+                        std::to_string(domain->target_kib / 1024) + " MiB to the " +
+                        std::to_string(domain->static_max_kib / 1024) +
+                        " MiB it was created with; for more, change its file and create it anew");
     }
     domain->config.maxmem_mib = kib / 1024;
     save();

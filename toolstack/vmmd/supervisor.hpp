@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Knows every domain and decides what becomes of it: creation from request to running, the on_ action when it ends,
-// restarts, and those who wait for its end. The hypervisor tells only that something changed; check_ends() finds out what.
-// Single-threaded on the event loop; kernels are unpacked on the worker. Callbacks come from the loop, never from inside
-// the call that registered them, unless said otherwise.
+// Knows every domain and decides what becomes of it: creation from request to running, the on_ action when it
+// ends, restarts, and those who wait for its end. The hypervisor tells only that something changed;
+// check_ends() finds out what. Single-threaded on the event loop; kernels are unpacked on the worker.
+// Callbacks come from the loop, never from inside the call that registered them, unless said otherwise.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
@@ -22,10 +22,12 @@
 #include <string>
 #include <vector>
 
-namespace vmm {
+namespace vmm
+{
 
-class Supervisor {
-public:
+class Supervisor
+{
+  public:
     struct Parts {
         Event_loop& loop;
         Control& control;
@@ -54,7 +56,7 @@ public:
     enum class Wait_id : std::uint64_t {};
 
     explicit Supervisor(Parts parts) : parts_(std::move(parts)) {}
-    Supervisor(const Supervisor&) = delete;
+    Supervisor(const Supervisor&)            = delete;
     Supervisor& operator=(const Supervisor&) = delete;
 
     [[nodiscard]] const Domain_table& domains() const { return table_; }
@@ -86,7 +88,7 @@ public:
     [[nodiscard]] Result<void> introduce_foreign(Domid id, Gfn page, Evtchn_port port);
     void forget_foreign(Domid id) { foreign_.erase(id); }
 
-private:
+  private:
     // A domain on its way: waiting (restart delay), being prepared, or about to be made.
     struct Construction {
         Creation_id id{};

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Supervisor about domains it did not make itself: those of a former daemon and those of other tools.
+// The part of Supervisor about domains it did not make itself: those of a former daemon and those of other
+// tools.
 #include "toolstack/base/log.hpp"
 #include "toolstack/vmmd/domain_nodes.hpp"
 #include "toolstack/vmmd/supervisor.hpp"
 
 #include <algorithm>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 const Domain_info* find(const std::vector<Domain_info>& alive, Domid id)
 {
-    const auto found = std::find_if(alive.begin(), alive.end(), [&](const Domain_info& i) { return i.id == id; });
+    const auto found =
+        std::find_if(alive.begin(), alive.end(), [&](const Domain_info& i) { return i.id == id; });
     return found == alive.end() ? nullptr : &*found;
 }
 
@@ -63,8 +67,8 @@ void Supervisor::destroy_unfinished(const std::vector<Domain_info>& alive, const
 void Supervisor::adopt(std::unique_ptr<Domain> domain)
 {
     if (const auto adopted = parts_.maker.adopt(*domain); !adopted) {
-        log::error("domain " + to_string(domain->id) + " (\"" + domain->name() + "\") runs without the store: " +
-                   adopted.error().message);
+        log::error("domain " + to_string(domain->id) + " (\"" + domain->name() +
+                   "\") runs without the store: " + adopted.error().message);
     } else {
         log::info("domain " + to_string(domain->id) + " (\"" + domain->name() + "\") is taken up again");
     }

@@ -6,20 +6,23 @@
 #include <algorithm>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 Build_request to_request(const config::Domain_config& config)
 {
     Build_request request;
-    request.kernel = config.kernel;
-    request.ramdisk = config.ramdisk;
+    request.kernel       = config.kernel;
+    request.ramdisk      = config.ramdisk;
     request.command_line = config.cmdline;
-    // It is built with all it may ever have and gives back what is above `memory` once its balloon driver runs: a guest
-    // can only grow into memory that was in its map from the start, unless somebody in it brings hot-added memory online.
-    request.memory_kib = config.maxmem_mib * 1024;
-    request.vcpus = config.maxvcpus;
+    // It is built with all it may ever have and gives back what is above `memory` once its balloon driver
+    // runs: a guest can only grow into memory that was in its map from the start, unless somebody in it
+    // brings hot-added memory online.
+    request.memory_kib   = config.maxmem_mib * 1024;
+    request.vcpus        = config.maxvcpus;
     return request;
 }
 
@@ -31,9 +34,10 @@ Result<void> Supervisor::check_free(const config::Domain_config& config, const c
     TRY(table_.check_uuid_free(uuid));
     for (const Construction_ptr& other : constructions_) {
         if (other->creation.config.name == config.name || other->uuid == uuid) {
-            return fail(Errc::exists, "a domain \"" + other->creation.config.name +
-                                          (other->predecessor ? "\" is about to be restarted; xm destroy it first"
-                                                              : "\" is being created right now"));
+            return fail(Errc::exists,
+                        "a domain \"" + other->creation.config.name +
+                            (other->predecessor ? "\" is about to be restarted; xm destroy it first"
+                                                : "\" is being created right now"));
         }
     }
     return {};
@@ -41,8 +45,8 @@ Result<void> Supervisor::check_free(const config::Domain_config& config, const c
 
 Result<Supervisor::Creation_id> Supervisor::create(Creation creation)
 {
-    auto construction = std::make_shared<Construction>();
-    construction->id = Creation_id{next_id_++};
+    auto construction  = std::make_shared<Construction>();
+    construction->id   = Creation_id{next_id_++};
     construction->uuid = creation.config.uuid.value_or(config::Uuid::random());
     TRY(check_free(creation.config, construction->uuid));
     construction->creation = std::move(creation);
@@ -59,7 +63,7 @@ void Supervisor::cancel(Creation_id id)
         return;
     }
     const Construction_ptr construction = *found;
-    construction->cancelled = true;
+    construction->cancelled             = true;
     if (construction->delay) {
         parts_.loop.cancel(*construction->delay);
     }
@@ -68,11 +72,9 @@ void Supervisor::cancel(Creation_id id)
 
 void Supervisor::prepare(const Construction_ptr& construction)
 {
-    parts_.worker.submit(
-        [construction, request = to_request(construction->creation.config), &builder = parts_.builder] {
-            construction->prepared = builder.prepare(request);
-        },
-        [this, construction] { complete(construction); });
+    parts_.worker.submit([construction, request = to_request(construction->creation.config),
+                          &builder = parts_.builder] { construction->prepared = builder.prepare(request); },
+                         [this, construction] { complete(construction); });
 }
 
 void Supervisor::complete(const Construction_ptr& construction)
@@ -86,11 +88,11 @@ void Supervisor::complete(const Construction_ptr& construction)
 Result<Domid> Supervisor::make(Construction& construction)
 {
     const Prepared_domain prepared = TRY(std::move(*construction.prepared));
-    const std::string uuid = construction.uuid.to_string();
+    const std::string uuid         = construction.uuid.to_string();
     // From here to the end a successor of this process must find and destroy what is half made.
     unfinished_.insert(uuid);
     save();
-    auto made = parts_.maker.make(construction.creation.config, construction.uuid, prepared);
+    auto made             = parts_.maker.make(construction.creation.config, construction.uuid, prepared);
     Result<Domid> outcome = made ? Result<Domid>((*made)->id) : std::unexpected(made.error());
     if (made) {
         (*made)->quick_ends = construction.quick_ends;
@@ -120,12 +122,13 @@ void Supervisor::finish(const Construction_ptr& construction, Result<Domid> outc
     const std::string& name = construction->creation.config.name;
     if (outcome) {
         log::info("domain " + to_string(*outcome) + " (\"" + name + "\") created" +
-                  (construction->predecessor ? " in place of domain " + to_string(*construction->predecessor) : ""));
+                  (construction->predecessor ? " in place of domain " + to_string(*construction->predecessor)
+                                             : ""));
     } else {
         log::warning("\"" + name + "\" was not created: " + outcome.error().message);
     }
     if (construction->predecessor) {
-        const Domid old = *construction->predecessor;
+        const Domid old         = *construction->predecessor;
         const Outcome otherwise = table_.find(old) != nullptr ? Outcome::preserved : Outcome::gone;
         tell_waiters(old, {outcome ? Outcome::restarted : otherwise, construction->reason,
                            outcome ? std::optional(*outcome) : std::nullopt});

@@ -9,7 +9,8 @@
 #include <cstdint>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
 Result<std::unique_ptr<Worker>> Worker::create(Event_loop& loop)
 {
@@ -18,7 +19,8 @@ Result<std::unique_ptr<Worker>> Worker::create(Event_loop& loop)
         return fail_errno("cannot make an eventfd");
     }
     std::unique_ptr<Worker> worker(new Worker(loop, std::move(wakeup)));
-    TRY(loop.add(worker->wakeup_.get(), EPOLLIN, [self = worker.get()](std::uint32_t) { self->finish_jobs(); }));
+    TRY(loop.add(worker->wakeup_.get(), EPOLLIN,
+                 [self = worker.get()](std::uint32_t) { self->finish_jobs(); }));
     // Signals are the loop's business: none may be delivered to this thread.
     sigset_t all;
     sigset_t before;

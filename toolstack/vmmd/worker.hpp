@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One helper thread for work that takes long and needs no hypervisor: reading and unpacking kernels. Jobs run one after
-// the other, in order; what each leaves to do happens on the event loop. The daemon's own state is never touched here.
+// One helper thread for work that takes long and needs no hypervisor: reading and unpacking kernels. Jobs run
+// one after the other, in order; what each leaves to do happens on the event loop. The daemon's own state is
+// never touched here.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
@@ -14,21 +15,23 @@
 #include <mutex>
 #include <thread>
 
-namespace vmm {
+namespace vmm
+{
 
-class Worker {
-public:
+class Worker
+{
+  public:
     using Work = std::function<void()>;
 
     [[nodiscard]] static Result<std::unique_ptr<Worker>> create(Event_loop& loop);
-    Worker(const Worker&) = delete;
+    Worker(const Worker&)            = delete;
     Worker& operator=(const Worker&) = delete;
     ~Worker(); // waits for the job under way; the others and all that is left to do are dropped
 
     // `work` runs on the thread, then `finish` on the loop.
     void submit(Work work, Work finish);
 
-private:
+  private:
     struct Job {
         Work work;
         Work finish;
@@ -42,9 +45,9 @@ private:
     Unique_fd wakeup_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<Job> waiting_;    // guarded by mutex_
-    std::deque<Work> finished_;  // guarded by mutex_
-    bool stopping_ = false;      // guarded by mutex_
+    std::deque<Job> waiting_;   // guarded by mutex_
+    std::deque<Work> finished_; // guarded by mutex_
+    bool stopping_ = false;     // guarded by mutex_
     std::thread thread_;
 };
 

@@ -4,7 +4,8 @@
 #include "toolstack/base/log.hpp"
 #include "toolstack/build/domain_builder.hpp"
 
-namespace vmm {
+namespace vmm
+{
 
 Result<Mapped_pages> Xen_guest_links::map_ring(Domid id, Ring ring, Gfn page)
 {
@@ -13,7 +14,7 @@ Result<Mapped_pages> Xen_guest_links::map_ring(Domid id, Ring ring, Gfn page)
         return by_grant;
     }
     const std::uint64_t frame = raw(page);
-    auto by_frame = memory_.map(id, std::span(&frame, 1));
+    auto by_frame             = memory_.map(id, std::span(&frame, 1));
     if (!by_frame) {
         return fail(by_frame.error().code, by_grant.error().message + "; " + by_frame.error().message);
     }

@@ -7,10 +7,12 @@
 #include "toolstack/xen/event_channel.hpp"
 #include "toolstack/xen/guest_pages.hpp"
 
-namespace vmm {
+namespace vmm
+{
 
-class Xen_guest_links final : public Guest_links {
-public:
+class Xen_guest_links final : public Guest_links
+{
+  public:
     Xen_guest_links(Event_channel& events, Grant_memory grants, Build_control& memory)
         : events_(events), grants_(std::move(grants)), memory_(memory)
     {
@@ -21,7 +23,7 @@ public:
     void unbind(Evtchn_port local) override { events_.unbind(local); }
     void notify(Evtchn_port local) override;
 
-private:
+  private:
     Event_channel& events_;
     Grant_memory grants_;
     Build_control& memory_;

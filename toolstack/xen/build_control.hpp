@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the domain builder asks of a hypervisor: memory for a paused domain, views of that memory, its HVM parameters,
-// event channels, grant table and processor state. Only the builder and the console use it; the domain's life as a whole
-// is control.hpp. Xen_control implements it; tests put a fake with ordinary memory in its place.
+// What the domain builder asks of a hypervisor: memory for a paused domain, views of that memory, its HVM
+// parameters, event channels, grant table and processor state. Only the builder and the console use it; the
+// domain's life as a whole is control.hpp. Xen_control implements it; tests put a fake with ordinary memory
+// in its place.
 
 #include "toolstack/xen/control.hpp"
 #include "toolstack/xen/mapped_pages.hpp"
@@ -14,32 +15,38 @@
 
 struct hvm_memmap_table_entry;
 
-namespace vmm {
+namespace vmm
+{
 
-class Build_control {
-public:
+class Build_control
+{
+  public:
     virtual ~Build_control() = default;
 
-    // Promises `pages` of host memory to the domain, so that populating cannot run out half way. 0 drops the promise.
-    [[nodiscard]] virtual Result<void> claim(Domid id, std::uint64_t pages) = 0;
+    // Promises `pages` of host memory to the domain, so that populating cannot run out half way. 0 drops the
+    // promise.
+    [[nodiscard]] virtual Result<void> claim(Domid id, std::uint64_t pages)                        = 0;
     // Memory for the hypervisor's own tables about the domain; a hypervisor without that notion succeeds.
-    [[nodiscard]] virtual Result<void> set_table_memory(Domid id, std::uint64_t kib) = 0;
-    // Gives memory at each frame (an extent is 2^order pages); returns how many extents, from the first, now have it.
-    [[nodiscard]] virtual Result<std::size_t> populate(Domid id, std::span<const std::uint64_t> frames, unsigned order) = 0;
-    [[nodiscard]] virtual Result<void> set_memory_map(Domid id, std::span<const hvm_memmap_table_entry> map) = 0;
+    [[nodiscard]] virtual Result<void> set_table_memory(Domid id, std::uint64_t kib)               = 0;
+    // Gives memory at each frame (an extent is 2^order pages); returns how many extents, from the first, now
+    // have it.
+    [[nodiscard]] virtual Result<std::size_t> populate(Domid id, std::span<const std::uint64_t> frames,
+                                                       unsigned order)                             = 0;
+    [[nodiscard]] virtual Result<void> set_memory_map(Domid id,
+                                                      std::span<const hvm_memmap_table_entry> map) = 0;
 
     // A writable view of the guest frames given, one behind the other in the order of the list.
     [[nodiscard]] virtual Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) = 0;
     // A writable view of the first frame of the domain's version-1 grant table.
-    [[nodiscard]] virtual Result<Mapped_pages> map_grant_table(Domid id) = 0;
+    [[nodiscard]] virtual Result<Mapped_pages> map_grant_table(Domid id)                            = 0;
 
     [[nodiscard]] virtual Result<void> set_param(Domid id, unsigned param, std::uint64_t value) = 0;
-    [[nodiscard]] virtual Result<std::uint64_t> param(Domid id, unsigned param) = 0;
+    [[nodiscard]] virtual Result<std::uint64_t> param(Domid id, unsigned param)                 = 0;
     // A port of `id` that `remote` may bind.
-    [[nodiscard]] virtual Result<Evtchn_port> alloc_unbound(Domid id, Domid remote) = 0;
+    [[nodiscard]] virtual Result<Evtchn_port> alloc_unbound(Domid id, Domid remote)             = 0;
 
     // The HVM save records of <xen/hvm/save.h>, END record included.
-    [[nodiscard]] virtual Result<std::vector<std::byte>> context(Domid id) = 0;
+    [[nodiscard]] virtual Result<std::vector<std::byte>> context(Domid id)                       = 0;
     [[nodiscard]] virtual Result<void> set_context(Domid id, std::span<const std::byte> records) = 0;
 };
 

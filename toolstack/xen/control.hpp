@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the daemon asks of a hypervisor about domains as wholes: make, run, stop, look at, limit. It says nothing of a
-// domain's memory contents (see build_control.hpp). Xen_control implements it over hypercalls; tests put a fake in its
-// place. Memory is in KiB, times in nanoseconds; an error names the operation, the domain and the hypervisor's reason.
+// What the daemon asks of a hypervisor about domains as wholes: make, run, stop, look at, limit. It says
+// nothing of a domain's memory contents (see build_control.hpp). Xen_control implements it over hypercalls;
+// tests put a fake in its place. Memory is in KiB, times in nanoseconds; an error names the operation, the
+// domain and the hypervisor's reason.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/xen/types.hpp"
@@ -14,54 +15,62 @@
 #include <string_view>
 #include <vector>
 
-namespace vmm {
+namespace vmm
+{
 
 // SHUTDOWN_* of <xen/sched.h>, with the same values.
-enum class Shutdown_reason : unsigned { poweroff = 0, reboot = 1, suspend = 2, crash = 3, watchdog = 4, soft_reset = 5 };
+enum class Shutdown_reason : unsigned {
+    poweroff   = 0,
+    reboot     = 1,
+    suspend    = 2,
+    crash      = 3,
+    watchdog   = 4,
+    soft_reset = 5
+};
 
 struct Domain_shape {
     Uuid_bytes uuid{};
-    unsigned max_vcpus = 1;
+    unsigned max_vcpus           = 1;
     std::uint64_t max_memory_kib = 0;
 };
 
 struct Domain_info {
     Domid id{};
     Uuid_bytes uuid{};
-    bool dying = false;
-    bool paused = false;
+    bool dying   = false;
+    bool paused  = false;
     bool blocked = false;
     bool running = false;
     std::optional<Shutdown_reason> shutdown; // set once the guest has stopped
-    std::uint64_t memory_kib = 0;
+    std::uint64_t memory_kib     = 0;
     std::uint64_t max_memory_kib = 0;
-    std::uint64_t cpu_time = 0;
-    unsigned online_vcpus = 0;
-    unsigned max_vcpus = 0;
+    std::uint64_t cpu_time       = 0;
+    unsigned online_vcpus        = 0;
+    unsigned max_vcpus           = 0;
 };
 
 struct Vcpu_state {
-    bool online = false;
-    bool blocked = false;
-    bool running = false;
-    unsigned cpu = 0; // the physical processor it last ran on
+    bool online            = false;
+    bool blocked           = false;
+    bool running           = false;
+    unsigned cpu           = 0; // the physical processor it last ran on
     std::uint64_t cpu_time = 0;
     std::vector<std::uint8_t> hard_affinity; // bit n: may run on physical processor n
 };
 
 struct Host_info {
-    unsigned cpus = 0;
+    unsigned cpus             = 0;
     unsigned cores_per_socket = 0;
     unsigned threads_per_core = 0;
-    unsigned nodes = 0;
-    std::uint32_t cpu_khz = 0;
-    std::uint64_t total_kib = 0;
-    std::uint64_t free_kib = 0;    // ready now, scrubbing included
+    unsigned nodes            = 0;
+    std::uint32_t cpu_khz     = 0;
+    std::uint64_t total_kib   = 0;
+    std::uint64_t free_kib    = 0; // ready now, scrubbing included
     std::uint64_t claimed_kib = 0; // promised to domains under construction
-    bool hap = false;
-    bool directio = false;
-    unsigned scheduler = 0; // XEN_SCHEDULER_*
-    unsigned max_cpu_id = 0;
+    bool hap                  = false;
+    bool directio             = false;
+    unsigned scheduler        = 0; // XEN_SCHEDULER_*
+    unsigned max_cpu_id       = 0;
     std::array<std::uint32_t, 8> hw_caps{}; // CPUID feature words, in the hypervisor's order
 };
 
@@ -79,30 +88,32 @@ struct Version_info {
     std::string changeset;
 };
 
-class Control {
-public:
+class Control
+{
+  public:
     virtual ~Control() = default;
 
     // The new domain is paused, owns no memory and has its vCPUs allocated.
-    [[nodiscard]] virtual Result<Domid> create(const Domain_shape& shape) = 0;
+    [[nodiscard]] virtual Result<Domid> create(const Domain_shape& shape)         = 0;
     // Returns when the domain's memory is given back, save pages that others still have mapped.
-    [[nodiscard]] virtual Result<void> destroy(Domid id) = 0;
-    [[nodiscard]] virtual Result<void> pause(Domid id) = 0;
-    [[nodiscard]] virtual Result<void> unpause(Domid id) = 0;
+    [[nodiscard]] virtual Result<void> destroy(Domid id)                          = 0;
+    [[nodiscard]] virtual Result<void> pause(Domid id)                            = 0;
+    [[nodiscard]] virtual Result<void> unpause(Domid id)                          = 0;
     [[nodiscard]] virtual Result<void> shutdown(Domid id, Shutdown_reason reason) = 0;
 
-    [[nodiscard]] virtual Result<Domain_info> info(Domid id) = 0; // Errc::no_such_domain when it is gone
+    [[nodiscard]] virtual Result<Domain_info> info(Domid id)      = 0; // Errc::no_such_domain when it is gone
     [[nodiscard]] virtual Result<std::vector<Domain_info>> list() = 0;
     [[nodiscard]] virtual Result<Vcpu_state> vcpu(Domid id, unsigned vcpu) = 0;
-    [[nodiscard]] virtual Result<Host_info> host() = 0;
-    [[nodiscard]] virtual Result<Version_info> version() = 0;
-    [[nodiscard]] virtual Result<std::string> read_log(bool clear) = 0;
+    [[nodiscard]] virtual Result<Host_info> host()                         = 0;
+    [[nodiscard]] virtual Result<Version_info> version()                   = 0;
+    [[nodiscard]] virtual Result<std::string> read_log(bool clear)         = 0;
 
-    [[nodiscard]] virtual Result<void> set_max_memory(Domid id, std::uint64_t kib) = 0;
-    [[nodiscard]] virtual Result<void> set_uuid(Domid id, const Uuid_bytes& uuid) = 0;
-    [[nodiscard]] virtual Result<void> set_time_offset(Domid id, std::int64_t seconds) = 0;
-    [[nodiscard]] virtual Result<void> set_affinity(Domid id, unsigned vcpu, const std::vector<std::uint8_t>& cpus) = 0;
-    [[nodiscard]] virtual Result<void> debug_keys(std::string_view keys) = 0;
+    [[nodiscard]] virtual Result<void> set_max_memory(Domid id, std::uint64_t kib)         = 0;
+    [[nodiscard]] virtual Result<void> set_uuid(Domid id, const Uuid_bytes& uuid)          = 0;
+    [[nodiscard]] virtual Result<void> set_time_offset(Domid id, std::int64_t seconds)     = 0;
+    [[nodiscard]] virtual Result<void> set_affinity(Domid id, unsigned vcpu,
+                                                    const std::vector<std::uint8_t>& cpus) = 0;
+    [[nodiscard]] virtual Result<void> debug_keys(std::string_view keys)                   = 0;
 };
 
 } // namespace vmm

@@ -6,7 +6,8 @@
 #include <string>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
 Result<std::unique_ptr<Event_channel>> Event_channel::open()
 {
@@ -34,8 +35,8 @@ Result<Evtchn_port> Event_channel::bind_interdomain(Domid remote, Evtchn_port re
 {
     const auto port = xenevtchn_bind_interdomain(handle_.get(), raw(remote), raw(remote_port));
     if (port < 0) {
-        return fail_errno("cannot bind event channel port " + std::to_string(raw(remote_port)) + " of domain " +
-                          to_string(remote));
+        return fail_errno("cannot bind event channel port " + std::to_string(raw(remote_port)) +
+                          " of domain " + to_string(remote));
     }
     return remember(port, std::move(callback));
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// dom0's end of event channels through /dev/xen/evtchn (libxenevtchn): bind to another domain's port or to a virtual
-// interrupt, notify, and be called when one fires. It owns its ports; they close with it. A port stays masked from the
-// moment it fires until its callback has returned, so a flood from a guest costs one call per turn of the loop.
+// dom0's end of event channels through /dev/xen/evtchn (libxenevtchn): bind to another domain's port or to a
+// virtual interrupt, notify, and be called when one fires. It owns its ports; they close with it. A port
+// stays masked from the moment it fires until its callback has returned, so a flood from a guest costs one
+// call per turn of the loop.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/xen/types.hpp"
@@ -15,17 +16,20 @@ extern "C" {
 #include <xenevtchn.h>
 }
 
-namespace vmm {
+namespace vmm
+{
 
-class Event_channel {
-public:
+class Event_channel
+{
+  public:
     using Callback = std::function<void()>;
 
     [[nodiscard]] static Result<std::unique_ptr<Event_channel>> open();
 
     [[nodiscard]] int fd() const { return xenevtchn_fd(handle_.get()); } // readable when dispatch() has work
 
-    [[nodiscard]] Result<Evtchn_port> bind_interdomain(Domid remote, Evtchn_port remote_port, Callback callback);
+    [[nodiscard]] Result<Evtchn_port> bind_interdomain(Domid remote, Evtchn_port remote_port,
+                                                       Callback callback);
     [[nodiscard]] Result<Evtchn_port> bind_virq(unsigned virq, Callback callback);
     void unbind(Evtchn_port port);
     [[nodiscard]] Result<void> notify(Evtchn_port port);
@@ -33,7 +37,7 @@ public:
     // Calls back for one port that fired. Level-triggered: the loop comes again while more are waiting.
     void dispatch();
 
-private:
+  private:
     struct Close {
         void operator()(xenevtchn_handle* handle) const { xenevtchn_close(handle); }
     };

@@ -8,7 +8,8 @@
 #include <string>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
 Result<Foreign_memory> Foreign_memory::open()
 {
@@ -23,8 +24,10 @@ Result<Mapped_pages> Foreign_memory::map(Domid id, std::span<const std::uint64_t
 {
     static_assert(sizeof(xen_pfn_t) == sizeof(std::uint64_t));
     const std::size_t pages = frames.size();
-    // Without an error array one frame that cannot be mapped fails the whole call, which is what a builder wants.
-    void* view = xenforeignmemory_map(handle_.get(), raw(id), PROT_READ | PROT_WRITE, pages, frames.data(), nullptr);
+    // Without an error array one frame that cannot be mapped fails the whole call, which is what a builder
+    // wants.
+    void* view =
+        xenforeignmemory_map(handle_.get(), raw(id), PROT_READ | PROT_WRITE, pages, frames.data(), nullptr);
     if (view == nullptr) {
         return fail_errno("cannot map " + std::to_string(pages) + " pages of domain " + to_string(id) +
                           " from guest frame " + std::to_string(frames.empty() ? 0 : frames.front()));
@@ -37,7 +40,7 @@ Result<Mapped_pages> Foreign_memory::map(Domid id, std::span<const std::uint64_t
 
 Result<Mapped_pages> Foreign_memory::map_grant_table(Domid id) const
 {
-    void* view = nullptr;
+    void* view     = nullptr;
     auto* resource = xenforeignmemory_map_resource(handle_.get(), raw(id), XENMEM_resource_grant_table,
                                                    XENMEM_resource_grant_table_id_shared, 0, 1, &view,
                                                    PROT_READ | PROT_WRITE, 0);
@@ -65,7 +68,9 @@ Result<Mapped_pages> Grant_memory::map(Domid id, Grant_ref ref) const
     if (view == nullptr) {
         return fail_errno("cannot map grant " + std::to_string(raw(ref)) + " of domain " + to_string(id));
     }
-    auto unmap = [handle = handle_](std::span<std::byte> bytes) { xengnttab_unmap(handle.get(), bytes.data(), 1); };
+    auto unmap = [handle = handle_](std::span<std::byte> bytes) {
+        xengnttab_unmap(handle.get(), bytes.data(), 1);
+    };
     return Mapped_pages({static_cast<std::byte*>(view), kPageSize}, std::move(unmap));
 }
 

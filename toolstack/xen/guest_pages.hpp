@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Views of other domains' pages: by guest frame (libxenforeignmemory), by grant (libxengnttab) and by resource. Opens
-// the kernel devices once. A view keeps the device open, and the pages of a domain that dies stay allocated until the
-// last view of them is gone: let go of views on @releaseDomain.
+// Views of other domains' pages: by guest frame (libxenforeignmemory), by grant (libxengnttab) and by
+// resource. Opens the kernel devices once. A view keeps the device open, and the pages of a domain that dies
+// stay allocated until the last view of them is gone: let go of views on @releaseDomain.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/xen/mapped_pages.hpp"
@@ -16,25 +16,28 @@ extern "C" {
 #include <xengnttab.h>
 }
 
-namespace vmm {
+namespace vmm
+{
 
-class Foreign_memory {
-public:
+class Foreign_memory
+{
+  public:
     [[nodiscard]] static Result<Foreign_memory> open();
     [[nodiscard]] Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) const;
     [[nodiscard]] Result<Mapped_pages> map_grant_table(Domid id) const; // its first frame
 
-private:
+  private:
     explicit Foreign_memory(std::shared_ptr<xenforeignmemory_handle> handle) : handle_(std::move(handle)) {}
     std::shared_ptr<xenforeignmemory_handle> handle_;
 };
 
-class Grant_memory {
-public:
+class Grant_memory
+{
+  public:
     [[nodiscard]] static Result<Grant_memory> open();
     [[nodiscard]] Result<Mapped_pages> map(Domid id, Grant_ref ref) const;
 
-private:
+  private:
     explicit Grant_memory(std::shared_ptr<xengnttab_handle> handle) : handle_(std::move(handle)) {}
     std::shared_ptr<xengnttab_handle> handle_;
 };

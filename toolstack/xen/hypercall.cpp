@@ -3,9 +3,11 @@
 
 #include <cerrno>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 std::uint64_t address_of(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
 
@@ -23,7 +25,8 @@ Result<Hypercall> Hypercall::open()
 {
     Handle handle(xencall_open(nullptr, XENCALL_OPENFLAG_NON_REENTRANT));
     if (!handle) {
-        return fail_errno("cannot open /dev/xen/privcmd (is this dom0, and is the module xen-privcmd loaded?)");
+        return fail_errno(
+            "cannot open /dev/xen/privcmd (is this dom0, and is the module xen-privcmd loaded?)");
     }
     auto* page = static_cast<std::byte*>(xencall_alloc_buffer(handle.get(), kPageSize));
     if (page == nullptr) {
@@ -50,7 +53,7 @@ Result<long> Hypercall::with_argument(unsigned call, unsigned command, void* arg
     std::memcpy(argument_.data(), argument, size);
     // memory_op counts and frame numbers do not fit the int the other calls return.
     const long returned = xencall2L(handle_.get(), call, command, address_of(argument_.data()));
-    const int error = errno;
+    const int error     = errno;
     std::memcpy(argument, argument_.data(), size);
     errno = error;
     return outcome(returned);
@@ -58,12 +61,12 @@ Result<long> Hypercall::with_argument(unsigned call, unsigned command, void* arg
 
 Result<long> Hypercall::domctl(std::uint32_t command, Domid id, xen_domctl& op) const
 {
-    op.cmd = command;
+    op.cmd               = command;
     op.interface_version = XEN_DOMCTL_INTERFACE_VERSION;
-    op.domain = raw(id);
+    op.domain            = raw(id);
     std::memcpy(argument_.data(), &op, sizeof op);
     const int returned = xencall1(handle_.get(), __HYPERVISOR_domctl, address_of(argument_.data()));
-    const int error = errno;
+    const int error    = errno;
     std::memcpy(&op, argument_.data(), sizeof op);
     errno = error;
     return outcome(returned);
@@ -71,11 +74,11 @@ Result<long> Hypercall::domctl(std::uint32_t command, Domid id, xen_domctl& op) 
 
 Result<long> Hypercall::sysctl(std::uint32_t command, xen_sysctl& op) const
 {
-    op.cmd = command;
+    op.cmd               = command;
     op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
     std::memcpy(argument_.data(), &op, sizeof op);
     const int returned = xencall1(handle_.get(), __HYPERVISOR_sysctl, address_of(argument_.data()));
-    const int error = errno;
+    const int error    = errno;
     std::memcpy(&op, argument_.data(), sizeof op);
     errno = error;
     return outcome(returned);

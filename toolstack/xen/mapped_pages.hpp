@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Sole owner of a view of pages that belong to a domain; unmaps them when it goes. The domain may change the contents
-// at any moment while it runs: copy once, then check.
+// Sole owner of a view of pages that belong to a domain; unmaps them when it goes. The domain may change the
+// contents at any moment while it runs: copy once, then check.
 
 #include <cstddef>
 #include <functional>
 #include <span>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
-class Mapped_pages {
-public:
+class Mapped_pages
+{
+  public:
     using Unmap = std::function<void(std::span<std::byte>)>;
 
     Mapped_pages() = default;
@@ -29,7 +31,7 @@ public:
         }
         return *this;
     }
-    Mapped_pages(const Mapped_pages&) = delete;
+    Mapped_pages(const Mapped_pages&)            = delete;
     Mapped_pages& operator=(const Mapped_pages&) = delete;
     ~Mapped_pages() { reset(); }
 
@@ -44,7 +46,7 @@ public:
         }
     }
 
-private:
+  private:
     std::span<std::byte> bytes_;
     Unmap unmap_;
 };

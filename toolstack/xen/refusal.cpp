@@ -4,7 +4,8 @@
 #include <string>
 #include <system_error>
 
-namespace vmm {
+namespace vmm
+{
 
 std::unexpected<Error> refusal(const Error& from_call, std::string_view to_do_what, std::optional<Domid> id)
 {
@@ -18,7 +19,8 @@ std::unexpected<Error> refusal(const Error& from_call, std::string_view to_do_wh
     if (id) {
         text += " domain " + to_string(*id);
     }
-    return fail(from_call.code, text + ": " + std::generic_category().message(static_cast<int>(from_call.code)));
+    return fail(from_call.code,
+                text + ": " + std::generic_category().message(static_cast<int>(from_call.code)));
 }
 
 } // namespace vmm

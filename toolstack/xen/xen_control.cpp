@@ -8,11 +8,14 @@
 #include <algorithm>
 #include <cstring>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
-// A hypervisor may answer "come again" for long work; both errors mean that nothing is lost by repeating the call.
+// A hypervisor may answer "come again" for long work; both errors mean that nothing is lost by repeating the
+// call.
 bool is_to_be_repeated(Errc code) { return code == Errc::again || code == Errc::interrupted; }
 
 Domain_info to_info(const xen_domctl_getdomaininfo& from)
@@ -20,19 +23,19 @@ Domain_info to_info(const xen_domctl_getdomaininfo& from)
     Domain_info info;
     info.id = Domid{from.domain};
     std::copy(std::begin(from.handle), std::end(from.handle), info.uuid.begin());
-    info.dying = (from.flags & XEN_DOMINF_dying) != 0;
-    info.paused = (from.flags & XEN_DOMINF_paused) != 0;
+    info.dying   = (from.flags & XEN_DOMINF_dying) != 0;
+    info.paused  = (from.flags & XEN_DOMINF_paused) != 0;
     info.blocked = (from.flags & XEN_DOMINF_blocked) != 0;
     info.running = (from.flags & XEN_DOMINF_running) != 0;
     if ((from.flags & XEN_DOMINF_shutdown) != 0) {
         info.shutdown = Shutdown_reason((from.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask);
     }
-    info.memory_kib = from.tot_pages * (kPageSize / 1024);
+    info.memory_kib     = from.tot_pages * (kPageSize / 1024);
     // "Unlimited" is stored as all ones; shifting it would wrap.
     info.max_memory_kib = std::min<std::uint64_t>(from.max_pages, UINT64_MAX >> 12) * (kPageSize / 1024);
-    info.cpu_time = from.cpu_time;
-    info.online_vcpus = from.nr_online_vcpus;
-    info.max_vcpus = from.max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : from.max_vcpu_id + 1;
+    info.cpu_time       = from.cpu_time;
+    info.online_vcpus   = from.nr_online_vcpus;
+    info.max_vcpus      = from.max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : from.max_vcpu_id + 1;
     return info;
 }
 
@@ -40,12 +43,13 @@ Domain_info to_info(const xen_domctl_getdomaininfo& from)
 
 Result<std::unique_ptr<Xen_control>> Xen_control::open()
 {
-    Hypercall hypercall = TRY(Hypercall::open());
+    Hypercall hypercall   = TRY(Hypercall::open());
     Foreign_memory memory = TRY(Foreign_memory::open());
     return std::unique_ptr<Xen_control>(new Xen_control(std::move(hypercall), std::move(memory)));
 }
 
-Result<void> Xen_control::simple_domctl(std::uint32_t command, Domid id, xen_domctl& op, std::string_view what) const
+Result<void> Xen_control::simple_domctl(std::uint32_t command, Domid id, xen_domctl& op,
+                                        std::string_view what) const
 {
     for (;;) {
         const auto done = call_.domctl(command, id, op);
@@ -61,13 +65,13 @@ Result<void> Xen_control::simple_domctl(std::uint32_t command, Domid id, xen_dom
 Result<Domid> Xen_control::create(const Domain_shape& shape)
 {
     xen_domctl op{};
-    auto& wanted = op.u.createdomain;
-    wanted.flags = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
-    wanted.max_vcpus = shape.max_vcpus;
-    wanted.max_evtchn_port = 1023;
-    wanted.max_grant_frames = -1; // the hypervisor's default
-    wanted.max_maptrack_frames = -1;
-    wanted.grant_opts = XEN_DOMCTL_GRANT_version(1);
+    auto& wanted                = op.u.createdomain;
+    wanted.flags                = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
+    wanted.max_vcpus            = shape.max_vcpus;
+    wanted.max_evtchn_port      = 1023;
+    wanted.max_grant_frames     = -1; // the hypervisor's default
+    wanted.max_maptrack_frames  = -1;
+    wanted.grant_opts           = XEN_DOMCTL_GRANT_version(1);
     wanted.arch.emulation_flags = XEN_X86_EMU_LAPIC;
     std::copy(shape.uuid.begin(), shape.uuid.end(), std::begin(wanted.handle));
     // An id outside 1..DOMID_FIRST_RESERVED-1 asks for the next free one.
@@ -78,7 +82,7 @@ Result<Domid> Xen_control::create(const Domain_shape& shape)
 
     xen_domctl vcpus{};
     vcpus.u.max_vcpus.max = shape.max_vcpus;
-    auto ready = simple_domctl(XEN_DOMCTL_max_vcpus, id, vcpus, "give vCPUs to");
+    auto ready            = simple_domctl(XEN_DOMCTL_max_vcpus, id, vcpus, "give vCPUs to");
     if (ready) {
         ready = set_max_memory(id, shape.max_memory_kib);
     }
@@ -114,7 +118,7 @@ Result<void> Xen_control::shutdown(Domid id, Shutdown_reason reason)
 {
     sched_remote_shutdown op{};
     op.domain_id = raw(id);
-    op.reason = static_cast<unsigned>(reason);
+    op.reason    = static_cast<unsigned>(reason);
     if (const auto done = call_.sched_op(SCHEDOP_remote_shutdown, op); !done) {
         return refusal(done.error(), "stop", id);
     }
@@ -135,15 +139,15 @@ Result<Domain_info> Xen_control::info(Domid id)
 Result<std::vector<Domain_info>> Xen_control::list()
 {
     constexpr std::uint32_t kBatch = 128;
-    const auto buffer = TRY(call_.buffer(kBatch * sizeof(xen_domctl_getdomaininfo)));
-    auto* entries = buffer.as<xen_domctl_getdomaininfo>();
+    const auto buffer              = TRY(call_.buffer(kBatch * sizeof(xen_domctl_getdomaininfo)));
+    auto* entries                  = buffer.as<xen_domctl_getdomaininfo>();
     std::vector<Domain_info> domains;
     std::uint32_t next = 0;
     for (;;) {
         xen_sysctl op{};
-        auto& query = op.u.getdomaininfolist;
+        auto& query        = op.u.getdomaininfolist;
         query.first_domain = static_cast<domid_t>(next);
-        query.max_domains = kBatch;
+        query.max_domains  = kBatch;
         set_xen_guest_handle_raw(query.buffer, entries);
         if (const auto done = call_.sysctl(XEN_SYSCTL_getdomaininfolist, op); !done) {
             return refusal(done.error(), "list the domains", std::nullopt);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Control and Build_control over hypercalls, as Xen 4.17 defines them (<xen/domctl.h>, <xen/sysctl.h>, <xen/memory.h>);
-// every hypervisor with that interface serves. It keeps no state about domains: each question goes to the hypervisor.
-// Calls that the hypervisor cuts short are taken up again here, so callers see them done or failed.
+// Control and Build_control over hypercalls, as Xen 4.17 defines them (<xen/domctl.h>, <xen/sysctl.h>,
+// <xen/memory.h>); every hypervisor with that interface serves. It keeps no state about domains: each
+// question goes to the hypervisor. Calls that the hypervisor cuts short are taken up again here, so callers
+// see them done or failed.
 
 #include "toolstack/xen/build_control.hpp"
 #include "toolstack/xen/control.hpp"
@@ -12,10 +13,12 @@
 #include <memory>
 #include <string>
 
-namespace vmm {
+namespace vmm
+{
 
-class Xen_control final : public Control, public Build_control {
-public:
+class Xen_control final : public Control, public Build_control
+{
+  public:
     [[nodiscard]] static Result<std::unique_ptr<Xen_control>> open();
 
     Result<Domid> create(const Domain_shape& shape) override;
@@ -47,8 +50,11 @@ public:
     Result<std::vector<std::byte>> context(Domid id) override;
     Result<void> set_context(Domid id, std::span<const std::byte> records) override;
 
-private:
-    Xen_control(Hypercall hypercall, Foreign_memory memory) : call_(std::move(hypercall)), memory_(std::move(memory)) {}
+  private:
+    Xen_control(Hypercall hypercall, Foreign_memory memory)
+        : call_(std::move(hypercall)), memory_(std::move(memory))
+    {
+    }
 
     Result<void> simple_domctl(std::uint32_t command, Domid id, xen_domctl& op, std::string_view what) const;
     Result<std::size_t> cpu_map_bytes() const;

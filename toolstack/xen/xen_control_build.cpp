@@ -3,18 +3,20 @@
 #include "toolstack/xen/refusal.hpp"
 #include "toolstack/xen/xen_control.hpp"
 
+#include <xen/arch-x86/hvm/start_info.h>
 #include <xen/event_channel.h>
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
 #include <xen/memory.h>
-#include <xen/arch-x86/hvm/start_info.h>
 
 #include <algorithm>
 #include <cstring>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 // One entry of XENMEM_set_memory_map: the layout of the BIOS call INT 15h, EAX=E820h.
 struct [[gnu::packed]] E820_entry {
@@ -29,7 +31,7 @@ static_assert(sizeof(E820_entry) == 20);
 Result<void> Xen_control::claim(Domid id, std::uint64_t pages)
 {
     xen_memory_reservation op{};
-    op.domid = raw(id);
+    op.domid      = raw(id);
     op.nr_extents = pages;
     if (const auto done = call_.memory_op(XENMEM_claim_pages, op); !done) {
         return refusal(done.error(), "set memory aside for", id);
@@ -53,8 +55,8 @@ Result<std::size_t> Xen_control::populate(Domid id, std::span<const std::uint64_
     const auto buffer = TRY(call_.buffer(frames.size_bytes()));
     std::copy(frames.begin(), frames.end(), buffer.as<xen_pfn_t>());
     xen_memory_reservation op{};
-    op.domid = raw(id);
-    op.nr_extents = frames.size();
+    op.domid        = raw(id);
+    op.nr_extents   = frames.size();
     op.extent_order = order;
     set_xen_guest_handle_raw(op.extent_start, buffer.as<xen_pfn_t>());
     const auto done = call_.memory_op(XENMEM_populate_physmap, op);
@@ -67,12 +69,12 @@ Result<std::size_t> Xen_control::populate(Domid id, std::span<const std::uint64_
 Result<void> Xen_control::set_memory_map(Domid id, std::span<const hvm_memmap_table_entry> map)
 {
     const auto buffer = TRY(call_.buffer(map.size() * sizeof(E820_entry)));
-    auto* entries = buffer.as<E820_entry>();
+    auto* entries     = buffer.as<E820_entry>();
     for (std::size_t i = 0; i < map.size(); ++i) {
         entries[i] = {map[i].addr, map[i].size, map[i].type};
     }
     xen_foreign_memory_map op{};
-    op.domid = raw(id);
+    op.domid          = raw(id);
     op.map.nr_entries = static_cast<unsigned>(map.size());
     set_xen_guest_handle_raw(op.map.buffer, static_cast<void*>(entries));
     if (const auto done = call_.memory_op(XENMEM_set_memory_map, op); !done) {
@@ -114,7 +116,7 @@ Result<std::uint64_t> Xen_control::param(Domid id, unsigned param)
 Result<Evtchn_port> Xen_control::alloc_unbound(Domid id, Domid remote)
 {
     evtchn_alloc_unbound op{};
-    op.dom = raw(id);
+    op.dom        = raw(id);
     op.remote_dom = raw(remote);
     if (const auto done = call_.event_channel_op(EVTCHNOP_alloc_unbound, op); !done) {
         return refusal(done.error(), "open an event channel in", id);
@@ -127,7 +129,7 @@ Result<std::vector<std::byte>> Xen_control::context(Domid id)
     xen_domctl size_query{};
     TRY(simple_domctl(XEN_DOMCTL_gethvmcontext, id, size_query, "tell the processor state of"));
     const std::size_t size = size_query.u.hvmcontext.size;
-    const auto buffer = TRY(call_.buffer(size));
+    const auto buffer      = TRY(call_.buffer(size));
     xen_domctl op{};
     op.u.hvmcontext.size = static_cast<std::uint32_t>(size);
     set_xen_guest_handle_raw(op.u.hvmcontext.buffer, buffer.as<std::uint8_t>());

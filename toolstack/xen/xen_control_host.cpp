@@ -9,9 +9,11 @@
 #include <array>
 #include <cstring>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 template <std::size_t N>
 std::string text_of(const char (&field)[N])
@@ -19,7 +21,8 @@ std::string text_of(const char (&field)[N])
     return {field, strnlen(field, N)};
 }
 
-// Reads one of the strings of xen_version(); a hypervisor that keeps one to itself answers an error: then it is empty.
+// Reads one of the strings of xen_version(); a hypervisor that keeps one to itself answers an error: then it
+// is empty.
 template <class T>
 T version_part(const Hypercall& call, unsigned command)
 {
@@ -50,20 +53,20 @@ Result<Host_info> Xen_control::host()
     if (const auto done = call_.sysctl(XEN_SYSCTL_physinfo, op); !done) {
         return refusal(done.error(), "describe the machine", std::nullopt);
     }
-    const auto& from = op.u.physinfo;
+    const auto& from                    = op.u.physinfo;
     constexpr std::uint64_t kKibPerPage = kPageSize / 1024;
     Host_info info;
-    info.cpus = from.nr_cpus;
+    info.cpus             = from.nr_cpus;
     info.cores_per_socket = from.cores_per_socket;
     info.threads_per_core = from.threads_per_core;
-    info.nodes = from.nr_nodes;
-    info.cpu_khz = from.cpu_khz;
-    info.total_kib = from.total_pages * kKibPerPage;
-    info.free_kib = (from.free_pages + from.scrub_pages) * kKibPerPage;
-    info.claimed_kib = from.outstanding_pages * kKibPerPage;
-    info.max_cpu_id = from.max_cpu_id;
+    info.nodes            = from.nr_nodes;
+    info.cpu_khz          = from.cpu_khz;
+    info.total_kib        = from.total_pages * kKibPerPage;
+    info.free_kib         = (from.free_pages + from.scrub_pages) * kKibPerPage;
+    info.claimed_kib      = from.outstanding_pages * kKibPerPage;
+    info.max_cpu_id       = from.max_cpu_id;
     std::copy(std::begin(from.hw_cap), std::end(from.hw_cap), info.hw_caps.begin());
-    info.hap = (from.capabilities & XEN_SYSCTL_PHYSCAP_hap) != 0;
+    info.hap      = (from.capabilities & XEN_SYSCTL_PHYSCAP_hap) != 0;
     info.directio = (from.capabilities & XEN_SYSCTL_PHYSCAP_directio) != 0;
     xen_sysctl scheduler{};
     if (call_.sysctl(XEN_SYSCTL_sched_id, scheduler)) {
@@ -79,33 +82,33 @@ Result<Version_info> Xen_control::version()
         return refusal(number.error(), "tell its version", std::nullopt);
     }
     Version_info info;
-    info.major = static_cast<unsigned>(*number) >> 16;
-    info.minor = static_cast<unsigned>(*number) & 0xffff;
-    info.extra = version_text<xen_extraversion_t>(call_, XENVER_extraversion);
-    info.capabilities = version_text<xen_capabilities_info_t>(call_, XENVER_capabilities);
-    info.changeset = version_text<xen_changeset_info_t>(call_, XENVER_changeset);
-    info.command_line = version_text<xen_commandline_t>(call_, XENVER_commandline);
-    info.virt_start = version_part<xen_platform_parameters>(call_, XENVER_platform_parameters).virt_start;
-    const auto compile = version_part<xen_compile_info>(call_, XENVER_compile_info);
-    info.compiler = text_of(compile.compiler);
-    info.compile_by = text_of(compile.compile_by);
+    info.major          = static_cast<unsigned>(*number) >> 16;
+    info.minor          = static_cast<unsigned>(*number) & 0xffff;
+    info.extra          = version_text<xen_extraversion_t>(call_, XENVER_extraversion);
+    info.capabilities   = version_text<xen_capabilities_info_t>(call_, XENVER_capabilities);
+    info.changeset      = version_text<xen_changeset_info_t>(call_, XENVER_changeset);
+    info.command_line   = version_text<xen_commandline_t>(call_, XENVER_commandline);
+    info.virt_start     = version_part<xen_platform_parameters>(call_, XENVER_platform_parameters).virt_start;
+    const auto compile  = version_part<xen_compile_info>(call_, XENVER_compile_info);
+    info.compiler       = text_of(compile.compiler);
+    info.compile_by     = text_of(compile.compile_by);
     info.compile_domain = text_of(compile.compile_domain);
-    info.compile_date = text_of(compile.compile_date);
+    info.compile_date   = text_of(compile.compile_date);
     return info;
 }
 
 Result<std::string> Xen_control::read_log(bool clear)
 {
     constexpr std::size_t kChunk = 32 * 1024;
-    const auto buffer = TRY(call_.buffer(kChunk));
+    const auto buffer            = TRY(call_.buffer(kChunk));
     std::string text;
     std::uint32_t index = 0;
     for (bool first = true;; first = false) {
         xen_sysctl op{};
-        auto& query = op.u.readconsole;
+        auto& query       = op.u.readconsole;
         query.incremental = first ? 0 : 1;
-        query.index = index;
-        query.count = kChunk;
+        query.index       = index;
+        query.count       = kChunk;
         set_xen_guest_handle_raw(query.buffer, buffer.as<char>());
         if (const auto done = call_.sysctl(XEN_SYSCTL_readconsole, op); !done) {
             return refusal(done.error(), "show its log", std::nullopt);
@@ -158,19 +161,19 @@ Result<Vcpu_state> Xen_control::vcpu(Domid id, unsigned vcpu)
     TRY(simple_domctl(XEN_DOMCTL_getvcpuinfo, id, op, "describe a vCPU of"));
     const auto& from = op.u.getvcpuinfo;
     Vcpu_state state;
-    state.online = from.online != 0;
-    state.blocked = from.blocked != 0;
-    state.running = from.running != 0;
-    state.cpu = from.cpu;
+    state.online   = from.online != 0;
+    state.blocked  = from.blocked != 0;
+    state.running  = from.running != 0;
+    state.cpu      = from.cpu;
     state.cpu_time = from.cpu_time;
 
     const std::size_t bytes = TRY(cpu_map_bytes());
-    const auto buffer = TRY(call_.buffer(bytes));
+    const auto buffer       = TRY(call_.buffer(bytes));
     std::memset(buffer.data(), 0, bytes);
     xen_domctl affinity{};
-    auto& query = affinity.u.vcpuaffinity;
-    query.vcpu = vcpu;
-    query.flags = XEN_VCPUAFFINITY_HARD;
+    auto& query               = affinity.u.vcpuaffinity;
+    query.vcpu                = vcpu;
+    query.flags               = XEN_VCPUAFFINITY_HARD;
     query.cpumap_hard.nr_bits = static_cast<std::uint32_t>(bytes * 8);
     set_xen_guest_handle_raw(query.cpumap_hard.bitmap, buffer.as<std::uint8_t>());
     TRY(simple_domctl(XEN_DOMCTL_getvcpuaffinity, id, affinity, "tell the processors of"));
@@ -183,9 +186,9 @@ Result<void> Xen_control::set_affinity(Domid id, unsigned vcpu, const std::vecto
     const auto buffer = TRY(call_.buffer(std::max<std::size_t>(cpus.size(), 1)));
     std::copy(cpus.begin(), cpus.end(), buffer.as<std::uint8_t>());
     xen_domctl op{};
-    auto& wanted = op.u.vcpuaffinity;
-    wanted.vcpu = vcpu;
-    wanted.flags = XEN_VCPUAFFINITY_HARD;
+    auto& wanted               = op.u.vcpuaffinity;
+    wanted.vcpu                = vcpu;
+    wanted.flags               = XEN_VCPUAFFINITY_HARD;
     wanted.cpumap_hard.nr_bits = static_cast<std::uint32_t>(cpus.size() * 8);
     set_xen_guest_handle_raw(wanted.cpumap_hard.bitmap, buffer.as<std::uint8_t>());
     return simple_domctl(XEN_DOMCTL_setvcpuaffinity, id, op, "pin a vCPU of");

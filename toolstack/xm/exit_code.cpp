@@ -12,12 +12,9 @@ namespace
 Exit exit_for(control::Code code)
 {
     switch (code) {
-    case control::Code::bad_config:
-        return Exit::bad_config;
-    case control::Code::no_domain:
-        return Exit::no_domain;
-    default:
-        return Exit::failed;
+    case control::Code::bad_config: return Exit::bad_config;
+    case control::Code::no_domain: return Exit::no_domain;
+    default: return Exit::failed;
     }
 }
 
@@ -42,12 +39,9 @@ Failure to_failure(const control::Call_failure& failure)
 {
     using Kind = control::Call_failure::Kind;
     switch (failure.kind) {
-    case Kind::no_vmmd:
-        return {Exit::no_vmmd, "no-vmmd", failure.message};
-    case Kind::lost:
-        return {Exit::no_vmmd, "lost-vmmd", failure.message};
-    case Kind::timed_out:
-        return {Exit::timed_out, "timed-out", failure.message};
+    case Kind::no_vmmd: return {Exit::no_vmmd, "no-vmmd", failure.message};
+    case Kind::lost: return {Exit::no_vmmd, "lost-vmmd", failure.message};
+    case Kind::timed_out: return {Exit::timed_out, "timed-out", failure.message};
     case Kind::refused:
         return {exit_for(failure.code), std::string{code_name(failure.code)}, failure.message};
     }

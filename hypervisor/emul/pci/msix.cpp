@@ -133,14 +133,10 @@ u32 Msix::read_word(u64 offset) const
         return 0xffffffff;
     const Entry& entry = entries_[index];
     switch (offset % kEntrySize) {
-    case kAddressLow:
-        return static_cast<u32>(entry.address);
-    case kAddressHigh:
-        return static_cast<u32>(entry.address >> 32);
-    case kData:
-        return entry.data;
-    default:
-        return entry.masked ? kMsixEntryMask : 0;
+    case kAddressLow: return static_cast<u32>(entry.address);
+    case kAddressHigh: return static_cast<u32>(entry.address >> 32);
+    case kData: return entry.data;
+    default: return entry.masked ? kMsixEntryMask : 0;
     }
 }
 
@@ -148,19 +144,11 @@ void Msix::write_word(u64 offset, u32 value)
 {
     Entry& entry = entries_[offset / kEntrySize];
     switch (offset % kEntrySize) {
-    case kAddressLow:
-        entry.address = (entry.address & ~0xffffffffull) | (value & ~3u);
-        return;
-    case kAddressHigh:
-        entry.address = (entry.address & 0xffffffff) | static_cast<u64>(value) << 32;
-        return;
-    case kData:
-        entry.data = value;
-        return;
-    case kVectorControl:
-        return set_masked(entry, value & kMsixEntryMask);
-    default:
-        return;
+    case kAddressLow: entry.address = (entry.address & ~0xffffffffull) | (value & ~3u); return;
+    case kAddressHigh: entry.address = (entry.address & 0xffffffff) | static_cast<u64>(value) << 32; return;
+    case kData: entry.data = value; return;
+    case kVectorControl: return set_masked(entry, value & kMsixEntryMask);
+    default: return;
     }
 }
 

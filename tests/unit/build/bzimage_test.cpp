@@ -10,9 +10,11 @@
 using namespace vmm;
 using namespace vmm::test;
 
-namespace {
+namespace
+{
 
-constexpr Compression kAll[] = {Compression::gzip, Compression::xz, Compression::zstd, Compression::lz4_legacy};
+constexpr Compression kAll[] = {Compression::gzip, Compression::xz, Compression::zstd,
+                                Compression::lz4_legacy};
 
 bool equal(const Image_bytes& image, const Bytes& expected)
 {
@@ -25,7 +27,7 @@ TEST_CASE("a payload in each compression unpacks to what was packed")
 {
     for (const Compression compression : kAll) {
         for (const std::size_t size : {std::size_t{1}, std::size_t{4096}, std::size_t{300'001}}) {
-            const Bytes plain = pattern(size);
+            const Bytes plain   = pattern(size);
             const auto unpacked = unpack_bzimage(make_bzimage(compression, plain));
             INFO(name_of(compression) << " " << size << (unpacked ? "" : " " + unpacked.error().message));
             REQUIRE(unpacked);
@@ -36,8 +38,9 @@ TEST_CASE("a payload in each compression unpacks to what was packed")
 
 TEST_CASE("LZ4 goes on from one 8 MiB block to the next")
 {
-    for (const std::size_t size : {std::size_t{8} << 20, (std::size_t{8} << 20) + 1, (std::size_t{17} << 20) + 5}) {
-        const Bytes plain = pattern(size);
+    for (const std::size_t size :
+         {std::size_t{8} << 20, (std::size_t{8} << 20) + 1, (std::size_t{17} << 20) + 5}) {
+        const Bytes plain   = pattern(size);
         const auto unpacked = unpack_bzimage(make_bzimage(Compression::lz4_legacy, plain));
         REQUIRE(unpacked);
         REQUIRE(equal(*unpacked, plain));
@@ -47,7 +50,7 @@ TEST_CASE("LZ4 goes on from one 8 MiB block to the next")
 TEST_CASE("formats that are known but not supported are named")
 {
     const Bytes bzip2_payload = {std::byte{'B'}, std::byte{'Z'}, std::byte{'h'}, std::byte{'9'}};
-    const auto unpacked = unpack_bzimage(make_bzimage(Compression::none, bzip2_payload));
+    const auto unpacked       = unpack_bzimage(make_bzimage(Compression::none, bzip2_payload));
     REQUIRE_FALSE(unpacked);
     CHECK(unpacked.error().message.find("bzip2") != std::string::npos);
     const auto unknown = unpack_bzimage(make_bzimage(Compression::none, pattern(64)));
@@ -95,10 +98,10 @@ TEST_CASE("a damaged payload is an error or unpacks to the promised size")
 {
     std::mt19937 random(7);
     for (const Compression compression : kAll) {
-        const Bytes image = make_bzimage(compression, pattern(20'000));
+        const Bytes image                   = make_bzimage(compression, pattern(20'000));
         constexpr std::size_t kPayloadStart = 4 * 512 + 100;
         for (int round = 0; round < 300; ++round) {
-            Bytes damaged = image;
+            Bytes damaged          = image;
             const std::size_t span = damaged.size() - 4 - kPayloadStart;
             for (int hit = 0; hit < 1 + round % 4; ++hit) {
                 damaged[kPayloadStart + random() % span] ^= static_cast<std::byte>(1 + random() % 255);

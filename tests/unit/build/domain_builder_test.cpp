@@ -17,19 +17,21 @@
 using namespace vmm;
 using namespace vmm::test;
 
-namespace {
+namespace
+{
 
 constexpr std::uint64_t kMiB = 1U << 20;
 
-class Files {
-public:
+class Files
+{
+  public:
     Files()
     {
         char name[] = "/tmp/vmm-build-test-XXXXXX";
-        directory_ = mkdtemp(name);
+        directory_  = mkdtemp(name);
     }
     ~Files() { std::filesystem::remove_all(directory_); }
-    Files(const Files&) = delete;
+    Files(const Files&)            = delete;
     Files& operator=(const Files&) = delete;
 
     std::string put(const std::string& name, const Bytes& bytes) const
@@ -41,7 +43,7 @@ public:
     }
     std::string path(const std::string& name) const { return directory_ + "/" + name; }
 
-private:
+  private:
     std::string directory_;
 };
 
@@ -49,18 +51,19 @@ struct Bench {
     Files files;
     Fake_hypervisor hypervisor;
     Domain_builder builder{hypervisor, hypervisor};
-    Bytes kernel = make_elf({{{16 * kMiB, pattern(3 * kMiB + 77), 4 * kMiB}, {20 * kMiB, pattern(5000, 2), 2 * kMiB}},
-                             16 * kMiB + 0x80});
+    Bytes kernel =
+        make_elf({{{16 * kMiB, pattern(3 * kMiB + 77), 4 * kMiB}, {20 * kMiB, pattern(5000, 2), 2 * kMiB}},
+                  16 * kMiB + 0x80});
     Bytes initrd = pattern(2 * kMiB + 3, 9);
 
     Build_request request(std::uint64_t memory_mib)
     {
         Build_request wanted;
-        wanted.kernel = files.put("vmlinuz", make_bzimage(Compression::zstd, kernel));
-        wanted.ramdisk = files.put("initrd", initrd);
+        wanted.kernel       = files.put("vmlinuz", make_bzimage(Compression::zstd, kernel));
+        wanted.ramdisk      = files.put("initrd", initrd);
         wanted.command_line = "console=hvc0";
-        wanted.memory_kib = memory_mib * 1024;
-        wanted.vcpus = 2;
+        wanted.memory_kib   = memory_mib * 1024;
+        wanted.vcpus        = 2;
         return wanted;
     }
     Domid empty_domain() { return *hypervisor.create({{}, 2, 0}); }
@@ -81,7 +84,7 @@ TEST_CASE("a whole domain is built")
     Bench bench;
     const auto prepared = bench.builder.prepare(bench.request(64));
     REQUIRE(prepared);
-    const Domid id = bench.empty_domain();
+    const Domid id   = bench.empty_domain();
     const auto built = bench.builder.build(id, *prepared);
     INFO((built ? "" : built.error().message));
     REQUIRE(built);
@@ -114,7 +117,8 @@ TEST_CASE("a whole domain is built")
     CHECK(grants[1].domid == 0);
 
     hvm_hw_cpu cpu;
-    std::memcpy(&cpu, domain.context.data() + 2 * sizeof(hvm_save_descriptor) + sizeof(hvm_save_header), sizeof cpu);
+    std::memcpy(&cpu, domain.context.data() + 2 * sizeof(hvm_save_descriptor) + sizeof(hvm_save_header),
+                sizeof cpu);
     CHECK(cpu.rip == 16 * kMiB + 0x80);
     CHECK(cpu.rbx == prepared->layout.start_info);
     bench.hypervisor.destroy(id).value();
@@ -124,7 +128,7 @@ TEST_CASE("odd sizes, scarce large pages and memory above 4 GiB are populated co
 {
     Bench bench;
     bench.hypervisor.free_pages = 6ULL * 1024 * 256;
-    Build_request request = bench.request(25);
+    Build_request request       = bench.request(25);
     SECTION("a size that is no multiple of 2 MiB") { request.memory_kib = 25 * 1024 + 4; }
     SECTION("large pages run out") { bench.hypervisor.large_extents = 5; }
     SECTION("beyond the hole") { request.memory_kib = 4500ULL * 1024; }
@@ -145,21 +149,23 @@ TEST_CASE("too little memory is known before any page is taken, with both figure
 {
     Bench bench;
     bench.hypervisor.free_pages = 30 * 256;
-    const auto prepared = bench.builder.prepare(bench.request(64));
+    const auto prepared         = bench.builder.prepare(bench.request(64));
     REQUIRE(prepared);
-    const Domid id = bench.empty_domain();
+    const Domid id   = bench.empty_domain();
     const auto built = bench.builder.build(id, *prepared);
     REQUIRE_FALSE(built);
     CHECK(built.error().code == Errc::out_of_memory);
-    CHECK(built.error().message.find("needs 67 MiB") != std::string::npos); // RAM, rings, ACPI and page tables
+    CHECK(built.error().message.find("needs 67 MiB") !=
+          std::string::npos); // RAM, rings, ACPI and page tables
     CHECK(built.error().message.find("30 MiB are free") != std::string::npos);
     CHECK(bench.hypervisor.domain(id).pages() == 0);
 }
 
 TEST_CASE("whatever the hypervisor refuses ends the build with an error and no view left")
 {
-    for (const char* operation : {"claim", "set_table_memory", "populate", "set_memory_map", "map", "map_grant_table",
-                                  "set_param", "alloc_unbound", "context", "set_context"}) {
+    for (const char* operation :
+         {"claim", "set_table_memory", "populate", "set_memory_map", "map", "map_grant_table", "set_param",
+          "alloc_unbound", "context", "set_context"}) {
         Bench bench;
         const auto prepared = bench.builder.prepare(bench.request(32));
         REQUIRE(prepared);
@@ -176,17 +182,18 @@ TEST_CASE("whatever the hypervisor refuses ends the build with an error and no v
 TEST_CASE("zeros are not copied, but come out as zeros whatever fresh memory holds")
 {
     Bench bench;
-    const bool debugging = GENERATE(false, true);
+    const bool debugging          = GENERATE(false, true);
     bench.hypervisor.fresh_memory = debugging ? std::byte{0xc2} : std::byte{0};
-    Bytes holey = pattern(3 * kMiB);
+    Bytes holey                   = pattern(3 * kMiB);
     std::fill_n(holey.begin() + 5000, kMiB, std::byte{0});
-    bench.kernel = make_elf({{{16 * kMiB + 0x123, holey, 5 * kMiB}, {24 * kMiB, Bytes(kMiB), 0}}, 16 * kMiB + 0x200});
+    bench.kernel =
+        make_elf({{{16 * kMiB + 0x123, holey, 5 * kMiB}, {24 * kMiB, Bytes(kMiB), 0}}, 16 * kMiB + 0x200});
     const auto prepared = bench.builder.prepare(bench.request(64));
     REQUIRE(prepared);
     const Domid id = bench.empty_domain();
     REQUIRE(bench.builder.build(id, *prepared));
     const Fake_domain& domain = bench.hypervisor.domain(id);
-    Bytes expected = holey;
+    Bytes expected            = holey;
     expected.resize(5 * kMiB); // what the file does not hold is zero
     CHECK(domain.read(16 * kMiB + 0x123, 5 * kMiB) == expected);
     CHECK(domain.read(24 * kMiB, kMiB) == Bytes(kMiB));
@@ -205,14 +212,14 @@ TEST_CASE("files that cannot be used are named")
     SECTION("no such kernel")
     {
         request.kernel = wanted = bench.files.path("missing");
-        const auto prepared = bench.builder.prepare(request);
+        const auto prepared     = bench.builder.prepare(request);
         REQUIRE_FALSE(prepared);
         CHECK(prepared.error().code == Errc::not_found);
     }
     SECTION("not a kernel")
     {
         request.kernel = wanted = bench.files.put("text", pattern(100));
-        const auto prepared = bench.builder.prepare(request);
+        const auto prepared     = bench.builder.prepare(request);
         REQUIRE_FALSE(prepared);
         CHECK(prepared.error().code == kBadKernel);
     }
@@ -228,9 +235,11 @@ TEST_CASE("the kernel cache serves a file again until it changes, and keeps two 
 {
     Files files;
     Kernel_cache cache;
-    const auto write = [&](const char* name, std::size_t size) { return files.put(name, make_simple_elf(kMiB, size)); };
+    const auto write = [&](const char* name, std::size_t size) {
+        return files.put(name, make_simple_elf(kMiB, size));
+    };
     const std::string a = write("a", 1000);
-    const auto first = cache.get(a);
+    const auto first    = cache.get(a);
     REQUIRE(first);
     CHECK(cache.get(a)->get() == first->get());
     CHECK(cache.hits() == 1);

@@ -12,7 +12,8 @@
 using namespace vmm;
 using namespace vmm::test;
 
-namespace {
+namespace
+{
 
 constexpr std::uint64_t kMiB = 1U << 20;
 
@@ -33,11 +34,11 @@ bool mentions(const std::string& text, const char* part) { return text.find(part
 
 TEST_CASE("segments and entry of 64 and 32-bit kernels")
 {
-    Made_elf wanted = two_segments();
-    wanted.is_32_bit = GENERATE(false, true);
+    Made_elf wanted         = two_segments();
+    wanted.is_32_bit        = GENERATE(false, true);
     wanted.entry_in_8_bytes = GENERATE(false, true);
-    const Bytes file = make_elf(wanted);
-    const auto image = parse_elf(file);
+    const Bytes file        = make_elf(wanted);
+    const auto image        = parse_elf(file);
     REQUIRE(image);
     CHECK(image->entry == 16 * kMiB + 0x40);
     REQUIRE(image->segments.size() == 2);
@@ -47,7 +48,8 @@ TEST_CASE("segments and entry of 64 and 32-bit kernels")
     CHECK(first.file_size == 5000);
     CHECK(first.memory_size == 5000);
     const Bytes expected = pattern(5000);
-    CHECK(std::equal(expected.begin(), expected.end(), file.begin() + static_cast<std::ptrdiff_t>(first.file_offset)));
+    CHECK(std::equal(expected.begin(), expected.end(),
+                     file.begin() + static_cast<std::ptrdiff_t>(first.file_offset)));
 }
 
 TEST_CASE("segments come out by address, whatever their order in the file")
@@ -74,7 +76,7 @@ TEST_CASE("a kernel that cannot start here is told why")
     }
     SECTION("entry above 4 GiB")
     {
-        wanted.entry = (std::uint64_t{1} << 32) + 16 * kMiB;
+        wanted.entry            = (std::uint64_t{1} << 32) + 16 * kMiB;
         wanted.entry_in_8_bytes = true;
         CHECK_FALSE(parse_elf(make_elf(wanted)));
     }
@@ -111,7 +113,7 @@ TEST_CASE("a kernel that cannot start here is told why")
     }
     SECTION("big endian")
     {
-        Bytes file = make_elf(wanted);
+        Bytes file    = make_elf(wanted);
         file[EI_DATA] = std::byte{ELFDATA2MSB};
         CHECK(mentions(why(file), "x86"));
     }
@@ -121,7 +123,10 @@ TEST_CASE("a kernel that cannot start here is told why")
 TEST_CASE("header fields that point outside are refused")
 {
     Bytes file = make_elf(two_segments());
-    SECTION("program headers far away") { put_at<std::uint64_t>(file, offsetof(Elf64_Ehdr, e_phoff), UINT64_MAX - 10); }
+    SECTION("program headers far away")
+    {
+        put_at<std::uint64_t>(file, offsetof(Elf64_Ehdr, e_phoff), UINT64_MAX - 10);
+    }
     SECTION("too many") { put_at<std::uint16_t>(file, offsetof(Elf64_Ehdr, e_phnum), 0xffff); }
     SECTION("of a strange size") { put_at<std::uint16_t>(file, offsetof(Elf64_Ehdr, e_phentsize), 1); }
     SECTION("segment offset that wraps")
@@ -141,10 +146,10 @@ TEST_CASE("a file cut anywhere, or with any byte of its headers changed, never r
     std::mt19937 random(3);
     constexpr std::size_t kHeaders = sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Phdr);
     for (int round = 0; round < 3000; ++round) {
-        Bytes damaged = file;
-        damaged[random() % kHeaders] = static_cast<std::byte>(random());
+        Bytes damaged                            = file;
+        damaged[random() % kHeaders]             = static_cast<std::byte>(random());
         damaged[file.size() - 1 - random() % 40] = static_cast<std::byte>(random());
-        const auto image = parse_elf(damaged);
+        const auto image                         = parse_elf(damaged);
         if (image) {
             for (const Elf_segment& segment : image->segments) {
                 CHECK(segment.file_offset + segment.file_size <= damaged.size());

@@ -9,7 +9,8 @@
 
 using namespace vmm;
 
-namespace {
+namespace
+{
 
 constexpr std::uint64_t kMiB = 1U << 20;
 constexpr std::uint64_t kGiB = 1U << 30;
@@ -49,7 +50,8 @@ TEST_CASE("RAM steps over the hole under 4 GiB and the map says so")
         }
         CHECK(entry.addr % kPageSize == 0);
         for (const auto& other : map) {
-            CHECK((&entry == &other || entry.addr + entry.size <= other.addr || other.addr + other.size <= entry.addr));
+            CHECK((&entry == &other || entry.addr + entry.size <= other.addr ||
+                   other.addr + other.size <= entry.addr));
         }
     }
     CHECK(ram == 5 * kGiB);
@@ -67,7 +69,7 @@ TEST_CASE("what does not fit is refused with the memory it would take")
     CHECK(tight.error().message.find("at least 81 MiB") != std::string::npos);
     CHECK(make_layout(ordinary(81 * kMiB)));
     Layout_request huge = ordinary(16 * kGiB);
-    huge.initrd_size = kLowRamEnd;
+    huge.initrd_size    = kLowRamEnd;
     const auto too_much = make_layout(huge);
     REQUIRE_FALSE(too_much);
     CHECK(too_much.error().message.find("must lie below 3840 MiB") != std::string::npos);
@@ -79,7 +81,7 @@ TEST_CASE("the start info points to what is in its block")
 {
     const auto layout = make_layout(ordinary(256 * kMiB));
     REQUIRE(layout);
-    const auto map = layout->memory_map();
+    const auto map              = layout->memory_map();
     const std::uint64_t address = 0x5000000;
     const auto block = make_start_info({address, kAcpiAddress, 0x4000000, 1234, "console=hvc0 quiet", map});
     REQUIRE(block.size() == start_info_size(18, map.size()));

@@ -12,9 +12,11 @@
 #include <algorithm>
 #include <cstring>
 
-namespace vmm::test {
+namespace vmm::test
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t kLz4Block = 8U << 20;
 
@@ -53,28 +55,28 @@ Bytes make(const Made_elf& wanted, unsigned char elf_class, std::uint16_t machin
     Header header{};
     std::memcpy(header.e_ident, ELFMAG, SELFMAG);
     header.e_ident[EI_CLASS] = elf_class;
-    header.e_ident[EI_DATA] = ELFDATA2LSB;
-    header.e_type = ET_EXEC;
-    header.e_machine = machine;
-    header.e_phoff = sizeof(Header);
-    header.e_phentsize = sizeof(Program_header);
-    header.e_phnum = static_cast<std::uint16_t>(wanted.segments.size() + 1);
+    header.e_ident[EI_DATA]  = ELFDATA2LSB;
+    header.e_type            = ET_EXEC;
+    header.e_machine         = machine;
+    header.e_phoff           = sizeof(Header);
+    header.e_phentsize       = sizeof(Program_header);
+    header.e_phnum           = static_cast<std::uint16_t>(wanted.segments.size() + 1);
     Bytes file;
     append(file, header);
     std::size_t offset = sizeof(Header) + header.e_phnum * sizeof(Program_header);
     for (const Made_segment& segment : wanted.segments) {
         Program_header program{};
-        program.p_type = PT_LOAD;
+        program.p_type   = PT_LOAD;
         program.p_offset = static_cast<decltype(program.p_offset)>(offset);
-        program.p_paddr = static_cast<decltype(program.p_paddr)>(segment.address);
+        program.p_paddr  = static_cast<decltype(program.p_paddr)>(segment.address);
         program.p_filesz = static_cast<decltype(program.p_filesz)>(segment.contents.size());
-        program.p_memsz = static_cast<decltype(program.p_memsz)>(
+        program.p_memsz  = static_cast<decltype(program.p_memsz)>(
             segment.memory_size == 0 ? segment.contents.size() : segment.memory_size);
         append(file, program);
         offset += segment.contents.size();
     }
     Program_header note{};
-    note.p_type = PT_NOTE;
+    note.p_type   = PT_NOTE;
     note.p_offset = static_cast<decltype(note.p_offset)>(offset);
     note.p_filesz = note.p_memsz = static_cast<decltype(note.p_filesz)>(notes.size());
     append(file, note);
@@ -90,9 +92,9 @@ Bytes compress_gzip(const Bytes& plain)
     z_stream stream{};
     REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK);
     Bytes out(deflateBound(&stream, plain.size()) + 64);
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(plain.data()));
-    stream.avail_in = static_cast<uInt>(plain.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.next_in   = reinterpret_cast<Bytef*>(const_cast<std::byte*>(plain.data()));
+    stream.avail_in  = static_cast<uInt>(plain.size());
+    stream.next_out  = reinterpret_cast<Bytef*>(out.data());
     stream.avail_out = static_cast<uInt>(out.size());
     REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
     out.resize(stream.total_out);
@@ -105,12 +107,13 @@ Bytes compress_xz(const Bytes& plain)
 {
     lzma_options_lzma options;
     lzma_lzma_preset(&options, 6);
-    lzma_filter filters[] = {{LZMA_FILTER_X86, nullptr}, {LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, nullptr}};
+    lzma_filter filters[] = {
+        {LZMA_FILTER_X86, nullptr}, {LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, nullptr}};
     Bytes out(lzma_stream_buffer_bound(plain.size()));
     std::size_t size = 0;
-    REQUIRE(lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, nullptr,
-                                      reinterpret_cast<const std::uint8_t*>(plain.data()), plain.size(),
-                                      reinterpret_cast<std::uint8_t*>(out.data()), &size, out.size()) == LZMA_OK);
+    REQUIRE(lzma_stream_buffer_encode(
+                filters, LZMA_CHECK_CRC32, nullptr, reinterpret_cast<const std::uint8_t*>(plain.data()),
+                plain.size(), reinterpret_cast<std::uint8_t*>(out.data()), &size, out.size()) == LZMA_OK);
     out.resize(size);
     return out;
 }
@@ -129,8 +132,9 @@ Bytes compress_lz4(const Bytes& plain)
     for (std::size_t at = 0; at < plain.size(); at += kLz4Block) {
         const int size = static_cast<int>(std::min(kLz4Block, plain.size() - at));
         Bytes block(static_cast<std::size_t>(LZ4_compressBound(size)));
-        const int got = LZ4_compress_HC(reinterpret_cast<const char*>(plain.data() + at),
-                                        reinterpret_cast<char*>(block.data()), size, static_cast<int>(block.size()), 4);
+        const int got =
+            LZ4_compress_HC(reinterpret_cast<const char*>(plain.data() + at),
+                            reinterpret_cast<char*>(block.data()), size, static_cast<int>(block.size()), 4);
         REQUIRE(got > 0);
         block.resize(static_cast<std::size_t>(got));
         append(out, static_cast<std::uint32_t>(got));
@@ -184,7 +188,7 @@ Bytes make_bzimage(Compression compression, const Bytes& plain)
         append(payload, static_cast<std::uint32_t>(plain.size()));
     }
     constexpr std::size_t kSetupSectors = 3;
-    constexpr std::size_t kPayloadAt = 100; // behind the setup
+    constexpr std::size_t kPayloadAt    = 100; // behind the setup
     Bytes image((kSetupSectors + 1) * 512 + kPayloadAt);
     put_at<std::uint8_t>(image, 0x1f1, kSetupSectors);
     put_at<std::uint32_t>(image, 0x202, 0x53726448);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Kernel images for tests, made in memory: ELF files with a PVH note, and bzImages around any payload. The makers write
-// what a test asks for, sound or not.
+// Kernel images for tests, made in memory: ELF files with a PVH note, and bzImages around any payload. The
+// makers write what a test asks for, sound or not.
 
 #include "toolstack/build/decompress.hpp"
 
@@ -11,7 +11,8 @@
 #include <string>
 #include <vector>
 
-namespace vmm::test {
+namespace vmm::test
+{
 
 using Bytes = std::vector<std::byte>;
 
@@ -25,7 +26,7 @@ struct Made_elf {
     std::vector<Made_segment> segments;
     std::optional<std::uint64_t> entry; // none: no PVH note
     bool entry_in_8_bytes = false;
-    bool is_32_bit = false;
+    bool is_32_bit        = false;
 };
 
 [[nodiscard]] Bytes make_elf(const Made_elf& wanted);

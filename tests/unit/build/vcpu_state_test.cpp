@@ -3,8 +3,8 @@
 
 #include "toolstack/build/byte_view.hpp"
 
-#include <xen/xen.h>
 #include <xen/hvm/save.h>
+#include <xen/xen.h>
 
 #include <catch2/catch.hpp>
 
@@ -13,10 +13,12 @@
 
 using namespace vmm;
 
-namespace {
+namespace
+{
 
 template <class T>
-void add(std::vector<std::byte>& records, std::uint16_t type, std::uint16_t instance, const T& body, std::size_t size)
+void add(std::vector<std::byte>& records, std::uint16_t type, std::uint16_t instance, const T& body,
+         std::size_t size)
 {
     const hvm_save_descriptor descriptor{type, instance, static_cast<std::uint32_t>(size)};
     const auto* head = reinterpret_cast<const std::byte*>(&descriptor);

@@ -19,13 +19,14 @@
 using namespace vmm;
 using namespace vmm::test;
 
-namespace {
+namespace
+{
 
 // The guest's side of a ring, and a console on it.
 struct Bench {
     Fake_hypervisor hypervisor;
     std::unique_ptr<Event_loop> loop = Event_loop::create().value();
-    Domid id = *hypervisor.create({{}, 1, 0});
+    Domid id                         = *hypervisor.create({{}, 1, 0});
     Console::Place place{id, Gfn{16}, Evtchn_port{1}};
     std::string log_path;
     std::unique_ptr<Console> console;
@@ -35,7 +36,8 @@ struct Bench {
     {
         const std::uint64_t frames[] = {16};
         hypervisor.populate(id, frames, 0).value();
-        ring = static_cast<xencons_interface*>(static_cast<void*>(hypervisor.domain(id).memory + 16 * kPageSize));
+        ring = static_cast<xencons_interface*>(
+            static_cast<void*>(hypervisor.domain(id).memory + 16 * kPageSize));
         console = Console::create(*loop, hypervisor, place, std::move(log)).value();
     }
     void fire() { hypervisor.fire(id, place.port); }
@@ -43,7 +45,7 @@ struct Bench {
     std::size_t print(std::string_view text)
     {
         const std::uint32_t room = sizeof ring->out - (ring->out_prod - ring->out_cons);
-        const std::size_t now = std::min<std::size_t>(room, text.size());
+        const std::size_t now    = std::min<std::size_t>(room, text.size());
         for (std::size_t i = 0; i < now; ++i) {
             ring->out[(ring->out_prod + i) % sizeof ring->out] = text[i];
         }
@@ -66,7 +68,10 @@ struct Bench {
             loop->run_once(std::chrono::milliseconds(1)).value();
         }
     }
-    Unique_fd attach() const { return Unique_fd(::open(console->tty().c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK)); }
+    Unique_fd attach() const
+    {
+        return Unique_fd(::open(console->tty().c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK));
+    }
     std::string read_all(const Unique_fd& terminal)
     {
         std::string text;
@@ -104,7 +109,7 @@ TEST_CASE("a ring with sound indices gives all, in order, across its end")
     std::string got;
     for (int round = 0; round < 20; ++round) {
         for (int i = 0; i < 700; ++i) {
-            const char c = static_cast<char>('a' + (round + i) % 26);
+            const char c                                   = static_cast<char>('a' + (round + i) % 26);
             page->out[page->out_prod++ % sizeof page->out] = c;
             expected += c;
         }
@@ -124,8 +129,8 @@ TEST_CASE("a ring with any indices at all is bounded")
     for (int round = 0; round < 20'000; ++round) {
         page->out_cons = random();
         page->out_prod = round % 3 == 0 ? page->out_cons + random() % 4096 : random();
-        page->in_cons = random();
-        page->in_prod = round % 5 == 0 ? page->in_cons + random() % 2048 : random();
+        page->in_cons  = random();
+        page->in_prod  = round % 5 == 0 ? page->in_cons + random() % 2048 : random();
         std::string text;
         ring.take_output(text, 100'000);
         CHECK(text.size() <= sizeof page->out);
@@ -178,7 +183,7 @@ TEST_CASE("typing reaches the guest, also when its ring is full for a while")
 TEST_CASE("a guest that floods is slowed down and cannot fill memory or disk")
 {
     log::set_level(log::Level::error);
-    char name[] = "/tmp/vmm-console-test-XXXXXX";
+    char name[]                 = "/tmp/vmm-console-test-XXXXXX";
     const std::string directory = mkdtemp(name);
     {
         Bench bench(Log_file::open(directory + "/flood.log", {64U << 10, 2}).value());
@@ -187,8 +192,8 @@ TEST_CASE("a guest that floods is slowed down and cannot fill memory or disk")
         for (int i = 0; i < 4000; ++i) {
             taken += bench.print(line);
         }
-        CHECK(taken >= 1U << 20);          // an ordinary burst passes
-        CHECK(taken < 3U << 20);           // 8 MiB do not
+        CHECK(taken >= 1U << 20);                                // an ordinary burst passes
+        CHECK(taken < 3U << 20);                                 // 8 MiB do not
         CHECK(bench.ring->out_prod - bench.ring->out_cons != 0); // the rest waits in its own ring
         std::uintmax_t on_disk = 0;
         for (const auto& file : std::filesystem::directory_iterator(directory)) {
@@ -205,7 +210,7 @@ TEST_CASE("a guest that floods is slowed down and cannot fill memory or disk")
 
 TEST_CASE("the last words are in the log")
 {
-    char name[] = "/tmp/vmm-console-test-XXXXXX";
+    char name[]                 = "/tmp/vmm-console-test-XXXXXX";
     const std::string directory = mkdtemp(name);
     {
         Bench bench(Log_file::open(directory + "/g.log", {}).value());
@@ -222,9 +227,9 @@ TEST_CASE("the last words are in the log")
 
 TEST_CASE("logs are rotated by size, the oldest goes, and an old log is continued")
 {
-    char name[] = "/tmp/vmm-console-test-XXXXXX";
+    char name[]                 = "/tmp/vmm-console-test-XXXXXX";
     const std::string directory = mkdtemp(name);
-    const std::string path = directory + "/g.log";
+    const std::string path      = directory + "/g.log";
     {
         Log_file log = Log_file::open(path, {10, 2}).value();
         log.append("aaaaaaaaaabbbbbbbbbbccccccccccdddddddddde");

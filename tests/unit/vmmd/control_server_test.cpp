@@ -17,12 +17,14 @@ using namespace vmm;
 using namespace vmm::test;
 using control::Json;
 
-namespace {
+namespace
+{
 
 struct Bench {
     Daemon_fixture daemon;
     std::string path = daemon.directory + "/run/vmmd.sock";
-    std::unique_ptr<Control_server> server = Control_server::create(*daemon.loop, *daemon.operations, path).value();
+    std::unique_ptr<Control_server> server =
+        Control_server::create(*daemon.loop, *daemon.operations, path).value();
 
     Unique_fd connect() const
     {
@@ -35,7 +37,8 @@ struct Bench {
     }
     static void send(const Unique_fd& fd, const std::string& text)
     {
-        REQUIRE(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+        REQUIRE(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(text.size()));
     }
     // The next line that arrives.
     Json receive(const Unique_fd& fd)
@@ -61,7 +64,8 @@ TEST_CASE("requests over the socket are answered with their id")
 {
     Bench bench;
     const Unique_fd client = bench.connect();
-    Bench::send(client, "{\"id\":7,\"op\":\"domname\",\"args\":{\"domain\":\"0\"}}\n{\"id\":8,\"op\":\"none\"}\n");
+    Bench::send(client,
+                "{\"id\":7,\"op\":\"domname\",\"args\":{\"domain\":\"0\"}}\n{\"id\":8,\"op\":\"none\"}\n");
     const Json first = bench.receive(client);
     CHECK(first.at("id") == 7);
     CHECK(first.at("result").at("name") == "Domain-0");
@@ -75,7 +79,8 @@ TEST_CASE("requests over the socket are answered with their id")
 TEST_CASE("only root may open the socket")
 {
     Bench bench;
-    struct stat status {};
+    struct stat status {
+    };
     REQUIRE(::stat(bench.path.c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
 }
@@ -84,7 +89,8 @@ TEST_CASE("a client killed while its domain is created leaves none behind")
 {
     Bench bench;
     const auto free = bench.daemon.hypervisor.free_pages;
-    const std::string request = Json{{"id", 1}, {"op", "create"}, {"args", bench.daemon.create_args("demo")}}.dump() + "\n";
+    const std::string request =
+        Json{{"id", 1}, {"op", "create"}, {"args", bench.daemon.create_args("demo")}}.dump() + "\n";
     for (int turns = 0; turns < 6; ++turns) {
         Unique_fd client = bench.connect();
         Bench::send(client, request);
@@ -108,7 +114,7 @@ TEST_CASE("a client killed while its domain is created leaves none behind")
 TEST_CASE("a client that waits and goes is forgotten")
 {
     Bench bench;
-    const Domid id = bench.daemon.create("demo");
+    const Domid id   = bench.daemon.create("demo");
     Unique_fd client = bench.connect();
     Bench::send(client, Json{{"id", 1}, {"op", "wait"}, {"args", {{"domid", raw(id)}}}}.dump() + "\n");
     bench.daemon.run_for(std::chrono::milliseconds(20));

@@ -14,7 +14,7 @@ using control::Json;
 TEST_CASE("a created domain is complete: running, in the store, with console and state")
 {
     Daemon_fixture daemon;
-    const Domid id = daemon.create("demo", {{"vcpus", 2}, {"maxvcpus", 3}, {"cpus", {"0-1"}}});
+    const Domid id           = daemon.create("demo", {{"vcpus", 2}, {"maxvcpus", 3}, {"cpus", {"0-1"}}});
     const Fake_domain& guest = daemon.hypervisor.domain(id);
     CHECK_FALSE(guest.info.paused);
     CHECK(guest.affinity.at(0) == std::vector<std::uint8_t>{3});
@@ -46,7 +46,7 @@ TEST_CASE("a domain created paused stays so")
 TEST_CASE("whatever fails on the way, nothing is left")
 {
     Daemon_fixture daemon;
-    const auto free = daemon.hypervisor.free_pages;
+    const auto free             = daemon.hypervisor.free_pages;
     const auto [operation, nth] = GENERATE(table<const char*, unsigned>({{"create", 1},
                                                                          {"set_affinity", 1},
                                                                          {"claim", 1},
@@ -76,7 +76,7 @@ TEST_CASE("a console that cannot be had costs the console only")
     Daemon_fixture daemon;
     daemon.hypervisor.order_failure("map_ring", Errc::io);
     log::set_level(log::Level::error);
-    const Domid id = daemon.create("demo");
+    const Domid id       = daemon.create("demo");
     const Answer console = daemon.perform("console", {{"domain", "demo"}});
     REQUIRE_FALSE(console);
     CHECK(console.error().code == Code::bad_state);
@@ -123,7 +123,7 @@ TEST_CASE("a name or UUID belongs to one domain, made or in the making")
 TEST_CASE("a client that goes takes its half-made domain with it")
 {
     Daemon_fixture daemon;
-    const auto free = daemon.hypervisor.free_pages;
+    const auto free  = daemon.hypervisor.free_pages;
     unsigned answers = 0;
     SECTION("while the kernel is read")
     {

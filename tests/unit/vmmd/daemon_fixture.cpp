@@ -14,14 +14,15 @@
 #include <optional>
 #include <sstream>
 
-namespace vmm::test {
+namespace vmm::test
+{
 
 Daemon_fixture::Daemon_fixture(std::uint64_t free_mib) : hypervisor(free_mib)
 {
     log::set_level(log::Level::error);
-    char name[] = "/tmp/vmmd-test-XXXXXX";
-    directory = mkdtemp(name);
-    kernel = directory + "/vmlinuz";
+    char name[]       = "/tmp/vmmd-test-XXXXXX";
+    directory         = mkdtemp(name);
+    kernel            = directory + "/vmlinuz";
     const Bytes image = make_simple_elf(1U << 20, 5000);
     std::ofstream(kernel, std::ios::binary)
         .write(reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
@@ -40,14 +41,14 @@ void Daemon_fixture::start()
     loop = Event_loop::create().value();
     Store_server::Options options;
     options.socket_path = directory + "/store.sock";
-    store = Store_server::create(*loop, options).value();
+    store               = Store_server::create(*loop, options).value();
     write_dom0_nodes(*store, 1U << 20).value();
-    builder = std::make_unique<Domain_builder>(hypervisor, hypervisor);
-    maker = std::make_unique<Domain_maker>(*loop, hypervisor, *builder, hypervisor, *store,
+    builder    = std::make_unique<Domain_builder>(hypervisor, hypervisor);
+    maker      = std::make_unique<Domain_maker>(*loop, hypervisor, *builder, hypervisor, *store,
                                            Console_logs{directory + "/console", {}});
-    worker = Worker::create(*loop).value();
-    supervisor = std::make_unique<Supervisor>(Supervisor::Parts{*loop, hypervisor, *builder, *maker, *store, *worker,
-                                                                State_file(directory + "/domains.json")});
+    worker     = Worker::create(*loop).value();
+    supervisor = std::make_unique<Supervisor>(Supervisor::Parts{
+        *loop, hypervisor, *builder, *maker, *store, *worker, State_file(directory + "/domains.json")});
     operations = std::make_unique<Operations>(*loop, hypervisor, *store, *supervisor);
     supervisor->start().value();
 }
@@ -72,8 +73,8 @@ void Daemon_fixture::restart()
 config::Domain_config Daemon_fixture::config(const std::string& name) const
 {
     config::Domain_config config;
-    config.name = name;
-    config.kernel = kernel;
+    config.name       = name;
+    config.kernel     = kernel;
     config.memory_mib = config.maxmem_mib = 32;
     return config;
 }

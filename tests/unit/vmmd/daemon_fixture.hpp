@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The daemon without its sockets to xm: a real event loop, store, worker and supervisor over the fake hypervisor, in a
-// directory of its own. restart() is what kill -9 and a new start are.
+// The daemon without its sockets to xm: a real event loop, store, worker and supervisor over the fake
+// hypervisor, in a directory of its own. restart() is what kill -9 and a new start are.
 
 #include "fake_hypervisor.hpp"
 
@@ -12,13 +12,15 @@
 #include <memory>
 #include <string>
 
-namespace vmm::test {
+namespace vmm::test
+{
 
-class Daemon_fixture {
-public:
+class Daemon_fixture
+{
+  public:
     explicit Daemon_fixture(std::uint64_t free_mib = 4096);
     ~Daemon_fixture();
-    Daemon_fixture(const Daemon_fixture&) = delete;
+    Daemon_fixture(const Daemon_fixture&)            = delete;
     Daemon_fixture& operator=(const Daemon_fixture&) = delete;
 
     std::string directory;
@@ -35,7 +37,8 @@ public:
     void restart();
 
     [[nodiscard]] config::Domain_config config(const std::string& name) const;
-    [[nodiscard]] control::Json create_args(const std::string& name, const control::Json& more = control::Json::object()) const;
+    [[nodiscard]] control::Json create_args(const std::string& name,
+                                            const control::Json& more = control::Json::object()) const;
     // Performs an operation and runs the loop until it has answered.
     Answer perform(const std::string& op, const control::Json& args = control::Json::object());
     Domid create(const std::string& name, const control::Json& more = control::Json::object());
@@ -50,7 +53,7 @@ public:
     // Neither hypervisor, store, rings nor state file know of any domain; memory is what it was.
     void check_nothing_left(std::uint64_t free_pages);
 
-private:
+  private:
     void start();
     void stop();
 };

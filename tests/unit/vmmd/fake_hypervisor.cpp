@@ -7,12 +7,14 @@
 #include <cstdlib>
 #include <cstring>
 
-#include <xen/xen.h>
 #include <xen/hvm/save.h>
+#include <xen/xen.h>
 
-namespace vmm::test {
+namespace vmm::test
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t kGuestSpace = std::size_t{6} << 30;
 
@@ -42,7 +44,8 @@ std::vector<std::byte> first_context(unsigned vcpus)
 
 Fake_domain::Fake_domain()
 {
-    void* mapped = mmap(nullptr, kGuestSpace, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* mapped = mmap(nullptr, kGuestSpace, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED) {
         std::abort(); // a machine without address space is none to test on
     }
@@ -86,11 +89,11 @@ Mapped_pages Fake_domain::view(std::span<const std::uint64_t> frames)
 
 Fake_hypervisor::Fake_hypervisor(std::uint64_t free_mib) : free_pages(free_mib * 256)
 {
-    auto dom0 = std::make_unique<Fake_domain>();
-    dom0->info.running = true;
-    dom0->info.memory_kib = 1U << 20;
+    auto dom0               = std::make_unique<Fake_domain>();
+    dom0->info.running      = true;
+    dom0->info.memory_kib   = 1U << 20;
     dom0->info.online_vcpus = dom0->info.max_vcpus = 1;
-    domains[kDom0] = std::move(dom0);
+    domains[kDom0]                                 = std::move(dom0);
 }
 
 std::optional<Errc> Fake_hypervisor::ordered(const std::string& operation)
@@ -122,15 +125,15 @@ Result<Domid> Fake_hypervisor::create(const Domain_shape& shape)
     if (const auto code = ordered("create")) {
         return fail(*code, "the fake refused to create");
     }
-    auto domain = std::make_unique<Fake_domain>();
-    domain->info.id = Domid{next_domid_++};
-    domain->info.uuid = shape.uuid;
-    domain->info.paused = true;
+    auto domain            = std::make_unique<Fake_domain>();
+    domain->info.id        = Domid{next_domid_++};
+    domain->info.uuid      = shape.uuid;
+    domain->info.paused    = true;
     domain->info.max_vcpus = domain->info.online_vcpus = shape.max_vcpus;
-    domain->info.max_memory_kib = shape.max_memory_kib;
-    domain->context = first_context(shape.max_vcpus);
-    const Domid id = domain->info.id;
-    domains[id] = std::move(domain);
+    domain->info.max_memory_kib                        = shape.max_memory_kib;
+    domain->context                                    = first_context(shape.max_vcpus);
+    const Domid id                                     = domain->info.id;
+    domains[id]                                        = std::move(domain);
     calls.push_back("create " + to_string(id));
     return id;
 }
@@ -189,19 +192,19 @@ Result<std::vector<Domain_info>> Fake_hypervisor::list()
 Result<Vcpu_state> Fake_hypervisor::vcpu(Domid id, unsigned vcpu)
 {
     Vcpu_state state;
-    state.online = true;
-    state.cpu = vcpu;
+    state.online        = true;
+    state.cpu           = vcpu;
     state.hard_affinity = domains.at(id)->affinity.contains(vcpu) ? domains.at(id)->affinity.at(vcpu)
-                                                                   : std::vector<std::uint8_t>{0xff};
+                                                                  : std::vector<std::uint8_t>{0xff};
     return state;
 }
 
 Result<Host_info> Fake_hypervisor::host()
 {
     Host_info info;
-    info.cpus = 8;
+    info.cpus       = 8;
     info.max_cpu_id = 7;
-    info.free_kib = free_pages * 4;
+    info.free_kib   = free_pages * 4;
     return info;
 }
 
@@ -268,10 +271,11 @@ Result<void> Fake_hypervisor::set_table_memory(Domid id, std::uint64_t)
 Result<std::size_t> Fake_hypervisor::populate(Domid id, std::span<const std::uint64_t> frames, unsigned order)
 {
     Fake_domain* domain = TRY(enter("populate", id));
-    std::size_t done = 0;
+    std::size_t done    = 0;
     for (const std::uint64_t frame : frames) {
         const std::uint64_t pages = std::uint64_t{1} << order;
-        if (free_pages < pages || (order == 9 && large_extents == 0) || (frame + pages) * kPageSize > kGuestSpace) {
+        if (free_pages < pages || (order == 9 && large_extents == 0) ||
+            (frame + pages) * kPageSize > kGuestSpace) {
             break;
         }
         if (order == 9) {
@@ -281,7 +285,8 @@ Result<std::size_t> Fake_hypervisor::populate(Domid id, std::span<const std::uin
             domain->populated_4k.insert(frame);
         }
         if (fresh_memory != std::byte{0}) {
-            std::memset(domain->memory + frame * kPageSize, std::to_integer<int>(fresh_memory), pages * kPageSize);
+            std::memset(domain->memory + frame * kPageSize, std::to_integer<int>(fresh_memory),
+                        pages * kPageSize);
         }
         free_pages -= pages;
         ++done;
@@ -320,14 +325,20 @@ Result<void> Fake_hypervisor::set_param(Domid id, unsigned param, std::uint64_t 
     return {};
 }
 
-Result<std::uint64_t> Fake_hypervisor::param(Domid id, unsigned param) { return TRY(enter("param", id))->params[param]; }
+Result<std::uint64_t> Fake_hypervisor::param(Domid id, unsigned param)
+{
+    return TRY(enter("param", id))->params[param];
+}
 
 Result<Evtchn_port> Fake_hypervisor::alloc_unbound(Domid id, Domid)
 {
     return Evtchn_port{TRY(enter("alloc_unbound", id))->next_port++};
 }
 
-Result<std::vector<std::byte>> Fake_hypervisor::context(Domid id) { return TRY(enter("context", id))->context; }
+Result<std::vector<std::byte>> Fake_hypervisor::context(Domid id)
+{
+    return TRY(enter("context", id))->context;
+}
 
 Result<void> Fake_hypervisor::set_context(Domid id, std::span<const std::byte> records)
 {

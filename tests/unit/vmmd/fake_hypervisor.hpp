@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A hypervisor made of ordinary memory for tests of the builder and the daemon: domains with sparse guest memory, HVM
-// parameters, event channels that a test fires by hand, and a failure that a test can order for any operation. It keeps
-// the books, so that a test can ask whether everything was given back.
+// A hypervisor made of ordinary memory for tests of the builder and the daemon: domains with sparse guest
+// memory, HVM parameters, event channels that a test fires by hand, and a failure that a test can order for
+// any operation. It keeps the books, so that a test can ask whether everything was given back.
 
 #include "toolstack/vmmd/guest_links.hpp"
 #include "toolstack/xen/build_control.hpp"
@@ -17,15 +17,17 @@
 
 #include <xen/arch-x86/hvm/start_info.h>
 
-namespace vmm::test {
+namespace vmm::test
+{
 
 struct Fake_domain {
     Domain_info info;
-    std::shared_ptr<std::byte> space; // 6 GiB, used sparsely; views keep it, as they keep pages of a dead domain
-    std::byte* memory = nullptr;      // its start
+    std::shared_ptr<std::byte>
+        space;                   // 6 GiB, used sparsely; views keep it, as they keep pages of a dead domain
+    std::byte* memory = nullptr; // its start
     std::set<std::uint64_t> populated_2m;
     std::set<std::uint64_t> populated_4k;
-    std::uint64_t claimed = 0; // pages
+    std::uint64_t claimed              = 0; // pages
     std::vector<std::byte> grant_table = std::vector<std::byte>(kPageSize);
     std::map<unsigned, std::uint64_t> params;
     std::vector<hvm_memmap_table_entry> memory_map;
@@ -35,31 +37,35 @@ struct Fake_domain {
     std::shared_ptr<unsigned> views = std::make_shared<unsigned>(0); // mapped and not yet unmapped
 
     Fake_domain();
-    Fake_domain(const Fake_domain&) = delete;
+    Fake_domain(const Fake_domain&)            = delete;
     Fake_domain& operator=(const Fake_domain&) = delete;
 
     [[nodiscard]] bool has(std::uint64_t frame) const;
     [[nodiscard]] std::uint64_t pages() const { return populated_2m.size() * 512 + populated_4k.size(); }
-    // Where the frames are shown. Consecutive ones are shown in place, so that a ring is shared; others by a copy that is
-    // written back at the end.
+    // Where the frames are shown. Consecutive ones are shown in place, so that a ring is shared; others by a
+    // copy that is written back at the end.
     [[nodiscard]] Mapped_pages view(std::span<const std::uint64_t> frames);
     [[nodiscard]] std::vector<std::byte> read(std::uint64_t address, std::size_t size) const;
 };
 
-class Fake_hypervisor final : public Control, public Build_control, public Guest_links {
-public:
+class Fake_hypervisor final : public Control, public Build_control, public Guest_links
+{
+  public:
     explicit Fake_hypervisor(std::uint64_t free_mib = 4096);
 
     std::uint64_t free_pages;
-    std::size_t large_extents = SIZE_MAX; // how many 2 MiB extents there still are
+    std::size_t large_extents = SIZE_MAX;                  // how many 2 MiB extents there still are
     std::map<Domid, std::unique_ptr<Fake_domain>> domains; // dom0 too
     std::vector<std::string> calls;                        // in order, of those that change something
     std::uint64_t notifications = 0;
-    std::uint64_t pages_mapped = 0;
+    std::uint64_t pages_mapped  = 0;
     std::byte fresh_memory{0}; // what every byte of a new page holds
 
     // The `nth` call of `operation` from now on fails with `code`.
-    void order_failure(const std::string& operation, Errc code, unsigned nth = 1) { failures_[operation] = {code, nth}; }
+    void order_failure(const std::string& operation, Errc code, unsigned nth = 1)
+    {
+        failures_[operation] = {code, nth};
+    }
     // Something happens inside a domain.
     void stop_guest(Domid id, Shutdown_reason reason) { domains.at(id)->info.shutdown = reason; }
     // The guest's end of a channel sends.
@@ -101,7 +107,7 @@ public:
     void unbind(Evtchn_port local) override { bindings_.erase(raw(local)); }
     void notify(Evtchn_port) override { ++notifications; }
 
-private:
+  private:
     struct Failure {
         Errc code;
         unsigned in;
@@ -120,7 +126,7 @@ private:
     std::map<std::uint32_t, Binding> bindings_;
     std::uint32_t next_local_ = 1;
     std::uint16_t next_domid_ = 1;
-    std::string log_ = "(FAKE) hello\n";
+    std::string log_          = "(FAKE) hello\n";
 };
 
 } // namespace vmm::test

@@ -14,20 +14,23 @@ using namespace vmm::test;
 using control::Code;
 using control::Json;
 
-namespace {
+namespace
+{
 
 // Starts waiting for the end of a domain; the answer comes into the result.
 std::shared_ptr<std::optional<Answer>> wait_for(Daemon_fixture& daemon, Domid id)
 {
     auto got = std::make_shared<std::optional<Answer>>();
-    daemon.operations->perform("wait", {{"domid", raw(id)}}, {[got](Answer a) { *got = std::move(a); }, [] { return true; }});
+    daemon.operations->perform("wait", {{"domid", raw(id)}},
+                               {[got](Answer a) { *got = std::move(a); }, [] { return true; }});
     return got;
 }
 
 std::string outcome(const std::shared_ptr<std::optional<Answer>>& got)
 {
-    return got->has_value() ? (**got)->at("outcome").get<std::string>() + " " + (**got)->at("reason").get<std::string>()
-                            : "none yet";
+    return got->has_value()
+               ? (**got)->at("outcome").get<std::string>() + " " + (**got)->at("reason").get<std::string>()
+               : "none yet";
 }
 
 } // namespace
@@ -36,8 +39,8 @@ TEST_CASE("each end has its action")
 {
     config::Domain_config config;
     config.on_poweroff = config::End_action::preserve;
-    config.on_reboot = config::End_action::rename_restart;
-    config.on_crash = config::End_action::restart;
+    config.on_reboot   = config::End_action::rename_restart;
+    config.on_crash    = config::End_action::restart;
     config.on_watchdog = config::End_action::destroy;
     CHECK(end_action(config, Shutdown_reason::poweroff) == config::End_action::preserve);
     CHECK(end_action(config, Shutdown_reason::reboot) == config::End_action::rename_restart);
@@ -60,8 +63,8 @@ TEST_CASE("destroy: everything is given back and the waiters hear why")
 {
     Daemon_fixture daemon;
     const auto free = daemon.hypervisor.free_pages;
-    const Domid id = daemon.create("demo");
-    const auto got = wait_for(daemon, id);
+    const Domid id  = daemon.create("demo");
+    const auto got  = wait_for(daemon, id);
     daemon.guest_ends(id, Shutdown_reason::poweroff);
     CHECK(outcome(got) == "gone poweroff");
     daemon.check_nothing_left(free);
@@ -88,9 +91,9 @@ TEST_CASE("preserve: it stays, ended, until somebody destroys it")
 TEST_CASE("restart: a new domain with the same name and UUID takes its place")
 {
     Daemon_fixture daemon;
-    const Domid id = daemon.create("demo");
+    const Domid id  = daemon.create("demo");
     const auto uuid = daemon.supervisor->domains().find(id)->uuid;
-    const auto got = wait_for(daemon, id);
+    const auto got  = wait_for(daemon, id);
     daemon.guest_ends(id, Shutdown_reason::reboot);
     daemon.run_until([&] { return got->has_value(); });
     CHECK(outcome(got) == "restarted reboot");
@@ -106,7 +109,7 @@ TEST_CASE("restart: a new domain with the same name and UUID takes its place")
 TEST_CASE("rename-restart: the ended one is kept under another name and UUID")
 {
     Daemon_fixture daemon;
-    const Domid id = daemon.create("demo", {{"on_crash", "rename-restart"}});
+    const Domid id  = daemon.create("demo", {{"on_crash", "rename-restart"}});
     const auto uuid = daemon.supervisor->domains().find(id)->uuid;
     daemon.guest_ends(id, Shutdown_reason::crash);
     daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
@@ -125,10 +128,10 @@ TEST_CASE("a domain that ends again and again is restarted later, and destroy st
     log::set_level(log::Level::error);
     Daemon_fixture daemon;
     const auto free = daemon.hypervisor.free_pages;
-    Domid id = daemon.create("demo", {{"on_crash", "restart"}});
+    Domid id        = daemon.create("demo", {{"on_crash", "restart"}});
     daemon.guest_ends(id, Shutdown_reason::crash); // the first time at once
     daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
-    id = daemon.supervisor->domains().find_name("demo")->id;
+    id             = daemon.supervisor->domains().find_name("demo")->id;
     const auto got = wait_for(daemon, id);
     daemon.guest_ends(id, Shutdown_reason::crash);
     daemon.run_for(std::chrono::milliseconds(100));
@@ -153,8 +156,8 @@ TEST_CASE("a restart that fails is told")
 {
     Daemon_fixture daemon;
     const auto free = daemon.hypervisor.free_pages;
-    const Domid id = daemon.create("demo");
-    const auto got = wait_for(daemon, id);
+    const Domid id  = daemon.create("demo");
+    const auto got  = wait_for(daemon, id);
     std::filesystem::remove(daemon.kernel);
     daemon.guest_ends(id, Shutdown_reason::reboot);
     daemon.run_until([&] { return got->has_value(); });
@@ -165,8 +168,8 @@ TEST_CASE("a restart that fails is told")
 TEST_CASE("a domain that another tool destroys is forgotten")
 {
     Daemon_fixture daemon;
-    const Domid id = daemon.create("demo");
-    const auto got = wait_for(daemon, id);
+    const Domid id                               = daemon.create("demo");
+    const auto got                               = wait_for(daemon, id);
     daemon.hypervisor.domains.at(id)->info.dying = true;
     daemon.supervisor->check_ends();
     CHECK(outcome(got) == "gone destroyed");
@@ -176,7 +179,7 @@ TEST_CASE("a domain that another tool destroys is forgotten")
 TEST_CASE("a restarted daemon finds its domains again")
 {
     Daemon_fixture daemon;
-    const Domid id = daemon.create("demo");
+    const Domid id  = daemon.create("demo");
     const auto uuid = daemon.supervisor->domains().find(id)->uuid;
     daemon.restart();
     const Domain* domain = daemon.supervisor->domains().find_name("demo");
@@ -193,8 +196,8 @@ TEST_CASE("a restarted daemon finds its domains again")
 TEST_CASE("what happened while there was no daemon is caught up with")
 {
     Daemon_fixture daemon;
-    const Domid ended = daemon.create("ended");
-    const Domid gone = daemon.create("gone");
+    const Domid ended  = daemon.create("ended");
+    const Domid gone   = daemon.create("gone");
     const Domid reused = daemon.create("reused");
     daemon.create("alive");
     daemon.hypervisor.stop_guest(ended, Shutdown_reason::poweroff);
@@ -211,9 +214,9 @@ TEST_CASE("a domain that was half made when the daemon died is destroyed, others
 {
     log::set_level(log::Level::error);
     Daemon_fixture daemon;
-    const Uuid_bytes half = config::Uuid::parse("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")->bytes;
+    const Uuid_bytes half  = config::Uuid::parse("aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee")->bytes;
     const Domid unfinished = *daemon.hypervisor.create({half, 1, 0});
-    const Domid foreign = *daemon.hypervisor.create({{}, 1, 0});
+    const Domid foreign    = *daemon.hypervisor.create({{}, 1, 0});
     State_file(daemon.directory + "/domains.json")
         .save(daemon.supervisor->domains(), {"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"})
         .value();
@@ -227,8 +230,9 @@ TEST_CASE("a state file that cannot be read is set aside and nothing is destroye
 {
     Daemon_fixture daemon;
     const Domid id = daemon.create("demo");
-    const std::string damaged = GENERATE(as<std::string>{}, "", "{", "[]", R"({"domains":[{}],"unfinished":[]})",
-                                         R"({"domains":3,"unfinished":[]})");
+    const std::string damaged =
+        GENERATE(as<std::string>{}, "", "{", "[]", R"({"domains":[{}],"unfinished":[]})",
+                 R"({"domains":3,"unfinished":[]})");
     std::ofstream(daemon.directory + "/domains.json") << damaged;
     daemon.restart();
     CHECK(daemon.hypervisor.domains.contains(id));

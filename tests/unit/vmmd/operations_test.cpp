@@ -9,7 +9,8 @@ using namespace vmm::test;
 using control::Code;
 using control::Json;
 
-namespace {
+namespace
+{
 
 Code code_of(const Answer& answer)
 {
@@ -24,7 +25,7 @@ Code code_of(const Answer& answer)
 TEST_CASE("a domain is found by name, id and UUID")
 {
     Daemon_fixture daemon;
-    const Domid id = daemon.create("demo");
+    const Domid id         = daemon.create("demo");
     const std::string uuid = daemon.supervisor->domains().find(id)->uuid.to_string();
     for (const std::string& wanted : {std::string("demo"), std::string("1"), uuid}) {
         CHECK(daemon.perform("domid", {{"domain", wanted}})->at("domid") == 1);
@@ -43,7 +44,8 @@ TEST_CASE("unknown operations and bad arguments")
     CHECK(code_of(daemon.perform("fly")) == Code::unknown_op);
     CHECK(code_of(daemon.perform("create")) == Code::bad_request);
     CHECK(code_of(daemon.perform("create", {{"config", 3}})) == Code::bad_config);
-    CHECK(code_of(daemon.perform("create", {{"config", Json::object()}, {"paused", "no"}})) == Code::bad_request);
+    CHECK(code_of(daemon.perform("create", {{"config", Json::object()}, {"paused", "no"}})) ==
+          Code::bad_request);
     CHECK(code_of(daemon.perform("list", {{"domains", 5}})) == Code::bad_request);
     CHECK(code_of(daemon.perform("list", {{"domains", {5}}})) == Code::bad_request);
     CHECK(code_of(daemon.perform("wait", {{"domid", -1}})) == Code::bad_request);
@@ -91,7 +93,7 @@ TEST_CASE("pause, unpause, rename")
 TEST_CASE("memory: the target within the limits, and the limits")
 {
     Daemon_fixture daemon;
-    const Domid id = daemon.create("demo", {{"memory", 64}, {"maxmem", 128}});
+    const Domid id    = daemon.create("demo", {{"memory", 64}, {"maxmem", 128}});
     const auto& guest = daemon.hypervisor.domain(id);
     CHECK(guest.pages() >= 128 * 256); // until its balloon driver gives back
     CHECK(guest.pages() < 129 * 256);
@@ -108,7 +110,8 @@ TEST_CASE("memory: the target within the limits, and the limits")
     CHECK(daemon.perform("mem-max", {{"domain", "demo"}, {"kib", 100 * 1024}}));
     CHECK(code_of(daemon.perform("mem-set", {{"domain", "demo"}, {"kib", 101 * 1024}})) == Code::bad_value);
     CHECK(daemon.perform("mem-set", {{"domain", "demo"}, {"kib", 100 * 1024}}));
-    CHECK(daemon.perform("list", {{"domains", {"demo"}}})->at("domains")[0].at("max_memory_kib") == 100 * 1024);
+    CHECK(daemon.perform("list", {{"domains", {"demo"}}})->at("domains")[0].at("max_memory_kib") ==
+          100 * 1024);
     CHECK(daemon.perform("mem-set", {{"domain", "0"}, {"kib", 900 * 1024}}));
     CHECK(daemon.node("/local/domain/0/memory/target") == "921600");
 }

@@ -11,7 +11,8 @@
 
 using namespace vmm;
 
-namespace {
+namespace
+{
 
 Result<Command_line> read(std::vector<std::string> words)
 {
@@ -34,9 +35,9 @@ std::string complaint(std::string_view text)
 
 TEST_CASE("the command line is stronger than the file")
 {
-    char name[] = "/tmp/vmmd-settings-XXXXXX";
+    char name[]                 = "/tmp/vmmd-settings-XXXXXX";
     const std::string directory = mkdtemp(name);
-    const std::string path = directory + "/vmmd.conf";
+    const std::string path      = directory + "/vmmd.conf";
     std::ofstream(path) << "socket = \"/a\"\nlog_level = \"debug\" # more\nconsole_log_kib = 64\n";
     const auto line = read({"--config", path, "--socket=/b", "--pidfile", "/p", "--background"});
     REQUIRE(line);
@@ -50,7 +51,8 @@ TEST_CASE("the command line is stronger than the file")
 
 TEST_CASE("what is wrong is named with its place")
 {
-    CHECK(complaint("sokcet = \"/a\"").find("vmmd.conf:1:1: unknown key \"sokcet\"; did you mean \"socket\"?") == 0);
+    CHECK(complaint("sokcet = \"/a\"")
+              .find("vmmd.conf:1:1: unknown key \"sokcet\"; did you mean \"socket\"?") == 0);
     CHECK(complaint("\nsocket = 5").find("vmmd.conf:2:10: socket: expected a string") == 0);
     CHECK(complaint("console_log_kib = 1").find("from 4 to") != std::string::npos);
     CHECK(complaint("socket = ").find("vmmd.conf:1") == 0);
@@ -65,7 +67,8 @@ TEST_CASE("ids are plain numbers")
 {
     CHECK(parse_domid("0") == kDom0);
     CHECK(parse_domid("32751") == Domid{32751});
-    for (const char* text : {"", "-1", "+1", "01", "1x", "x", " 1", "32752", "65536", "99999999999999999999"}) {
+    for (const char* text :
+         {"", "-1", "+1", "01", "1x", "x", " 1", "32752", "65536", "99999999999999999999"}) {
         INFO(text);
         CHECK_FALSE(parse_domid(text));
     }
@@ -73,7 +76,7 @@ TEST_CASE("ids are plain numbers")
 
 TEST_CASE("a second daemon is turned away and told who is there")
 {
-    char name[] = "/tmp/vmmd-pid-XXXXXX";
+    char name[]                 = "/tmp/vmmd-pid-XXXXXX";
     const std::string directory = mkdtemp(name);
     {
         const auto first = lock_pidfile(directory + "/run/vmmd.pid");

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The newest output of a console that nobody has read yet, at most a fixed number of bytes: what is older goes first.
+// The newest output of a console that nobody has read yet, at most a fixed number of bytes: what is older
+// goes first.
 
 #include <cstddef>
 #include <string>
 #include <string_view>
 
-namespace vmm {
+namespace vmm
+{
 
-class Backlog {
-public:
+class Backlog
+{
+  public:
     explicit Backlog(std::size_t limit) : limit_(limit) {}
 
     void append(std::string_view text)
@@ -29,7 +32,7 @@ public:
     // The first `count` bytes of text() have been read.
     void consume(std::size_t count) { text_.erase(0, text_.size() - text().size() + count); }
 
-private:
+  private:
     std::size_t limit_;
     std::string text_;
 };

@@ -6,16 +6,19 @@
 #include <limits>
 #include <utility>
 
-namespace vmm {
+namespace vmm
+{
 
-namespace {
+namespace
+{
 
 constexpr std::size_t kTypedAtOnce = 256;
-constexpr auto kPause = std::chrono::milliseconds(100);
+constexpr auto kPause              = std::chrono::milliseconds(100);
 
 } // namespace
 
-Console::Console(Event_loop& loop, Guest_links& links, Mapped_pages page, Pty pty, std::optional<Log_file> log)
+Console::Console(Event_loop& loop, Guest_links& links, Mapped_pages page, Pty pty,
+                 std::optional<Log_file> log)
     : loop_(loop), links_(links), page_(std::move(page)),
       ring_(static_cast<xencons_interface*>(static_cast<void*>(page_.data()))), pty_(std::move(pty)),
       log_(std::move(log)), allowance_(kBurst, kBytesPerSecond, Event_loop::Clock::now())
@@ -25,9 +28,10 @@ Console::Console(Event_loop& loop, Guest_links& links, Mapped_pages page, Pty pt
 Result<std::unique_ptr<Console>> Console::create(Event_loop& loop, Guest_links& links, const Place& place,
                                                  std::optional<Log_file> log)
 {
-    Pty pty = TRY(Pty::open());
+    Pty pty           = TRY(Pty::open());
     Mapped_pages page = TRY(links.map_ring(place.domid, Ring::console, place.page));
-    std::unique_ptr<Console> console(new Console(loop, links, std::move(page), std::move(pty), std::move(log)));
+    std::unique_ptr<Console> console(
+        new Console(loop, links, std::move(page), std::move(pty), std::move(log)));
     TRY(console->connect(place));
     return console;
 }
@@ -139,7 +143,8 @@ void Console::flush_to_pty()
     watch_terminal();
 }
 
-// Input is read only while the last of it has gone to the guest; room for output matters only to somebody attached.
+// Input is read only while the last of it has gone to the guest; room for output matters only to somebody
+// attached.
 void Console::watch_terminal()
 {
     std::uint32_t events = 0;
@@ -149,7 +154,8 @@ void Console::watch_terminal()
     if (pty_.is_attached() && !backlog_.empty()) {
         events |= EPOLLOUT;
     }
-    // The descriptor was added in connect() and stays until the destructor; changing what is watched cannot fail then.
+    // The descriptor was added in connect() and stays until the destructor; changing what is watched cannot
+    // fail then.
     static_cast<void>(loop_.modify(pty_.fd(), events));
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// One domain's console: its ring, the pseudo-terminal people attach to, the log file, and the flow between them. A guest
-// that prints without end is slowed down by leaving its ring full; a reader that does not read loses the oldest output;
-// neither ever blocks the daemon. Dies with the domain; drain() first to keep its last words.
+// One domain's console: its ring, the pseudo-terminal people attach to, the log file, and the flow between
+// them. A guest that prints without end is slowed down by leaving its ring full; a reader that does not read
+// loses the oldest output; neither ever blocks the daemon. Dies with the domain; drain() first to keep its
+// last words.
 
 #include "toolstack/base/event_loop.hpp"
 #include "toolstack/vmmd/console/allowance.hpp"
@@ -17,10 +18,12 @@
 #include <optional>
 #include <string>
 
-namespace vmm {
+namespace vmm
+{
 
-class Console {
-public:
+class Console
+{
+  public:
     struct Place {
         Domid domid{};
         Gfn page{};
@@ -28,9 +31,9 @@ public:
     };
 
     // Without a log file the console works all the same.
-    [[nodiscard]] static Result<std::unique_ptr<Console>> create(Event_loop& loop, Guest_links& links, const Place& place,
-                                                                 std::optional<Log_file> log);
-    Console(const Console&) = delete;
+    [[nodiscard]] static Result<std::unique_ptr<Console>>
+    create(Event_loop& loop, Guest_links& links, const Place& place, std::optional<Log_file> log);
+    Console(const Console&)            = delete;
     Console& operator=(const Console&) = delete;
     ~Console();
 
@@ -38,9 +41,9 @@ public:
     // Takes what is on the ring now, whatever the allowance.
     void drain();
 
-private:
-    static constexpr std::size_t kBacklog = 64U << 10;
-    static constexpr std::size_t kBurst = 1U << 20;
+  private:
+    static constexpr std::size_t kBacklog        = 64U << 10;
+    static constexpr std::size_t kBurst          = 1U << 20;
     static constexpr std::size_t kBytesPerSecond = 512U << 10;
 
     Console(Event_loop& loop, Guest_links& links, Mapped_pages page, Pty pty, std::optional<Log_file> log);

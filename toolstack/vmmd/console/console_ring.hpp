@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// dom0's end of a paravirtual console ring (<xen/io/console.h>): takes what the guest printed, gives what was typed. The
-// page is shared with a guest that may write anything to it at any time: each index is read once, and a distance that
-// cannot be makes the ring start over. It neither notifies nor waits; the owner does.
+// dom0's end of a paravirtual console ring (<xen/io/console.h>): takes what the guest printed, gives what was
+// typed. The page is shared with a guest that may write anything to it at any time: each index is read once,
+// and a distance that cannot be makes the ring start over. It neither notifies nor waits; the owner does.
 
 #include <cstddef>
 #include <span>
@@ -13,10 +13,12 @@
 
 #include <xen/io/console.h>
 
-namespace vmm {
+namespace vmm
+{
 
-class Console_ring {
-public:
+class Console_ring
+{
+  public:
     explicit Console_ring(xencons_interface* page) : page_(page) {}
 
     // Appends at most `limit` bytes of output to `text`; returns how many.
@@ -25,7 +27,7 @@ public:
     std::size_t give_input(std::string_view text);
     [[nodiscard]] std::size_t input_space() const;
 
-private:
+  private:
     xencons_interface* page_;
 };
 

@@ -12,7 +12,8 @@
 #include <cstdio>
 #include <system_error>
 
-namespace vmm {
+namespace vmm
+{
 
 Result<Log_file> Log_file::open(std::string path, Log_limits limits)
 {
@@ -24,7 +25,8 @@ Result<Log_file> Log_file::open(std::string path, Log_limits limits)
 Result<void> Log_file::reopen()
 {
     fd_.reset(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
-    struct stat status {};
+    struct stat status {
+    };
     if (!fd_ || fstat(fd_.get(), &status) < 0) {
         return fail_errno("console log " + path_);
     }
@@ -62,7 +64,8 @@ void Log_file::append(std::string_view text)
             rotate();
         }
         const std::uint64_t room = limits_.file_bytes - std::min(size_, limits_.file_bytes);
-        const std::size_t now = static_cast<std::size_t>(std::min<std::uint64_t>(text.size(), std::max<std::uint64_t>(room, 1)));
+        const std::size_t now =
+            static_cast<std::size_t>(std::min<std::uint64_t>(text.size(), std::max<std::uint64_t>(room, 1)));
         const ssize_t written = ::write(fd_.get(), text.data(), now);
         if (written < 0 && errno == EINTR) {
             continue;

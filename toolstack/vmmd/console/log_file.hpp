@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A console's log on disk: appended to, and moved aside (NAME.log.1, .2, ...) when it has reached its size, so that a
-// guest can never use more than (old files + 1) times that. A disk that refuses to take it costs output, not the daemon.
+// A console's log on disk: appended to, and moved aside (NAME.log.1, .2, ...) when it has reached its size,
+// so that a guest can never use more than (old files + 1) times that. A disk that refuses to take it costs
+// output, not the daemon.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/unique_fd.hpp"
@@ -11,21 +12,23 @@
 #include <string>
 #include <string_view>
 
-namespace vmm {
+namespace vmm
+{
 
 struct Log_limits {
     std::uint64_t file_bytes = 1U << 20;
-    unsigned old_files = 2;
+    unsigned old_files       = 2;
 };
 
-class Log_file {
-public:
+class Log_file
+{
+  public:
     // The directory must exist. An existing file is continued.
     [[nodiscard]] static Result<Log_file> open(std::string path, Log_limits limits);
     void append(std::string_view text);
     [[nodiscard]] const std::string& path() const { return path_; }
 
-private:
+  private:
     Log_file(std::string path, Log_limits limits) : path_(std::move(path)), limits_(limits) {}
     Result<void> reopen();
     void rotate();
@@ -35,7 +38,7 @@ private:
     Log_limits limits_;
     Unique_fd fd_;
     std::uint64_t size_ = 0;
-    bool complained_ = false;
+    bool complained_    = false;
 };
 
 } // namespace vmm

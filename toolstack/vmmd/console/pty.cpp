@@ -11,7 +11,8 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace vmm {
+namespace vmm
+{
 
 Result<Pty> Pty::open()
 {

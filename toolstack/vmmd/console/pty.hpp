@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The pseudo-terminal where people meet a domain's console. It owns the master side, keeps the slave open in raw mode so
-// that its settings outlive the readers, and knows whether anybody else has the slave open (inotify): output is only
-// worth writing then, because what the kernel takes it keeps for the next reader however old it gets.
+// The pseudo-terminal where people meet a domain's console. It owns the master side, keeps the slave open in
+// raw mode so that its settings outlive the readers, and knows whether anybody else has the slave open
+// (inotify): output is only worth writing then, because what the kernel takes it keeps for the next reader
+// however old it gets.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/unique_fd.hpp"
@@ -10,10 +11,12 @@
 #include <string>
 #include <string_view>
 
-namespace vmm {
+namespace vmm
+{
 
-class Pty {
-public:
+class Pty
+{
+  public:
     [[nodiscard]] static Result<Pty> open();
 
     [[nodiscard]] const std::string& path() const { return path_; } // of the slave
@@ -28,7 +31,7 @@ public:
     // What was typed, at most `limit` bytes.
     [[nodiscard]] std::string read(std::size_t limit) const;
 
-private:
+  private:
     Pty() = default;
 
     Unique_fd master_;

@@ -49,10 +49,7 @@ inline void write_xcr0(u64 v)
     asm volatile("xsetbv" ::"c"(0), "a"(static_cast<u32>(v)), "d"(static_cast<u32>(v >> 32)) : "memory");
 }
 
-inline void invalidate_page(const void* address)
-{
-    asm volatile("invlpg (%0)" ::"r"(address) : "memory");
-}
+inline void invalidate_page(const void* address) { asm volatile("invlpg (%0)" ::"r"(address) : "memory"); }
 inline void write_back_caches() { asm volatile("wbinvd" ::: "memory"); }
 
 } // namespace vmm

@@ -97,8 +97,9 @@ void load_descriptor_tables()
                  "mov %2, %%es\n\t"
                  "mov %2, %%ss\n\t"
                  "lidt %3\n\t"
-                 "ltr %w4" ::"m"(gdt_pointer), "i"(u64{kHostCodeSelector}), "r"(u32{kHostDataSelector}),
-                 "m"(idt_pointer), "r"(u32{kHostTaskSelector})
+                 "ltr %w4" ::"m"(gdt_pointer),
+                 "i"(u64{kHostCodeSelector}), "r"(u32{kHostDataSelector}), "m"(idt_pointer),
+                 "r"(u32{kHostTaskSelector})
                  : "rax", "memory");
 }
 

@@ -35,9 +35,9 @@ void read_svm(Cpu_facts& cpu, u32 highest_extended)
 Cpu_facts read_cpu_facts()
 {
     Cpu_facts cpu;
-    const Cpuid leaf0         = cpuid(0);
-    const Cpuid leaf1         = cpuid(1);
-    const u32 highest         = leaf0.eax;
+    const Cpuid leaf0          = cpuid(0);
+    const Cpuid leaf1          = cpuid(1);
+    const u32 highest          = leaf0.eax;
     const u32 highest_extended = cpuid(0x80000000).eax;
 
     cpu.vendor = vendor_of(leaf0);
@@ -60,7 +60,8 @@ Cpu_facts read_cpu_facts()
 std::string_view why_no_guests(const Cpu_facts& cpu)
 {
     if (cpu.svm && cpu.svm_disabled_by_firmware)
-        return "AMD-V is there but disabled by the firmware: enable SVM (virtualization) in the firmware setup";
+        return "AMD-V is there but disabled by the firmware: enable SVM (virtualization) in the firmware "
+               "setup";
     if (cpu.svm && !cpu.nested_paging)
         return "this CPU has AMD-V without nested paging, which guests need: a newer CPU is required";
     if (cpu.svm)

@@ -14,20 +14,20 @@ namespace vmm
 struct Cpu_facts {
     enum class Vendor : u8 { amd, intel, other };
 
-    Vendor vendor          = Vendor::other;
-    unsigned physical_bits = 36; // width of a physical address
-    bool gigabyte_pages    = false;
-    bool pat               = false;
-    bool smep              = false;
-    bool smap              = false;
-    bool umip              = false;
-    bool x2apic            = false;
+    Vendor vendor                 = Vendor::other;
+    unsigned physical_bits        = 36; // width of a physical address
+    bool gigabyte_pages           = false;
+    bool pat                      = false;
+    bool smep                     = false;
+    bool smap                     = false;
+    bool umip                     = false;
+    bool x2apic                   = false;
     // AMD-V. [APM2 15.4]
     bool svm                      = false;
     bool svm_disabled_by_firmware = false; // VM_CR.SVMDIS
     bool nested_paging            = false;
     // VT-x. [SDM3 23.6, 23.7]
-    bool vmx = false;
+    bool vmx                      = false;
 };
 
 Cpu_facts read_cpu_facts();

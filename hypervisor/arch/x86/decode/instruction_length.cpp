@@ -27,12 +27,19 @@ constexpr Opcode kOpcodes[] = {
 constexpr bool is_legacy_prefix(u8 byte)
 {
     switch (byte) {
-    case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: // segment overrides
-    case 0x66: case 0x67:                                             // operand and address size
-    case 0xf0: case 0xf2: case 0xf3:                                  // lock, repne, rep
+    case 0x26:
+    case 0x2e:
+    case 0x36:
+    case 0x3e:
+    case 0x64:
+    case 0x65: // segment overrides
+    case 0x66:
+    case 0x67: // operand and address size
+    case 0xf0:
+    case 0xf2:
+    case 0xf3: // lock, repne, rep
         return true;
-    default:
-        return false;
+    default: return false;
     }
 }
 

@@ -36,7 +36,7 @@ Vm_exit decode_exception(const Vmcb& vmcb)
     Vm_exit exit{.kind = Exit_kind::exception, .instruction_length = 0, .code = 0};
     const u8 vector = static_cast<u8>(vmcb.exitcode - exitcode::exception_base);
     // Of the intercepted vectors only #AC (17) pushes an error code, always 0.
-    exit.exception = {vector, vector == 17, static_cast<u32>(vmcb.exitinfo1), 0};
+    exit.exception  = {vector, vector == 17, static_cast<u32>(vmcb.exitinfo1), 0};
     return exit;
 }
 
@@ -48,25 +48,15 @@ Vm_exit decode_exit(const Vmcb& vmcb, u32 msr_index)
     switch (vmcb.exitcode) {
     case exitcode::intr:
     case exitcode::nmi:
-    case exitcode::smi:
-        exit.kind = Exit_kind::external_interrupt;
-        break;
-    case exitcode::vintr:
-        exit.kind = Exit_kind::interrupt_window;
-        break;
-    case exitcode::vmmcall:
-        exit.kind = Exit_kind::hypercall;
-        break;
-    case exitcode::cpuid:
-        exit.kind = Exit_kind::cpuid;
-        break;
+    case exitcode::smi: exit.kind = Exit_kind::external_interrupt; break;
+    case exitcode::vintr: exit.kind = Exit_kind::interrupt_window; break;
+    case exitcode::vmmcall: exit.kind = Exit_kind::hypercall; break;
+    case exitcode::cpuid: exit.kind = Exit_kind::cpuid; break;
     case exitcode::msr:
         exit.kind = Exit_kind::msr;
         exit.msr  = {msr_index, (vmcb.exitinfo1 & 1) != 0};
         break;
-    case exitcode::hlt:
-        exit.kind = Exit_kind::hlt;
-        break;
+    case exitcode::hlt: exit.kind = Exit_kind::hlt; break;
     case exitcode::ioio:
         exit.kind               = Exit_kind::io;
         exit.io                 = decode_io(vmcb.exitinfo1);
@@ -76,19 +66,11 @@ Vm_exit decode_exit(const Vmcb& vmcb, u32 msr_index)
         exit.kind  = Exit_kind::nested_fault;
         exit.fault = decode_nested_fault(vmcb.exitinfo1, vmcb.exitinfo2);
         break;
-    case exitcode::xsetbv:
-        exit.kind = Exit_kind::xsetbv;
-        break;
+    case exitcode::xsetbv: exit.kind = Exit_kind::xsetbv; break;
     case exitcode::invd:
-    case exitcode::wbinvd:
-        exit.kind = Exit_kind::wbinvd;
-        break;
-    case exitcode::shutdown:
-        exit.kind = Exit_kind::shutdown;
-        break;
-    case exitcode::invalid:
-        exit.kind = Exit_kind::entry_failure;
-        break;
+    case exitcode::wbinvd: exit.kind = Exit_kind::wbinvd; break;
+    case exitcode::shutdown: exit.kind = Exit_kind::shutdown; break;
+    case exitcode::invalid: exit.kind = Exit_kind::entry_failure; break;
     case exitcode::rdpmc:
     case exitcode::invlpga:
     case exitcode::vmrun:
@@ -99,9 +81,7 @@ Vm_exit decode_exit(const Vmcb& vmcb, u32 msr_index)
     case exitcode::skinit:
     case exitcode::monitor:
     case exitcode::mwait:
-    case exitcode::rdpru:
-        exit.kind = Exit_kind::undefined;
-        break;
+    case exitcode::rdpru: exit.kind = Exit_kind::undefined; break;
     default:
         if (vmcb.exitcode >= exitcode::exception_base && vmcb.exitcode < exitcode::exception_base + 32)
             return decode_exception(vmcb);

@@ -24,10 +24,7 @@ constexpr unsigned kAttempts = 5;
 class Tsc_clock final : public Clock
 {
   public:
-    [[nodiscard]] Time now() const override
-    {
-        return Time(info.scale.apply(read_tsc() - info.tsc_at_zero));
-    }
+    [[nodiscard]] Time now() const override { return Time(info.scale.apply(read_tsc() - info.tsc_at_zero)); }
 
     Tsc_info info{};
 };
@@ -79,10 +76,7 @@ Rate_measurement measure_by_pit()
     return counts(timer) ? measure_tsc(timer, kPitHz, kPitHz / 50) : Rate_measurement{0, ~0ull};
 }
 
-bool tsc_is_invariant()
-{
-    return cpuid(0x80000000).eax >= 0x80000007 && (cpuid(0x80000007).edx & bit(8));
-}
+bool tsc_is_invariant() { return cpuid(0x80000000).eax >= 0x80000007 && (cpuid(0x80000007).edx & bit(8)); }
 
 void read_time_of_day(const Fadt_info* fadt)
 {
@@ -104,7 +98,8 @@ Expected<void> init_clock(const Fadt_info* fadt)
     }
     if (m.hz == 0)
         return fail(Errc::enxio);
-    tsc_clock.info = {Rate_scale::between(m.hz, kSecond), read_tsc_ordered(), m.hz / 1000, tsc_is_invariant()};
+    tsc_clock.info = {Rate_scale::between(m.hz, kSecond), read_tsc_ordered(), m.hz / 1000,
+                      tsc_is_invariant()};
     log::set_clock(tsc_clock);
     log::info("TSC runs at {}.{} MHz, within {} ppm, measured by the {}", m.hz / 1'000'000,
               m.hz / 100'000 % 10, m.error_ppm, source);

@@ -12,7 +12,7 @@ namespace vmm
 namespace
 {
 
-constexpr u32 kNoGsi = ~0u;
+constexpr u32 kNoGsi     = ~0u;
 constinit u32 serial_gsi = kNoGsi;
 
 void on_serial_interrupt(void* uart) { static_cast<Uart*>(uart)->on_interrupt(); }

@@ -9,9 +9,9 @@ namespace vmm
 namespace
 {
 
-constexpr u16 kPrimary     = 0x20;
-constexpr u16 kSecondary   = 0xa0;
-constexpr u8 kFirstVector  = 0x20;
+constexpr u16 kPrimary    = 0x20;
+constexpr u16 kSecondary  = 0xa0;
+constexpr u8 kFirstVector = 0x20;
 
 void do_nothing(void*) {}
 

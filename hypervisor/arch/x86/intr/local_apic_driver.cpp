@@ -32,19 +32,22 @@ enum Register : u32 {
     reg_divide      = 0x3e0,
 };
 
-constexpr u64 kBaseEnable      = bit(11);
-constexpr u64 kBaseX2apic      = bit(10);
-constexpr u32 kSoftwareEnable  = 1u << 8;
-constexpr u32 kMasked          = 1u << 16;
-constexpr u32 kDeliveryNmi     = 4u << 8;
-constexpr u32 kTimerDeadline   = 2u << 17;
-constexpr u32 kDivideByOne     = 0xb;
+constexpr u64 kBaseEnable     = bit(11);
+constexpr u64 kBaseX2apic     = bit(10);
+constexpr u32 kSoftwareEnable = 1u << 8;
+constexpr u32 kMasked         = 1u << 16;
+constexpr u32 kDeliveryNmi    = 4u << 8;
+constexpr u32 kTimerDeadline  = 2u << 17;
+constexpr u32 kDivideByOne    = 0xb;
 
-constinit bool x2apic                     = false;
-constinit bool tsc_deadline               = false;
-constinit volatile u32* registers         = nullptr;
+constinit bool x2apic             = false;
+constinit bool tsc_deadline       = false;
+constinit volatile u32* registers = nullptr;
 
-u32 read(Register r) { return x2apic ? static_cast<u32>(read_msr(msr::kX2apicFirst + r / 16)) : registers[r / 4]; }
+u32 read(Register r)
+{
+    return x2apic ? static_cast<u32>(read_msr(msr::kX2apicFirst + r / 16)) : registers[r / 4];
+}
 
 void write(Register r, u32 value)
 {
@@ -103,7 +106,8 @@ void init(Hpa page)
     write(reg_lvt_error, kApicErrorVector);
     write(reg_divide, kDivideByOne);
     write(reg_lvt_timer, tsc_deadline ? kTimerVector | kTimerDeadline : kTimerVector);
-    // That store to the register page must be done before the deadline's MSR is first written. [SDM3 11.5.4.1]
+    // That store to the register page must be done before the deadline's MSR is first written.
+    // [SDM3 11.5.4.1]
     asm volatile("mfence" ::: "memory");
     log::debug("local APIC {} in {} mode, timer by {}", id(), x2apic ? "x2APIC" : "xAPIC",
                tsc_deadline ? "TSC deadline" : "count");

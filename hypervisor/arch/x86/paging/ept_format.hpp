@@ -21,17 +21,17 @@ struct Ept_format {
     static constexpr unsigned levels       = 4;
     static constexpr unsigned address_bits = 48;
 
-    static constexpr u64 r      = bit(0);
-    static constexpr u64 w      = bit(1);
-    static constexpr u64 x      = bit(2);
-    static constexpr u64 ps     = bit(7);
-    static constexpr u64 a      = bit(8);
-    static constexpr u64 d      = bit(9);
-    static constexpr u64 target = field(~0ull, 51, 12) << 12;
-    static constexpr unsigned kind_shift   = 52;
+    static constexpr u64 r                  = bit(0);
+    static constexpr u64 w                  = bit(1);
+    static constexpr u64 x                  = bit(2);
+    static constexpr u64 ps                 = bit(7);
+    static constexpr u64 a                  = bit(8);
+    static constexpr u64 d                  = bit(9);
+    static constexpr u64 target             = field(~0ull, 51, 12) << 12;
+    static constexpr unsigned kind_shift    = 52;
     static constexpr unsigned memtype_shift = 3;
-    static constexpr u64 uc = 0;
-    static constexpr u64 wb = 6;
+    static constexpr u64 uc                 = 0;
+    static constexpr u64 wb                 = 6;
 
     static constexpr bool present(u64 entry) { return (entry & (r | w | x)) != 0; }
     static constexpr bool is_leaf(u64 entry, unsigned level) { return level == 1 || (entry & ps) != 0; }

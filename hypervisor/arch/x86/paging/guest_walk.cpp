@@ -90,7 +90,8 @@ Expected<Guest_walk> walk(const P2m& p2m, Region_cache& regions, u64 root, bool 
     for (unsigned level = levels; level > 0; --level) {
         const unsigned shift = static_cast<unsigned>(kPageShift) + (level - 1) * Format::bits;
         const u64 index      = (gva >> shift) & low_bits(Format::bits);
-        auto* const slot     = reinterpret_cast<Entry*>(regions.locate(p2m, table + index * sizeof(Entry), false));
+        auto* const slot =
+            reinterpret_cast<Entry*>(regions.locate(p2m, table + index * sizeof(Entry), false));
         if (!slot) [[unlikely]]
             return fail(Errc::efault);
         u64 entry = std::atomic_ref(*slot).load(std::memory_order_relaxed);
@@ -148,8 +149,8 @@ Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Pag
         return fail(Errc::efault);
     if (paging.cr4 & kCr4Pae)
         return walk<Wide, 3, false>(p2m, regions, paging.cr3 & 0xffffffe0, true, address, access, trace);
-    return walk<Narrow, 2>(p2m, regions, paging.cr3 & Narrow::target, (paging.cr4 & kCr4Pse) != 0, address, access,
-                           trace);
+    return walk<Narrow, 2>(p2m, regions, paging.cr3 & Narrow::target, (paging.cr4 & kCr4Pse) != 0, address,
+                           access, trace);
 }
 
 } // namespace vmm

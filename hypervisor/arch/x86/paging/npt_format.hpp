@@ -21,16 +21,16 @@ struct Npt_format {
     static constexpr unsigned levels       = 4;
     static constexpr unsigned address_bits = 48;
 
-    static constexpr u64 p      = bit(0);
-    static constexpr u64 rw     = bit(1);
-    static constexpr u64 us     = bit(2);
-    static constexpr u64 pwt    = bit(3);
-    static constexpr u64 pcd    = bit(4);
-    static constexpr u64 a      = bit(5);
-    static constexpr u64 d      = bit(6);
-    static constexpr u64 ps     = bit(7); // in levels 2 and 3: a leaf
-    static constexpr u64 nx     = bit(63);
-    static constexpr u64 target = field(~0ull, 51, 12) << 12;
+    static constexpr u64 p               = bit(0);
+    static constexpr u64 rw              = bit(1);
+    static constexpr u64 us              = bit(2);
+    static constexpr u64 pwt             = bit(3);
+    static constexpr u64 pcd             = bit(4);
+    static constexpr u64 a               = bit(5);
+    static constexpr u64 d               = bit(6);
+    static constexpr u64 ps              = bit(7); // in levels 2 and 3: a leaf
+    static constexpr u64 nx              = bit(63);
+    static constexpr u64 target          = field(~0ull, 51, 12) << 12;
     static constexpr unsigned kind_shift = 52;
 
     static constexpr bool present(u64 entry) { return (entry & p) != 0; }

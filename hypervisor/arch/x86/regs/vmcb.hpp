@@ -77,8 +77,8 @@ struct Vmcb {
     u64 sysenter_eip;   // 638
     u64 cr2;            // 640
     u8 reserved_648[0x668 - 0x648];
-    u64 g_pat;   // 668
-    u64 dbgctl;  // 670
+    u64 g_pat;  // 668
+    u64 dbgctl; // 670
     u8 reserved_678[0x1000 - 0x678];
 };
 static_assert(sizeof(Vmcb) == kPageSize);
@@ -100,96 +100,96 @@ static_assert(offsetof(Vmcb, g_pat) == 0x668);
 
 namespace intercept_1
 {
-inline constexpr u32 intr       = 1u << 0;
-inline constexpr u32 nmi        = 1u << 1;
-inline constexpr u32 smi        = 1u << 2;
-inline constexpr u32 init       = 1u << 3;
-inline constexpr u32 vintr      = 1u << 4;
-inline constexpr u32 rdpmc      = 1u << 15;
-inline constexpr u32 cpuid      = 1u << 18;
-inline constexpr u32 invd       = 1u << 22;
-inline constexpr u32 pause      = 1u << 23;
-inline constexpr u32 hlt        = 1u << 24;
-inline constexpr u32 invlpga    = 1u << 26;
-inline constexpr u32 ioio_prot  = 1u << 27;
-inline constexpr u32 msr_prot   = 1u << 28;
-inline constexpr u32 task       = 1u << 29;
-inline constexpr u32 ferr       = 1u << 30;
-inline constexpr u32 shutdown   = 1u << 31;
+inline constexpr u32 intr      = 1u << 0;
+inline constexpr u32 nmi       = 1u << 1;
+inline constexpr u32 smi       = 1u << 2;
+inline constexpr u32 init      = 1u << 3;
+inline constexpr u32 vintr     = 1u << 4;
+inline constexpr u32 rdpmc     = 1u << 15;
+inline constexpr u32 cpuid     = 1u << 18;
+inline constexpr u32 invd      = 1u << 22;
+inline constexpr u32 pause     = 1u << 23;
+inline constexpr u32 hlt       = 1u << 24;
+inline constexpr u32 invlpga   = 1u << 26;
+inline constexpr u32 ioio_prot = 1u << 27;
+inline constexpr u32 msr_prot  = 1u << 28;
+inline constexpr u32 task      = 1u << 29;
+inline constexpr u32 ferr      = 1u << 30;
+inline constexpr u32 shutdown  = 1u << 31;
 } // namespace intercept_1
 
 namespace intercept_2
 {
-inline constexpr u32 vmrun      = 1u << 0;
-inline constexpr u32 vmmcall    = 1u << 1;
-inline constexpr u32 vmload     = 1u << 2;
-inline constexpr u32 vmsave     = 1u << 3;
-inline constexpr u32 stgi       = 1u << 4;
-inline constexpr u32 clgi       = 1u << 5;
-inline constexpr u32 skinit     = 1u << 6;
-inline constexpr u32 wbinvd     = 1u << 9;
-inline constexpr u32 monitor    = 1u << 10;
-inline constexpr u32 mwait      = 1u << 11;
-inline constexpr u32 xsetbv     = 1u << 13;
-inline constexpr u32 rdpru      = 1u << 14;
+inline constexpr u32 vmrun   = 1u << 0;
+inline constexpr u32 vmmcall = 1u << 1;
+inline constexpr u32 vmload  = 1u << 2;
+inline constexpr u32 vmsave  = 1u << 3;
+inline constexpr u32 stgi    = 1u << 4;
+inline constexpr u32 clgi    = 1u << 5;
+inline constexpr u32 skinit  = 1u << 6;
+inline constexpr u32 wbinvd  = 1u << 9;
+inline constexpr u32 monitor = 1u << 10;
+inline constexpr u32 mwait   = 1u << 11;
+inline constexpr u32 xsetbv  = 1u << 13;
+inline constexpr u32 rdpru   = 1u << 14;
 } // namespace intercept_2
 
 namespace vintr
 {
-inline constexpr u64 tpr_mask       = 0xf;
-inline constexpr u64 v_irq          = bit(8);
+inline constexpr u64 tpr_mask        = 0xf;
+inline constexpr u64 v_irq           = bit(8);
 inline constexpr unsigned prio_shift = 16;
-inline constexpr u64 prio_mask      = 0xfull << prio_shift;
-inline constexpr u64 intr_masking   = bit(24);
-inline constexpr u64 vector_mask    = 0xffull << 32;
+inline constexpr u64 prio_mask       = 0xfull << prio_shift;
+inline constexpr u64 intr_masking    = bit(24);
+inline constexpr u64 vector_mask     = 0xffull << 32;
 } // namespace vintr
 
 // [APM2 Appendix C, "SVM Intercept Exit Codes"]
 namespace exitcode
 {
 inline constexpr u64 exception_base = 0x40;
-inline constexpr u64 intr      = 0x60;
-inline constexpr u64 nmi       = 0x61;
-inline constexpr u64 smi       = 0x62;
-inline constexpr u64 init      = 0x63;
-inline constexpr u64 vintr     = 0x64;
-inline constexpr u64 rdpmc     = 0x6f;
-inline constexpr u64 cpuid     = 0x72;
-inline constexpr u64 invd      = 0x76;
-inline constexpr u64 pause     = 0x77;
-inline constexpr u64 hlt       = 0x78;
-inline constexpr u64 invlpga   = 0x7a;
-inline constexpr u64 ioio      = 0x7b;
-inline constexpr u64 msr       = 0x7c;
-inline constexpr u64 shutdown  = 0x7f;
-inline constexpr u64 vmrun     = 0x80;
-inline constexpr u64 vmmcall   = 0x81;
-inline constexpr u64 vmload    = 0x82;
-inline constexpr u64 vmsave    = 0x83;
-inline constexpr u64 stgi      = 0x84;
-inline constexpr u64 clgi      = 0x85;
-inline constexpr u64 skinit    = 0x86;
-inline constexpr u64 wbinvd    = 0x89;
-inline constexpr u64 monitor   = 0x8a;
-inline constexpr u64 mwait     = 0x8b;
-inline constexpr u64 xsetbv    = 0x8d;
-inline constexpr u64 rdpru     = 0x8e;
-inline constexpr u64 npf       = 0x400;
-inline constexpr u64 invalid   = ~0ull;
+inline constexpr u64 intr           = 0x60;
+inline constexpr u64 nmi            = 0x61;
+inline constexpr u64 smi            = 0x62;
+inline constexpr u64 init           = 0x63;
+inline constexpr u64 vintr          = 0x64;
+inline constexpr u64 rdpmc          = 0x6f;
+inline constexpr u64 cpuid          = 0x72;
+inline constexpr u64 invd           = 0x76;
+inline constexpr u64 pause          = 0x77;
+inline constexpr u64 hlt            = 0x78;
+inline constexpr u64 invlpga        = 0x7a;
+inline constexpr u64 ioio           = 0x7b;
+inline constexpr u64 msr            = 0x7c;
+inline constexpr u64 shutdown       = 0x7f;
+inline constexpr u64 vmrun          = 0x80;
+inline constexpr u64 vmmcall        = 0x81;
+inline constexpr u64 vmload         = 0x82;
+inline constexpr u64 vmsave         = 0x83;
+inline constexpr u64 stgi           = 0x84;
+inline constexpr u64 clgi           = 0x85;
+inline constexpr u64 skinit         = 0x86;
+inline constexpr u64 wbinvd         = 0x89;
+inline constexpr u64 monitor        = 0x8a;
+inline constexpr u64 mwait          = 0x8b;
+inline constexpr u64 xsetbv         = 0x8d;
+inline constexpr u64 rdpru          = 0x8e;
+inline constexpr u64 npf            = 0x400;
+inline constexpr u64 invalid        = ~0ull;
 } // namespace exitcode
 
 // EVENTINJ and EXITINTINFO. [APM2 15.20, 15.7.2]
 namespace event
 {
-inline constexpr u64 vector_mask   = 0xff;
+inline constexpr u64 vector_mask     = 0xff;
 inline constexpr unsigned type_shift = 8;
-inline constexpr u64 type_mask     = 7ull << type_shift;
-inline constexpr u64 type_external = 0ull << type_shift;
-inline constexpr u64 type_nmi      = 2ull << type_shift;
-inline constexpr u64 type_exception = 3ull << type_shift;
-inline constexpr u64 type_software = 4ull << type_shift;
-inline constexpr u64 error_valid   = bit(11);
-inline constexpr u64 valid         = bit(31);
+inline constexpr u64 type_mask       = 7ull << type_shift;
+inline constexpr u64 type_external   = 0ull << type_shift;
+inline constexpr u64 type_nmi        = 2ull << type_shift;
+inline constexpr u64 type_exception  = 3ull << type_shift;
+inline constexpr u64 type_software   = 4ull << type_shift;
+inline constexpr u64 error_valid     = bit(11);
+inline constexpr u64 valid           = bit(31);
 } // namespace event
 
 } // namespace vmm::svm

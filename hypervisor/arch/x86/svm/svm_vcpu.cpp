@@ -57,10 +57,10 @@ void Svm_vcpu::set_up_controls()
     // #DB and #AC can recur for ever while they are being delivered, without the CPU ever leaving the
     // guest; #MC is the host's.
     vmcb_->intercept_exception = (1u << 1) | (1u << 17) | (1u << 18);
-    vmcb_->intercept_1 = i1::intr | i1::nmi | i1::smi | i1::init | i1::rdpmc | i1::cpuid | i1::invd | i1::hlt |
-                         i1::invlpga | i1::ioio_prot | i1::msr_prot | i1::ferr | i1::shutdown;
-    vmcb_->intercept_2 = i2::vmrun | i2::vmmcall | i2::vmload | i2::vmsave | i2::stgi | i2::clgi | i2::skinit |
-                         i2::wbinvd | i2::monitor | i2::mwait | i2::xsetbv | i2::rdpru;
+    vmcb_->intercept_1         = i1::intr | i1::nmi | i1::smi | i1::init | i1::rdpmc | i1::cpuid | i1::invd |
+                         i1::hlt | i1::invlpga | i1::ioio_prot | i1::msr_prot | i1::ferr | i1::shutdown;
+    vmcb_->intercept_2 = i2::vmrun | i2::vmmcall | i2::vmload | i2::vmsave | i2::stgi | i2::clgi |
+                         i2::skinit | i2::wbinvd | i2::monitor | i2::mwait | i2::xsetbv | i2::rdpru;
     vmcb_->vintr          = vintr::intr_masking;
     vmcb_->msrpm_base_pa  = msr_permission_map_pa();
     vmcb_->nested_control = 1;
@@ -94,7 +94,8 @@ Vm_exit Svm_vcpu::enter(Guest_registers& regs)
         requeue_interrupted_event();
 
     Vm_exit exit = decode_exit(*vmcb_, static_cast<u32>(regs.rcx));
-    if (const auto which = exiting_instruction(vmcb_->exitcode, exit.kind == Exit_kind::msr && exit.msr.write)) {
+    if (const auto which =
+            exiting_instruction(vmcb_->exitcode, exit.kind == Exit_kind::msr && exit.msr.write)) {
         exit.instruction_length = features().next_rip_save ? static_cast<u8>(vmcb_->nrip - regs.rip)
                                                            : measure_instruction(regs, *which);
         // The code is not what it was when the CPU read it: let the guest execute what is there now.
@@ -110,10 +111,10 @@ Vm_exit Svm_vcpu::enter(Guest_registers& regs)
 
 void Svm_vcpu::take_asid()
 {
-    bool flush_all        = false;
-    asid_                 = next_asid(flush_all);
-    vmcb_->guest_asid     = asid_.number;
-    vmcb_->tlb_control    = flush_all ? 1 : 0;
+    bool flush_all     = false;
+    asid_              = next_asid(flush_all);
+    vmcb_->guest_asid  = asid_.number;
+    vmcb_->tlb_control = flush_all ? 1 : 0;
 }
 
 // An event was being delivered when the exit happened: it is delivered again. A software interrupt is
@@ -170,13 +171,15 @@ bool Svm_vcpu::event_queued() const { return vmcb_->eventinj & event::valid; }
 
 void Svm_vcpu::inject(const Injection& what)
 {
-    vmcb_->eventinj = what.vector | static_cast<u64>(what.type) << event::type_shift | event::valid |
-                      (what.has_error_code ? event::error_valid | static_cast<u64>(what.error_code) << 32 : 0);
+    vmcb_->eventinj =
+        what.vector | static_cast<u64>(what.type) << event::type_shift | event::valid |
+        (what.has_error_code ? event::error_valid | static_cast<u64>(what.error_code) << 32 : 0);
 }
 
 void Svm_vcpu::request_window(u8 priority)
 {
-    vmcb_->vintr = (vmcb_->vintr & ~vintr::prio_mask) | vintr::v_irq | static_cast<u64>(priority) << vintr::prio_shift;
+    vmcb_->vintr =
+        (vmcb_->vintr & ~vintr::prio_mask) | vintr::v_irq | static_cast<u64>(priority) << vintr::prio_shift;
     vmcb_->intercept_1 |= intercept_1::vintr;
 }
 
@@ -209,10 +212,7 @@ void Svm_vcpu::flush_tlb(Tlb_scope scope)
         asid_ = {};
 }
 
-void Svm_vcpu::set_tpr(u8 tpr)
-{
-    vmcb_->vintr = (vmcb_->vintr & ~vintr::tpr_mask) | (tpr >> 4);
-}
+void Svm_vcpu::set_tpr(u8 tpr) { vmcb_->vintr = (vmcb_->vintr & ~vintr::tpr_mask) | (tpr >> 4); }
 
 u8 Svm_vcpu::tpr() const { return static_cast<u8>((vmcb_->vintr & vintr::tpr_mask) << 4); }
 

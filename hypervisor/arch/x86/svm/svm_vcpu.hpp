@@ -3,8 +3,8 @@
 // The AMD-V backend of one vCPU: its VMCB, its FPU and debug registers, its ASID. [APM2 15]
 #pragma once
 
-#include "arch/x86/regs/vmcb.hpp"
 #include "arch/x86/decode/instruction_length.hpp"
+#include "arch/x86/regs/vmcb.hpp"
 #include "arch/x86/svm/svm_host.hpp"
 #include "domain/vcpu_backend.hpp"
 

@@ -55,11 +55,12 @@ Bytes pack_xz(const Bytes& data)
 {
     lzma_options_lzma options{};
     lzma_lzma_preset(&options, 1);
-    lzma_filter filters[] = {{LZMA_FILTER_X86, nullptr}, {LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, nullptr}};
+    lzma_filter filters[] = {
+        {LZMA_FILTER_X86, nullptr}, {LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, nullptr}};
     Bytes out(lzma_stream_buffer_bound(data.size()));
     std::size_t size = 0;
-    REQUIRE(lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, nullptr, data.data(), data.size(), out.data(), &size,
-                                      out.size()) == LZMA_OK);
+    REQUIRE(lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, nullptr, data.data(), data.size(),
+                                      out.data(), &size, out.size()) == LZMA_OK);
     out.resize(size);
     return with_size(out, data.size());
 }

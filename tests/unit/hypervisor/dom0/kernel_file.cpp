@@ -15,7 +15,7 @@ std::vector<u8> bzimage(u32 offset, u32 length, u16 version = 0x020f)
 {
     std::vector<u8> file(8192, 0xee);
     const auto put = [&](std::size_t at, auto value) { std::memcpy(&file[at], &value, sizeof value); };
-    file[0x1f1] = 3;
+    file[0x1f1]    = 3;
     put(0x1fe, u16{0xaa55});
     put(0x202, u32{0x53726448});
     put(0x206, version);

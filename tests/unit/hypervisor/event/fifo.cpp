@@ -211,15 +211,9 @@ TEST_CASE("words full of nonsense never lead anywhere")
         g.control((random >> 34) & 1).ready              = static_cast<u32>(random >> 24);
         const Evtchn_port port(1 + static_cast<u32>((random >> 20) % 299));
         switch (random >> 62) {
-        case 0:
-            CHECK(g.d.events().unmask(port));
-            break;
-        case 1:
-            CHECK(g.d.events().set_priority(port, (random >> 50) & 15));
-            break;
-        default:
-            CHECK(g.d.events().send(port));
-            break;
+        case 0: CHECK(g.d.events().unmask(port)); break;
+        case 1: CHECK(g.d.events().set_priority(port, (random >> 50) & 15)); break;
+        default: CHECK(g.d.events().send(port)); break;
         }
     }
 }

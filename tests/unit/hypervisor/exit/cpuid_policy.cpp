@@ -33,8 +33,16 @@ Cpuid cpuid(u32 leaf, u32 subleaf)
 namespace
 {
 
-constexpr Cpuid_context kContext{.vcpu_id = 3, .apic_id = 6, .max_vcpus = 4, .domid = 7, .xcr0 = 3, .xcr0_mask = 7,
-                                 .cr4 = 0, .tsc_khz = 2'200'000, .invariant_tsc = true, .rdtscp = true};
+constexpr Cpuid_context kContext{.vcpu_id       = 3,
+                                 .apic_id       = 6,
+                                 .max_vcpus     = 4,
+                                 .domid         = 7,
+                                 .xcr0          = 3,
+                                 .xcr0_mask     = 7,
+                                 .cr4           = 0,
+                                 .tsc_khz       = 2'200'000,
+                                 .invariant_tsc = true,
+                                 .rdtscp        = true};
 
 Cpuid ask(u32 leaf, u32 subleaf = 0, const Cpuid_context& context = kContext)
 {
@@ -89,7 +97,7 @@ TEST_CASE("the topology agrees with the APIC ids")
 
 TEST_CASE("Xen's leaves")
 {
-    const auto base = ask(0x40000000);
+    const auto base    = ask(0x40000000);
     char signature[13] = {};
     std::memcpy(signature, &base.ebx, 12);
     CHECK(std::string_view(signature) == "XenVMMXenVMM");

@@ -42,12 +42,14 @@ TEST_CASE("output that does not fit is cut")
 
 TEST_CASE("rates convert both ways without drifting")
 {
-    for (const u64 hz : {24'000'000ull, 999'999'999ull, 1'000'000'000ull, 2'199'998'765ull, 5'000'000'000ull}) {
+    for (const u64 hz :
+         {24'000'000ull, 999'999'999ull, 1'000'000'000ull, 2'199'998'765ull, 5'000'000'000ull}) {
         const auto to_ns   = Rate_scale::between(hz, kSecond);
         const auto to_tick = Rate_scale::between(kSecond, hz);
         const u64 day      = 86'400 * hz;
         CHECK(static_cast<double>(to_ns.apply(day)) == Approx(86'400e9).epsilon(1e-8));
-        CHECK(static_cast<double>(to_tick.apply(to_ns.apply(day))) == Approx(static_cast<double>(day)).epsilon(2e-8));
+        CHECK(static_cast<double>(to_tick.apply(to_ns.apply(day))) ==
+              Approx(static_cast<double>(day)).epsilon(2e-8));
         CHECK(to_ns.mul >= 1u << 31);
     }
 }

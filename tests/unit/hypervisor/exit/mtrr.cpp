@@ -32,9 +32,9 @@ TEST_CASE("what is written is read back, and nonsense is refused")
     CHECK(*mtrr.read(0x203) == 0xf'c000'0800);
     CHECK(mtrr.write(0x26f, 0x0000000000000005));
     CHECK(*mtrr.read(0x26f) == 5);
-    CHECK(!mtrr.write(0x26f, 0x02));      // type 2 is reserved
-    CHECK(!mtrr.write(0x2ff, 0x1000));    // a reserved bit
-    CHECK(!mtrr.write(0xfe, 0));          // the capabilities cannot be written
-    CHECK(!mtrr.write(0x210, 0));         // only eight variable ranges
+    CHECK(!mtrr.write(0x26f, 0x02));   // type 2 is reserved
+    CHECK(!mtrr.write(0x2ff, 0x1000)); // a reserved bit
+    CHECK(!mtrr.write(0xfe, 0));       // the capabilities cannot be written
+    CHECK(!mtrr.write(0x210, 0));      // only eight variable ranges
     CHECK(!mtrr.read(0x251));
 }

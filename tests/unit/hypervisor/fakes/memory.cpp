@@ -19,7 +19,8 @@ Memory::Memory(u64 frame_count, bool scrubbed)
     : table_(std::calloc(1, Frame_allocator::table_bytes(Mfn(frame_count)))), bytes_(frame_count * kPageSize),
       old_base_(direct_map_base)
 {
-    arena_ = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    arena_ =
+        mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     direct_map_base = reinterpret_cast<std::uintptr_t>(arena_);
     std::destroy_at(&frames);
     std::construct_at(&frames);

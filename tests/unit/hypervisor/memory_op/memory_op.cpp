@@ -64,12 +64,12 @@ void list(Domain& d, u64 index, T value)
 
 void reservation(Domain& d, u16 domid, u64 count, unsigned order = 0, unsigned flags = 0)
 {
-    auto& r      = arg<xen_memory_reservation>(d);
-    r            = {};
-    r.nr_extents = count;
-    r.extent_order = order;
-    r.mem_flags    = flags;
-    r.domid        = domid;
+    auto& r          = arg<xen_memory_reservation>(d);
+    r                = {};
+    r.nr_extents     = count;
+    r.extent_order   = order;
+    r.mem_flags      = flags;
+    r.domid          = domid;
     r.extent_start.p = reinterpret_cast<xen_pfn_t*>(kList);
 }
 
@@ -206,7 +206,7 @@ TEST_CASE("shared_info and grant frames are placed where the guest asks")
 TEST_CASE("a range moves in rounds")
 {
     World world;
-    Domain& d = world.make(1, false, {.pages = 512});
+    Domain& d                  = world.make(1, false, {.pages = 512});
     arg<xen_add_to_physmap>(d) = {DOMID_SELF, 200, XENMAPSPACE_gmfn_range, 100, 0x9000};
     unsigned rounds            = 0;
     CHECK(call(d, XENMEM_add_to_physmap, kArg, &rounds) == 0);
@@ -221,8 +221,8 @@ TEST_CASE("a range moves in rounds")
 TEST_CASE("foreign pages: only for the control domain, with an error for each")
 {
     World world;
-    Domain& control = world.make(0, true);
-    Domain& d       = world.make(1);
+    Domain& control  = world.make(0, true);
+    Domain& d        = world.make(1);
     const auto batch = [](Domain& who, u16 owner) {
         auto& op           = arg<xen_add_to_physmap_batch>(who);
         op                 = {};
@@ -290,8 +290,8 @@ TEST_CASE("grant frames of another domain are a resource of the control domain's
 TEST_CASE("the memory map is what the toolstack left")
 {
     World world;
-    Domain& control = world.make(0, true);
-    Domain& d       = world.make(1);
+    Domain& control        = world.make(0, true);
+    Domain& d              = world.make(1);
     arg<xen_memory_map>(d) = {8, {reinterpret_cast<void*>(kList)}};
     CHECK(call(d, XENMEM_memory_map) == -XEN_ENOSYS);
 
@@ -333,7 +333,7 @@ TEST_CASE("claims and targets are the control domain's")
     CHECK(call(d, XENMEM_claim_pages) == -XEN_EPERM);
 
     d.set_max_frames(100);
-    arg<xen_pod_target_t>(control) = {};
+    arg<xen_pod_target_t>(control)              = {};
     arg<xen_pod_target_t>(control).domid        = 1;
     arg<xen_pod_target_t>(control).target_pages = 100;
     CHECK(call(control, XENMEM_set_pod_target) == 0);
@@ -341,7 +341,7 @@ TEST_CASE("claims and targets are the control domain's")
     CHECK(arg<xen_pod_target_t>(control).pod_entries == 0);
     arg<xen_pod_target_t>(control).target_pages = 101;
     CHECK(call(control, XENMEM_set_pod_target) == -XEN_EINVAL);
-    arg<xen_pod_target_t>(d) = {};
+    arg<xen_pod_target_t>(d)       = {};
     arg<xen_pod_target_t>(d).domid = DOMID_SELF;
     CHECK(call(d, XENMEM_get_pod_target) == -XEN_EPERM);
 }
@@ -349,13 +349,13 @@ TEST_CASE("claims and targets are the control domain's")
 TEST_CASE("what is not offered says so")
 {
     World world;
-    Domain& d = world.make(1);
-    arg<xen_vnuma_topology_info>(d) = {};
+    Domain& d                             = world.make(1);
+    arg<xen_vnuma_topology_info>(d)       = {};
     arg<xen_vnuma_topology_info>(d).domid = DOMID_SELF;
     CHECK(call(d, XENMEM_get_vnumainfo) == -XEN_EOPNOTSUPP);
     arg<xen_vnuma_topology_info>(d).pad = 1;
     CHECK(call(d, XENMEM_get_vnumainfo) == -XEN_EINVAL);
-    arg<xen_reserved_device_memory_map>(d) = {};
+    arg<xen_reserved_device_memory_map>(d)            = {};
     arg<xen_reserved_device_memory_map>(d).nr_entries = 9;
     CHECK(call(d, XENMEM_reserved_device_memory_map) == 0);
     CHECK(arg<xen_reserved_device_memory_map>(d).nr_entries == 0);

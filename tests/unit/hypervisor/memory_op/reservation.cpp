@@ -22,7 +22,8 @@ u64 owned_in_map(Domain& d, u64 end)
     u64 count = 0;
     for (u64 gfn = 0; gfn < end; ++gfn) {
         const auto at = d.p2m().lookup(Gfn(gfn));
-        count += is_ram(at.type) && frames.state(at.mfn) == Frame_state::owned && frames.owner(at.mfn) == d.id();
+        count +=
+            is_ram(at.type) && frames.state(at.mfn) == Frame_state::owned && frames.owner(at.mfn) == d.id();
     }
     return count;
 }
@@ -137,8 +138,8 @@ TEST_CASE("a foreign page is held until it goes from the map")
 TEST_CASE("a page moves with its contents, and the old place is empty")
 {
     World world;
-    Domain& d       = world.make(1);
-    const u64 owned = d.owned_frames();
+    Domain& d              = world.make(1);
+    const u64 owned        = d.owned_frames();
     *guest<u64>(d, 0x3000) = 77;
     REQUIRE(move_page(d, Gfn(3), Gfn(0x500)));
     CHECK(*guest<u64>(d, 0x500000) == 77);

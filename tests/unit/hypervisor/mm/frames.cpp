@@ -57,10 +57,7 @@ TEST_CASE("freed memory is dirty until scrubbed, and nobody gets it unscrubbed")
         CHECK(frames.dirty_count() == 0);
         CHECK(memory.is_zero(mfn, 3));
     }
-    SECTION("who does not care gets the dirty first")
-    {
-        CHECK(*frames.allocate_unscrubbed(3) == mfn);
-    }
+    SECTION("who does not care gets the dirty first") { CHECK(*frames.allocate_unscrubbed(3) == mfn); }
 }
 
 TEST_CASE("one step of scrubbing is short")

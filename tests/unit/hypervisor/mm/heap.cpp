@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "mm/heap.hpp"
 #include "fakes/memory.hpp"
 #include "fakes/panic.hpp"
-#include "mm/heap.hpp"
 
 #include <catch2/catch.hpp>
 

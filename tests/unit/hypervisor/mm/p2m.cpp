@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fakes/memory.hpp"
 #include "mm/p2m.hpp"
+#include "fakes/memory.hpp"
 
 #include <catch2/catch.hpp>
 

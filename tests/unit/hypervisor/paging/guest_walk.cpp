@@ -3,8 +3,8 @@
 // The software walk of guest page tables: each paging mode, each permission rule, the accessed and dirty
 // bits, and tables that lead out of the guest's memory.
 #include "arch/x86/paging/guest_walk.hpp"
-#include "fakes/memory.hpp"
 #include "exit/guest_translation.hpp"
+#include "fakes/memory.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -44,9 +44,9 @@ struct Guest {
     // One 4 KiB page at linear 0x7000 -> guest-physical 0x55000 with the rights in `leaf`.
     void map_small(u64 leaf)
     {
-        entry(0x1000) = 0x2000 | kP | kW | kU | kA;
-        entry(0x2000) = 0x3000 | kP | kW | kU | kA;
-        entry(0x3000) = 0x4000 | kP | kW | kU | kA;
+        entry(0x1000)         = 0x2000 | kP | kW | kU | kA;
+        entry(0x2000)         = 0x3000 | kP | kW | kU | kA;
+        entry(0x3000)         = 0x4000 | kP | kW | kU | kA;
         entry(0x4000 + 7 * 8) = 0x55000 | leaf;
     }
 };
@@ -141,8 +141,8 @@ TEST_CASE("rights are those of all levels together")
 TEST_CASE("PAE: the top entries carry no rights")
 {
     Guest g;
-    g.paging.efer = 0;
-    g.paging.cr3  = 0x1020;
+    g.paging.efer           = 0;
+    g.paging.cr3            = 0x1020;
     g.entry(0x1020 + 8)     = 0x2000 | kP;
     g.entry(0x2000 + 8 * 3) = 0x400000 | kP | kW | kPs;
     CHECK(g.walk(0x40000000 + 0x600000 + 5, true)->gpa == Gpa(0x400005));
@@ -153,15 +153,15 @@ TEST_CASE("PAE: the top entries carry no rights")
 TEST_CASE("32-bit paging with 4 MiB pages")
 {
     Guest g;
-    g.paging.efer = 0;
-    g.paging.cr4  = 0;
-    g.entry32(0x1000 + 4 * 1)  = 0x2000 | kP | kW;
-    g.entry32(0x2000 + 4 * 9)  = 0x55000 | kP | kW;
-    g.entry32(0x1000 + 4 * 2)  = 0x2080 | kP | kW; // bit 7 means nothing without PSE
+    g.paging.efer             = 0;
+    g.paging.cr4              = 0;
+    g.entry32(0x1000 + 4 * 1) = 0x2000 | kP | kW;
+    g.entry32(0x2000 + 4 * 9) = 0x55000 | kP | kW;
+    g.entry32(0x1000 + 4 * 2) = 0x2080 | kP | kW; // bit 7 means nothing without PSE
     CHECK(g.walk(0x409abc, true)->gpa == Gpa(0x55abc));
     CHECK((g.entry32(0x2024) & (kA | kD)) == (kA | kD));
     CHECK(g.walk(0x809abc)->gpa == Gpa(0x55abc));
-    g.paging.cr4 = kPse;
+    g.paging.cr4              = kPse;
     g.entry32(0x1000 + 4 * 3) = 0x01c02000 | kP | kW | kPs;
     CHECK(g.walk(0xc12345)->gpa == Gpa((1ull << 32) + 0x1c00000 + 0x12345));
 }

@@ -3,11 +3,11 @@
 // The page-table engine over memory with history: after each operation every intermediate state is replayed
 // and every page of interest must be found either as before or as after, and pages outside the operation
 // unchanged throughout. Random operations are compared with a std::map of pages.
+#include "mm/page_table.hpp"
 #include "arch/x86/paging/ept_format.hpp"
 #include "arch/x86/paging/host_format.hpp"
 #include "arch/x86/paging/npt_format.hpp"
 #include "fakes/memory_history.hpp"
-#include "mm/page_table.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -158,7 +158,8 @@ TEST_CASE("short of tables nothing changes")
     history.limit    = history.live_tables.size();
     Machine<Npt_format>::Table table(m.root, m.tables);
     CHECK(table.clear(5, 1).error() == Errc::enomem);
-    CHECK(table.set(1ull << 30, 1, Npt_format::leaf(Hpa(0), 1, attributes<Npt_format>())).error() == Errc::enomem);
+    CHECK(table.set(1ull << 30, 1, Npt_format::leaf(Hpa(0), 1, attributes<Npt_format>())).error() ==
+          Errc::enomem);
     CHECK(history.cells == cells);
 }
 

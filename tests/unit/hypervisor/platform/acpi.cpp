@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bytes.hpp"
 #include "platform/acpi.hpp"
+#include "bytes.hpp"
 #include "platform/boot_info.hpp"
 
 #include <catch2/catch.hpp>
@@ -69,9 +69,18 @@ struct Machine {
         memory.put(0x1000, table("XSDT", Bytes().add(u64{0x2000}).add(u64{0}).add(u64{0x3000})));
         memory.put(0x1800, table("RSDT", Bytes().add(u32{0x3000})));
         memory.put(0x2000, table("APIC", madt_body()));
-        memory.put(0x3000, table("MCFG", Bytes().zeros(8)
-                                             .add(u64{0xb0000000}).add(u16{0}).add(u8{0}).add(u8{255}).zeros(4)
-                                             .add(u64{0xc0000000}).add(u16{1}).add(u8{9}).add(u8{3}).zeros(4)));
+        memory.put(0x3000, table("MCFG", Bytes()
+                                             .zeros(8)
+                                             .add(u64{0xb0000000})
+                                             .add(u16{0})
+                                             .add(u8{0})
+                                             .add(u8{255})
+                                             .zeros(4)
+                                             .add(u64{0xc0000000})
+                                             .add(u16{1})
+                                             .add(u8{9})
+                                             .add(u8{3})
+                                             .zeros(4)));
         memory.put(0xf0010, rsdp(0x1000, 0x1800));
     }
     Expected<void> read()
@@ -203,10 +212,18 @@ TEST_CASE("acpi: MADT records with impossible lengths end the walk")
 {
     for (const u8 length : {0, 1, 7, 200}) {
         Machine m;
-        m.memory.put(0x2000, table("APIC", Bytes().add(u32{0xfee00000}).add(u32{0})
-                                                  .add(u8{1}).add(u8{12}).add(u8{5}).add(u8{0})
-                                                  .add(u32{0xfec00000}).add(u32{0})
-                                                  .add(u8{0}).add(length).zeros(6)));
+        m.memory.put(0x2000, table("APIC", Bytes()
+                                               .add(u32{0xfee00000})
+                                               .add(u32{0})
+                                               .add(u8{1})
+                                               .add(u8{12})
+                                               .add(u8{5})
+                                               .add(u8{0})
+                                               .add(u32{0xfec00000})
+                                               .add(u32{0})
+                                               .add(u8{0})
+                                               .add(length)
+                                               .zeros(6)));
         REQUIRE(m.read());
         Madt_info madt;
         REQUIRE(read_madt(m.tables, m.memory, madt));
@@ -249,18 +266,18 @@ TEST_CASE("acpi: MCFG, without the entry that makes no sense")
 
 TEST_CASE("acpi: FADT, old fields and new")
 {
-    Bytes body = Bytes().zeros(244 - 36);
+    Bytes body     = Bytes().zeros(244 - 36);
     const auto put = [&](std::size_t offset, auto value) { body.put(offset - 36, value); };
-    put(40, u32{0x5000});      // DSDT
-    put(46, u16{9});           // SCI
-    put(64, u32{0x604});       // PM1a control block
-    put(76, u32{0x608});       // PM timer
+    put(40, u32{0x5000}); // DSDT
+    put(46, u16{9});      // SCI
+    put(64, u32{0x604});  // PM1a control block
+    put(76, u32{0x608});  // PM timer
     put(88, u8{4});
     put(89, u8{2});
     put(91, u8{4});
     put(108, u8{0x32});
     put(112, u32{1u << 8 | 1u << 10});
-    put(116, u8{1});           // reset register: port 0xcf9
+    put(116, u8{1}); // reset register: port 0xcf9
     put(117, u8{8});
     put(120, u64{0xcf9});
     put(128, u8{6});

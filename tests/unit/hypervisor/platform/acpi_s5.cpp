@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bytes.hpp"
 #include "platform/acpi_s5.hpp"
+#include "bytes.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -28,20 +28,22 @@ Bytes dsdt(const Bytes& package, bool rooted = false)
 
 TEST_CASE("S5: the forms compilers write")
 {
-    const auto bytes = find(dsdt(Bytes().add(u8{0x12}).add(u8{8}).add(u8{4}).add(u8{0x0a}).add(u8{5})
-                                        .add(u8{0x0a}).add(u8{6}).zeros(2)));
+    const auto bytes = find(dsdt(
+        Bytes().add(u8{0x12}).add(u8{8}).add(u8{4}).add(u8{0x0a}).add(u8{5}).add(u8{0x0a}).add(u8{6}).zeros(
+            2)));
     REQUIRE(bytes);
     CHECK(bytes->a == 5);
     CHECK(bytes->b == 6);
-    const auto constants = find(dsdt(Bytes().add(u8{0x12}).add(u8{6}).add(u8{4}).zeros(1).add(u8{1}).zeros(2), true));
+    const auto constants =
+        find(dsdt(Bytes().add(u8{0x12}).add(u8{6}).add(u8{4}).zeros(1).add(u8{1}).zeros(2), true));
     REQUIRE(constants);
     CHECK(constants->a == 0);
     CHECK(constants->b == 1);
     const auto one = find(dsdt(Bytes().add(u8{0x12}).add(u8{4}).add(u8{1}).add(u8{0x0a}).add(u8{7})));
     REQUIRE(one);
     CHECK(one->b == 7);
-    const auto long_length =
-        find(dsdt(Bytes().add(u8{0x12}).add(u8{0x48}).add(u8{0}).add(u8{2}).add(u8{0x0a}).add(u8{3}).add(u8{1})));
+    const auto long_length = find(
+        dsdt(Bytes().add(u8{0x12}).add(u8{0x48}).add(u8{0}).add(u8{2}).add(u8{0x0a}).add(u8{3}).add(u8{1})));
     REQUIRE(long_length);
     CHECK(long_length->a == 3);
 }
@@ -56,7 +58,8 @@ TEST_CASE("S5: absent or not a constant")
 
 TEST_CASE("S5: cut off or random bytes are survived")
 {
-    const Bytes whole = dsdt(Bytes().add(u8{0x12}).add(u8{8}).add(u8{4}).add(u8{0x0a}).add(u8{5}).add(u8{0x0a}));
+    const Bytes whole =
+        dsdt(Bytes().add(u8{0x12}).add(u8{8}).add(u8{4}).add(u8{0x0a}).add(u8{5}).add(u8{0x0a}));
     for (std::size_t n = 0; n < 60; ++n)
         CHECK_FALSE(find_s5(std::span<const u8>(whole.data()).first(std::min(n, whole.size()))));
     std::mt19937 random(5);

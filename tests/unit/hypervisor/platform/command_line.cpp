@@ -42,8 +42,8 @@ TEST_CASE("command line: defaults when empty")
 
 TEST_CASE("command line: every option")
 {
-    const Parsed p = parse("  console=vga com1=57600,7e2,0x2f8 dom0_mem=1024M,max:2G dom0_max_vcpus=4 "
-                           "loglvl=warning/all guest_loglvl=none noreboot maxcpus=8 help");
+    const Parsed p   = parse("  console=vga com1=57600,7e2,0x2f8 dom0_mem=1024M,max:2G dom0_max_vcpus=4 "
+                               "loglvl=warning/all guest_loglvl=none noreboot maxcpus=8 help");
     const Options& o = p.options;
     CHECK(p.notes.empty());
     CHECK_FALSE(o.console_com1);
@@ -93,9 +93,9 @@ TEST_CASE("command line: forms of dom0_mem")
 
 TEST_CASE("command line: a bad value changes nothing and says what is expected")
 {
-    for (const char* bad : {"com1=1234567", "com1=9600,9n1", "com1=9600,8x1", "com1=9600,8n1,0", "com1=9600,8n1,zz",
-                            "loglvl=loud", "loglvl=all/loud", "maxcpus=0", "maxcpus=99999", "dom0_max_vcpus=x",
-                            "noreboot=maybe"}) {
+    for (const char* bad : {"com1=1234567", "com1=9600,9n1", "com1=9600,8x1", "com1=9600,8n1,0",
+                            "com1=9600,8n1,zz", "loglvl=loud", "loglvl=all/loud", "maxcpus=0",
+                            "maxcpus=99999", "dom0_max_vcpus=x", "noreboot=maybe"}) {
         INFO(bad);
         const Parsed p = parse(bad);
         REQUIRE(p.notes.size() == 1);

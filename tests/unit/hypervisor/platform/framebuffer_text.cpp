@@ -25,11 +25,11 @@ struct Screen {
 
     Screen(u32 width, u32 height, u8 bits, u32 extra = 0)
     {
-        const u32 bytes = (bits + 7u) / 8;
-        mode.kind = Framebuffer::Kind::rgb;
-        mode.pitch = width * bytes + extra;
-        mode.width = width;
-        mode.height = height;
+        const u32 bytes     = (bits + 7u) / 8;
+        mode.kind           = Framebuffer::Kind::rgb;
+        mode.pitch          = width * bytes + extra;
+        mode.width          = width;
+        mode.height         = height;
         mode.bits_per_pixel = bits;
         mode.red_position   = bits == 16 ? 11 : 16;
         mode.red_size       = bits == 16 ? 5 : 8;
@@ -42,7 +42,7 @@ struct Screen {
     u32 pixel(unsigned x, unsigned y) const
     {
         const unsigned bytes = (mode.bits_per_pixel + 7u) / 8;
-        u32 value = 0;
+        u32 value            = 0;
         for (unsigned i = 0; i < bytes; ++i)
             value |= u32{memory[std::size_t{y} * mode.pitch + x * bytes + i]} << (8 * i);
         return value;
@@ -55,7 +55,8 @@ struct Screen {
             bool same = true;
             for (unsigned y = 0; y < 8 && same; ++y) {
                 for (unsigned x = 0; x < 8 && same; ++x)
-                    same = (pixel((column * 8 + x) * scale, (row * 16 + 2 * y) * scale) != 0) == font_pixel(c, x, y);
+                    same = (pixel((column * 8 + x) * scale, (row * 16 + 2 * y) * scale) != 0) ==
+                           font_pixel(c, x, y);
             }
             if (same)
                 return c;

@@ -111,7 +111,7 @@ TEST_CASE("rate limit: a burst, then as time allows, and it counts what it held 
 
 TEST_CASE("log: lines with prefix, level and time, to the console and the ring")
 {
-    Capture& out = sink();
+    Capture& out      = sink();
     fake_clock().time = Time(12'000'345'678);
     log::set_thresholds({Level::debug, Level::debug}, {Level::none, Level::warning});
     log::clear_ring();
@@ -189,7 +189,7 @@ TEST_CASE("console input: kept in order until it is full")
 
 TEST_CASE("log: the last lines again, whole ones only")
 {
-    Capture& out = sink();
+    Capture& out      = sink();
     fake_clock().time = Time(0);
     log::set_thresholds({Level::info, Level::info}, {Level::none, Level::none});
     log::clear_ring();

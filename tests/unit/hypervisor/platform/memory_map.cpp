@@ -63,8 +63,8 @@ TEST_CASE("memory map: agrees with a page-by-page model")
     for (int round = 0; round < 200; ++round) {
         Regions regions;
         for (unsigned i = random() % 12; i > 0; --i)
-            regions.push_back({Hpa(random() % 64 * kPageSize), random() % 20 * kPageSize,
-                               Memory_type(1 + random() % 5)});
+            regions.push_back(
+                {Hpa(random() % 64 * kPageSize), random() % 20 * kPageSize, Memory_type(1 + random() % 5)});
         const Memory_map map = make(regions);
         for (u64 page = 0; page < 100; ++page) {
             // Reserved beats NVS beats ACPI beats RAM; unusable beats all.
@@ -87,7 +87,8 @@ TEST_CASE("memory map: agrees with a page-by-page model")
 
 TEST_CASE("memory map: sums and ends by kind")
 {
-    const Memory_map map = make({{Hpa(0), 0x8000, ram}, {Hpa(0x8000), 0x1000, reserved}, {Hpa(0x9000), 0x7000, ram}});
+    const Memory_map map =
+        make({{Hpa(0), 0x8000, ram}, {Hpa(0x8000), 0x1000, reserved}, {Hpa(0x9000), 0x7000, ram}});
     CHECK(memory_bytes(map, ram) == 0xf000);
     CHECK(memory_end(map, ram) == Hpa(0x10000));
     CHECK(memory_end(map, reserved) == Hpa(0x9000));

@@ -11,7 +11,8 @@ using vmm::test::Memory;
 namespace
 {
 
-constexpr u64 kInfo = 0x9000, kMap = 0xa000, kMods = 0xb000, kText = 0xc000, kModText = 0xd000, kLoader = 0xe000;
+constexpr u64 kInfo = 0x9000, kMap = 0xa000, kMods = 0xb000, kText = 0xc000, kModText = 0xd000,
+              kLoader = 0xe000;
 
 struct Machine {
     Memory memory;
@@ -23,8 +24,15 @@ struct Machine {
         mbi.put(0, u32{1u << 2 | 1u << 3 | 1u << 6 | 1u << 9});
         mbi.put(16, u32(kText)).put(20, u32{1}).put(24, u32(kMods)).put(44, u32{48}).put(48, u32(kMap));
         mbi.put(64, u32(kLoader));
-        memory.put(kMap, Bytes().add(u32{20}).add(u64{0}).add(u64{0x9f000}).add(u32{1})
-                             .add(u32{20}).add(u64{0x100000}).add(u64{0x1000000}).add(u32{1}));
+        memory.put(kMap, Bytes()
+                             .add(u32{20})
+                             .add(u64{0})
+                             .add(u64{0x9f000})
+                             .add(u32{1})
+                             .add(u32{20})
+                             .add(u64{0x100000})
+                             .add(u64{0x1000000})
+                             .add(u32{1}));
         memory.put(kMods, Bytes().add(u32{0x400000}).add(u32{0x500000}).add(u32(kModText)).add(u32{0}));
         memory.put(kText, Bytes().text("plinth console=com1").add(u8{0}));
         memory.put(kModText, Bytes().text("vmlinuz  root=/dev/sda quiet").add(u8{0}));

@@ -28,12 +28,37 @@ Bytes full_information()
     tag(b, 2, Bytes().text("GRUB 2.06").add(u8{0}));
     tag(b, 3, Bytes().add(u32{0x1000000}).add(u32{0x1800000}).text("root=/dev/vda").add(u8{0}));
     tag(b, 3, Bytes().add(u32{0x2000000}).add(u32{0x2000000}).add(u8{0}));
-    tag(b, 6, Bytes().add(u32{24}).add(u32{0})
-                  .add(u64{0}).add(u64{0xa0000}).add(u32{1}).add(u32{0})
-                  .add(u64{0x100000}).add(u64{0x7f00000}).add(u32{1}).add(u32{0})
-                  .add(u64{0x8000000}).add(u64{0x1000}).add(u32{3}).add(u32{0}));
-    tag(b, 8, Bytes().add(u64{0xe0000000}).add(u32{4096}).add(u32{1024}).add(u32{768}).add(u8{32}).add(u8{1})
-                  .add(u16{0}).add(u8{16}).add(u8{8}).add(u8{8}).add(u8{8}).add(u8{0}).add(u8{8}));
+    tag(b, 6,
+        Bytes()
+            .add(u32{24})
+            .add(u32{0})
+            .add(u64{0})
+            .add(u64{0xa0000})
+            .add(u32{1})
+            .add(u32{0})
+            .add(u64{0x100000})
+            .add(u64{0x7f00000})
+            .add(u32{1})
+            .add(u32{0})
+            .add(u64{0x8000000})
+            .add(u64{0x1000})
+            .add(u32{3})
+            .add(u32{0}));
+    tag(b, 8,
+        Bytes()
+            .add(u64{0xe0000000})
+            .add(u32{4096})
+            .add(u32{1024})
+            .add(u32{768})
+            .add(u8{32})
+            .add(u8{1})
+            .add(u16{0})
+            .add(u8{16})
+            .add(u8{8})
+            .add(u8{8})
+            .add(u8{8})
+            .add(u8{0})
+            .add(u8{8}));
     tag(b, 12, Bytes().add(u64{0x7eee018}));
     tag(b, 99, Bytes().text("a tag of the future"));
     tag(b, 15, Bytes().text("RSD PTR new").zeros(25));

@@ -10,11 +10,11 @@ namespace
 
 // Time passes with every reading; now and then much of it, as when firmware takes the CPU.
 struct World {
-    mutable u64 ps            = 0;
-    mutable u64 readings      = 0;
-    u64 ps_per_reading        = 900'000;
-    u64 interruption_every    = 0;
-    u64 interruption_ps       = 0;
+    mutable u64 ps         = 0;
+    mutable u64 readings   = 0;
+    u64 ps_per_reading     = 900'000;
+    u64 interruption_every = 0;
+    u64 interruption_ps    = 0;
 
     void pass() const
     {
@@ -33,7 +33,8 @@ struct Fake_counter {
     {
         const auto& c = *static_cast<const Fake_counter*>(context);
         c.world.pass();
-        return c.offset + static_cast<u64>(static_cast<unsigned __int128>(c.world.ps) * c.hz / 1'000'000'000'000);
+        return c.offset +
+               static_cast<u64>(static_cast<unsigned __int128>(c.world.ps) * c.hz / 1'000'000'000'000);
     }
 };
 

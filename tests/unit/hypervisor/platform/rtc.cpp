@@ -46,8 +46,8 @@ TEST_CASE("rtc: what is no date")
 
 TEST_CASE("rtc: a reading torn by an update is made again")
 {
-    u8 index = 0;
-    unsigned reads = 0;
+    u8 index        = 0;
+    unsigned reads  = 0;
     test::ports.out = [&](u16, u8 value) { index = value; };
     test::ports.in  = [&](u16) -> u8 {
         ++reads;

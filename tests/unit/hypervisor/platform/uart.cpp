@@ -19,11 +19,11 @@ struct Fake_uart {
     u16 divisor     = 0;
     std::string sent;
     std::deque<u8> received;
-    bool stuck   = false; // never ready to send
-    bool slow    = false; // 16 characters fill it until drain()
-    bool overrun = false;
+    bool stuck       = false; // never ready to send
+    bool slow        = false; // 16 characters fill it until drain()
+    bool overrun     = false;
     unsigned in_fifo = 0;
-    unsigned polls = 0;
+    unsigned polls   = 0;
 
     Fake_uart()
     {

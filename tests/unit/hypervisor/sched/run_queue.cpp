@@ -21,11 +21,11 @@ class Simulator
   public:
     struct Task {
         Sched_entity entity;
-        u64 ran       = 0;
-        u64 burst     = 0;  // runs this long, then sleeps; 0: never sleeps
-        u64 sleep     = 0;
-        u64 left      = 0;  // of the burst
-        u64 wakes_at  = 0;
+        u64 ran        = 0;
+        u64 burst      = 0; // runs this long, then sleeps; 0: never sleeps
+        u64 sleep      = 0;
+        u64 left       = 0; // of the burst
+        u64 wakes_at   = 0;
         u64 worst_wait = 0; // from waking to running
     };
 

@@ -134,14 +134,12 @@ Expected<void> P2m::add_page(Gfn gfn, Mfn mfn, P2m_type type)
         return fail(Errc::einval);
     const Lock_guard guard(lock_);
     const Table::Bottom bottom = Table::bottom(to_hpa(root_), gfn.value());
-    if (bottom.table == Hpa(0)) [[unlikely]] {
-        if (bottom.leaf != 0)
-            return fail(Errc::eexist);
-        return set_one(gfn, mfn, 1, type);
-    }
-    const Hpa slot = Table::slot(bottom.table, gfn.value(), 1);
-    if (Npt_format::present(Direct_memory::read(slot)))
+    const Hpa slot             = bottom.table == Hpa(0) ? Hpa(0) : Table::slot(bottom.table, gfn.value(), 1);
+    const u64 was              = bottom.table == Hpa(0) ? bottom.leaf : Direct_memory::read(slot);
+    if (Npt_format::present(was) && !is_mmio(type_of(was)))
         return fail(Errc::eexist);
+    if (bottom.table == Hpa(0) || Npt_format::present(was)) [[unlikely]]
+        return set_one(gfn, mfn, 1, type);
     Direct_memory::write(slot, make_leaf(mfn, 1, type));
     if (gfn > max_gfn_)
         max_gfn_ = gfn;

@@ -60,6 +60,7 @@ class P2m
     // gfn = mfn for a range, in the largest pages that fit.
     Expected<void> set_identity(Gfn first, u64 count, P2m_type type);
     // The same for single pages that must not replace, or remove, anything else: eexist, einval otherwise.
+    // A page may be added where the machine shows through.
     // One look at the tables serves for both, which is what mapping a grant lives on.
     Expected<void> add_page(Gfn gfn, Mfn mfn, P2m_type type);
     Expected<void> remove_page(Gfn gfn, Mfn mfn, P2m_type type);

@@ -100,9 +100,13 @@ Expected<void> for_each_piece(Domain& domain, Gfn gfn, unsigned order, Visit vis
     return {};
 }
 
-// Nothing is at gfn any more, whether or not something was.
+// What may be lost at gfn is gone, whether or not something was. A hole between devices is no loss: Linux
+// puts what it maps of others into the first gap of the address space that looks free, and dom0's gaps show
+// the machine. Where it hid a device after all, the device is found again by the fault.
 Expected<void> make_room(Domain& domain, Gfn gfn)
 {
+    if (is_mmio(domain.p2m().lookup(gfn).type))
+        return {};
     const auto cleared = give_up(domain, gfn, kOrder4k);
     if (!cleared && cleared.error() != Errc::enoent)
         return cleared;
@@ -208,9 +212,10 @@ bool map_device_memory(Domain& domain, Gpa gpa)
     const P2m_entry entry = domain.p2m().lookup(gfn);
     if (entry.present())
         return false;
-    const unsigned order = entry.order >= kOrder2m ? kOrder2m : kOrder4k;
+    const Gfn large(align_down(gfn.value(), bit(kOrder2m)));
+    const bool whole = entry.order >= kOrder2m && !frames.exists(Mfn(large.value()));
     return domain.p2m()
-        .set_identity(Gfn(align_down(gfn.value(), bit(order))), bit(order), P2m_type::mmio)
+        .set_identity(whole ? large : gfn, bit(whole ? kOrder2m : kOrder4k), P2m_type::mmio)
         .has_value();
 }
 

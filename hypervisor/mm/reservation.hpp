@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A domain's memory as a whole: p2m, ownership of frames and the account change together here, so that no
-// caller has to remember all three. Sizes are orders. What is mapped by grants or belongs to the machine is
-// never given up here (the grant table and the dom0 builder know about those).
+// caller has to remember all three. Sizes are orders. What is mapped by grants is never given up here (the
+// grant table knows about that); what shows the machine is not given up either, but may be covered by a page
+// that is placed there.
 #pragma once
 
 #include "base/expected.hpp"

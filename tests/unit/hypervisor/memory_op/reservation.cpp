@@ -87,6 +87,16 @@ TEST_CASE("granted pages and the machine's are not given up")
     CHECK(d.p2m().lookup(Gfn(0x300)).type == P2m_type::grant_rw);
 }
 
+TEST_CASE("a page may be placed where the machine shows through")
+{
+    World world;
+    Domain& d = world.make(1);
+    REQUIRE(d.p2m().set_identity(Gfn(0xc0000), 512, P2m_type::mmio));
+    REQUIRE(place_shared(d, Gfn(0xc0005), d.shared_mfn()));
+    CHECK(d.p2m().lookup(Gfn(0xc0005)).mfn == d.shared_mfn());
+    CHECK(d.p2m().lookup(Gfn(0xc0006)).type == P2m_type::mmio);
+}
+
 TEST_CASE("out of range is refused")
 {
     World world;

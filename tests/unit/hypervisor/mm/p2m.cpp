@@ -126,6 +126,23 @@ TEST_CASE("identity ranges use the largest pages and touch nothing else")
     CHECK_FALSE(p2m->lookup(Gfn(0xc0000 - 4)).present());
 }
 
+TEST_CASE("a page may cover what shows the machine, and only that")
+{
+    Memory memory(64);
+    auto p2m = std::move(*P2m::create(kOwner));
+    REQUIRE(p2m->set_identity(Gfn(0xc0000), 1 << 18, P2m_type::mmio));
+    const u32 before = p2m->generation();
+    REQUIRE(p2m->add_page(Gfn(0xc0001), Mfn(7), P2m_type::grant_rw));
+    CHECK(p2m->generation() != before);
+    CHECK(p2m->lookup(Gfn(0xc0001)).mfn == Mfn(7));
+    CHECK(p2m->lookup(Gfn(0xc0000)).type == P2m_type::mmio);
+    CHECK(p2m->lookup(Gfn(0xc0002)).mfn == Mfn(0xc0002));
+    CHECK(p2m->add_page(Gfn(0xc0001), Mfn(8), P2m_type::grant_rw).error() == Errc::eexist);
+    REQUIRE(p2m->add_page(Gfn(0xc0002), Mfn(8), P2m_type::grant_ro));
+    REQUIRE(p2m->remove_page(Gfn(0xc0002), Mfn(8), P2m_type::grant_ro));
+    CHECK_FALSE(p2m->lookup(Gfn(0xc0002)).present());
+}
+
 TEST_CASE("teardown gives back what is the domain's, and only that")
 {
     Memory memory(8192);

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: Apache-2.0
+// A device's life: it comes whole or not at all, goes when asked or at once, and outlives a restart of vmmd.
+#include "fake_kernel.hpp"
+
+#include "toolstack/base/log.hpp"
+#include "toolstack/device/devices.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+
+using namespace vmm;
+using namespace vmm::device;
+using namespace vmm::test;
+using namespace std::chrono_literals;
+
+namespace
+{
+
+// A class whose answers the test gives.
+class Test_class final : public Device_class
+{
+  public:
+    explicit Test_class(Event_loop& loop) : loop_(loop) {}
+
+    bool answers_prepare = true;
+    std::optional<Error> prepare_error, connect_error;
+    std::function<void(Result<Prepared>)> held;
+    std::vector<std::string> calls;
+    std::set<Address> taken;
+
+    std::string_view type() const override { return "vbd"; }
+    std::string describe(const Json& spec) const override { return "disk " + spec.value("vdev", "?"); }
+    void prepare(Task task, std::function<void(Result<Prepared>)> done) override
+    {
+        calls.push_back("prepare " + std::to_string(task.address.number));
+        task.note(Json{{"pid", 4711}});
+        if (prepare_error) {
+            done(std::unexpected(*prepare_error));
+            return;
+        }
+        taken.insert(task.address);
+        const Prepared prepared{{{"device-type", "disk"}}, {{"mode", "w"}}};
+        if (!answers_prepare) {
+            held = std::move(done);
+            return;
+        }
+        done(prepared);
+    }
+    void connect(const Address& address, Done done) override
+    {
+        calls.push_back("connect " + std::to_string(address.number));
+        done(connect_error ? Result<void>(std::unexpected(*connect_error)) : Result<void>());
+    }
+    void release(const Address& address, std::function<void()> done) override
+    {
+        calls.push_back("release " + std::to_string(address.number));
+        taken.erase(address);
+        loop_.defer(std::move(done)); // later, as one that ends a process does
+    }
+    Result<void> adopt(Task task, const Json& record) override
+    {
+        calls.push_back("adopt " + std::to_string(task.address.number) + " " + record.dump());
+        taken.insert(task.address);
+        return {};
+    }
+
+  private:
+    Event_loop& loop_;
+};
+
+struct World {
+    World()
+    {
+        log::set_level(log::Level::error);
+        char name[] = "/tmp/vmm-device-XXXXXX";
+        directory   = mkdtemp(name);
+        loop        = Event_loop::create().value();
+        Store_server::Options options;
+        options.socket_path = directory + "/store.sock";
+        store               = Store_server::create(*loop, options).value();
+        kernel              = std::make_unique<Fake_kernel>(*store);
+        start();
+    }
+    ~World() { std::filesystem::remove_all(directory); }
+
+    void start()
+    {
+        devices.reset();
+        device_class = std::make_unique<Test_class>(*loop);
+        devices      = std::make_unique<Devices>(*loop, *store, Record_file(directory + "/devices.json"),
+                                            Patience{60ms, 60ms});
+        devices->add(*device_class);
+        devices->start();
+    }
+    void run_until(const std::function<bool()>& done)
+    {
+        const auto limit = Event_loop::Clock::now() + 10s;
+        while (!done()) {
+            REQUIRE(Event_loop::Clock::now() < limit);
+            loop->run_once(10ms).value();
+        }
+    }
+    void settle()
+    {
+        const auto end = Event_loop::Clock::now() + 20ms;
+        while (Event_loop::Clock::now() < end) {
+            loop->run_once(1ms).value();
+        }
+    }
+    template <class Start>
+    Result<void> wait(Start start_it)
+    {
+        auto got = std::make_shared<std::optional<Result<void>>>();
+        start_it([got](Result<void> result) {
+            CHECK_FALSE(got->has_value()); // once only
+            *got = std::move(result);
+        });
+        run_until([&] { return got->has_value(); });
+        return **got;
+    }
+    Result<void> plug(std::initializer_list<unsigned> numbers)
+    {
+        std::vector<Wanted> wanted;
+        for (const unsigned number : numbers) {
+            wanted.push_back({at(number), Json{{"vdev", "xvd" + std::to_string(number)}}});
+        }
+        return wait([&](Done done) { devices->plug(std::move(wanted), std::move(done)); });
+    }
+    Result<void> unplug(unsigned number, Removal how)
+    {
+        return wait([&](Done done) { devices->unplug(at(number), how, std::move(done)); });
+    }
+    void unplug_all()
+    {
+        bool done = false;
+        devices->unplug_all(Domid{3}, [&] { done = true; });
+        run_until([&] { return done; });
+    }
+    void check_nothing_left()
+    {
+        settle();
+        CHECK(device_class->taken.empty());
+        CHECK(devices->list(Domid{3}).empty());
+        CHECK(store->list("/local/domain/0/backend/vbd").value_or(std::vector<std::string>{}).empty());
+        CHECK(store->list("/local/domain/0/error/backend/vbd").value_or(std::vector<std::string>{}).empty());
+        CHECK(store->list("/local/domain/3/device/vbd").value_or(std::vector<std::string>{}).empty());
+        CHECK(kernel->backends.empty());
+        CHECK(records() == "[]\n");
+    }
+    [[nodiscard]] std::string records() const
+    {
+        std::ifstream file(directory + "/devices.json");
+        return {std::istreambuf_iterator<char>(file), {}};
+    }
+    [[nodiscard]] std::string node(const std::string& path) const
+    {
+        return store->read(path).value_or("(absent)");
+    }
+    static Address at(unsigned number) { return {Domid{3}, "vbd", number}; }
+
+    std::string directory;
+    std::unique_ptr<Event_loop> loop;
+    std::unique_ptr<Store_server> store;
+    std::unique_ptr<Fake_kernel> kernel;
+    std::unique_ptr<Test_class> device_class;
+    std::unique_ptr<Devices> devices;
+};
+
+} // namespace
+
+TEST_CASE("a plugged device has its nodes, permissions and backend")
+{
+    World world;
+    REQUIRE(world.plug({5}));
+    const std::string front = "/local/domain/3/device/vbd/5";
+    const std::string back  = "/local/domain/0/backend/vbd/3/5";
+    CHECK(world.node(front + "/backend") == back);
+    CHECK(world.node(front + "/backend-id") == "0");
+    CHECK(world.node(front + "/state") == "1");
+    CHECK(world.node(front + "/device-type") == "disk");
+    CHECK(world.node(back + "/frontend") == front);
+    CHECK(world.node(back + "/frontend-id") == "3");
+    CHECK(world.node(back + "/online") == "1");
+    CHECK(world.node(back + "/mode") == "w");
+    CHECK(world.node(back + "/state") == "2");
+    CHECK(world.node(back + "/hotplug-status") == "connected");
+    using store::Access;
+    CHECK(world.store->permissions(front + "/state").value() ==
+          store::Permissions{{Domid{3}, Access::none}, {kDom0, Access::read}});
+    CHECK(world.store->permissions(back + "/mode").value() ==
+          store::Permissions{{kDom0, Access::none}, {Domid{3}, Access::read}});
+    CHECK(world.device_class->calls == std::vector<std::string>{"prepare 5", "connect 5"});
+
+    world.kernel->guest_connects(World::at(5));
+    world.store->write(front + "/ring-ref", "8").value();
+    world.settle();
+    const auto rows = world.devices->list(Domid{3}, "vbd");
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].backend == State::connected);
+    CHECK(rows[0].frontend == State::connected);
+    CHECK(rows[0].ring == Json{{"ring-ref", "8"}});
+    CHECK(world.devices->list(Domid{3}, "vif").empty());
+    CHECK(world.devices->list(Domid{4}).empty());
+}
+
+TEST_CASE("a device that fails on the way leaves nothing, nor do those plugged with it")
+{
+    World world;
+    std::string expected;
+    SECTION("its class refuses")
+    {
+        world.device_class->prepare_error = Error{Errc::not_found, "no such file"};
+        expected                          = "no such file";
+    }
+    SECTION("its class fails at the end")
+    {
+        world.device_class->connect_error = Error{Errc::io, "no such bridge"};
+        expected                          = "no such bridge";
+    }
+    SECTION("no backend appears")
+    {
+        world.kernel->has_module = false;
+        expected                 = "disk xvd5 of domain 3: dom0's kernel has made no backend for it";
+    }
+    SECTION("the backend fails and says why")
+    {
+        world.kernel->fails = true;
+        expected =
+            "disk xvd5 of domain 3: its backend in dom0 has failed: it says \"22 creating vbd structure\"";
+    }
+    const auto result = world.plug({5, 6});
+    REQUIRE_FALSE(result);
+    CHECK(result.error().message.starts_with(expected));
+    world.check_nothing_left();
+}
+
+TEST_CASE("one that fails takes down those that were there already")
+{
+    World world;
+    REQUIRE(world.plug({6}));
+    const auto result = world.plug({5, 6, 7});
+    REQUIRE_FALSE(result);
+    CHECK(result.error().code == Errc::exists);
+    CHECK(result.error().message == "disk xvd6 is there already");
+    world.settle();
+    CHECK(world.devices->list(Domid{3}).size() == 1); // what was there before stays
+    world.unplug_all();
+    world.check_nothing_left();
+}
+
+TEST_CASE("an unknown class is an error")
+{
+    World world;
+    const auto result = world.wait([&](Done done) {
+        world.devices->plug({{{Domid{3}, "9pfs", 0}, Json::object()}}, std::move(done));
+    });
+    REQUIRE_FALSE(result);
+    CHECK(result.error().code == Errc::unsupported);
+}
+
+TEST_CASE("a guest that is asked lets go, or keeps the device until it does")
+{
+    World world;
+    REQUIRE(world.plug({5}));
+    world.kernel->guest_connects(World::at(5));
+    world.settle();
+    SECTION("it lets go")
+    {
+        REQUIRE(world.unplug(5, Removal::ask));
+        world.check_nothing_left();
+    }
+    SECTION("it does not, then does")
+    {
+        world.kernel->guest_lets_go = false;
+        const auto result           = world.unplug(5, Removal::ask);
+        REQUIRE_FALSE(result);
+        CHECK(result.error().code == Errc::timed_out);
+        CHECK(world.device_class->taken.size() == 1);
+        world.kernel->guest_releases(World::at(5));
+        world.run_until([&] { return world.devices->list(Domid{3}).empty(); });
+        world.check_nothing_left();
+    }
+    SECTION("it does not, and is forced")
+    {
+        world.kernel->guest_lets_go = false;
+        REQUIRE_FALSE(world.unplug(5, Removal::ask));
+        REQUIRE(world.unplug(5, Removal::force));
+        world.check_nothing_left();
+    }
+    SECTION("asked twice at once")
+    {
+        world.kernel->guest_lets_go = false;
+        std::optional<Result<void>> first;
+        world.devices->unplug(World::at(5), Removal::ask,
+                              [&](Result<void> result) { first = std::move(result); });
+        const auto second = world.unplug(5, Removal::ask);
+        REQUIRE_FALSE(second);
+        CHECK(second.error().code == Errc::busy);
+        world.run_until([&] { return first.has_value(); });
+        world.unplug_all();
+        world.check_nothing_left();
+    }
+    SECTION("there is none of that number")
+    {
+        const auto result = world.unplug(9, Removal::force);
+        REQUIRE_FALSE(result);
+        CHECK(result.error().code == Errc::not_found);
+        world.unplug_all();
+    }
+}
+
+TEST_CASE("a domain's end takes its devices, whatever they are doing")
+{
+    World world;
+    SECTION("connected") { REQUIRE(world.plug({5, 6})); }
+    SECTION("a backend hangs")
+    {
+        REQUIRE(world.plug({5}));
+        world.kernel->never_closes = true;
+        world.unplug_all();
+        world.kernel->backends.clear();
+        world.check_nothing_left();
+        return;
+    }
+    SECTION("with its class")
+    {
+        world.device_class->answers_prepare = false;
+        std::optional<Result<void>> plugged;
+        world.devices->plug({{World::at(5), Json::object()}},
+                            [&](Result<void> result) { plugged = std::move(result); });
+        world.run_until([&] { return bool(world.device_class->held); });
+        bool done = false;
+        world.devices->unplug_all(Domid{3}, [&] { done = true; });
+        CHECK_FALSE(done);
+        world.device_class->held(Prepared{});
+        world.run_until([&] { return done; });
+        REQUIRE(plugged.has_value());
+        CHECK(plugged->error().code == Errc::cancelled);
+    }
+    SECTION("waiting for a backend")
+    {
+        world.kernel->has_module = false;
+        std::optional<Result<void>> plugged;
+        world.devices->plug({{World::at(5), Json::object()}},
+                            [&](Result<void> result) { plugged = std::move(result); });
+        world.run_until([&] { return world.store->exists("/local/domain/0/backend/vbd/3/5"); });
+        world.unplug_all();
+        REQUIRE(plugged.has_value());
+        CHECK_FALSE(plugged->has_value());
+    }
+    world.unplug_all();
+    world.check_nothing_left();
+}
+
+TEST_CASE("vmmd's successor finds the devices again")
+{
+    World world;
+    REQUIRE(world.plug({5}));
+    world.start();
+    CHECK(world.device_class->calls == std::vector<std::string>{R"(adopt 5 {"pid":4711})"});
+    SECTION("their domain lives on")
+    {
+        world.devices->adopt(Domid{3});
+        world.devices->drop_orphans();
+        world.settle();
+        CHECK(world.devices->list(Domid{3}).size() == 1);
+        CHECK(world.node("/local/domain/0/backend/vbd/3/5/state") == "2");
+        world.unplug_all();
+    }
+    SECTION("their domain has gone") { world.devices->drop_orphans(); }
+    SECTION("the guest was being asked for it")
+    {
+        world.store->write("/local/domain/0/backend/vbd/3/5/online", "0").value();
+        world.devices->adopt(Domid{3});
+        world.devices->drop_orphans();
+        world.kernel->guest_releases(World::at(5));
+    }
+    world.run_until([&] { return world.devices->list(Domid{3}).empty(); });
+    world.check_nothing_left();
+}
+
+TEST_CASE("what was on its way when vmmd ended is taken down by its successor")
+{
+    World world;
+    world.device_class->answers_prepare = false;
+    world.devices->plug({{World::at(5), Json::object()}}, [](const Result<void>&) {});
+    world.run_until([&] { return bool(world.device_class->held); });
+    world.start();
+    world.devices->adopt(Domid{3});
+    world.devices->drop_orphans();
+    world.run_until([&] { return world.devices->list(Domid{3}).empty(); });
+    world.check_nothing_left();
+}
+
+TEST_CASE("a records file that makes no sense is set aside")
+{
+    World world;
+    const std::string path = world.directory + "/devices.json";
+    std::ofstream(path) << R"([{"domid":3}])";
+    log::set_level(log::Level::error);
+    world.start();
+    CHECK(std::filesystem::exists(path + ".bad"));
+    REQUIRE(world.plug({5}));
+    world.unplug_all();
+    world.check_nothing_left();
+}

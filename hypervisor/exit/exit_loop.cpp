@@ -52,6 +52,7 @@ void prepare_entry(Vcpu& vcpu)
         vcpu.seen_p2m_generation = generation;
         vcpu.backend().flush_tlb(Tlb_scope::guest);
     }
+    vcpu.translation.begin_run();
     deliver_pending(vcpu);
 }
 

@@ -25,6 +25,8 @@ u8* host_address(Region_cache& regions, const P2m& p2m, Gpa gpa, bool write)
 
 [[gnu::always_inline]] inline u8* translate(Vcpu& vcpu, Gva gva, bool write)
 {
+    if (u8* const host = vcpu.translation.recall(vcpu.domain().p2m(), gva, write))
+        return host;
     const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
     return vcpu.translation.locate(vcpu.domain().p2m(), vcpu.backend().paging(), alignment_check, gva, write);
 }

@@ -38,6 +38,7 @@ u8* Guest_translation::walk(const P2m& p2m, const Paging_state& paging, bool ali
         return host;
     r.page            = gva.value() >> kPageShift;
     r.paging          = paging;
+    r.run             = run_;
     r.alignment_check = alignment_check;
     r.host            = host - page_offset(gva);
     r.small           = regions_.small();

@@ -12,38 +12,22 @@
 namespace vmm
 {
 
-namespace
-{
-
-// A frame the domain has at gfn, held: its memory, or a page it has mapped by a grant. kInvalidMfn if none.
-[[gnu::always_inline]] inline Mfn hold_own(Domain& domain, Gfn gfn, bool write, P2m::Cursor& cursor)
-{
-    const Mfn frame = domain.p2m().ram_frame(gfn, write, cursor);
-    if (frame != kInvalidMfn) [[likely]]
-        return frames.get_from(frame, domain.id()) ? frame : kInvalidMfn;
-    const P2m_entry page = domain.p2m().lookup(gfn);
-    const bool granted   = page.type == P2m_type::grant_rw || (page.type == P2m_type::grant_ro && !write);
-    return granted && frames.get(page.mfn) ? page.mfn : kInvalidMfn;
-}
-
-} // namespace
-
 [[gnu::always_inline]] inline Grant_status Grant_table::take(Named_domain& named,
                                                              const gnttab_copy::gnttab_copy_ptr& place,
                                                              bool is_grant, bool write, Copy_end& end)
 {
     if (!is_grant && place.domid != DOMID_SELF) [[unlikely]]
         return Grant_status::permission_denied;
-    Domain* domain = named.find(place.domid, domain_);
-    if (!domain) [[unlikely]]
-        return Grant_status::bad_domain;
     if (is_grant) {
+        Domain* domain = named.find(place.domid, domain_);
+        if (!domain) [[unlikely]]
+            return Grant_status::bad_domain;
         Granted& granted  = *domain->grants().granted_;
-        const auto pinned = granted.pin(domain_.id(), Grant_ref(place.u.ref), write, named.cursor());
+        const auto pinned = granted.pin(domain_.id(), Grant_ref(place.u.ref), write);
         end               = {pinned.frame, &granted};
         return pinned.status;
     }
-    end = {hold_own(*domain, Gfn(place.u.gmfn), write, named.cursor()), nullptr};
+    end = {granted_->hold_own(Gfn(place.u.gmfn), write), nullptr};
     return end.frame == kInvalidMfn ? Grant_status::bad_page : Grant_status::okay;
 }
 

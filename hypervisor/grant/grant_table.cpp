@@ -23,11 +23,9 @@ constexpr s16 number(Grant_status status) { return static_cast<s16>(status); }
 
 Domain* Named_domain::find(domid_t id)
 {
-    if (!last_ || last_->id() != Domid(id)) {
-        last_   = find_domain(Domid(id));
-        cursor_ = {};
-    }
-    return current_ = last_.get();
+    if (!last_ || last_->id() != Domid(id))
+        last_ = find_domain(Domid(id));
+    return last_.get();
 }
 
 Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames, u32 max_maptrack_frames)
@@ -47,13 +45,12 @@ Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames
 }
 
 [[gnu::always_inline]] inline Grant_status Grant_table::map_at(const gnttab_map_grant_ref& op,
-                                                               Domain& granter, P2m::Cursor& cursor,
-                                                               u32 handle, Mfn& frame)
+                                                               Domain& granter, u32 handle, Mfn& frame)
 {
     Granted& granted = *granter.grants().granted_;
     const Grant_ref ref(op.ref);
     const bool write  = !(op.flags & GNTMAP_readonly);
-    const auto pinned = granted.pin(domain_.id(), ref, write, cursor);
+    const auto pinned = granted.pin(domain_.id(), ref, write);
     if (pinned.status != Grant_status::okay) [[unlikely]]
         return pinned.status;
     frame                     = pinned.frame;
@@ -91,7 +88,7 @@ void Grant_table::map(gnttab_map_grant_ref& op, Named_domain& named)
         return;
     }
     Mfn frame;
-    const Grant_status status = map_at(op, *granter, named.cursor(), handle, frame);
+    const Grant_status status = map_at(op, *granter, handle, frame);
     op.status                 = number(status);
     if (status != Grant_status::okay) {
         maptrack_.free(handle);

@@ -13,8 +13,7 @@
 namespace vmm
 {
 
-// The domain an operation names, and where in its memory the last one was: in a batch it is mostly the
-// domain, and the neighbourhood, of the operation before.
+// The domain an operation names: in a batch it is mostly the domain of the operation before.
 class Named_domain
 {
   public:
@@ -23,21 +22,11 @@ class Named_domain
     // The same, where DOMID_SELF and the caller's own number mean the caller.
     Domain* find(domid_t id, Domain& self)
     {
-        if (id != DOMID_SELF && Domid(id) != self.id())
-            return find(id);
-        if (current_ != &self) {
-            last_   = {};
-            cursor_ = {};
-        }
-        return current_ = &self;
+        return id == DOMID_SELF || Domid(id) == self.id() ? &self : find(id);
     }
-    // For the map of the domain found last.
-    [[nodiscard]] P2m::Cursor& cursor() { return cursor_; }
 
   private:
     Ref<Domain> last_;
-    Domain* current_ = nullptr;
-    P2m::Cursor cursor_;
 };
 
 class Grant_table
@@ -82,8 +71,7 @@ class Grant_table
                       bool write, Copy_end& end);
     static void let_go(const Copy_end& end, const gnttab_copy::gnttab_copy_ptr& place, bool write);
 
-    Grant_status map_at(const gnttab_map_grant_ref& op, Domain& granter, P2m::Cursor& cursor, u32 handle,
-                        Mfn& frame);
+    Grant_status map_at(const gnttab_map_grant_ref& op, Domain& granter, u32 handle, Mfn& frame);
     Grant_status place(Gfn gfn, Mfn frame, bool write);
     Grant_status unmap_at(u64 host_addr, u32 handle);
     Grant_status copy_between(const gnttab_copy& op, Named_domain& source, Named_domain& destination);

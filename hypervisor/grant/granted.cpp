@@ -99,20 +99,19 @@ Expected<Mfn> Granted::frame(u32 index)
 }
 
 // Only the domain's own memory can be granted, not what is mapped into it from elsewhere.
-[[gnu::always_inline]] inline Grant_status Granted::take_frame(Active& entry, u32 gfn, bool write,
-                                                               P2m::Cursor& cursor)
+[[gnu::always_inline]] inline Grant_status Granted::take_frame(Active& entry, u32 gfn, bool write)
 {
-    Mfn frame             = domain_->p2m().ram_frame(Gfn(gfn), true, cursor);
+    Mfn frame             = domain_->p2m().ram_frame(Gfn(gfn), true, granting_);
     entry.read_only_frame = frame == kInvalidMfn;
     if (frame == kInvalidMfn && !write) [[unlikely]]
-        frame = domain_->p2m().ram_frame(Gfn(gfn), false, cursor);
+        frame = domain_->p2m().ram_frame(Gfn(gfn), false, granting_);
     if (!frames.get_from(frame, domain_->id())) [[unlikely]]
         return Grant_status::bad_page;
     entry.frame = frame;
     return Grant_status::okay;
 }
 
-Granted::Pinned Granted::pin(Domid user, Grant_ref grant_ref, bool write, P2m::Cursor& cursor)
+Granted::Pinned Granted::pin(Domid user, Grant_ref grant_ref, bool write)
 {
     const u32 ref = grant_ref.value();
     const Lock_guard guard(lock_);
@@ -130,7 +129,7 @@ Granted::Pinned Granted::pin(Domid user, Grant_ref grant_ref, bool write, P2m::C
         if (marked != Grant_status::okay)
             return {kInvalidMfn, marked};
         const Grant_status taken =
-            first ? take_frame(entry, std::atomic_ref(guest.frame).load(), write, cursor)
+            first ? take_frame(entry, std::atomic_ref(guest.frame).load(), write)
                   : (entry.read_only_frame ? Grant_status::general_error : Grant_status::okay);
         if (taken != Grant_status::okay) {
             clear_flags(guest, first ? GTF_reading | GTF_writing : GTF_writing);
@@ -140,6 +139,19 @@ Granted::Pinned Granted::pin(Domid user, Grant_ref grant_ref, bool write, P2m::C
     entry.user = user.value();
     ++(write ? entry.writers : entry.readers);
     return {entry.frame, Grant_status::okay};
+}
+
+Mfn Granted::hold_own(Gfn gfn, bool write)
+{
+    const Lock_guard guard(lock_);
+    if (!domain_) [[unlikely]]
+        return kInvalidMfn;
+    const Mfn frame = domain_->p2m().ram_frame(gfn, write, own_);
+    if (frame != kInvalidMfn) [[likely]]
+        return frames.get_from(frame, domain_->id()) ? frame : kInvalidMfn;
+    const P2m_entry page = domain_->p2m().lookup(gfn);
+    const bool granted   = page.type == P2m_type::grant_rw || (page.type == P2m_type::grant_ro && !write);
+    return granted && frames.get(page.mfn) ? page.mfn : kInvalidMfn;
 }
 
 void Granted::unpin(Grant_ref grant_ref, bool write)

@@ -36,14 +36,15 @@ class Granted
     [[nodiscard]] u32 frame_count() const { return frame_count_.load(std::memory_order_relaxed); }
     [[nodiscard]] u32 max_frames() const { return max_frames_; }
 
-    // `user` begins to use grant `ref`; the frame behind it is held until the matching unpin(). `cursor` is
-    // one for the granting domain's map.
+    // `user` begins to use grant `ref`; the frame behind it is held until the matching unpin().
     struct Pinned {
         Mfn frame;
         Grant_status status;
     };
-    Pinned pin(Domid user, Grant_ref ref, bool write, P2m::Cursor& cursor);
+    Pinned pin(Domid user, Grant_ref ref, bool write);
     void unpin(Grant_ref ref, bool write);
+    // A frame of the domain's own memory, or of a page it has mapped by a grant, held; kInvalidMfn if none.
+    Mfn hold_own(Gfn gfn, bool write);
     // The frame behind a grant that the caller has pinned.
     [[nodiscard]] Mfn pinned_frame(Grant_ref ref) const { return active(ref.value()).frame; }
     // GNTTABOP_swap_grant_ref
@@ -80,13 +81,15 @@ class Granted
     }
     [[nodiscard]] grant_entry_v1* shared(u32 ref) const;
     Expected<void> add_frame();
-    Grant_status take_frame(Active& entry, u32 gfn, bool write, P2m::Cursor& cursor);
+    Grant_status take_frame(Active& entry, u32 gfn, bool write);
 
     Domain* domain_; // null once retired
     u32 max_frames_;
     std::atomic<u32> frame_count_{0};
     std::atomic<u32> holds_{1};
     mutable Spinlock lock_{Lock_rank::grant};
+    P2m::Cursor granting_; // where in the domain's memory the last grant was found,
+    P2m::Cursor own_;      // and its last own page
     std::array<Slot, kMaxFrames> slots_;
 };
 

@@ -208,6 +208,17 @@ TEST_CASE("a remembered walk is used only while everything it depends on is the 
     REQUIRE(locate(0x7123) == page + 0x123);
     REQUIRE(locate(0x7456, true) == page + 0x456);
 
+    SECTION("between two runs of the guest one look serves, until the p2m changes")
+    {
+        CHECK(memory_of.recall(*g.p2m, Gva(0x7123), true) == page + 0x123);
+        CHECK(memory_of.recall(*g.p2m, Gva(0x8123), false) == nullptr);
+        memory_of.begin_run();
+        CHECK(memory_of.recall(*g.p2m, Gva(0x7123), false) == nullptr);
+        REQUIRE(locate(0x7123));
+        CHECK(memory_of.recall(*g.p2m, Gva(0x7123), false) == page + 0x123);
+        REQUIRE(g.p2m->set(Gfn(0x55), g.ram + 0x55, 0, P2m_type::ram_ro));
+        CHECK(memory_of.recall(*g.p2m, Gva(0x7123), true) == nullptr);
+    }
     SECTION("the guest changes its leaf")
     {
         g.entry(0x4038) = 0x66000 | kP;

@@ -65,12 +65,18 @@ constexpr std::string_view kPieces[] = {
     "kernel='/k'\n",
     "memory=64\n",
     "cpus=['0','1']\n",
+    "vif=['nat']\n",
+    "vif",
+    "'mac=00:16:3e:01:02:03,bridge=br0'",
+    "'script=route,ip=10.0.0.2,rate=1Mb/s@5ms'",
+    "devid=1,",
     "[[[[[[[[[[",
 };
 
 constexpr std::string_view kGood =
     "name = 'demo'\nkernel = \"/boot/vmlinuz\"\nextra = 'console=hvc0'\nmemory = 256\n"
-    "vcpus = 2\ncpus = [ '0-3,^1', \"all\", ]\non_crash = 'restart'\nvif = []\n";
+    "vcpus = 2\ncpus = [ '0-3,^1', \"all\", ]\non_crash = 'restart'\nvif = [ 'bridge=br0,rate=1Mb/s', 'nat' "
+    "]\n";
 
 using Generator = std::mt19937_64;
 

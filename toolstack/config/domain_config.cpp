@@ -99,6 +99,11 @@ Checked check_cmdline(std::string_view cmdline)
     return check_text("a command line", cmdline, Limits::kMax_cmdline_length);
 }
 
+void complete(Domain_config& config)
+{
+    complete_vifs(config.vifs, config.uuid ? config.uuid->to_string() : "name:" + config.name);
+}
+
 std::expected<void, Problem> validate(const Domain_config& config)
 {
     const std::pair<const char*, Checked> checks[] = {
@@ -112,6 +117,7 @@ std::expected<void, Problem> validate(const Domain_config& config)
         {"maxmem", check_memory_mib(config.maxmem_mib)},
         {"vcpus", check_vcpus(config.vcpus)},
         {"maxvcpus", check_vcpus(config.maxvcpus)},
+        {"vif", check_vifs(config.vifs)},
     };
     for (const auto& [key, result] : checks)
         if (!result)

@@ -8,6 +8,7 @@
 
 #include "toolstack/config/cpu_set.hpp"
 #include "toolstack/config/uuid.hpp"
+#include "toolstack/config/vif_config.hpp"
 
 #include <cstdint>
 #include <expected>
@@ -62,8 +63,14 @@ struct Domain_config {
     End_action on_crash    = End_action::destroy;
     End_action on_watchdog = End_action::destroy;
 
+    std::vector<Vif_config> vifs; // each with its device number and address
+
     friend bool operator==(const Domain_config&, const Domain_config&) = default;
 };
+
+// Fills in what follows from the rest: device numbers and addresses of interfaces. An address nobody chose
+// comes from the UUID, or without one from the name, so it is the same at each start.
+void complete(Domain_config& config);
 
 // What is wrong with which key. `message` is a full clause without the key.
 struct Problem {

@@ -72,6 +72,21 @@ Read read_affinity(const Json& value, std::vector<Cpu_set>& out)
     return {};
 }
 
+Read read_vifs(const Json& value, std::vector<Vif_config>& out)
+{
+    if (!value.is_array())
+        return std::unexpected("expected a list of strings");
+    for (const auto& entry : value) {
+        if (!entry.is_string())
+            return std::unexpected("expected a list of strings");
+        auto vif = parse_vif(entry.get<std::string>());
+        if (!vif)
+            return std::unexpected("entry " + std::to_string(out.size() + 1) + ": " + vif.error().message);
+        out.push_back(std::move(*vif));
+    }
+    return {};
+}
+
 struct Field {
     const char* name;
     Read (*read)(const Json& value, Domain_config& config);
@@ -93,6 +108,7 @@ constexpr Field kFields[] = {
     {"on_reboot", [](const Json& v, Domain_config& c) { return read_action(v, c.on_reboot); }},
     {"on_crash", [](const Json& v, Domain_config& c) { return read_action(v, c.on_crash); }},
     {"on_watchdog", [](const Json& v, Domain_config& c) { return read_action(v, c.on_watchdog); }},
+    {"vif", [](const Json& v, Domain_config& c) { return read_vifs(v, c.vifs); }},
 };
 
 } // namespace
@@ -119,6 +135,9 @@ Json to_json(const Domain_config& config)
     json["on_reboot"]   = to_string(config.on_reboot);
     json["on_crash"]    = to_string(config.on_crash);
     json["on_watchdog"] = to_string(config.on_watchdog);
+    json["vif"]         = Json::array();
+    for (const auto& vif : config.vifs)
+        json["vif"].push_back(to_string(vif));
     return json;
 }
 
@@ -139,6 +158,7 @@ std::expected<Domain_config, Problem> from_json(const Json& json)
         config.maxmem_mib = config.memory_mib;
     if (!json.contains("maxvcpus"))
         config.maxvcpus = config.vcpus;
+    complete(config);
     if (auto valid = validate(config); !valid)
         return std::unexpected(std::move(valid.error()));
     return config;

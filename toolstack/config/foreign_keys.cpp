@@ -92,7 +92,6 @@ constexpr Foreign_key kKeys[] = {
     {"usbdev", refused, kPass_through},
     {"vdispl", refused, kNot_yet},
     {"vfb", refused, kNot_yet},
-    {"vif", refused, "network interfaces are not supported yet"},
     {"vkb", refused, kNot_yet},
     {"vnuma", refused, kNot_yet},
     {"vsnd", refused, kNot_yet},

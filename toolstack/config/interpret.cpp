@@ -90,8 +90,12 @@ bool asks_for_nothing(const Value& value)
 std::expected<void, Diagnostic> read_setting(const Setting& setting, Draft& draft, Warnings& warnings)
 {
     if (const auto* const reader = find_key_reader(setting.key)) {
+        draft.remarks.clear();
         if (const auto result = reader->read(setting.value, draft); !result)
-            return error_at(setting.value_place(), setting.key, result.error());
+            return error_at(setting.source->place(result.error().at.value_or(setting.value.at)), setting.key,
+                            result.error().message);
+        for (const auto& remark : draft.remarks)
+            warnings.push_back({setting.value_place(), setting.key + ": " + remark});
         return {};
     }
     const auto* const foreign = find_foreign_key(setting.key);
@@ -129,6 +133,7 @@ void fill_in_defaults(Draft& draft)
     config.maxvcpus   = draft.maxvcpus.value_or(config.vcpus);
     if (draft.every_vcpu && !draft.every_vcpu->is_all())
         config.affinity.assign(config.maxvcpus, *draft.every_vcpu);
+    complete(config);
 }
 
 } // namespace

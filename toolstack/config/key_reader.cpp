@@ -32,18 +32,18 @@ std::expected<std::uint64_t, std::string> as_number(const Value& value)
 }
 
 template <class Target>
-Checked read_text(const Value& value, Target& target, Checked (*check)(std::string_view))
+Reading_result read_text(const Value& value, Target& target, Checked (*check)(std::string_view))
 {
     auto text = as_text(value);
     if (!text)
         return std::unexpected(std::move(text.error()));
     if (auto good = check(*text); !good)
-        return good;
+        return std::unexpected(std::move(good.error()));
     target = *std::move(text);
     return {};
 }
 
-Checked read_memory(const Value& value, std::optional<std::uint64_t>& target)
+Reading_result read_memory(const Value& value, std::optional<std::uint64_t>& target)
 {
     const auto number = as_number(value);
     if (!number)
@@ -53,18 +53,18 @@ Checked read_memory(const Value& value, std::optional<std::uint64_t>& target)
 }
 
 template <class Target> // unsigned, or that as an optional
-Checked read_vcpus(const Value& value, Target& target)
+Reading_result read_vcpus(const Value& value, Target& target)
 {
     const auto number = as_number(value);
     if (!number)
         return std::unexpected(number.error());
     if (auto good = check_vcpus(*number); !good)
-        return good;
+        return std::unexpected(std::move(good.error()));
     target = static_cast<unsigned>(*number);
     return {};
 }
 
-Checked read_path(const Value& value, const Draft& draft, std::string& target)
+Reading_result read_path(const Value& value, const Draft& draft, std::string& target)
 {
     auto result = read_text(value, target, check_path);
     if (result && !target.empty() && target.front() != '/')
@@ -72,7 +72,7 @@ Checked read_path(const Value& value, const Draft& draft, std::string& target)
     return result;
 }
 
-Checked read_action(const Value& value, End_action& target)
+Reading_result read_action(const Value& value, End_action& target)
 {
     const auto text = as_text(value);
     if (!text)
@@ -87,7 +87,7 @@ Checked read_action(const Value& value, End_action& target)
                            ", give \"destroy\", \"restart\", \"rename-restart\" or \"preserve\"");
 }
 
-Checked read_uuid(const Value& value, Draft& draft)
+Reading_result read_uuid(const Value& value, Draft& draft)
 {
     const auto text = as_text(value);
     if (!text)
@@ -99,7 +99,7 @@ Checked read_uuid(const Value& value, Draft& draft)
     return {};
 }
 
-Checked read_type(const Value& value, Draft&)
+Reading_result read_type(const Value& value, Draft&)
 {
     const auto text = as_text(value);
     if (!text)
@@ -112,7 +112,7 @@ Checked read_type(const Value& value, Draft&)
     return std::unexpected("\"" + shown(*text) + "\" is no type of domain: give \"pvh\"");
 }
 
-Checked read_builder(const Value& value, Draft&)
+Reading_result read_builder(const Value& value, Draft&)
 {
     const auto text = as_text(value);
     if (!text)
@@ -125,7 +125,7 @@ Checked read_builder(const Value& value, Draft&)
                            "\" is not known: leave builder out and give type = \"pvh\"");
 }
 
-Checked read_pvh(const Value& value, Draft&)
+Reading_result read_pvh(const Value& value, Draft&)
 {
     const auto number = as_number(value);
     if (!number)
@@ -146,7 +146,7 @@ std::expected<Cpu_set, std::string> as_cpus(const Value& value)
 }
 
 // "0-3" holds for every vCPU; in a list the first entry is for vCPU 0, and so on.
-Checked read_cpus(const Value& value, Draft& draft)
+Reading_result read_cpus(const Value& value, Draft& draft)
 {
     draft.every_vcpu.reset();
     draft.config.affinity.clear();
@@ -164,6 +164,32 @@ Checked read_cpus(const Value& value, Draft& draft)
             return std::unexpected("entry " + std::to_string(&entry - list->data() + 1) + ": " +
                                    cpus.error());
         draft.config.affinity.push_back(*std::move(cpus));
+    }
+    return {};
+}
+
+// A place inside a text: escapes are not counted, none of them stands in what such texts may hold.
+Position place_within(const Value& text, std::size_t offset)
+{
+    return {text.at.line, text.at.column + 1 + static_cast<unsigned>(offset)};
+}
+
+Reading_result read_vifs(const Value& value, Draft& draft)
+{
+    const auto* list = std::get_if<std::vector<Value>>(&value.what);
+    if (list == nullptr)
+        return std::unexpected("expected a list with one text for each interface, as in [ 'nat' ]");
+    draft.config.vifs.clear();
+    for (const auto& entry : *list) {
+        const auto* text = std::get_if<std::string>(&entry.what);
+        if (text == nullptr)
+            return std::unexpected(
+                Bad_value{"expected text such as 'mac=00:16:3e:01:02:03,bridge=br0'", entry.at});
+        auto vif = parse_vif(*text, &draft.remarks);
+        if (!vif)
+            return std::unexpected(
+                Bad_value{std::move(vif.error().message), place_within(entry, vif.error().offset)});
+        draft.config.vifs.push_back(*std::move(vif));
     }
     return {};
 }
@@ -188,6 +214,7 @@ constexpr Key_reader kReaders[] = {
     {"on_reboot", [](const Value& v, Draft& d) { return read_action(v, d.config.on_reboot); }},
     {"on_crash", [](const Value& v, Draft& d) { return read_action(v, d.config.on_crash); }},
     {"on_watchdog", [](const Value& v, Draft& d) { return read_action(v, d.config.on_watchdog); }},
+    {"vif", read_vifs},
 };
 
 } // namespace

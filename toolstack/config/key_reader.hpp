@@ -12,6 +12,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace vmm::config
 {
@@ -23,11 +25,24 @@ struct Draft {
     std::optional<std::uint64_t> memory, maxmem;
     std::optional<unsigned> maxvcpus;
     std::optional<Cpu_set> every_vcpu; // cpus = "..." as opposed to a list
+    std::vector<std::string> remarks;  // warnings about the value being read, as clauses
 };
+
+// What is wrong with a value, as a clause without key and place, and where, if not at its beginning.
+struct Bad_value {
+    std::string message;
+    std::optional<Position> at;
+
+    Bad_value(std::string text) : message(std::move(text)) {}
+    Bad_value(const char* text) : message(text) {}
+    Bad_value(std::string text, Position place) : message(std::move(text)), at(place) {}
+};
+
+using Reading_result = std::expected<void, Bad_value>;
 
 struct Key_reader {
     std::string_view name;
-    Checked (*read)(const Value& value, Draft& draft); // the error is a clause without key and place
+    Reading_result (*read)(const Value& value, Draft& draft);
 };
 
 [[nodiscard]] std::span<const Key_reader> key_readers();

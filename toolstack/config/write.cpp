@@ -51,6 +51,11 @@ std::string write(const Domain_config& config)
     line("on_reboot", quoted(to_string(config.on_reboot)));
     line("on_crash", quoted(to_string(config.on_crash)));
     line("on_watchdog", quoted(to_string(config.on_watchdog)));
+    std::string vifs;
+    for (const auto& vif : config.vifs)
+        vifs += (vifs.empty() ? "" : ", ") + quoted(to_string(vif));
+    if (!vifs.empty())
+        line("vif", "[ " + vifs + " ]");
     return text;
 }
 

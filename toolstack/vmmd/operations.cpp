@@ -149,6 +149,10 @@ Operations::Cancel Operations::create(const Json& args, Client client)
         client.answer(failed(Code::bad_config, config.error().to_string()));
         return {};
     }
+    if (!config->vifs.empty()) {
+        client.answer(failed(Code::bad_config, "vif: network interfaces are not supported yet"));
+        return {};
+    }
     Supervisor::Creation creation{
         std::move(*config), *paused, client.is_there, [this, client](Result<Domid> made) {
             if (!made) {

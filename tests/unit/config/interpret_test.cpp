@@ -153,7 +153,6 @@ TEST_CASE("Wrong values say what would be right")
                                           "\"rename-restart\" or \"preserve\""},
         {"disk = ['phy:/dev/vg/a,xvda,w']",
          "a.cfg:3:1: disk: disks are not supported yet: boot from a ramdisk"},
-        {"vif = ['']", "a.cfg:3:1: vif: network interfaces are not supported yet"},
         {"bootloader = 'pygrub'",
          "a.cfg:3:1: bootloader: not supported: name the kernel with kernel = and its initrd with ramdisk ="},
         {"cmdline = '\xff'", "a.cfg:3:11: cmdline: a command line is not valid UTF-8"},

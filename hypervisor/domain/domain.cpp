@@ -18,7 +18,8 @@
 namespace vmm
 {
 
-Domain::Domain(const Domain_identity& identity, Unique<P2m> p2m) : identity_(identity), p2m_(std::move(p2m))
+Domain::Domain(const Domain_identity& identity, Ref<Memory_account> memory, Unique<P2m> p2m)
+    : identity_(identity), memory_(std::move(memory)), p2m_(std::move(p2m))
 {
 }
 
@@ -35,8 +36,9 @@ Domain::~Domain()
 Expected<Ref<Domain>> Domain::create(const Domain_identity& identity, unsigned max_event_ports,
                                      unsigned max_grant_frames, unsigned max_maptrack_frames)
 {
-    auto p2m    = TRY(P2m::create(identity.id));
-    auto domain = TRY(make_unique<Domain>(identity, std::move(p2m)));
+    Ref<Memory_account> memory(TRY(make_unique<Memory_account>()).release());
+    auto p2m    = TRY(P2m::create(identity.id, memory.get()));
+    auto domain = TRY(make_unique<Domain>(identity, std::move(memory), std::move(p2m)));
     TRY(domain->make_shared_page());
     domain->events_ = TRY(Event_table::create(*domain, max_event_ports));
     domain->grants_ = TRY(Grant_table::create(*domain, max_grant_frames, max_maptrack_frames));
@@ -170,10 +172,7 @@ Expected<void> Domain::kill()
     }
     TRY(events_->close_all());
     TRY(grants_->release_mappings());
-    u64 released        = 0;
-    const auto progress = p2m_->destroy_some(released);
-    unaccount(released);
-    TRY(progress);
+    TRY(p2m_->destroy_some());
     TRY(claim_frames(0));
     dying_ = Dying::dead;
     remove_domain(*this);
@@ -185,11 +184,7 @@ Expected<void> Domain::kill()
 
 Expected<void> Domain::account(u64 add)
 {
-    const u64 after = owned_frames_.fetch_add(add, std::memory_order_relaxed) + add;
-    if (after > max_frames_ || after < add) {
-        owned_frames_.fetch_sub(add, std::memory_order_relaxed);
-        return fail(Errc::enomem);
-    }
+    TRY(memory_->add(add));
     const u64 from_claim = std::min(add, claimed_frames_);
     claimed_frames_ -= from_claim;
     frames.withdraw_promise(from_claim);
@@ -204,11 +199,11 @@ Expected<void> Domain::claim_frames(u64 total)
     claimed_frames_ = 0;
     if (total == 0)
         return {};
-    if (total > max_frames_)
+    if (total > max_frames())
         return fail(Errc::einval);
-    if (total <= owned_frames_)
+    if (total <= owned_frames())
         return fail(Errc::einval);
-    const u64 missing = total - owned_frames_;
+    const u64 missing = total - owned_frames();
     TRY(frames.promise(missing));
     claimed_frames_ = missing;
     return {};

@@ -108,10 +108,10 @@ class Domain
 
     // Memory accounting, in 4 KiB frames.
     Expected<void> account(u64 add); // enomem when over max_frames
-    void unaccount(u64 frames) { owned_frames_ -= frames; }
-    [[nodiscard]] u64 owned_frames() const { return owned_frames_; }
-    [[nodiscard]] u64 max_frames() const { return max_frames_; }
-    void set_max_frames(u64 frames) { max_frames_ = frames; }
+    [[nodiscard]] Memory_account& memory() { return *memory_; }
+    [[nodiscard]] u64 owned_frames() const { return memory_->owned(); }
+    [[nodiscard]] u64 max_frames() const { return memory_->limit(); }
+    void set_max_frames(u64 frames) { memory_->set_limit(frames); }
     // Frames promised by XENMEM_claim_pages and not yet taken.
     [[nodiscard]] u64 claimed_frames() const { return claimed_frames_; }
     Expected<void> claim_frames(u64 frames);
@@ -127,7 +127,7 @@ class Domain
     bool try_hold();
     void drop();
 
-    Domain(const Domain_identity& identity, Unique<P2m> p2m);
+    Domain(const Domain_identity& identity, Ref<Memory_account> memory, Unique<P2m> p2m);
 
   private:
     Expected<void> make_shared_page();
@@ -143,9 +143,8 @@ class Domain
     unsigned max_vcpus_        = 0;
     unsigned configured_vcpus_ = 0;
     u32 weight_                = 256;
-    std::atomic<u64> owned_frames_{0};
-    u64 max_frames_     = ~0ull;
-    u64 claimed_frames_ = 0;
+    u64 claimed_frames_        = 0;
+    Ref<Memory_account> memory_;
     Unique<P2m> p2m_;
     Unique<Event_table> events_;
     Unique<Grant_table> grants_;

@@ -189,7 +189,7 @@ void Granted::retire()
     if (!std::exchange(domain_, nullptr))
         return;
     for (u32 i = 0; i < frame_count(); ++i)
-        frames.release(slots_[i].shared, 0);
+        frames.release(slots_[i].shared, 0, nullptr);
 }
 
 } // namespace vmm

@@ -10,9 +10,8 @@
 // somebody else (foreign, granted) and every page the hypervisor keeps an eye on adds one. The rules:
 //   - assign() makes free-standing frames the owner's, each with one hold;
 //   - get() adds a hold, put() drops one, and whoever drops the last one frees the frame;
-//   - release() is the owner giving up: its hold goes and the frame has no owner from then on. The caller
-//     takes it off the owner's account at that moment, so a domain's account is empty once its guest-physical
-//     map is, however long others keep its frames from being used again.
+//   - release() is the owner giving up: its hold goes and the frame has no owner from then on. It leaves the
+//     owner's account when nobody else uses it any more: at once, or with the last put().
 // Frames the hypervisor shares with a guest (shared_info, grant table) are share()d: the same counts, but the
 // first hold belongs to the object that allocated them, which put()s it, and a guest that unmaps one gives
 // nothing up.
@@ -20,6 +19,7 @@
 
 #include "base/expected.hpp"
 #include "base/spinlock.hpp"
+#include "mm/memory_account.hpp"
 
 #include <array>
 
@@ -39,14 +39,20 @@ enum class Frame_state : u8 {
     shared,     // the hypervisor's, visible to a domain
 };
 
-// One entry of the frame table. `next` and `prev` link free blocks; elsewhere they are the user's.
+// One entry of the frame table. `next` and `prev` link free blocks, and are the heap's in its frames; a frame
+// without an owner that others still use has the account it counts on.
 struct Frame {
     std::atomic<u32> holds;
     u16 owner;
     Frame_state state;
     u8 detail; // free and hypervisor: order of the block. owned: not 0 when it may differ from zero
-    u32 next;
-    u32 prev;
+    union {
+        struct {
+            u32 next;
+            u32 prev;
+        };
+        Memory_account* account;
+    };
 };
 static_assert(sizeof(Frame) == 16);
 
@@ -83,8 +89,9 @@ class Frame_allocator
     // get() on condition that `owner` owns it.
     bool get_from(Mfn mfn, Domid owner);
     void put(Mfn mfn);
-    // The owner gives up 2^order of its frames. `written` false promises that the owner never wrote them.
-    void release(Mfn first, unsigned order, bool written = true);
+    // The owner gives up 2^order of its frames, which are on `account` if there is one. `written` false
+    // promises that the owner never wrote them.
+    void release(Mfn first, unsigned order, Memory_account* account, bool written = true);
     [[nodiscard]] Domid owner(Mfn mfn) const;
     [[nodiscard]] Frame_state state(Mfn mfn) const;
     [[nodiscard]] u32 holds(Mfn mfn) const { return frame(mfn).holds.load(std::memory_order_relaxed); }

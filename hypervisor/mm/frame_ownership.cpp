@@ -34,8 +34,10 @@ void Frame_allocator::add_owned(Mfn first, u64 count, Domid owner)
 void Frame_allocator::share(Mfn mfn, Domid owner)
 {
     assign(mfn, 0, owner);
-    frame(mfn).state  = Frame_state::shared;
-    frame(mfn).detail = 1;
+    Frame& f  = frame(mfn);
+    f.state   = Frame_state::shared;
+    f.detail  = 1;
+    f.account = nullptr;
 }
 
 // True when that was the last hold: the frame is an allocated block of its own then.
@@ -54,12 +56,21 @@ void Frame_allocator::put(Mfn mfn)
     // A domain gives up by release(), which takes its name off first; domain memory that still has an owner
     // here lost a hold nobody had.
     ASSERT(frame(mfn).owner == kNobody.value() || frame(mfn).state == Frame_state::shared);
+    Memory_account* const account = frame(mfn).account;
     set_allocated(static_cast<u32>(mfn.value()), 0);
     free(mfn, 0);
+    if (account) {
+        account->remove(1);
+        account->drop();
+    }
 }
 
-void Frame_allocator::release(Mfn first, unsigned order, bool written)
+void Frame_allocator::release(Mfn first, unsigned order, Memory_account* account, bool written)
 {
+    // Each frame has a hold on the account before somebody else can be its last user.
+    if (account)
+        account->hold(bit(order));
+    u64 gone = 0;
     for (u64 i = 0; i < bit(order); ++i)
         written |= frame(first + i).detail != 0;
     const unsigned colour = written ? kDirty : kClean;
@@ -70,7 +81,9 @@ void Frame_allocator::release(Mfn first, unsigned order, bool written)
         Frame& f = frame(first + i);
         ASSERT(f.owner != kNobody.value());
         f.owner         = kNobody.value();
+        f.account       = account;
         const bool last = drop_hold(first + i);
+        gone += last;
         if (last)
             f.state = Frame_state::none;
         if (last && !whole)
@@ -82,6 +95,10 @@ void Frame_allocator::release(Mfn first, unsigned order, bool written)
     }
     if (whole)
         insert_free(first, order, colour);
+    if (account && gone != 0) {
+        account->remove(gone);
+        account->drop(gone);
+    }
 }
 
 Domid Frame_allocator::owner(Mfn mfn) const

@@ -39,9 +39,9 @@ void P2m::Tables::free(Hpa table)
     frames.free(to_mfn(table), 0);
 }
 
-Expected<Unique<P2m>> P2m::create(Domid owner, u64 table_limit)
+Expected<Unique<P2m>> P2m::create(Domid owner, Memory_account* account, u64 table_limit)
 {
-    auto p2m   = TRY(make_unique<P2m>(owner, table_limit));
+    auto p2m   = TRY(make_unique<P2m>(owner, account, table_limit));
     p2m->root_ = to_mfn(TRY(p2m->tables_.allocate()));
     return p2m;
 }
@@ -50,8 +50,7 @@ P2m::~P2m()
 {
     if (root_ == kInvalidMfn)
         return;
-    u64 released = 0;
-    while (!destroy_some(released)) {
+    while (!destroy_some()) {
     }
     tables_.free(to_hpa(root_));
     ASSERT(tables_.used == 0);
@@ -192,8 +191,8 @@ bool P2m::find_region(Gfn gfn, Cursor& cursor) const
     return true;
 }
 
-// Lets go of what a leaf maps; the frames that leave the account.
-u64 P2m::release_leaf(u64 entry, unsigned level)
+// Lets go of what a leaf maps.
+void P2m::release_leaf(u64 entry, unsigned level)
 {
     const Mfn first      = to_mfn(Npt_format::leaf_address(entry));
     const unsigned order = level_order(level);
@@ -201,17 +200,16 @@ u64 P2m::release_leaf(u64 entry, unsigned level)
     case P2m_type::ram:
     case P2m_type::ram_ro:
         if (frames.state(first) != Frame_state::owned || frames.owner(first) != owner_)
-            return 0;
-        frames.release(first, order, Npt_format::is_written(entry));
-        return bit(order);
-    case P2m_type::foreign: frames.put(first); return 0;
-    default: return 0;
+            return;
+        return frames.release(first, order, account_, Npt_format::is_written(entry));
+    case P2m_type::foreign: return frames.put(first);
+    default: return;
     }
 }
 
 // True when the table is empty; false when the budget ran out first. Entries go one at a time, so that what
 // is left is always a well-formed tree.
-bool P2m::destroy_table(Hpa table, unsigned level, u64& budget, u64& released)
+bool P2m::destroy_table(Hpa table, unsigned level, u64& budget)
 {
     for (unsigned i = 0; i < kEntriesPerTable; ++i) {
         const Hpa at    = table + i * sizeof(u64);
@@ -223,22 +221,22 @@ bool P2m::destroy_table(Hpa table, unsigned level, u64& budget, u64& released)
         if (budget == 0)
             return false;
         budget -= cost < budget ? cost : budget;
-        if (!leaf && !destroy_table(Npt_format::table_address(entry), level - 1, budget, released))
+        if (!leaf && !destroy_table(Npt_format::table_address(entry), level - 1, budget))
             return false;
         Direct_memory::write(at, 0);
         if (leaf)
-            released += release_leaf(entry, level);
+            release_leaf(entry, level);
         else
             tables_.free(Npt_format::table_address(entry));
     }
     return true;
 }
 
-Expected<void> P2m::destroy_some(u64& released)
+Expected<void> P2m::destroy_some()
 {
     const Lock_guard guard(lock_);
     u64 budget      = kDestroyBudget;
-    const bool done = destroy_table(to_hpa(root_), Npt_format::levels, budget, released);
+    const bool done = destroy_table(to_hpa(root_), Npt_format::levels, budget);
     forgotten(Flush::needed, Npt_format::levels, tables_.used);
     if (!done)
         return fail(Errc::erestart);

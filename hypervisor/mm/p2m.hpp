@@ -14,6 +14,7 @@
 #include "base/spinlock.hpp"
 #include "base/unique.hpp"
 #include "mm/direct_memory.hpp"
+#include "mm/memory_account.hpp"
 #include "mm/page_table.hpp"
 
 namespace vmm
@@ -49,9 +50,10 @@ struct P2m_entry {
 class P2m
 {
   public:
-    // `table_limit`: the most frames its tables may take, so that a guest cannot spend the machine's memory
-    // by spreading its pages.
-    static Expected<Unique<P2m>> create(Domid owner, u64 table_limit = kDefaultTableLimit);
+    // `account`: what the memory in it counts on, for when it is torn down. `table_limit`: the most frames
+    // its tables may take, so that a guest cannot spend the machine's memory by spreading its pages.
+    static Expected<Unique<P2m>> create(Domid owner, Memory_account* account,
+                                        u64 table_limit = kDefaultTableLimit);
     ~P2m();
 
     // Maps 2^order frames, replacing what is there. Enomem, or einval for a gfn or an alignment out of range;
@@ -109,10 +111,13 @@ class P2m
     [[nodiscard]] u64 table_count() const { return tables_.used; }
 
     // Gives back everything that is mapped, in bounded pieces: own memory is released, foreign holds are
-    // dropped. `released` grows by the frames that leave the domain's account. Erestart while there is more.
-    Expected<void> destroy_some(u64& released);
+    // dropped. Erestart while there is more.
+    Expected<void> destroy_some();
 
-    P2m(Domid owner, u64 table_limit) : owner_(owner), tables_{table_limit, 0} {}
+    P2m(Domid owner, Memory_account* account, u64 table_limit)
+        : owner_(owner), account_(account), tables_{table_limit, 0}
+    {
+    }
 
     static constexpr u64 kDefaultTableLimit = 4096;
     static constexpr u64 kLastGfn           = (1ull << (Npt_format::address_bits - kPageShift)) - 1;
@@ -131,10 +136,11 @@ class P2m
     Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);
     bool find_region(Gfn gfn, Cursor& cursor) const;
     void forgotten(Flush flush, unsigned level, u64 tables_before);
-    u64 release_leaf(u64 entry, unsigned level);
-    bool destroy_table(Hpa table, unsigned level, u64& budget, u64& released);
+    void release_leaf(u64 entry, unsigned level);
+    bool destroy_table(Hpa table, unsigned level, u64& budget);
 
     Domid owner_;
+    Memory_account* account_;
     Spinlock lock_{Lock_rank::p2m};
     Tables tables_;
     Mfn root_    = kInvalidMfn;

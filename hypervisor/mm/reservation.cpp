@@ -77,10 +77,8 @@ Expected<void> give_up_piece(Domain& domain, Gfn gfn, unsigned order, const P2m_
     case P2m_type::ram_ro: break;
     }
     TRY(domain.p2m().remove(gfn, order));
-    if (frames.state(was.mfn) == Frame_state::owned) {
-        frames.release(was.mfn, order, was.written);
-        domain.unaccount(bit(order));
-    }
+    if (frames.state(was.mfn) == Frame_state::owned)
+        frames.release(was.mfn, order, &domain.memory(), was.written);
     return {};
 }
 
@@ -124,14 +122,12 @@ Expected<void> populate(Domain& domain, Gfn gfn, unsigned order)
     TRY(domain.account(bit(order)));
     const auto mfn = new_frames(domain, gfn, order);
     if (!mfn) {
-        domain.unaccount(bit(order));
+        domain.memory().remove(bit(order));
         return fail(mfn.error());
     }
     const auto mapped = map(domain.p2m(), gfn, *mfn, bit(order));
-    if (!mapped) {
-        frames.release(*mfn, order);
-        domain.unaccount(bit(order));
-    }
+    if (!mapped)
+        frames.release(*mfn, order, &domain.memory());
     return mapped;
 }
 

@@ -243,8 +243,7 @@ TEST_CASE("the pages stay held until reset, whatever the guest does to its map")
     for (const u64 gfn : {kControlGfn, kArrayGfn}) {
         const P2m_entry entry = g.d.p2m().lookup(Gfn(gfn));
         REQUIRE(g.d.p2m().remove(Gfn(gfn), 0));
-        frames.release(entry.mfn, 0);
-        g.d.unaccount(1);
+        frames.release(entry.mfn, 0, &g.d.memory());
     }
     CHECK(frames.free_count() == free_before);
     REQUIRE(g.d.events().send(port));

@@ -26,7 +26,8 @@ const Stopped_clock stopped_clock;
 } // namespace
 
 // The parts of a domain that these rooms do not need do nothing.
-Domain::Domain(const Domain_identity& identity, Unique<P2m> p2m) : identity_(identity), p2m_(std::move(p2m))
+Domain::Domain(const Domain_identity& identity, Ref<Memory_account> memory, Unique<P2m> p2m)
+    : identity_(identity), memory_(std::move(memory)), p2m_(std::move(p2m))
 {
 }
 
@@ -36,14 +37,15 @@ Domain::~Domain()
         vcpu.reset();
     events_.reset();
     grants_.reset();
-    frames.release(shared_mfn_, kOrder4k);
+    frames.release(shared_mfn_, kOrder4k, nullptr);
 }
 
 Expected<Ref<Domain>> Domain::create(const Domain_identity& identity, unsigned max_event_ports,
                                      unsigned max_grant_frames, unsigned max_maptrack_frames)
 {
-    auto p2m            = TRY(P2m::create(identity.id));
-    auto domain         = TRY(make_unique<Domain>(identity, std::move(p2m)));
+    Ref<Memory_account> memory(TRY(make_unique<Memory_account>()).release());
+    auto p2m            = TRY(P2m::create(identity.id, memory.get()));
+    auto domain         = TRY(make_unique<Domain>(identity, std::move(memory), std::move(p2m)));
     domain->shared_mfn_ = TRY(frames.allocate(kOrder4k));
     frames.share(domain->shared_mfn_, identity.id);
     domain->shared_ = to_virtual<shared_info>(domain->shared_mfn_);
@@ -61,11 +63,7 @@ Expected<void> Domain::set_max_vcpus(unsigned count)
     return {};
 }
 
-Expected<void> Domain::account(u64 add)
-{
-    owned_frames_ += add;
-    return {};
-}
+Expected<void> Domain::account(u64 add) { return memory_->add(add); }
 
 Expected<void> Domain::pause_by_control()
 {
@@ -163,10 +161,8 @@ void World::destroy(Domain& domain)
     }
     while (!domain.grants().release_mappings()) {
     }
-    u64 released = 0;
-    while (!domain.p2m().destroy_some(released)) {
+    while (!domain.p2m().destroy_some()) {
     }
-    domain.unaccount(released);
     remove_domain(domain);
     std::erase_if(domains_, [&](const Ref<Domain>& held) { return held.get() == &domain; });
 }

@@ -218,11 +218,13 @@ TEST_CASE("a granted page the granter gives up is not reused before it is unmapp
     const Mfn frame  = t.granter.p2m().lookup(Gfn(5)).mfn;
     const u64 before = frames.free_count();
     REQUIRE(t.granter.p2m().remove(Gfn(5), 0));
-    frames.release(frame, 0);
-    t.granter.unaccount(1);
+    const u64 owned = t.granter.owned_frames();
+    frames.release(frame, 0, &t.granter.memory());
     CHECK(frames.free_count() == before);
+    CHECK(t.granter.owned_frames() == owned); // it counts until it is free
     REQUIRE(unmap(t.mapper, op.handle, kAt) == GNTST_okay);
     CHECK(frames.free_count() == before + 1);
+    CHECK(t.granter.owned_frames() == owned - 1);
 }
 
 TEST_CASE("an entry that never keeps still is refused or taken, never half-marked")

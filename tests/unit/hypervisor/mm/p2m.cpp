@@ -16,8 +16,13 @@ namespace
 constexpr Domid kOwner{3};
 constexpr Domid kOther{4};
 
+// What the owner's map counts on.
+Memory_account account;
+
 Mfn owned(unsigned order, Domid owner = kOwner)
 {
+    if (owner == kOwner)
+        REQUIRE(account.add(bit(order)));
     const Mfn mfn = *frames.allocate(order);
     frames.assign(mfn, order, owner);
     return mfn;
@@ -37,21 +42,13 @@ void touch(P2m& p2m, Gfn gfn)
     }
 }
 
-u64 destroy(P2m& p2m)
-{
-    u64 released = 0;
-    while (!p2m.destroy_some(released)) {
-    }
-    return released;
-}
-
 } // namespace
 
 TEST_CASE("what was set is found, with its size and kind")
 {
     Memory memory(4096);
     {
-        auto p2m        = std::move(*P2m::create(kOwner));
+        auto p2m        = std::move(*P2m::create(kOwner, &account));
         const Mfn large = owned(9);
         REQUIRE(p2m->set(Gfn(0x200), large, 9, P2m_type::ram));
         const auto at = p2m->lookup(Gfn(0x2ff));
@@ -69,14 +66,14 @@ TEST_CASE("what was set is found, with its size and kind")
 TEST_CASE("a page inside a superpage can be replaced, and the CPU's notes stay right")
 {
     Memory memory(4096);
-    auto p2m        = std::move(*P2m::create(kOwner));
+    auto p2m        = std::move(*P2m::create(kOwner, &account));
     const Mfn large = owned(9);
     REQUIRE(p2m->set(Gfn(0x200), large, 9, P2m_type::ram));
     touch(*p2m, Gfn(0x200));
     const u32 before = p2m->generation();
     REQUIRE(p2m->remove(Gfn(0x210), 0));
     CHECK(p2m->generation() != before);
-    frames.release(large + 0x10, 0);
+    frames.release(large + 0x10, 0, &account);
     CHECK_FALSE(p2m->lookup(Gfn(0x210)).present());
     CHECK(p2m->lookup(Gfn(0x211)).mfn == large + 0x11);
     CHECK(p2m->lookup(Gfn(0x211)).written);
@@ -91,7 +88,7 @@ TEST_CASE("a page inside a superpage can be replaced, and the CPU's notes stay r
 TEST_CASE("out of range and misaligned is refused")
 {
     Memory memory(64);
-    auto p2m = std::move(*P2m::create(kOwner));
+    auto p2m = std::move(*P2m::create(kOwner, &account));
     CHECK(p2m->set(Gfn(1), Mfn(512), 9, P2m_type::ram).error() == Errc::einval);
     CHECK(p2m->set(Gfn(512), Mfn(1), 9, P2m_type::ram).error() == Errc::einval);
     CHECK(p2m->set(Gfn(P2m::kLastGfn + 1), Mfn(1), 0, P2m_type::ram).error() == Errc::einval);
@@ -106,7 +103,7 @@ TEST_CASE("out of range and misaligned is refused")
 TEST_CASE("a guest cannot spend the machine's memory on tables")
 {
     Memory memory(256);
-    auto p2m = std::move(*P2m::create(kOwner, 8));
+    auto p2m = std::move(*P2m::create(kOwner, &account, 8));
     u64 set  = 0;
     while (p2m->set(Gfn(set << 30), Mfn(9), 0, P2m_type::mmio))
         ++set;
@@ -117,7 +114,7 @@ TEST_CASE("a guest cannot spend the machine's memory on tables")
 TEST_CASE("identity ranges use the largest pages and touch nothing else")
 {
     Memory memory(64);
-    auto p2m = std::move(*P2m::create(kOwner));
+    auto p2m = std::move(*P2m::create(kOwner, &account));
     REQUIRE(p2m->set_identity(Gfn(0xc0000 - 3), (1 << 18) + 3, P2m_type::mmio));
     CHECK(p2m->lookup(Gfn(0xc0000 - 3)).mfn == Mfn(0xc0000 - 3));
     CHECK(p2m->lookup(Gfn(0xfffff)).order == 18);
@@ -129,7 +126,7 @@ TEST_CASE("identity ranges use the largest pages and touch nothing else")
 TEST_CASE("a page may cover what shows the machine, and only that")
 {
     Memory memory(64);
-    auto p2m = std::move(*P2m::create(kOwner));
+    auto p2m = std::move(*P2m::create(kOwner, &account));
     REQUIRE(p2m->set_identity(Gfn(0xc0000), 1 << 18, P2m_type::mmio));
     const u32 before = p2m->generation();
     REQUIRE(p2m->add_page(Gfn(0xc0001), Mfn(7), P2m_type::grant_rw));
@@ -150,7 +147,7 @@ TEST_CASE("teardown gives back what is the domain's, and only that")
     const Mfn shared = *frames.allocate(0);
     frames.share(shared, kOwner);
     {
-        auto p2m = std::move(*P2m::create(kOwner));
+        auto p2m = std::move(*P2m::create(kOwner, &account));
         REQUIRE(p2m->set(Gfn(0), owned(9), 9, P2m_type::ram));
         REQUIRE(p2m->set(Gfn(512), owned(9), 9, P2m_type::ram));
         touch(*p2m, Gfn(512));
@@ -161,17 +158,18 @@ TEST_CASE("teardown gives back what is the domain's, and only that")
         REQUIRE(p2m->set(Gfn(5001), shared, 0, P2m_type::ram));
         REQUIRE(p2m->set_identity(Gfn(0xfee00), 1, P2m_type::mmio));
 
-        u64 released = 0;
-        CHECK(p2m->destroy_some(released).error() == Errc::erestart);
-        CHECK(released > 0);
-        CHECK(released + destroy(*p2m) == 1024 + 3000);
-        CHECK(destroy(*p2m) == 0);
+        CHECK(account.owned() == 1024 + 3000);
+        CHECK(p2m->destroy_some().error() == Errc::erestart);
+        CHECK(account.owned() < 1024 + 3000);
+        while (!p2m->destroy_some()) {
+        }
+        CHECK(account.owned() == 0);
         // Only what was written needs scrubbing.
         CHECK(frames.dirty_count() < 512 + 3100);
         CHECK(frames.frame(others).holds == 1);
     }
     CHECK(frames.owner(others) == kOther);
-    frames.release(others, 0);
+    frames.release(others, 0, nullptr);
     frames.put(shared);
     CHECK(memory.all_free());
 }
@@ -179,7 +177,7 @@ TEST_CASE("teardown gives back what is the domain's, and only that")
 TEST_CASE("random changes agree with a map of frames")
 {
     Memory memory(2048);
-    auto p2m = std::move(*P2m::create(kOwner));
+    auto p2m = std::move(*P2m::create(kOwner, &account));
     std::map<u64, std::pair<u64, P2m_type>> model;
     std::mt19937_64 random(5);
     for (int step = 0; step < 3000; ++step) {

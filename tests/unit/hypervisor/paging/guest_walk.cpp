@@ -21,7 +21,7 @@ constexpr u64 kLma = 1 << 10;
 // A guest with 2 MiB of memory at guest frame 0, where frame 1 and up are its page tables.
 struct Guest {
     Memory memory{4096};
-    Unique<P2m> p2m = std::move(*P2m::create(Domid(1)));
+    Unique<P2m> p2m = std::move(*P2m::create(Domid(1), nullptr));
     Mfn ram         = *frames.allocate(9);
     Region_cache regions;
     Walk_trace trace;
@@ -191,7 +191,7 @@ TEST_CASE("a table page that moves is followed")
     CHECK(g.walk(0x7000)->gpa == Gpa(0x66000));
     REQUIRE(g.p2m->set(Gfn(4), g.ram + 4, 0, P2m_type::ram));
     CHECK(g.walk(0x7000)->gpa == Gpa(0x55000));
-    frames.release(other, 0);
+    frames.release(other, 0, nullptr);
     REQUIRE(g.p2m->remove(Gfn(0), 9));
     CHECK_FALSE(g.walk(0x7000));
 }

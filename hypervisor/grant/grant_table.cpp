@@ -21,10 +21,9 @@ constexpr s16 number(Grant_status status) { return static_cast<s16>(status); }
 
 } // namespace
 
-Domain* Named_domain::find(domid_t id)
+Domain* Named_domain::look_up(domid_t id)
 {
-    if (!last_ || last_->id() != Domid(id))
-        last_ = find_domain(Domid(id));
+    last_ = find_domain(Domid(id));
     return last_.get();
 }
 

@@ -18,7 +18,7 @@ class Named_domain
 {
   public:
     // Null when there is no such domain.
-    Domain* find(domid_t id);
+    Domain* find(domid_t id) { return last_ && last_->id() == Domid(id) ? last_.get() : look_up(id); }
     // The same, where DOMID_SELF and the caller's own number mean the caller.
     Domain* find(domid_t id, Domain& self)
     {
@@ -26,6 +26,8 @@ class Named_domain
     }
 
   private:
+    Domain* look_up(domid_t id);
+
     Ref<Domain> last_;
 };
 

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "base/expected.hpp"
+#include "base/panic.hpp"
 #include "base/spinlock.hpp"
 #include "mm/memory_account.hpp"
 
@@ -88,7 +89,11 @@ class Frame_allocator
     bool get(Mfn mfn);
     // get() on condition that `owner` owns it.
     bool get_from(Mfn mfn, Domid owner);
-    void put(Mfn mfn);
+    void put(Mfn mfn)
+    {
+        if (drop_hold(mfn)) [[unlikely]]
+            free_held(mfn);
+    }
     // The owner gives up 2^order of its frames, which are on `account` if there is one. `written` false
     // promises that the owner never wrote them.
     void release(Mfn first, unsigned order, Memory_account* account, bool written = true);
@@ -139,7 +144,15 @@ class Frame_allocator
     void free_block(Mfn first, unsigned order, unsigned colour);
     void set_allocated(u32 index, unsigned order);
     void set_owned(Frame& frame, Domid owner, bool written);
-    bool drop_hold(Mfn mfn);
+    // True when that was the last hold: the frame is an allocated block of its own then.
+    bool drop_hold(Mfn mfn)
+    {
+        Frame& f         = frame(mfn);
+        const u32 before = f.holds.fetch_sub(1, std::memory_order_acq_rel);
+        ASSERT(before != 0 && (f.state == Frame_state::owned || f.state == Frame_state::shared));
+        return before == 1;
+    }
+    void free_held(Mfn mfn);
 
     Spinlock lock_{Lock_rank::frames};
     Frame* table_                                       = nullptr;

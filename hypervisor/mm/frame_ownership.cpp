@@ -40,19 +40,8 @@ void Frame_allocator::share(Mfn mfn, Domid owner)
     f.account = nullptr;
 }
 
-// True when that was the last hold: the frame is an allocated block of its own then.
-bool Frame_allocator::drop_hold(Mfn mfn)
+void Frame_allocator::free_held(Mfn mfn)
 {
-    Frame& f         = frame(mfn);
-    const u32 before = f.holds.fetch_sub(1, std::memory_order_acq_rel);
-    ASSERT(before != 0 && (f.state == Frame_state::owned || f.state == Frame_state::shared));
-    return before == 1;
-}
-
-void Frame_allocator::put(Mfn mfn)
-{
-    if (!drop_hold(mfn)) [[likely]]
-        return;
     // A domain gives up by release(), which takes its name off first; domain memory that still has an owner
     // here lost a hold nobody had.
     ASSERT(frame(mfn).owner == kNobody.value() || frame(mfn).state == Frame_state::shared);

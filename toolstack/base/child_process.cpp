@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toolstack/base/child_process.hpp"
+
+#include "toolstack/base/unique_fd.hpp"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace vmm
+{
+
+namespace
+{
+
+std::vector<char*> pointers(std::vector<std::string>& words)
+{
+    std::vector<char*> result;
+    for (std::string& word : words) {
+        result.push_back(word.data());
+    }
+    result.push_back(nullptr);
+    return result;
+}
+
+// Between fork and exec: only what is safe in a signal handler, since other threads may hold any lock.
+[[noreturn]] void become(char* const* words, char* const* environment, bool ends_with_us, int report)
+{
+    ::setpgid(0, 0);
+    if (ends_with_us) {
+        ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    }
+    struct sigaction by_default {
+    };
+    by_default.sa_handler = SIG_DFL;
+    ::sigaction(SIGPIPE, &by_default, nullptr);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    const int null = ::open("/dev/null", O_RDONLY);
+    if (null >= 0) {
+        ::dup2(null, STDIN_FILENO);
+    }
+    ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+    ::execve(words[0], words, environment);
+    const int why                       = errno;
+    [[maybe_unused]] const auto written = ::write(report, &why, sizeof why);
+    ::_exit(127);
+}
+
+} // namespace
+
+Result<pid_t> start(const Program& program)
+{
+    auto words             = program.words;
+    auto environment       = program.environment;
+    const auto arguments   = pointers(words);
+    const auto variables   = pointers(environment);
+    const std::string what = "cannot start " + program.words.front();
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) {
+        return fail_errno(what);
+    }
+    const Unique_fd reading(ends[0]);
+    Unique_fd writing(ends[1]);
+    const pid_t child = ::fork();
+    if (child < 0) {
+        return fail_errno(what);
+    }
+    if (child == 0) {
+        become(arguments.data(), variables.data(), program.ends_with_us, writing.get());
+    }
+    writing.reset();
+    int why = 0;
+    ssize_t got;
+    do {
+        got = ::read(reading.get(), &why, sizeof why);
+    } while (got < 0 && errno == EINTR);
+    if (got == sizeof why) {
+        ::waitpid(child, nullptr, 0);
+        return fail_errno(what, why);
+    }
+    return child;
+}
+
+std::string describe_end(int wait_status)
+{
+    return WIFSIGNALED(wait_status) ? "was killed by signal " + std::to_string(WTERMSIG(wait_status))
+                                    : "ended with status " + std::to_string(WEXITSTATUS(wait_status));
+}
+
+} // namespace vmm

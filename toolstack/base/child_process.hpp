@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Starting another program. The child gets the environment given, /dev/null to read from, this process's
+// standard output and error, no other descriptor and no blocked signal, and a process group of its own.
+// Event_loop's on_child_exit() tells of its end; nothing here waits.
+
+#include "toolstack/base/error.hpp"
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace vmm
+{
+
+struct Program {
+    std::vector<std::string> words;       // the path of the program first
+    std::vector<std::string> environment; // NAME=value
+    bool ends_with_us = false;            // SIGTERM when this process ends, however it does
+};
+
+// An error says why the program could not be started, as known from execve() itself.
+[[nodiscard]] Result<pid_t> start(const Program& program);
+
+// "ended with status 3", "was killed by signal 9": a wait status in words.
+[[nodiscard]] std::string describe_end(int wait_status);
+
+} // namespace vmm

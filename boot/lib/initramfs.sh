@@ -71,9 +71,25 @@ initramfs_domu() {
     rm -f "$dir.cpio"
 }
 
-# initramfs_dom0 FILE DOMU_INITRAMFS [OVERLAY]
+# tree_tools_plinth DIR: xm and vmmd.
+tree_tools_plinth() { project_install "$1"; }
+
+# tree_tools_xl DIR: Debian's own xl and the daemons it works with, which then start in place of vmmd.
+tree_tools_xl() {
+    local dir=$1 cache=$PLINTH_BUILD/cache/xen-utils piece
+    for piece in xen-utils-4.17 xen-utils-common; do
+        package_unpack "$piece" "$cache"
+    done
+    mkdir -p "$dir"/{usr/lib/xen-4.17,etc/xen,lib/x86_64-linux-gnu}
+    cp -L /lib/x86_64-linux-gnu/libgcc_s.so.1 "$dir/lib/x86_64-linux-gnu/" # for threads that are cancelled: no program names it
+    cp -a "$cache/usr/lib/xen-4.17/bin" "$dir/usr/lib/xen-4.17/"
+    cp -a "$cache/etc/xen/xl.conf" "$cache/etc/xen/scripts" "$dir/etc/xen/"
+    cp -r "$PLINTH_ROOT/boot/image/dom0-xl/." "$dir/"
+}
+
+# initramfs_dom0 FILE TOOLS DOMU_INITRAMFS [OVERLAY]: TOOLS is plinth or xl.
 initramfs_dom0() {
-    local file=$1 domu=$2 overlay=$3 dir=$PLINTH_BUILD/$PLINTH_PRESET/boot/dom0 cloud standard
+    local file=$1 tools=$2 domu=$3 overlay=$4 dir=${1%.cpio} cloud standard
     rm -rf "$dir"
     tree_busybox "$dir"
     kernel_fetch cloud-amd64
@@ -85,10 +101,11 @@ initramfs_dom0() {
     cp "$standard" "$dir/boot/vmlinuz"
     cp "$cloud" "$dir/boot/vmlinuz-cloud"
     cp "$domu" "$dir/boot/domu.cpio.gz"
-    project_install "$dir"
     package_unpack xenstore-utils "$PLINTH_BUILD/cache/xenstore-utils"
+    mkdir -p "$dir/usr/bin"
     cp -a "$PLINTH_BUILD/cache/xenstore-utils/usr/bin/." "$dir/usr/bin/"
     cp -r "$PLINTH_ROOT/boot/image/dom0/." "$dir/"
+    "tree_tools_$tools" "$dir"
     [ -z "$overlay" ] || cp -a "$overlay/." "$dir/"
     rm -rf "${dir:?}/usr/share" "${dir:?}/usr/include"
     ln -sfn /bin/busybox "$dir/init"

@@ -6,6 +6,7 @@
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "event/event_table.hpp"
+#include "exit/guest_cpu_policy.hpp"
 #include "grant/grant_table.hpp"
 #include "mm/frame_allocator.hpp"
 #include "platform/machine.hpp"
@@ -39,6 +40,7 @@ Expected<Ref<Domain>> Domain::create(const Domain_identity& identity, unsigned m
     Ref<Memory_account> memory(TRY(make_unique<Memory_account>()).release());
     auto p2m    = TRY(P2m::create(identity.id, memory.get()));
     auto domain = TRY(make_unique<Domain>(identity, std::move(memory), std::move(p2m)));
+    domain->set_cpu_policy(guest_cpu_policy());
     TRY(domain->make_shared_page());
     domain->events_ = TRY(Event_table::create(*domain, max_event_ports));
     domain->grants_ = TRY(Grant_table::create(*domain, max_grant_frames, max_maptrack_frames));
@@ -122,6 +124,7 @@ Expected<void> Domain::unpause_by_control()
 {
     if (dying_ != Dying::no)
         return fail(Errc::einval);
+    has_run_ = true;
     if (paused_by_control_) {
         paused_by_control_ = false;
         unpause();

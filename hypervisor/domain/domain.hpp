@@ -14,6 +14,7 @@
 #include "base/unique.hpp"
 #include "domain/hvm_params.hpp"
 #include "domain/watchdog.hpp"
+#include "exit/cpu_policy.hpp"
 #include "mm/guest_memory_map.hpp"
 #include "mm/p2m.hpp"
 
@@ -80,6 +81,12 @@ class Domain
     void set_weight(u32 weight);
     [[nodiscard]] Vcpu* vcpu(u64 id) const { return id < max_vcpus_ ? vcpus_[id].get() : nullptr; }
 
+    // What CPUID tells the vCPUs. May change until the domain has run.
+    [[nodiscard]] const Cpu_policy& cpu_policy() const { return cpu_policy_; }
+    void set_cpu_policy(const Cpu_policy& policy) { cpu_policy_ = policy; }
+    // The toolstack has finished building it: it was unpaused once.
+    [[nodiscard]] bool has_run() const { return has_run_; }
+
     // The shared page, always there (hypervisor memory of the domain); mapped where the guest asks.
     [[nodiscard]] shared_info* shared() const { return shared_; }
     [[nodiscard]] Mfn shared_mfn() const { return shared_mfn_; }
@@ -137,6 +144,7 @@ class Domain
     std::atomic<u32> holds_{1};
     std::atomic<u32> pause_count_{0};
     bool paused_by_control_    = false;
+    bool has_run_              = false;
     bool shut_down_            = false;
     u32 shutdown_reason_       = 0;
     Dying dying_               = Dying::no;
@@ -145,6 +153,7 @@ class Domain
     u32 weight_                = 256;
     u64 claimed_frames_        = 0;
     Ref<Memory_account> memory_;
+    Cpu_policy cpu_policy_;
     Unique<P2m> p2m_;
     Unique<Event_table> events_;
     Unique<Grant_table> grants_;

@@ -9,12 +9,15 @@
 #include <array>
 
 #include <xen/hvm/params.h>
+#include <xen/sched.h>
 #include <xen/xen.h>
 
 namespace vmm
 {
 
 struct Hvm_params {
+    Hvm_params() { value[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_reboot; } // as a PC would
+
     std::array<u64, HVM_NR_PARAMS> value{};
     // Vector by which "an event is pending" is delivered to every vCPU; 0 while none is set.
     u8 callback_vector = 0;

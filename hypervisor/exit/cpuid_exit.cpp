@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "arch/x86/cpu/fpu.hpp"
 #include "domain/domain.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
@@ -19,13 +18,13 @@ void handle_cpuid(Vcpu& vcpu, const Vm_exit& exit)
         .max_vcpus     = vcpu.domain().max_vcpus(),
         .domid         = vcpu.domain().id().value(),
         .xcr0          = vcpu.xcr0,
-        .xcr0_mask     = guest_xcr0_mask(),
         .cr4           = vcpu.backend().paging().cr4,
         .tsc_khz       = tsc_info().khz,
         .invariant_tsc = tsc_info().invariant,
         .rdtscp        = true,
     };
-    const Cpuid r = guest_cpuid(static_cast<u32>(regs.rax), static_cast<u32>(regs.rcx), context);
+    const Cpuid r = guest_cpuid(vcpu.domain().cpu_policy(), static_cast<u32>(regs.rax),
+                                static_cast<u32>(regs.rcx), context);
     regs.rax      = r.eax;
     regs.rbx      = r.ebx;
     regs.rcx      = r.ecx;

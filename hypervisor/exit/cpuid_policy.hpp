@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What CPUID tells a guest: the machine's own answers, without what guests do not get, plus Xen's leaves.
-// Pure but for the one look at the machine's CPUID, which tests fake.
+// What CPUID tells a vCPU: its domain's policy, what of it depends on the vCPU and its registers, and Xen's
+// leaves. Pure.
 // [APM3 Appendix E; xen/include/public/arch-x86/cpuid.h]
 #pragma once
 
-#include "arch/x86/cpu/cpuid.hpp"
+#include "exit/cpu_policy.hpp"
 
 namespace vmm
 {
@@ -16,15 +16,14 @@ struct Cpuid_context {
     u32 apic_id;
     u32 max_vcpus;
     u16 domid;
-    u64 xcr0;      // for the size of the XSAVE area in use
-    u64 xcr0_mask; // what the guest may enable
+    u64 xcr0; // for the size of the XSAVE area in use
     u64 cr4;
     u64 tsc_khz;
     bool invariant_tsc;
     bool rdtscp;
 };
 
-Cpuid guest_cpuid(u32 leaf, u32 subleaf, const Cpuid_context& context);
+Cpuid guest_cpuid(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_context& context);
 
 inline constexpr u32 kXenLeaves        = 0x40000000;
 inline constexpr u32 kHypercallPageMsr = 0x40000000;

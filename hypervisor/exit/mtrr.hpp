@@ -10,6 +10,9 @@
 #include <array>
 #include <optional>
 
+#include <xen/hvm/save.h>
+#include <xen/xen.h>
+
 namespace vmm
 {
 
@@ -20,9 +23,13 @@ class Mtrr
     Expected<u64> read(u32 index) const;
     Expected<void> write(u32 index, u64 value);
 
+    // All of them as the HVM context has them (the PAT beside them is not theirs).
+    void save(hvm_hw_mtrr& record) const;
+    Expected<void> load(const hvm_hw_mtrr& record);
+
   private:
-    static constexpr unsigned kVariable = 8;
-    static constexpr unsigned kFixed    = 11;
+    static constexpr unsigned kVariable = MTRR_VCNT;
+    static constexpr unsigned kFixed    = NUM_FIXED_MSR;
     static constexpr u64 kAllWriteBack  = 0x0606060606060606;
 
     static std::optional<unsigned> fixed_slot(u32 index);

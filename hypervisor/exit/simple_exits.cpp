@@ -63,7 +63,8 @@ void handle_xsetbv(Vcpu& vcpu, const Vm_exit& exit)
 {
     const u64 value = (vcpu.regs.rdx << 32) | (vcpu.regs.rax & 0xffffffff);
     const bool xcr0 = (vcpu.regs.rcx & 0xffffffff) == 0;
-    if (!xcr0 || vcpu.backend().paging().cpl != 0 || !is_valid_xcr0(value, guest_xcr0_mask())) {
+    if (!xcr0 || vcpu.backend().paging().cpl != 0 ||
+        !is_valid_xcr0(value, vcpu.domain().cpu_policy().xcr0())) {
         inject_general_protection(vcpu);
         return;
     }
@@ -83,12 +84,9 @@ void handle_wbinvd(Vcpu& vcpu, const Vm_exit& exit)
 
 void handle_triple_fault(Vcpu& vcpu)
 {
-    if (!vcpu.domain().is_control()) {
-        log::error("d{}v{}: triple fault at rip {x}", vcpu.domain().id(), vcpu.id(), vcpu.regs.rip);
-        vcpu.domain().shut_down(SHUTDOWN_crash);
-        return;
-    }
-    dom0_has_shut_down(SHUTDOWN_reboot);
+    Domain& domain = vcpu.domain();
+    log::error("d{}v{}: triple fault at rip {x}", domain.id(), vcpu.id(), vcpu.regs.rip);
+    domain.shut_down(static_cast<u32>(domain.params().value[HVM_PARAM_TRIPLE_FAULT_REASON]));
 }
 
 void handle_impossible_exit(Vcpu& vcpu, const Vm_exit& exit)

@@ -17,11 +17,9 @@ constexpr unsigned kNumbers = 64;
 
 constexpr std::array<Hypercall_row, kNumbers> make_table()
 {
-    constexpr bool any     = false;
-    constexpr bool control = true;
     std::array<Hypercall_row, kNumbers> table{};
-#define HYPERCALL(number, name, who, arity, continuable, handler)                                            \
-    table[number] = {handler, #name, who, arity, continuable};
+#define HYPERCALL(number, name, arity, continuable, handler)                                                 \
+    table[number] = {handler, #name, arity, continuable};
 #include "hypercall/table.def"
 #undef HYPERCALL
     return table;
@@ -46,8 +44,6 @@ Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args)
     const auto* row = hypercall_row(number);
     if (!row) [[unlikely]]
         return fail(Errc::enosys);
-    if (row->control_only && !vcpu.domain().is_control())
-        return fail(Errc::eperm);
     return row->handler(vcpu, args);
 }
 

@@ -20,7 +20,6 @@ Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args);
 struct Hypercall_row {
     Hypercall_handler handler;
     std::string_view name;
-    bool control_only;
     u8 arity;
     bool continuable;
 };

@@ -3,9 +3,11 @@
 // XEN_DOMCTL_*: what the control domain does to others. [xen/include/public/domctl.h, version 0x15]
 #include "base/bits.hpp"
 #include "domain/domain_table.hpp"
+#include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
 #include "hypercall/bitmap_argument.hpp"
+#include "hypercall/cpu_policy_op.hpp"
 #include "hypercall/domain_info.hpp"
 #include "hypercall/domctl_vcpu.hpp"
 #include "hypercall/hvm_context.hpp"
@@ -64,7 +66,8 @@ Domctl_result max_vcpus(Domain& domain, const xen_domctl& op)
 {
     if (op.u.max_vcpus.max != domain.configured_vcpus())
         return fail(Errc::einval);
-    TRY(domain.set_max_vcpus(op.u.max_vcpus.max));
+    if (domain.max_vcpus() == 0)
+        TRY(domain.set_max_vcpus(op.u.max_vcpus.max));
     return Copy_back::no;
 }
 
@@ -102,12 +105,22 @@ Domctl_result shadow_op(Domain& domain, xen_domctl& op)
 }
 
 // Guests read the machine's TSC; there is nothing to scale or trap.
+constexpr u32 kTscDefault = 0, kTscNeverEmulate = 2;
+
 Domctl_result set_tsc(const xen_domctl_tsc_info& info)
 {
-    constexpr u32 mode_default = 0, mode_never_emulate = 2;
-    if (info.tsc_mode != mode_default && info.tsc_mode != mode_never_emulate)
+    if (info.tsc_mode != kTscDefault && info.tsc_mode != kTscNeverEmulate)
         return fail(Errc::einval);
     return Copy_back::no;
+}
+
+Domctl_result get_tsc(xen_domctl_tsc_info& info)
+{
+    info              = {};
+    info.tsc_mode     = kTscDefault;
+    info.gtsc_khz     = static_cast<u32>(tsc_info().khz);
+    info.elapsed_nsec = system_clock().now().value();
+    return Copy_back::yes;
 }
 
 Domctl_result scheduler_op(Domain& domain, xen_domctl& op)
@@ -132,18 +145,13 @@ Domctl_result on_domain(Vcpu& vcpu, Domain& domain, xen_domctl& op)
 {
     switch (op.cmd) {
     case XEN_DOMCTL_destroydomain: TRY(domain.kill()); return Copy_back::no;
-    case XEN_DOMCTL_pausedomain:
-        if (&domain == &vcpu.domain())
-            return fail(Errc::einval);
-        TRY(domain.pause_by_control());
-        return Copy_back::no;
+    case XEN_DOMCTL_pausedomain: TRY(domain.pause_by_control()); return Copy_back::no;
     case XEN_DOMCTL_unpausedomain: TRY(domain.unpause_by_control()); return Copy_back::no;
-    case XEN_DOMCTL_resumedomain:
-        if (&domain == &vcpu.domain())
-            return fail(Errc::einval);
-        domain.resume_after_suspend();
-        return Copy_back::no;
-    case XEN_DOMCTL_getdomaininfo: op.u.getdomaininfo = describe_domain(domain); return Copy_back::yes;
+    case XEN_DOMCTL_resumedomain: domain.resume_after_suspend(); return Copy_back::no;
+    case XEN_DOMCTL_getdomaininfo:
+        op.u.getdomaininfo = describe_domain(domain);
+        op.domain          = domain.id().value();
+        return Copy_back::yes;
     case XEN_DOMCTL_max_vcpus: return max_vcpus(domain, op);
     case XEN_DOMCTL_max_mem:
         domain.set_max_frames(op.u.max_mem.max_memkb >> (kPageShift - 10));
@@ -159,14 +167,13 @@ Domctl_result on_domain(Vcpu& vcpu, Domain& domain, xen_domctl& op)
         op.u.paging_mempool.size = domain.p2m().table_limit() * kPageSize;
         return Copy_back::yes;
     case XEN_DOMCTL_settscinfo: return set_tsc(op.u.tsc_info);
-    case XEN_DOMCTL_gettscinfo: op.u.tsc_info = {}; return Copy_back::yes;
+    case XEN_DOMCTL_gettscinfo: return get_tsc(op.u.tsc_info);
     case XEN_DOMCTL_scheduler_op: return scheduler_op(domain, op);
     case XEN_DOMCTL_gethvmcontext: TRY(get_hvm_context(vcpu, domain, op.u.hvmcontext)); return Copy_back::yes;
-    case XEN_DOMCTL_sethvmcontext:
-        if (&domain == &vcpu.domain())
-            return fail(Errc::einval);
-        TRY(set_hvm_context(vcpu, domain, op.u.hvmcontext));
-        return Copy_back::no;
+    case XEN_DOMCTL_gethvmcontext_partial:
+        TRY(get_hvm_record(vcpu, domain, op.u.hvmcontext_partial));
+        return Copy_back::yes;
+    case XEN_DOMCTL_sethvmcontext: TRY(set_hvm_context(vcpu, domain, op.u.hvmcontext)); return Copy_back::no;
     case XEN_DOMCTL_getvcpuinfo: TRY(get_vcpu_info(domain, op.u.getvcpuinfo)); return Copy_back::yes;
     case XEN_DOMCTL_setvcpuaffinity:
         TRY(set_vcpu_affinity(vcpu, domain, op.u.vcpuaffinity));
@@ -180,18 +187,55 @@ Domctl_result on_domain(Vcpu& vcpu, Domain& domain, xen_domctl& op)
     case XEN_DOMCTL_getnodeaffinity:
         TRY(write_bitmap(vcpu, op.u.nodeaffinity.nodemap, 1));
         return Copy_back::no;
+    case XEN_DOMCTL_get_cpu_policy: TRY(get_cpu_policy(vcpu, domain, op.u.cpu_policy)); return Copy_back::yes;
+    case XEN_DOMCTL_set_cpu_policy: TRY(set_cpu_policy(vcpu, domain, op.u.cpu_policy)); return Copy_back::no;
     case XEN_DOMCTL_sendtrigger: TRY(send_trigger(domain, op.u.sendtrigger)); return Copy_back::no;
     default: return fail(Errc::enosys);
     }
 }
 
-Domctl_result perform(Vcpu& vcpu, xen_domctl& op)
+// Nobody can stop itself, and what stops a domain to look at it is not done to oneself.
+bool is_for_others_only(u32 command)
 {
-    if (op.cmd == XEN_DOMCTL_createdomain)
-        return create_domain(op);
-    const auto domain = find_domain_or_self(Domid(op.domain), vcpu.domain());
+    switch (command) {
+    case XEN_DOMCTL_destroydomain:
+    case XEN_DOMCTL_pausedomain:
+    case XEN_DOMCTL_resumedomain:
+    case XEN_DOMCTL_max_vcpus:
+    case XEN_DOMCTL_settscinfo:
+    case XEN_DOMCTL_gettscinfo:
+    case XEN_DOMCTL_gethvmcontext:
+    case XEN_DOMCTL_gethvmcontext_partial:
+    case XEN_DOMCTL_sethvmcontext:
+    case XEN_DOMCTL_set_cpu_policy: return true;
+    default: return false;
+    }
+}
+
+// Getdomaininfo tells of the first domain from the id on, so that tools can find all of them.
+Expected<Ref<Domain>> domain_named(const xen_domctl& op)
+{
+    const bool or_next = op.cmd == XEN_DOMCTL_getdomaininfo;
+    const Domid id(op.domain);
+    if (or_next && id >= kDomidFirstReserved)
+        return fail(Errc::einval);
+    auto domain = or_next ? next_domain(id) : find_domain(id);
     if (!domain)
         return fail(Errc::esrch);
+    return domain;
+}
+
+// Whether there is such a domain is told even to those who may do nothing to it.
+Domctl_result perform(Vcpu& vcpu, xen_domctl& op)
+{
+    const bool allowed = vcpu.domain().is_control();
+    if (op.cmd == XEN_DOMCTL_createdomain)
+        return allowed ? create_domain(op) : fail(Errc::eperm);
+    const auto domain = TRY(domain_named(op));
+    if (!allowed)
+        return fail(Errc::eperm);
+    if (domain.get() == &vcpu.domain() && is_for_others_only(op.cmd))
+        return fail(Errc::einval);
     return on_domain(vcpu, *domain, op);
 }
 
@@ -203,9 +247,11 @@ Hypercall_result do_domctl(Vcpu& vcpu, Hypercall_args& args)
     auto op = TRY(read_guest<xen_domctl>(vcpu, arg));
     if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
         return fail(Errc::eacces);
-    if (TRY(perform(vcpu, op)) == Copy_back::yes)
+    const auto done = perform(vcpu, op);
+    // A policy that is not accepted comes back with the place of its fault.
+    if (done ? *done == Copy_back::yes : op.cmd == XEN_DOMCTL_set_cpu_policy)
         TRY(write_guest(vcpu, arg, op));
-    return 0;
+    return done ? Hypercall_result(0) : fail(done.error());
 }
 
 } // namespace vmm

@@ -11,12 +11,21 @@ namespace vmm
 namespace
 {
 
-Expected<Vcpu*> vcpu_named(Domain& domain, u32 id)
+// Esrch for one that has only not been made yet, `beyond` for one that there never will be.
+Expected<Vcpu*> vcpu_named(Domain& domain, u32 id, Errc beyond = Errc::einval)
 {
     Vcpu* vcpu = domain.vcpu(id);
     if (!vcpu)
-        return fail(id < kMaxVcpus ? Errc::esrch : Errc::einval);
+        return fail(id < domain.configured_vcpus() ? Errc::esrch : beyond);
     return vcpu;
+}
+
+Expected<Vcpu*> vcpu_and_masks_named(Domain& domain, const xen_domctl_vcpuaffinity& op)
+{
+    constexpr u32 known = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
+    if (op.flags == 0 || (op.flags & ~known) != 0)
+        return fail(Errc::einval);
+    return vcpu_named(domain, op.vcpu);
 }
 
 // The new mask, which must leave a CPU that exists; the caller learns what is in effect.
@@ -45,10 +54,7 @@ Expected<void> get_vcpu_info(Domain& domain, xen_domctl_getvcpuinfo& op)
 
 Expected<void> set_vcpu_affinity(Vcpu& caller, Domain& domain, const xen_domctl_vcpuaffinity& op)
 {
-    constexpr u32 known = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
-    if (op.flags == 0 || (op.flags & ~known) != 0)
-        return fail(Errc::einval);
-    Vcpu& vcpu = *TRY(vcpu_named(domain, op.vcpu));
+    Vcpu& vcpu = *TRY(vcpu_and_masks_named(domain, op));
     if (op.flags & XEN_VCPUAFFINITY_HARD)
         TRY(change_mask(caller, op.cpumap_hard, vcpu.sched.hard_affinity));
     if (op.flags & XEN_VCPUAFFINITY_SOFT)
@@ -58,7 +64,7 @@ Expected<void> set_vcpu_affinity(Vcpu& caller, Domain& domain, const xen_domctl_
 
 Expected<void> get_vcpu_affinity(Vcpu& caller, Domain& domain, const xen_domctl_vcpuaffinity& op)
 {
-    const Vcpu& vcpu = *TRY(vcpu_named(domain, op.vcpu));
+    const Vcpu& vcpu = *TRY(vcpu_and_masks_named(domain, op));
     if (op.flags & XEN_VCPUAFFINITY_HARD)
         TRY(write_bitmap(caller, op.cpumap_hard, vcpu.sched.hard_affinity));
     if (op.flags & XEN_VCPUAFFINITY_SOFT)
@@ -68,7 +74,7 @@ Expected<void> get_vcpu_affinity(Vcpu& caller, Domain& domain, const xen_domctl_
 
 Expected<void> send_trigger(Domain& domain, const xen_domctl_sendtrigger& op)
 {
-    Vcpu& vcpu = *TRY(vcpu_named(domain, op.vcpu));
+    Vcpu& vcpu = *TRY(vcpu_named(domain, op.vcpu, Errc::esrch));
     if (op.trigger != XEN_DOMCTL_SENDTRIGGER_NMI)
         return fail(Errc::enosys); // there are no buttons and no reset line
     vcpu.nmi_pending = true;

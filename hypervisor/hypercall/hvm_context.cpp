@@ -8,6 +8,8 @@
 #include "exit/msr_policy.hpp"
 #include "hypercall/cpu_record.hpp"
 
+#include <tuple>
+
 #include <xen/hvm/save.h>
 
 namespace vmm
@@ -17,12 +19,93 @@ namespace
 
 constexpr u64 kMaxContext = 1u << 20;
 
+// One kind of record, of which every vCPU has one.
+struct Record_kind {
+    u16 type;
+    u32 size;
+    void (*save)(Vcpu& vcpu, void* body);
+    Expected<void> (*load)(Vcpu& vcpu, const void* body);
+};
+
+template <class T>
+T& body_as(void* body)
+{
+    return *static_cast<T*>(body);
+}
+template <class T>
+const T& body_as(const void* body)
+{
+    return *static_cast<const T*>(body);
+}
+
+Expected<void> load_mtrr(Vcpu& vcpu, const hvm_hw_mtrr& record)
+{
+    constexpr u32 pat = 0x277;
+    if (record.msr_pat_cr != 0)
+        TRY(write_guest_msr(vcpu, pat, record.msr_pat_cr));
+    return vcpu.mtrr.load(record);
+}
+
+void save_mtrr(Vcpu& vcpu, hvm_hw_mtrr& record)
+{
+    System_state s{};
+    vcpu.backend().read_system(s);
+    record.msr_pat_cr = s.pat;
+    vcpu.mtrr.save(record);
+}
+
+// LAPIC and LAPIC_REGS are one state in two records: either is loaded over what is there of the other.
+template <class Part>
+void save_apic(Vcpu& vcpu, void* body)
+{
+    std::tuple<hvm_hw_lapic, hvm_hw_lapic_regs> parts{};
+    vcpu.apic().save(std::get<0>(parts), std::get<1>(parts));
+    body_as<Part>(body) = std::get<Part>(parts);
+}
+template <class Part>
+Expected<void> load_apic(Vcpu& vcpu, const void* body)
+{
+    std::tuple<hvm_hw_lapic, hvm_hw_lapic_regs> parts{};
+    vcpu.apic().save(std::get<0>(parts), std::get<1>(parts));
+    std::get<Part>(parts) = body_as<Part>(body);
+    return vcpu.apic().load(std::get<0>(parts), std::get<1>(parts));
+}
+
+constexpr Record_kind kKinds[] = {
+    {HVM_SAVE_CODE(CPU), sizeof(hvm_hw_cpu),
+     [](Vcpu& v, void* b) { save_cpu_record(v, body_as<hvm_hw_cpu>(b)); },
+     [](Vcpu& v, const void* b) { return load_cpu_record(v, body_as<hvm_hw_cpu>(b)); }},
+    {HVM_SAVE_CODE(LAPIC), sizeof(hvm_hw_lapic), save_apic<hvm_hw_lapic>, load_apic<hvm_hw_lapic>},
+    {HVM_SAVE_CODE(LAPIC_REGS), sizeof(hvm_hw_lapic_regs), save_apic<hvm_hw_lapic_regs>,
+     load_apic<hvm_hw_lapic_regs>},
+    {HVM_SAVE_CODE(MTRR), sizeof(hvm_hw_mtrr),
+     [](Vcpu& v, void* b) { save_mtrr(v, body_as<hvm_hw_mtrr>(b)); },
+     [](Vcpu& v, const void* b) { return load_mtrr(v, body_as<hvm_hw_mtrr>(b)); }},
+};
+
+union Any_body {
+    hvm_hw_cpu cpu;
+    hvm_hw_lapic apic;
+    hvm_hw_lapic_regs apic_registers;
+    hvm_hw_mtrr mtrr;
+};
+
+Expected<const Record_kind*> kind_of(u16 type)
+{
+    for (const auto& kind : kKinds) {
+        if (kind.type == type)
+            return &kind;
+    }
+    return fail(Errc::einval);
+}
+
 u64 size_of_record(std::size_t body) { return sizeof(hvm_save_descriptor) + body; }
 
 u64 context_size(const Domain& domain)
 {
-    const u64 per_vcpu = size_of_record(sizeof(hvm_hw_cpu)) + size_of_record(sizeof(hvm_hw_lapic)) +
-                         size_of_record(sizeof(hvm_hw_lapic_regs));
+    u64 per_vcpu = 0;
+    for (const auto& kind : kKinds)
+        per_vcpu += size_of_record(kind.size);
     return size_of_record(sizeof(hvm_save_header)) + domain.max_vcpus() * per_vcpu + size_of_record(0);
 }
 
@@ -48,60 +131,42 @@ class Record_writer
     Gva start_;
 };
 
-template <class T>
-Expected<T> read_body(Vcpu& caller, Gva at, u32 length)
-{
-    if (length != sizeof(T))
-        return fail(Errc::einval);
-    return read_guest<T>(caller, at);
-}
-
 Expected<void> load_header(Vcpu& caller, Gva body, u32 length)
 {
-    const auto header = TRY(read_body<hvm_save_header>(caller, body, length));
+    if (length != sizeof(hvm_save_header))
+        return fail(Errc::einval);
+    const auto header = TRY(read_guest<hvm_save_header>(caller, body));
     if (header.magic != HVM_FILE_MAGIC || header.version != HVM_FILE_VERSION)
         return fail(Errc::einval);
     return {};
 }
 
-Expected<void> load_mtrr(Vcpu& target, const hvm_hw_mtrr& record)
-{
-    constexpr u32 pat = 0x277, first_variable = 0x200, default_type = 0x2ff;
-    if (record.msr_pat_cr != 0)
-        TRY(write_guest_msr(target, pat, record.msr_pat_cr));
-    for (u32 i = 0; i < MTRR_VCNT * 2; ++i)
-        TRY(target.mtrr.write(first_variable + i, record.msr_mtrr_var[i]));
-    return target.mtrr.write(default_type, record.msr_mtrr_def_type);
-}
-
-// LAPIC and LAPIC_REGS are one state in two records; it is loaded when the second has come.
-Expected<void> load_apic(Vcpu& caller, Vcpu& target, u16 type, Gva body, u32 length)
-{
-    hvm_hw_lapic state{};
-    hvm_hw_lapic_regs registers{};
-    target.apic().save(state, registers);
-    if (type == HVM_SAVE_CODE(LAPIC))
-        state = TRY(read_body<hvm_hw_lapic>(caller, body, length));
-    else
-        registers = TRY(read_body<hvm_hw_lapic_regs>(caller, body, length));
-    return target.apic().load(state, registers);
-}
-
-Expected<void> load_record(Vcpu& caller, Domain& domain, const hvm_save_descriptor& d, Gva body)
+Expected<void> load_record(Vcpu& caller, Domain& domain, const hvm_save_descriptor& d, Gva from)
 {
     if (d.typecode == HVM_SAVE_CODE(HEADER))
-        return load_header(caller, body, d.length);
-    Vcpu* target = domain.vcpu(d.instance);
-    if (!target)
+        return load_header(caller, from, d.length);
+    const auto* kind = TRY(kind_of(d.typecode));
+    Vcpu* target     = domain.vcpu(d.instance);
+    if (!target || d.length != kind->size)
         return fail(Errc::einval);
-    switch (d.typecode) {
-    case HVM_SAVE_CODE(CPU):
-        return load_cpu_record(*target, TRY(read_body<hvm_hw_cpu>(caller, body, d.length)));
-    case HVM_SAVE_CODE(MTRR): return load_mtrr(*target, TRY(read_body<hvm_hw_mtrr>(caller, body, d.length)));
-    case HVM_SAVE_CODE(LAPIC):
-    case HVM_SAVE_CODE(LAPIC_REGS): return load_apic(caller, *target, d.typecode, body, d.length);
-    default: return fail(Errc::einval);
+    Any_body body;
+    TRY(copy_from_guest(caller, &body, from, d.length));
+    return kind->load(*target, &body);
+}
+
+Expected<void> save_all(Domain& domain, Record_writer& out)
+{
+    const hvm_save_header header{HVM_FILE_MAGIC, HVM_FILE_VERSION, 0, cpuid(1).eax,
+                                 static_cast<u32>(tsc_info().khz)};
+    TRY(out.put(HVM_SAVE_CODE(HEADER), 0, &header, sizeof header));
+    for (const auto& kind : kKinds) {
+        for (u16 i = 0; i < domain.max_vcpus(); ++i) {
+            Any_body body{};
+            kind.save(*domain.vcpu(i), &body);
+            TRY(out.put(kind.type, i, &body, kind.size));
+        }
     }
+    return out.put(HVM_SAVE_CODE(END), 0, nullptr, 0);
 }
 
 } // namespace
@@ -116,29 +181,34 @@ Expected<void> get_hvm_context(Vcpu& caller, Domain& domain, xen_domctl_hvmconte
     }
     if (op.size < needed)
         return fail(Errc::enospc);
-    domain.pause();
     Record_writer out(caller, buffer);
-    const hvm_save_header header{HVM_FILE_MAGIC, HVM_FILE_VERSION, 0, cpuid(1).eax,
-                                 static_cast<u32>(tsc_info().khz)};
-    Expected<void> done = out.put(HVM_SAVE_CODE(HEADER), 0, &header, sizeof header);
-    for (u16 i = 0; done && i < domain.max_vcpus(); ++i) {
-        hvm_hw_cpu cpu{};
-        hvm_hw_lapic apic{};
-        hvm_hw_lapic_regs registers{};
-        save_cpu_record(*domain.vcpu(i), cpu);
-        domain.vcpu(i)->apic().save(apic, registers);
-        done = out.put(HVM_SAVE_CODE(CPU), i, &cpu, sizeof cpu);
-        if (done)
-            done = out.put(HVM_SAVE_CODE(LAPIC), i, &apic, sizeof apic);
-        if (done)
-            done = out.put(HVM_SAVE_CODE(LAPIC_REGS), i, &registers, sizeof registers);
-    }
-    if (done)
-        done = out.put(HVM_SAVE_CODE(END), 0, nullptr, 0);
+    domain.pause();
+    const auto done = save_all(domain, out);
     domain.unpause();
-    TRY(std::move(done));
     op.size = out.written();
-    return {};
+    return done;
+}
+
+Expected<void> get_hvm_record(Vcpu& caller, Domain& domain, xen_domctl_hvmcontext_partial& op)
+{
+    if (op.type > 0xffff)
+        return fail(Errc::einval);
+    const auto* kind = TRY(kind_of(static_cast<u16>(op.type)));
+    Vcpu* vcpu       = domain.vcpu(op.instance);
+    if (!vcpu)
+        return fail(Errc::enoent);
+    if (op.buffer.p == nullptr) {
+        op.bufsz = kind->size;
+        return {};
+    }
+    if (op.bufsz < kind->size)
+        return fail(Errc::enobufs);
+    Any_body body{};
+    domain.pause();
+    kind->save(*vcpu, &body);
+    domain.unpause();
+    op.bufsz = kind->size;
+    return copy_to_guest(caller, Gva(reinterpret_cast<u64>(op.buffer.p)), &body, kind->size);
 }
 
 Expected<void> set_hvm_context(Vcpu& caller, Domain& domain, const xen_domctl_hvmcontext& op)

@@ -8,6 +8,7 @@
 
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
+#include <xen/sched.h>
 
 namespace vmm
 {
@@ -45,8 +46,10 @@ Expected<void> set_callback(Domain& domain, u64 via)
     return {};
 }
 
-// What a domain may set of its own; the rest is the toolstack's.
-bool guest_may_set(u32 index)
+// What a domain may do with a parameter of its own; the rest is the toolstack's, and some are no longer used.
+enum class Own_use : u8 { none, read, change, obsolete };
+
+Own_use own_use(u32 index)
 {
     switch (index) {
     case HVM_PARAM_CALLBACK_IRQ:
@@ -56,34 +59,57 @@ bool guest_may_set(u32 index)
     case HVM_PARAM_VM_GENERATION_ID_ADDR:
     case HVM_PARAM_STORE_EVTCHN:
     case HVM_PARAM_CONSOLE_EVTCHN:
-    case HVM_PARAM_X87_FIP_WIDTH: return true;
-    default: return false;
+    case HVM_PARAM_X87_FIP_WIDTH: return Own_use::change;
+    case HVM_PARAM_STORE_PFN:
+    case HVM_PARAM_CONSOLE_PFN:
+    case HVM_PARAM_ALTP2M: return Own_use::read;
+    case HVM_PARAM_PAE_ENABLED:
+    case HVM_PARAM_DM_DOMAIN:
+    case HVM_PARAM_MEMORY_EVENT_CR0:
+    case HVM_PARAM_MEMORY_EVENT_CR3:
+    case HVM_PARAM_MEMORY_EVENT_CR4:
+    case HVM_PARAM_MEMORY_EVENT_INT3:
+    case HVM_PARAM_NESTEDHVM:
+    case HVM_PARAM_MEMORY_EVENT_SINGLE_STEP:
+    case HVM_PARAM_BUFIOREQ_EVTCHN:
+    case HVM_PARAM_MEMORY_EVENT_MSR: return Own_use::obsolete;
+    default: return Own_use::none;
     }
 }
 
-bool guest_may_read(u32 index)
+Expected<void> check_use(Vcpu& vcpu, const Domain& domain, u32 index, Own_use wanted)
 {
-    switch (index) {
-    case HVM_PARAM_CALLBACK_IRQ:
-    case HVM_PARAM_VM86_TSS:
-    case HVM_PARAM_VM86_TSS_SIZED:
-    case HVM_PARAM_ACPI_IOPORTS_LOCATION:
-    case HVM_PARAM_VM_GENERATION_ID_ADDR:
-    case HVM_PARAM_STORE_PFN:
-    case HVM_PARAM_STORE_EVTCHN:
-    case HVM_PARAM_CONSOLE_PFN:
-    case HVM_PARAM_CONSOLE_EVTCHN:
-    case HVM_PARAM_ALTP2M:
-    case HVM_PARAM_X87_FIP_WIDTH: return true;
-    default: return false;
-    }
+    const Own_use allowed = own_use(index);
+    if (allowed == Own_use::obsolete)
+        return fail(Errc::einval);
+    const bool enough = allowed == Own_use::change || allowed == wanted;
+    return enough || &domain != &vcpu.domain() ? Expected<void>() : fail(Errc::eperm);
 }
 
 // Given once and then relied upon by others.
 bool is_fixed_once_set(u32 index)
 {
-    return index == HVM_PARAM_STORE_EVTCHN || index == HVM_PARAM_CONSOLE_EVTCHN ||
-           index == HVM_PARAM_ALTP2M || index == HVM_PARAM_MCA_CAP;
+    switch (index) {
+    case HVM_PARAM_VIRIDIAN:
+    case HVM_PARAM_IOREQ_PFN:
+    case HVM_PARAM_BUFIOREQ_PFN:
+    case HVM_PARAM_IOREQ_SERVER_PFN:
+    case HVM_PARAM_NR_IOREQ_SERVER_PAGES:
+    case HVM_PARAM_ALTP2M:
+    case HVM_PARAM_MCA_CAP: return true;
+    default: return false;
+    }
+}
+
+// The largest value that means something.
+u64 limit_of(u32 index)
+{
+    switch (index) {
+    case HVM_PARAM_TIMER_MODE: return HVMPTM_one_missed_tick_pending;
+    case HVM_PARAM_ALTP2M: return XEN_ALTP2M_disabled; // there are no alternative views of memory
+    case HVM_PARAM_TRIPLE_FAULT_REASON: return SHUTDOWN_MAX;
+    default: return ~0ull;
+    }
 }
 
 Hypercall_result set_param(Vcpu& vcpu, Gva arg)
@@ -92,11 +118,12 @@ Hypercall_result set_param(Vcpu& vcpu, Gva arg)
     if (op.index >= HVM_NR_PARAMS)
         return fail(Errc::einval);
     const auto domain = TRY(target_of(vcpu, op.domid));
-    if (domain.get() == &vcpu.domain() && !vcpu.domain().is_control() && !guest_may_set(op.index))
-        return fail(Errc::eperm);
+    TRY(check_use(vcpu, *domain, op.index, Own_use::change));
     u64& value = domain->params().value[op.index];
     if (is_fixed_once_set(op.index) && value != 0 && value != op.value)
         return fail(Errc::eexist);
+    if (op.value > limit_of(op.index))
+        return fail(Errc::einval);
     if (op.index == HVM_PARAM_CALLBACK_IRQ)
         TRY(set_callback(*domain, op.value));
     value = op.value;
@@ -109,8 +136,7 @@ Hypercall_result get_param(Vcpu& vcpu, Gva arg)
     if (op.index >= HVM_NR_PARAMS)
         return fail(Errc::einval);
     const auto domain = TRY(target_of(vcpu, op.domid));
-    if (!vcpu.domain().is_control() && !guest_may_read(op.index))
-        return fail(Errc::eperm);
+    TRY(check_use(vcpu, *domain, op.index, Own_use::read));
     op.value = domain->params().value[op.index];
     TRY(write_guest(vcpu, arg, op));
     return 0;

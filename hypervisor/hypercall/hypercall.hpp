@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hypercalls: the table (table.def: number, name, who may call, arity, continuable, handler) and what every
-// handler has in common. A handler has four steps: copy the arguments in, validate, call the object, copy
-// results out. It returns a value for RAX, or an error that becomes the negated Xen errno. Errc::erestart
+// Hypercalls: the table (table.def: number, name, arity, continuable, handler) and what every handler has in
+// common. A handler has four steps: copy the arguments in, validate, call the object, copy results out. Who
+// may call is part of validating: it is asked where Xen asks it, for the order shows in what a caller is
+// told. It returns a value for RAX, or an error that becomes the negated Xen errno. Errc::erestart
 // re-executes the instruction with the (possibly updated) arguments, so that long work is preemptible.
 #pragma once
 

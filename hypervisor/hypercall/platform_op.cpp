@@ -63,6 +63,8 @@ Hypercall_result do_platform_op(Vcpu& vcpu, Hypercall_args& args)
     auto op = TRY(read_guest<xen_platform_op>(vcpu, arg));
     if (op.interface_version != XENPF_INTERFACE_VERSION)
         return fail(Errc::eacces);
+    if (!vcpu.domain().is_control())
+        return fail(Errc::eperm);
     switch (op.cmd) {
     case XENPF_settime64: TRY(set_time(op.u.settime64)); return 0;
     case XENPF_get_cpuinfo:

@@ -2,14 +2,15 @@
 //
 // XEN_SYSCTL_*: what the control domain asks about the machine and the hypervisor.
 // [xen/include/public/sysctl.h, version 0x15]
-#include "arch/x86/cpu/cpuid.hpp"
 #include "base/bits.hpp"
 #include "debug/log.hpp"
 #include "domain/domain_table.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
+#include "emul/domain_devices.hpp"
 #include "exit/guest_memory.hpp"
 #include "hypercall/bitmap_argument.hpp"
+#include "hypercall/cpu_policy_op.hpp"
 #include "hypercall/domain_info.hpp"
 #include "hypercall/hypercall.hpp"
 #include "mm/frame_allocator.hpp"
@@ -54,22 +55,6 @@ Expected<void> read_console(Vcpu& vcpu, xen_sysctl_readconsole& op)
     return {};
 }
 
-// As the tools print them, eight words: leaf 1 EDX, 0x80000001 EDX and ECX's neighbours.
-void hardware_capabilities(u32 (&words)[8])
-{
-    const Cpuid basic    = cpuid(1);
-    const Cpuid extended = cpuid(0x80000001);
-    const Cpuid seven    = cpuid(7);
-    words[0]             = basic.edx;
-    words[1]             = basic.ecx;
-    words[2]             = extended.edx;
-    words[3]             = extended.ecx;
-    words[4]             = cpuid(0xd, 1).eax;
-    words[5]             = seven.ebx;
-    words[6]             = seven.ecx;
-    words[7]             = cpuid(0x80000007).edx;
-}
-
 void physical_info(xen_sysctl_physinfo& info)
 {
     info                  = {};
@@ -83,9 +68,11 @@ void physical_info(xen_sysctl_physinfo& info)
     info.total_pages      = frames.total_count();
     info.free_pages       = frames.free_count();
     info.scrub_pages = 0; // tools add it to free_pages, which has the unscrubbed ones already; so does Xen
-    info.outstanding_pages = frames.promised_count();
-    info.max_mfn           = frames.end().value() - 1;
-    hardware_capabilities(info.hw_cap);
+    info.outstanding_pages   = frames.promised_count();
+    info.max_mfn             = frames.end().value() - 1;
+    const Cpu_policy machine = Cpu_policy::of_machine();
+    for (unsigned word = 0; word < std::size(info.hw_cap); ++word)
+        info.hw_cap[word] = machine.feature_word(word);
 }
 
 Expected<void> domain_list(Vcpu& vcpu, xen_sysctl_getdomaininfolist& op)
@@ -156,6 +143,39 @@ Expected<void> cpu_pool(Vcpu& vcpu, xen_sysctl_cpupool_op& op)
     return write_bitmap(vcpu, op.cpumap, online_cpu_mask());
 }
 
+// The scheduler preempts whenever fairness asks for it: there is no least time that a vCPU keeps the CPU.
+Expected<void> scheduler_parameters(xen_sysctl_scheduler_op& op)
+{
+    auto& parameters = op.u.sched_credit2;
+    if (op.cpupool_id != 0)
+        return fail(Errc::esrch);
+    if (op.sched_id != XEN_SCHEDULER_CREDIT2 ||
+        (op.cmd != XEN_SYSCTL_SCHEDOP_putinfo && op.cmd != XEN_SYSCTL_SCHEDOP_getinfo))
+        return fail(Errc::einval);
+    if (op.cmd == XEN_SYSCTL_SCHEDOP_putinfo && parameters.ratelimit_us != 0)
+        return fail(Errc::einval);
+    parameters.ratelimit_us = 0;
+    return {};
+}
+
+// Which node a device is near to is not known here. Long lists are answered in part; the caller goes on.
+Expected<void> pci_topology(Vcpu& vcpu, xen_sysctl_pcitopoinfo& op)
+{
+    constexpr u32 at_once = 64;
+    if (op.devs.p == nullptr || op.nodes.p == nullptr)
+        return fail(Errc::einval);
+    op.num_devs             = std::min(op.num_devs, at_once);
+    Domain_devices* devices = vcpu.domain().devices();
+    for (u32 i = 0; i < op.num_devs; ++i) {
+        const auto d = TRY(read_guest_element<physdev_pci_device>(vcpu, address_of(op.devs), i));
+        const bool known =
+            devices && devices->pci().knows({.segment = d.seg, .bus = d.bus, .devfn = d.devfn});
+        const u32 node = known ? XEN_INVALID_NODE_ID : XEN_INVALID_DEV;
+        TRY(write_guest_element(vcpu, address_of(op.nodes), i, node));
+    }
+    return {};
+}
+
 Expected<void> perform(Vcpu& vcpu, xen_sysctl& op)
 {
     switch (op.cmd) {
@@ -168,6 +188,12 @@ Expected<void> perform(Vcpu& vcpu, xen_sysctl& op)
     case XEN_SYSCTL_cputopoinfo: return cpu_topology(vcpu, op.u.cputopoinfo);
     case XEN_SYSCTL_numainfo: return numa_info(vcpu, op.u.numainfo);
     case XEN_SYSCTL_cpupool_op: return cpu_pool(vcpu, op.u.cpupool_op);
+    case XEN_SYSCTL_scheduler_op: return scheduler_parameters(op.u.scheduler_op);
+    case XEN_SYSCTL_pcitopoinfo: return pci_topology(vcpu, op.u.pcitopoinfo);
+    // No CPU masks what its CPUID tells to PV guests, for there are none.
+    case XEN_SYSCTL_get_cpu_levelling_caps: op.u.cpu_levelling_caps.caps = 0; return {};
+    case XEN_SYSCTL_get_cpu_featureset: return get_cpu_featureset(vcpu, op.u.cpu_featureset);
+    case XEN_SYSCTL_get_cpu_policy: return get_system_cpu_policy(vcpu, op.u.cpu_policy);
     default: return fail(Errc::enosys);
     }
 }
@@ -180,9 +206,12 @@ Hypercall_result do_sysctl(Vcpu& vcpu, Hypercall_args& args)
     auto op = TRY(read_guest<xen_sysctl>(vcpu, arg));
     if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
         return fail(Errc::eacces);
-    TRY(perform(vcpu, op));
-    TRY(write_guest(vcpu, arg, op));
-    return 0;
+    if (!vcpu.domain().is_control())
+        return fail(Errc::eperm);
+    const auto done = perform(vcpu, op);
+    if (done || done.error() == Errc::enobufs) // which tells how much there would be
+        TRY(write_guest(vcpu, arg, op));
+    return done ? Hypercall_result(0) : fail(done.error());
 }
 
 } // namespace vmm

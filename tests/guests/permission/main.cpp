@@ -49,6 +49,65 @@ s64 run_platform(u32 command)
     return hypercall(__HYPERVISOR_platform_op, gpa_of(&op));
 }
 
+// An interface version this hypervisor does not speak.
+s64 of_version_1(u64 number)
+{
+    union {
+        xen_domctl domain;
+        xen_sysctl system;
+        xen_platform_op platform;
+    } op{};
+    op.domain.interface_version = 1;
+    return hypercall(number, gpa_of(&op));
+}
+
+s64 claim(domid_t domain)
+{
+    xen_memory_reservation r{};
+    r.nr_extents = 1;
+    r.domid      = domain;
+    return memory_op(XENMEM_claim_pages, &r);
+}
+
+s64 set_map(domid_t domain)
+{
+    xen_foreign_memory_map op{};
+    op.domid = domain;
+    return memory_op(XENMEM_set_memory_map, &op);
+}
+
+s64 pod(u32 command, domid_t domain)
+{
+    xen_pod_target op{};
+    op.domid = domain;
+    return memory_op(command, &op);
+}
+
+s64 remove_from(domid_t domain)
+{
+    xen_remove_from_physmap op{.domid = domain, .gpfn = 0x70000};
+    return memory_op(XENMEM_remove_from_physmap, &op);
+}
+
+template <class Op>
+s64 event_op(u32 command, Op op)
+{
+    return hypercall(__HYPERVISOR_event_channel_op, command, gpa_of(&op));
+}
+
+s64 memory_type_of(domid_t domain)
+{
+    xen_hvm_get_mem_type op{};
+    op.domid = domain;
+    return hypercall(__HYPERVISOR_hvm_op, HVMOP_get_mem_type, gpa_of(&op));
+}
+
+s64 write_console(u64 command)
+{
+    char text = '\n';
+    return hypercall(__HYPERVISOR_console_io, command, 1, gpa_of(&text));
+}
+
 s64 reservation(u32 command, domid_t domain)
 {
     xen_pfn_t gfn = 0x1000;
@@ -121,6 +180,7 @@ s64 command_line_is_hidden()
 }
 
 constexpr domid_t kNobody = 0x7000;
+constexpr u64 kHole       = 0x0000'7000'0000'0000; // no page tables there
 
 struct Attempt {
     const char* name;
@@ -133,6 +193,22 @@ const Attempt kAttempts[] = {
     {"domctl pausedomain of dom0", [] { return run_domctl(XEN_DOMCTL_pausedomain, 0); }, -XEN_EPERM},
     {"domctl destroydomain of dom0", [] { return run_domctl(XEN_DOMCTL_destroydomain, 0); }, -XEN_EPERM},
     {"domctl createdomain", [] { return run_domctl(XEN_DOMCTL_createdomain, 0); }, -XEN_EPERM},
+    {"domctl pausedomain of nobody", [] { return run_domctl(XEN_DOMCTL_pausedomain, kNobody); }, -XEN_ESRCH},
+    {"domctl pausedomain of DOMID_SELF", [] { return run_domctl(XEN_DOMCTL_pausedomain, DOMID_SELF); },
+     -XEN_ESRCH},
+    {"domctl getdomaininfo from nobody on", [] { return run_domctl(XEN_DOMCTL_getdomaininfo, kNobody); },
+     -XEN_ESRCH},
+    {"domctl getdomaininfo of itself",
+     [] { return run_domctl(XEN_DOMCTL_getdomaininfo, my_mailbox().child); }, -XEN_EPERM},
+    {"domctl set_cpu_policy of itself",
+     [] { return run_domctl(XEN_DOMCTL_set_cpu_policy, my_mailbox().child); }, -XEN_EPERM},
+    {"unknown domctl of itself", [] { return run_domctl(9999, my_mailbox().child); }, -XEN_EPERM},
+    {"domctl of another version", [] { return of_version_1(__HYPERVISOR_domctl); }, -XEN_EACCES},
+    {"sysctl of another version", [] { return of_version_1(__HYPERVISOR_sysctl); }, -XEN_EACCES},
+    {"platform_op of another version", [] { return of_version_1(__HYPERVISOR_platform_op); }, -XEN_EACCES},
+    {"domctl at a bad address", [] { return hypercall(__HYPERVISOR_domctl, kHole); }, -XEN_EFAULT},
+    {"sysctl at a bad address", [] { return hypercall(__HYPERVISOR_sysctl, kHole); }, -XEN_EFAULT},
+    {"platform_op at a bad address", [] { return hypercall(__HYPERVISOR_platform_op, kHole); }, -XEN_EFAULT},
     {"domctl max_mem of itself", [] { return run_domctl(XEN_DOMCTL_max_mem, my_mailbox().child); },
      -XEN_EPERM},
     {"sysctl physinfo", [] { return run_sysctl(XEN_SYSCTL_physinfo); }, -XEN_EPERM},
@@ -145,6 +221,74 @@ const Attempt kAttempts[] = {
     {"maximum_gpfn of dom0", [] { return domain_op(XENMEM_maximum_gpfn, 0); }, -XEN_EPERM},
     {"populate_physmap of dom0", [] { return reservation(XENMEM_populate_physmap, 0); }, 0},
     {"decrease_reservation of dom0", [] { return reservation(XENMEM_decrease_reservation, 0); }, 0},
+    {"maximum_reservation of itself",
+     [] { return domain_op(XENMEM_maximum_reservation, DOMID_SELF) > 0 ? s64{1} : s64{0}; }, 1},
+    {"claim_pages of itself", [] { return claim(my_mailbox().child); }, -XEN_EPERM},
+    {"claim_pages of nobody", [] { return claim(kNobody); }, -XEN_EINVAL},
+    {"claim_pages of DOMID_SELF", [] { return claim(DOMID_SELF); }, -XEN_EINVAL},
+    {"set_memory_map of itself", [] { return set_map(DOMID_SELF); }, 0},
+    {"set_memory_map of dom0", [] { return set_map(0); }, -XEN_EPERM},
+    {"set_memory_map of nobody", [] { return set_map(kNobody); }, -XEN_ESRCH},
+    {"set_pod_target of itself", [] { return pod(XENMEM_set_pod_target, DOMID_SELF); }, -XEN_EPERM},
+    {"get_pod_target of dom0", [] { return pod(XENMEM_get_pod_target, 0); }, -XEN_EPERM},
+    {"get_pod_target of nobody", [] { return pod(XENMEM_get_pod_target, kNobody); }, -XEN_ESRCH},
+    {"remove_from_physmap of dom0", [] { return remove_from(0); }, -XEN_EPERM},
+    {"remove_from_physmap of nobody", [] { return remove_from(kNobody); }, -XEN_ESRCH},
+    {"add_to_physmap of nobody", [] { return add_to_physmap_of(kNobody); }, -XEN_ESRCH},
+    {"maximum_ram_page", [] { return memory_op(XENMEM_maximum_ram_page, nullptr) > 0 ? s64{1} : s64{0}; }, 1},
+    {"alloc_unbound of dom0",
+     [] {
+         return event_op(EVTCHNOP_alloc_unbound, evtchn_alloc_unbound{.dom = 0, .remote_dom = 0, .port = 0});
+     },
+     -XEN_EPERM},
+    {"alloc_unbound of nobody",
+     [] {
+         return event_op(EVTCHNOP_alloc_unbound,
+                         evtchn_alloc_unbound{.dom = kNobody, .remote_dom = 0, .port = 0});
+     },
+     -XEN_ESRCH},
+    {"bind_interdomain to dom0, unbound for others",
+     [] {
+         return event_op(EVTCHNOP_bind_interdomain,
+                         evtchn_bind_interdomain{.remote_dom = 0, .remote_port = 1, .local_port = 0});
+     },
+     -XEN_EINVAL},
+    {"bind_interdomain to nobody",
+     [] {
+         return event_op(EVTCHNOP_bind_interdomain,
+                         evtchn_bind_interdomain{.remote_dom = kNobody, .remote_port = 1, .local_port = 0});
+     },
+     -XEN_ESRCH},
+    {"status of dom0's port",
+     [] {
+         return event_op(EVTCHNOP_status,
+                         evtchn_status{.dom = 0, .port = 1, .status = 0, .vcpu = 0, .u = {}});
+     },
+     -XEN_EPERM},
+    {"status of a port no table has, of dom0",
+     [] {
+         return event_op(EVTCHNOP_status,
+                         evtchn_status{.dom = 0, .port = ~0u, .status = 0, .vcpu = 0, .u = {}});
+     },
+     -XEN_EINVAL},
+    {"reset of dom0", [] { return event_op(EVTCHNOP_reset, evtchn_reset{.dom = 0}); }, -XEN_EPERM},
+    {"reset of nobody", [] { return event_op(EVTCHNOP_reset, evtchn_reset{.dom = kNobody}); }, -XEN_ESRCH},
+    {"bind_virq of none",
+     [] { return event_op(EVTCHNOP_bind_virq, evtchn_bind_virq{.virq = 99, .vcpu = 0, .port = 0}); },
+     -XEN_EINVAL},
+    {"get_mem_type of dom0", [] { return memory_type_of(0); }, -XEN_EPERM},
+    {"get_mem_type of nobody", [] { return memory_type_of(kNobody); }, -XEN_ESRCH},
+    {"console_io read", [] { return write_console(CONSOLEIO_read); }, -XEN_EPERM},
+    {"unknown console_io", [] { return write_console(7); }, -XEN_EPERM},
+    {"set own timer mode", [] { return set_param(DOMID_SELF, HVM_PARAM_TIMER_MODE, 1); }, -XEN_EPERM},
+    {"set a parameter that is no longer", [] { return set_param(DOMID_SELF, HVM_PARAM_DM_DOMAIN, 1); },
+     -XEN_EINVAL},
+    {"get a parameter that is no longer", [] { return param_of(DOMID_SELF, HVM_PARAM_DM_DOMAIN); },
+     -XEN_EINVAL},
+    {"get own timer mode", [] { return param_of(DOMID_SELF, HVM_PARAM_TIMER_MODE); }, -XEN_EPERM},
+    {"get a parameter that never was", [] { return param_of(kNobody, 999); }, -XEN_EINVAL},
+    {"set own store port", [] { return set_param(DOMID_SELF, HVM_PARAM_STORE_EVTCHN, 5); }, 0},
+    {"set own store port once more", [] { return set_param(DOMID_SELF, HVM_PARAM_STORE_EVTCHN, 6); }, 0},
     {"foreign page of dom0", [] { return foreign_page(0); }, -XEN_EPERM},
     {"foreign page of nobody", [] { return foreign_page(kNobody); }, -XEN_EPERM},
     {"add_to_physmap of dom0", [] { return add_to_physmap_of(0); }, -XEN_EPERM},

@@ -4,8 +4,8 @@
 //
 // The child loads an empty interrupt table and divides by zero: the CPU cannot deliver #DE, nor #DF, and
 // shuts down. The hypervisor has to turn that into the end of one domain: dom0 goes on, VIRQ_DOM_EXC is
-// raised, and the child's state says shut down, for the reason a reset has (Xen's answer to a triple fault)
-// or a crash. The dead child can be looked into and destroyed, and its memory is free again: as much as
+// raised, and the child's state says shut down, for the reason a reset has or for the one the toolstack set
+// beforehand. The dead child can be looked into and destroyed, and its memory is free again: as much as
 // before it was built.
 #include "guest/clock.hpp"
 #include "guest/cpu.hpp"
@@ -15,6 +15,8 @@
 #include "lib/child.hpp"
 #include "lib/verdict.hpp"
 
+#include <xen/hvm/params.h>
+#include <xen/sched.h>
 #include <xen/sysctl.h>
 
 using namespace vmm::guest;
@@ -51,13 +53,15 @@ u32 end_of(Child& child)
     return ~0u;
 }
 
-void one_child()
+// Reboot is what a triple fault means unless the toolstack says otherwise.
+void one_child(u32 reason)
 {
     Child child;
     NEED(child.build());
+    if (reason != SHUTDOWN_reboot)
+        CHECK_EQUAL(set_param(child.id(), HVM_PARAM_TRIPLE_FAULT_REASON, reason), 0);
     NEED(child.unpause() == 0);
-    const u32 reason = end_of(child);
-    CHECK(reason == SHUTDOWN_reboot || reason == SHUTDOWN_crash);
+    CHECK_EQUAL(end_of(child), reason);
     CHECK_EQUAL(child.mailbox().stage, 1); // it got as far as the fault and no further
     child.destroy();
 }
@@ -81,12 +85,12 @@ void test_main()
     NEED(death > 0);
     events::listen(static_cast<evtchn_port_t>(death), count_death);
 
-    one_child(); // what is allocated once for good is allocated now
+    one_child(SHUTDOWN_reboot); // what is allocated once for good is allocated now
     breathe();
     CHECK(deaths > 0);
     const u64 before = free_pages();
-    for (unsigned i = 0; i < 3; ++i)
-        one_child();
+    for (const u32 reason : {SHUTDOWN_reboot, SHUTDOWN_crash, SHUTDOWN_poweroff})
+        one_child(reason);
     const u64 deadline = system_time() + 2'000'000'000;
     while (free_pages() < before && system_time() < deadline)
         sched_op(SCHEDOP_yield, nullptr);

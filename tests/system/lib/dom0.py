@@ -30,27 +30,32 @@ def log_file(chosen, name):
     return os.path.join(chosen.build, "log", f"system.{name}.{chosen.hypervisor}.log")
 
 
-def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None):
-    """Powers a machine on with the image of the build."""
-    iso = os.path.join(chosen.build, "boot", chosen.hypervisor + ".iso")
+def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image=""):
+    """Powers a machine on with an image of the build: that with Plinth's tools, or HYPERVISOR + `image`."""
+    iso = os.path.join(chosen.build, "boot", chosen.hypervisor + image + ".iso")
     memory = memory or {"plinth": 2048, "xen": 3072}[chosen.hypervisor]
     command = qemu.command(["-cdrom", iso], chosen.hypervisor, memory, cpu=cpu, extra=extra)
     return Machine(command, log_file(chosen, name), show)
 
 
-def shell_of_dom0(machine):
-    """From power-on to dom0's shell with vmmd answering."""
+def bare_shell_of_dom0(machine):
+    """From power-on to dom0's shell."""
     machine.expect(DOM0, 240, "dom0's shell")
     machine.line("stty cols 1000; dmesg -n 1")
     machine.expect(DOM0, 30, "dom0's shell")
+
+
+def shell_of_dom0(machine):
+    """From power-on to dom0's shell with vmmd answering."""
+    bare_shell_of_dom0(machine)
     machine.shell("for i in $(seq 30); do xm list >/dev/null && break; sleep 1; done; xm list", 60)
 
 
-def scenario(name, description, steps, **machine):
+def scenario(name, description, steps, boot=shell_of_dom0, **machine):
     """Boots once and does all steps; the exit status tells whether all were seen."""
     chosen = options(description)
     with start(chosen, name, **machine) as booted:
-        seen = play(booted, [("boot to dom0's shell", shell_of_dom0)] + steps)
+        seen = play(booted, [("boot to dom0's shell", boot)] + steps)
     sys.exit(0 if seen else 1)
 
 

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include <cstring>
+#include <vector>
 
 using namespace vmm;
 
@@ -38,15 +39,19 @@ constexpr Cpuid_context kContext{.vcpu_id       = 3,
                                  .max_vcpus     = 4,
                                  .domid         = 7,
                                  .xcr0          = 3,
-                                 .xcr0_mask     = 7,
                                  .cr4           = 0,
                                  .tsc_khz       = 2'200'000,
                                  .invariant_tsc = true,
                                  .rdtscp        = true};
 
-Cpuid ask(u32 leaf, u32 subleaf = 0, const Cpuid_context& context = kContext)
+Cpu_policy policy(u64 xcr0_mask = 7, bool invariant_tsc = true)
 {
-    return guest_cpuid(leaf, subleaf, context);
+    return Cpu_policy::for_guests(Cpu_policy::of_machine(), xcr0_mask, invariant_tsc);
+}
+
+Cpuid ask(u32 leaf, u32 subleaf = 0, const Cpuid_context& context = kContext, const Cpu_policy& p = policy())
+{
+    return guest_cpuid(p, leaf, subleaf, context);
 }
 
 } // namespace
@@ -78,12 +83,14 @@ TEST_CASE("guests do not get what is not virtualised")
     CHECK(ask(0x12).eax == 0);
 }
 
-TEST_CASE("OSXSAVE mirrors CR4")
+TEST_CASE("OSXSAVE and OSPKE mirror CR4")
 {
     auto context = kContext;
     CHECK((ask(1).ecx & bit(27)) == 0);
-    context.cr4 = bit(18);
+    CHECK((ask(7).ecx & bit(4)) == 0);
+    context.cr4 = bit(18) | bit(22);
     CHECK((ask(1, 0, context).ecx & bit(27)) != 0);
+    CHECK((ask(7, 0, context).ecx & bit(4)) != 0);
 }
 
 TEST_CASE("the topology agrees with the APIC ids")
@@ -122,16 +129,15 @@ TEST_CASE("XSAVE sizes follow XCR0")
     context.xcr0 = 7;
     CHECK(ask(0xd, 0, context).ebx == 832);
     CHECK((ask(0xd, 1).eax & bit(3)) == 0); // XSAVES
-    context.xcr0_mask = 0;
-    CHECK(ask(0xd, 0, context).eax == 0);
+    const auto without = policy(0);
+    CHECK(ask(0xd, 0, context, without).eax == 0);
+    CHECK((ask(1, 0, context, without).ecx & bit(26)) == 0);
 }
 
 TEST_CASE("an invariant TSC is only promised when it is one")
 {
-    auto context = kContext;
     CHECK(ask(0x80000007).edx == bit(8));
-    context.invariant_tsc = false;
-    CHECK(ask(0x80000007, 0, context).edx == 0);
+    CHECK(ask(0x80000007, 0, kContext, policy(7, false)).edx == 0);
 }
 
 TEST_CASE("no leaf beyond those that are described")
@@ -140,4 +146,154 @@ TEST_CASE("no leaf beyond those that are described")
     CHECK(ask(0x80000000).eax == 0x8000001e);
     CHECK(ask(0x80000000).ebx == 0x68747541); // the machine's own vendor, never another
     CHECK((ask(0x80000008).ebx & ~1u) == 0);
+}
+
+namespace
+{
+
+struct Told {
+    u32 leaf, subleaf;
+    Cpuid r;
+};
+
+std::vector<Told> serialised(const Cpu_policy& p)
+{
+    std::vector<Told> list;
+    const auto done = p.for_each([&](u32 leaf, u32 subleaf, const Cpuid& r) {
+        list.push_back({leaf, subleaf, r});
+        return Expected<void>();
+    });
+    REQUIRE(done);
+    return list;
+}
+
+constexpr unsigned kAvx = XEN_X86_FEATURE_AVX, kAvx2 = XEN_X86_FEATURE_AVX2, kXsave = XEN_X86_FEATURE_XSAVE;
+
+} // namespace
+
+TEST_CASE("the serialised form is in ascending order, and what it says makes the same policy again")
+{
+    const auto most = policy();
+    const auto list = serialised(most);
+    CHECK(list.size() <= Cpu_policy::kMaxSerialised);
+    for (std::size_t i = 1; i < list.size(); ++i)
+        CHECK(std::pair(list[i - 1].leaf, list[i - 1].subleaf) < std::pair(list[i].leaf, list[i].subleaf));
+    Cpu_policy copy;
+    for (const auto& [leaf, subleaf, r] : list)
+        *copy.find(leaf, subleaf) = r;
+    Cpu_policy::Trouble trouble;
+    REQUIRE(copy.settle(most, trouble));
+    const auto again = serialised(copy);
+    REQUIRE(again.size() == list.size());
+    for (std::size_t i = 0; i < list.size(); ++i)
+        CHECK(std::memcmp(&again[i], &list[i], sizeof(Told)) == 0);
+}
+
+TEST_CASE("leaves that no policy has have no place")
+{
+    auto p = policy();
+    CHECK(p.find(0xe) == nullptr);
+    CHECK(p.find(0x80000022) == nullptr);
+    CHECK(p.find(0x40000001) == nullptr);
+    CHECK(p.find(1, 0) == nullptr);
+    CHECK(p.find(7) == nullptr);
+    CHECK(p.find(7, 3) == nullptr);
+    CHECK(p.find(0xd, 62) != nullptr);
+    CHECK(p.find(0xd, 63) == nullptr);
+}
+
+TEST_CASE("a feature that is taken away takes along what needs it")
+{
+    const auto most = policy();
+    REQUIRE(most.has(kAvx2));
+    auto narrow = most;
+    narrow.find(1)->ecx &= ~(1u << kAvx % 32);
+    Cpu_policy::Trouble trouble;
+    REQUIRE(narrow.settle(most, trouble));
+    CHECK_FALSE(narrow.has(kAvx));
+    CHECK_FALSE(narrow.has(kAvx2));
+    CHECK_FALSE(narrow.has(XEN_X86_FEATURE_AVX512F));
+    CHECK(narrow.has(kXsave));
+    CHECK(narrow.xcr0() == 3);
+    CHECK(ask(0xd, 0, kContext, narrow).ecx == 576);
+    CHECK(ask(0xd, 2, kContext, narrow).eax == 0);
+
+    narrow.find(1)->ecx &= ~(1u << kXsave % 32);
+    REQUIRE(narrow.settle(most, trouble));
+    CHECK(narrow.xcr0() == 0);
+    CHECK(ask(0xd, 1, kContext, narrow).eax == 0);
+}
+
+TEST_CASE("features beyond what a guest may have are left out, topology excepted")
+{
+    const auto most = policy();
+    auto wide       = most;
+    wide.find(1)->ecx |= 1u << XEN_X86_FEATURE_VMX % 32 | 1u << XEN_X86_FEATURE_MONITOR % 32;
+    wide.find(1)->edx |= 1u << XEN_X86_FEATURE_HTT % 32;
+    wide.find(0x80000001)->ecx |= 1u << XEN_X86_FEATURE_SVM % 32;
+    *wide.find(5)              = {64, 64, 3, 0};
+    *wide.find(0x8000000a)     = {1, 16, 0, 1};
+    wide.find(0x80000008)->eax = 0x3052;
+    Cpu_policy::Trouble trouble;
+    REQUIRE(wide.settle(most, trouble));
+    CHECK_FALSE(wide.has(XEN_X86_FEATURE_VMX));
+    CHECK_FALSE(wide.has(XEN_X86_FEATURE_MONITOR));
+    CHECK_FALSE(wide.has(XEN_X86_FEATURE_SVM));
+    CHECK(wide.has(XEN_X86_FEATURE_HTT));
+    CHECK(ask(5, 0, kContext, wide).eax == 0);
+    CHECK(ask(0x8000000a, 0, kContext, wide).edx == 0);
+    CHECK((ask(0x80000008, 0, kContext, wide).eax & 0xff) == 0x30); // the machine's address width
+}
+
+TEST_CASE("a policy that counts further than the machine, or is of another vendor, is refused by place")
+{
+    const auto most = policy();
+    Cpu_policy::Trouble trouble;
+    const auto refused = [&](u32 leaf, u32 subleaf, u32 eax) {
+        auto p                     = most;
+        p.find(leaf, subleaf)->eax = eax;
+        trouble                    = {};
+        const auto done            = p.settle(most, trouble);
+        return !done && done.error() == Errc::einval && trouble.leaf == leaf && trouble.subleaf == subleaf;
+    };
+    CHECK(refused(0, Cpu_policy::kNoSubleaf, 0xe));
+    CHECK(refused(7, 0, 1));
+    CHECK(refused(0x80000000, Cpu_policy::kNoSubleaf, 0x8000001f));
+    auto foreign         = most;
+    foreign.find(0)->ebx = 0x756e6547;
+    CHECK_FALSE(foreign.settle(most, trouble));
+    CHECK(trouble.leaf == 0);
+}
+
+TEST_CASE("a shorter policy tells nothing of what it left out")
+{
+    const auto most = policy();
+    auto p          = most;
+    p.find(0)->eax  = 7;
+    Cpu_policy::Trouble trouble;
+    REQUIRE(p.settle(most, trouble));
+    CHECK(ask(0, 0, kContext, p).eax == 7);
+    CHECK(ask(0xb, 0, kContext, p).edx == 0);
+    CHECK(ask(0xd, 0, kContext, p).eax == 0);
+    CHECK_FALSE(p.has(kXsave));
+    CHECK(p.find(0xd, 2)->eax == 0);
+}
+
+TEST_CASE("the featureset's words are where the public header says")
+{
+    const auto p = Cpu_policy::of_machine();
+    CHECK(p.feature_word(0) == ~0u);
+    CHECK(p.feature_word(8) == ~0u);
+    CHECK(p.feature_word(16) == 0);
+    CHECK(policy().feature_word(7) == bit(8));
+    CHECK(policy().feature_word(4) == 5); // XSAVEOPT and XGETBV1
+}
+
+TEST_CASE("the toolstack may cut Xen's leaves short")
+{
+    auto p                  = policy();
+    p.find(0x40000000)->eax = 4;
+    CHECK(ask(0x40000000, 0, kContext, p).eax == 0x40000004);
+    CHECK(ask(0x40000004, 0, kContext, p).ebx == 3);
+    CHECK(ask(0x40000005, 0, kContext, p).ebx == 0);
 }

@@ -38,3 +38,20 @@ TEST_CASE("what is written is read back, and nonsense is refused")
     CHECK(!mtrr.write(0x210, 0));      // only eight variable ranges
     CHECK(!mtrr.read(0x251));
 }
+
+TEST_CASE("the record of the HVM context carries all of them")
+{
+    Mtrr from, to;
+    REQUIRE(from.write(0x203, 0xf'c000'0800));
+    REQUIRE(from.write(0x26f, 5));
+    REQUIRE(from.write(0x2ff, 0x806));
+    hvm_hw_mtrr record{};
+    from.save(record);
+    CHECK(record.msr_mtrr_cap == *from.read(0xfe));
+    REQUIRE(to.load(record));
+    CHECK(*to.read(0x203) == 0xf'c000'0800);
+    CHECK(*to.read(0x26f) == 5);
+    CHECK(*to.read(0x2ff) == 0x806);
+    record.msr_mtrr_fixed[3] = 2;
+    CHECK_FALSE(to.load(record));
+}

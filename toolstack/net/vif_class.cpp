@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace vmm::net
@@ -69,14 +70,15 @@ Result<std::unique_ptr<Vif_class>> Vif_class::create(Event_loop& loop, Store_ser
 Vif_class::Vif_class(Event_loop& loop, Store_server& store, Nat_settings nat, std::unique_ptr<Links> links,
                      Nftables filter)
     : loop_(loop), store_(store), links_(std::move(links)), filter_(std::move(filter)),
-      nat_(loop, *links_, std::move(nat)), scripts_(loop)
+      nat_(loop, *links_, std::move(nat)),
+      ports_(loop, *links_, [this](const std::string& device) { return is_own(device); }), scripts_(loop)
 {
 }
 
 Vif_class::~Vif_class()
 {
-    if (rules_due_) {
-        loop_.cancel(*rules_due_);
+    if (update_due_) {
+        loop_.cancel(*update_due_);
     }
 }
 
@@ -141,6 +143,28 @@ Result<std::optional<config::Ip_network>> Vif_class::gateway_address(const confi
     return std::nullopt;
 }
 
+bool Vif_class::is_own(const std::string& device) const
+{
+    return std::ranges::any_of(interfaces_,
+                               [&](const auto& entry) { return device_name(entry.first) == device; });
+}
+
+const std::string& Vif_class::bridge_of(const Interface& interface) const
+{
+    return interface.config.link == Link_kind::nat ? nat_.settings().bridge : interface.config.bridge;
+}
+
+Result<void> Vif_class::guard_ports()
+{
+    std::set<std::string> bridges;
+    for (const auto& [address, interface] : interfaces_) {
+        if (interface.is_connected && !bridge_of(interface).empty()) {
+            bridges.insert(bridge_of(interface));
+        }
+    }
+    return ports_.watch(std::move(bridges));
+}
+
 // Everything that can be known or taken before there is a device.
 Result<Vif_class::Interface> Vif_class::take(const Address& address, const config::Vif_config& config)
 {
@@ -186,7 +210,7 @@ device::Prepared Vif_class::nodes_of(const Address& address, const Interface& in
                       {"mac", config.mac->to_string()},
                       {"script", script_of(config)},
                       {"type", "vif"},
-                      {"bridge", config.link == Link_kind::nat ? nat_.settings().bridge : config.bridge},
+                      {"bridge", bridge_of(interface)},
                       {"ip", joined(interface.ips)},
                       {"gatewaydev", config.gatewaydev},
                       {"vifname", config.vifname}};
@@ -224,8 +248,7 @@ void Vif_class::prepare(device::Task task, std::function<void(Result<device::Pre
 
 Result<void> Vif_class::set_up_port(const Interface& interface, const std::string& name)
 {
-    const std::string& bridge =
-        interface.config.link == Link_kind::nat ? nat_.settings().bridge : interface.config.bridge;
+    const std::string& bridge = bridge_of(interface);
     if (!interface.config.mtu) {
         TRY(links_->set_mtu(name, TRY(links_->get(bridge)).mtu));
     }
@@ -233,6 +256,7 @@ Result<void> Vif_class::set_up_port(const Interface& interface, const std::strin
     if (const auto off = set_sysctl("ipv6/conf/" + name + "/disable_ipv6", "1"); !off) {
         log::debug(off.error().message); // a kernel without IPv6
     }
+    TRY(guard_ports()); // before the first packet
     return links_->put_into(name, bridge);
 }
 
@@ -298,7 +322,7 @@ void Vif_class::release(const Address& address, std::function<void()> done)
     }
     const Interface& interface = node.mapped();
     nat_.leave(key_of(address));
-    apply_rules_soon();
+    update_soon();
     if (interface.config.link != Link_kind::script || !interface.is_connected) {
         done();
         return;
@@ -330,7 +354,7 @@ Result<void> Vif_class::adopt(device::Task task, const Json& record)
     const bool is_script      = config.link == Link_kind::script;
     interface.ips             = is_script ? config.ips : TRY(take(task.address, config)).ips;
     interfaces_[task.address] = std::move(interface);
-    apply_rules_soon();
+    update_soon();
     return {};
 }
 
@@ -356,15 +380,17 @@ Result<void> Vif_class::apply_rules()
 }
 
 // Once for all that change in one turn of the loop.
-void Vif_class::apply_rules_soon()
+void Vif_class::update_soon()
 {
-    if (rules_due_) {
+    if (update_due_) {
         return;
     }
-    rules_due_ = loop_.after(std::chrono::seconds(0), [this] {
-        rules_due_.reset();
-        if (const auto applied = apply_rules(); !applied) {
-            log::error(applied.error().message);
+    update_due_ = loop_.after(std::chrono::seconds(0), [this] {
+        update_due_.reset();
+        for (const auto& result : {apply_rules(), guard_ports()}) {
+            if (!result) {
+                log::error(result.error().message);
+            }
         }
     });
 }

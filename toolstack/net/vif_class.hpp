@@ -6,6 +6,7 @@
 
 #include "toolstack/config/vif_config.hpp"
 #include "toolstack/device/device_class.hpp"
+#include "toolstack/net/copying_ports.hpp"
 #include "toolstack/net/hotplug_script.hpp"
 #include "toolstack/net/links.hpp"
 #include "toolstack/net/nat_network.hpp"
@@ -58,17 +59,21 @@ class Vif_class final : public device::Device_class
     Result<void> set_up_port(const Interface& interface, const std::string& name);
     Result<void> set_up_route(const Interface& interface, const std::string& name);
     device::Prepared nodes_of(const device::Address& address, const Interface& interface) const;
+    bool is_own(const std::string& device) const;
+    [[nodiscard]] const std::string& bridge_of(const Interface& interface) const; // empty: none
+    Result<void> guard_ports();
     Result<void> apply_rules();
-    void apply_rules_soon();
+    void update_soon();
 
     Event_loop& loop_;
     Store_server& store_;
     std::unique_ptr<Links> links_;
     Nftables filter_;
     Nat_network nat_;
+    Copying_ports ports_;
     Hotplug_scripts scripts_;
     std::map<device::Address, Interface> interfaces_;
-    std::optional<Event_loop::Timer_id> rules_due_;
+    std::optional<Event_loop::Timer_id> update_due_;
 };
 
 } // namespace vmm::net

@@ -5,6 +5,12 @@
 #include "toolstack/base/log.hpp"
 #include "toolstack/net/vif_class.hpp"
 
+#include <linux/ethtool.h>
+#include <linux/if.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
 #include <catch2/catch.hpp>
 
 #include <filesystem>
@@ -185,6 +191,39 @@ TEST_CASE("A bridge of the administrator's: mtu, name, and no filter unless aske
     CHECK(listener.hears("whatever it likes"));
     CHECK_FALSE(world.links->find("vmm0").value());
     world.release(kFirst);
+}
+
+TEST_CASE("A card on a domain's bridge is given copies, whenever it joins, until the domain leaves")
+{
+    World world;
+    const auto scatters = [](const std::string& device) {
+        const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        ethtool_value value{ETHTOOL_GSG, 0};
+        ifreq request{};
+        device.copy(request.ifr_name, sizeof request.ifr_name - 1);
+        request.ifr_data = &value;
+        REQUIRE(::ioctl(socket, SIOCETHTOOL, &request) == 0);
+        ::close(socket);
+        return value.data != 0;
+    };
+    world.links->make_bridge("br0", config::Mac_address::parse("02:00:00:00:00:01").value()).value();
+    make_wire("out0", "out1"); // the card
+    world.links->put_into("out0", "br0").value();
+    CHECK(scatters("out0"));
+    REQUIRE(world.prepare(kFirst, "bridge=br0") == "good");
+    make_wire("vif1.0", "guest0");
+    REQUIRE(world.connect(kFirst) == "good");
+    CHECK_FALSE(scatters("out0"));
+    CHECK(scatters("vif1.0"));
+
+    make_wire("late0", "late1");
+    CHECK(scatters("late0"));
+    world.links->put_into("late0", "br0").value();
+    run_until(*world.loop, [&] { return !scatters("late0"); });
+
+    world.release(kFirst);
+    run_until(*world.loop, [&] { return scatters("out0") && scatters("late0"); });
+    world.links->remove("late0").value();
 }
 
 TEST_CASE("Routed: dom0 has the gateway's address on the link and a route to the domain")

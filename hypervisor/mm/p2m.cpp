@@ -10,10 +10,10 @@ namespace
 
 [[gnu::always_inline]] inline u64 make_leaf(Mfn mfn, unsigned level, P2m_type type)
 {
-    const Npt_attributes attributes{.writable   = is_writable(type),
-                                    .executable = true,
-                                    .uncached   = type == P2m_type::mmio_uncached,
-                                    .kind       = static_cast<u8>(type)};
+    const Leaf_attributes attributes{.writable   = is_writable(type),
+                                     .executable = true,
+                                     .uncached   = type == P2m_type::mmio_uncached,
+                                     .kind       = static_cast<u8>(type)};
     return Npt_format::leaf(to_hpa(mfn), level, attributes);
 }
 

@@ -10,7 +10,7 @@
 // nothing was need no flush and do not advance it.
 #pragma once
 
-#include "arch/x86/paging/npt_format.hpp"
+#include "arch/x86/paging/entry_formats.hpp"
 #include "base/spinlock.hpp"
 #include "base/unique.hpp"
 #include "mm/direct_memory.hpp"

@@ -5,7 +5,7 @@
 #include "arch/x86/cpu/features.hpp"
 #include "arch/x86/cpu/image.hpp"
 #include "arch/x86/cpu/msr.hpp"
-#include "arch/x86/paging/host_format.hpp"
+#include "arch/x86/paging/entry_formats.hpp"
 #include "mm/direct_memory.hpp"
 #include "mm/frame_allocator.hpp"
 #include "mm/page_table.hpp"
@@ -64,15 +64,15 @@ constinit bool gigabyte_pages = false;
 
 using Host_table = Page_table<Host_format, Direct_memory, Table_source>;
 
-constexpr Host_attributes kCode{false, true, false};
-constexpr Host_attributes kConstants{false, false, false};
-constexpr Host_attributes kData{true, false, false};
-constexpr Host_attributes kDevice{true, false, true};
+constexpr Leaf_attributes kCode{false, true, false};
+constexpr Leaf_attributes kConstants{false, false, false};
+constexpr Leaf_attributes kData{true, false, false};
+constexpr Leaf_attributes kDevice{true, false, true};
 
 u64 page_of(u64 address) { return (address & kAddressMask) >> kPageShift; }
 
 // As Page_table::map, without 1 GiB leaves where the CPU has none.
-Expected<void> map(u64 virtual_address, Hpa start, Hpa end, Host_attributes attributes)
+Expected<void> map(u64 virtual_address, Hpa start, Hpa end, Leaf_attributes attributes)
 {
     // A stretch of half a gigabyte never gets a leaf of a whole one.
     const u64 longest = gigabyte_pages ? ~0ull : 1ull << 29;
@@ -86,14 +86,14 @@ Expected<void> map(u64 virtual_address, Hpa start, Hpa end, Host_attributes attr
     return {};
 }
 
-Expected<void> map_direct(Hpa start, Hpa end, Host_attributes attributes)
+Expected<void> map_direct(Hpa start, Hpa end, Leaf_attributes attributes)
 {
     return map(direct_map_base + start.value(), start, end, attributes);
 }
 
 Expected<void> map_image()
 {
-    const auto part = [](const char* start, const char* end, Host_attributes attributes) {
+    const auto part = [](const char* start, const char* end, Leaf_attributes attributes) {
         return map(reinterpret_cast<u64>(start), image::physical(start), image::physical(end), attributes);
     };
     TRY(part(image::text_start, image::text_end, kCode));

@@ -4,9 +4,7 @@
 // and every page of interest must be found either as before or as after, and pages outside the operation
 // unchanged throughout. Random operations are compared with a std::map of pages.
 #include "mm/page_table.hpp"
-#include "arch/x86/paging/ept_format.hpp"
-#include "arch/x86/paging/host_format.hpp"
-#include "arch/x86/paging/npt_format.hpp"
+#include "arch/x86/paging/entry_formats.hpp"
 #include "fakes/memory_history.hpp"
 
 #include <catch2/catch.hpp>
@@ -21,15 +19,11 @@ using fakes::history;
 namespace
 {
 
+// The host's tables have nothing both writable and executable.
 template <class Format>
-constexpr auto attributes()
+constexpr Leaf_attributes attributes()
 {
-    if constexpr (std::is_same_v<Format, Npt_format>)
-        return Npt_attributes{true, true, false, 3};
-    else if constexpr (std::is_same_v<Format, Ept_format>)
-        return Ept_attributes{true, true, false, 3};
-    else
-        return Host_attributes{true, false, false};
+    return {true, !std::is_same_v<Format, Host_format>, false, 3};
 }
 
 template <class Format>

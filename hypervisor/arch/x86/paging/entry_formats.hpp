@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What page-table entries look like: AMD's nested tables (the long-mode format, where every access counts as
+// a user access), Intel's extended ones (accessed and dirty flags as in bit 6 of EPTP enabled), and the
+// hypervisor's own. Pure functions over 64-bit words, one interface, so that mm/page_table.hpp takes any.
+// [APM2 5.3, 15.25.5; SDM3 4.5, 29.3.2]
+#pragma once
+
+#include "base/bits.hpp"
+
+namespace vmm
+{
+
+struct Leaf_attributes {
+    bool writable;
+    bool executable;
+    bool uncached;
+    u8 kind = 0; // 0..15, kept for the owner of the table
+};
+
+// What all of them share: the geometry, the address, the mark of a large leaf, four bits for software.
+struct Entry_format {
+    static constexpr unsigned levels       = 4;
+    static constexpr unsigned address_bits = 48;
+
+    static constexpr u64 ps              = bit(7); // in levels 2 and 3: a leaf
+    static constexpr u64 target          = field(~0ull, 51, 12) << 12;
+    static constexpr unsigned kind_shift = 52;
+
+    static constexpr bool is_leaf(u64 entry, unsigned level) { return level == 1 || (entry & ps) != 0; }
+    static constexpr u8 kind(u64 entry) { return static_cast<u8>(field(entry, 55, kind_shift)); }
+    static constexpr Hpa table_address(u64 entry) { return Hpa(entry & target); }
+    static constexpr Hpa leaf_address(u64 entry) { return Hpa(entry & target); }
+
+    // The entry number `index` of the table that replaces a leaf of `level`.
+    static constexpr u64 split(u64 entry, unsigned level, unsigned index)
+    {
+        const u64 offset = u64{index} << (kPageShift + (level - 2) * 9);
+        return (level == 2 ? entry & ~ps : entry) + offset;
+    }
+
+  protected:
+    // A leaf without its rights.
+    static constexpr u64 bare_leaf(Hpa at, unsigned level, Leaf_attributes attributes)
+    {
+        return at.value() | (level > 1 ? ps : 0) | u64{attributes.kind} << kind_shift;
+    }
+};
+
+struct Long_mode_format : Entry_format {
+    static constexpr u64 p   = bit(0);
+    static constexpr u64 rw  = bit(1);
+    static constexpr u64 us  = bit(2);
+    static constexpr u64 pwt = bit(3);
+    static constexpr u64 pcd = bit(4);
+    static constexpr u64 a   = bit(5);
+    static constexpr u64 d   = bit(6);
+    static constexpr u64 g   = bit(8);
+    static constexpr u64 nx  = bit(63);
+
+    static constexpr bool present(u64 entry) { return (entry & p) != 0; }
+    static constexpr bool is_written(u64 entry) { return (entry & d) != 0; }
+
+  protected:
+    static constexpr u64 present_leaf(Hpa at, unsigned level, Leaf_attributes attributes)
+    {
+        return bare_leaf(at, level, attributes) | p | (attributes.writable ? rw : 0) |
+               (attributes.executable ? 0 : nx) | (attributes.uncached ? pcd | pwt : 0);
+    }
+};
+
+struct Npt_format : Long_mode_format {
+    static constexpr u64 table(Hpa at) { return at.value() | p | rw | us | a; }
+    static constexpr u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
+    {
+        return present_leaf(at, level, attributes) | us;
+    }
+};
+
+// Supervisor only, and nothing both writable and executable.
+struct Host_format : Long_mode_format {
+    static constexpr u64 table(Hpa at) { return at.value() | p | rw | a; }
+    static constexpr u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
+    {
+        attributes.executable = attributes.executable && !attributes.writable;
+        return present_leaf(at, level, attributes) | a | d | g;
+    }
+};
+
+struct Ept_format : Entry_format {
+    static constexpr u64 r = bit(0);
+    static constexpr u64 w = bit(1);
+    static constexpr u64 x = bit(2);
+    static constexpr u64 a = bit(8);
+    static constexpr u64 d = bit(9);
+
+    static constexpr u64 write_back = 6u << 3; // of the memory types, uncached is 0
+
+    static constexpr bool present(u64 entry) { return (entry & (r | w | x)) != 0; }
+    static constexpr bool is_written(u64 entry) { return (entry & d) != 0; }
+
+    static constexpr u64 table(Hpa at) { return at.value() | r | w | x; }
+    static constexpr u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
+    {
+        return bare_leaf(at, level, attributes) | r | (attributes.writable ? w : 0) |
+               (attributes.executable ? x : 0) | (attributes.uncached ? 0 : write_back);
+    }
+};
+
+static_assert(Entry_format::address_bits == kPageShift + 9 * Entry_format::levels);
+static_assert(Npt_format::kind(Npt_format::leaf(Hpa(0x1000), 1, {true, true, false, 9})) == 9);
+static_assert(Npt_format::split(Npt_format::leaf(Hpa(0x200000), 2, {true, true, false, 1}), 2, 511) ==
+              Npt_format::leaf(Hpa(0x3ff000), 1, {true, true, false, 1}));
+static_assert(Npt_format::split(Npt_format::leaf(Hpa(0x40000000), 3, {false, false, false, 2}), 3, 1) ==
+              Npt_format::leaf(Hpa(0x40200000), 2, {false, false, false, 2}));
+static_assert(!Npt_format::is_leaf(Npt_format::table(Hpa(0x1000)), 2));
+static_assert((Host_format::leaf(Hpa(0), 1, {true, true, false}) & Host_format::nx) != 0, "never W and X");
+
+} // namespace vmm

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emul/apic_host.hpp"
 
+#include "arch/x86/regs/control.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "emul/domain_devices.hpp"
@@ -20,7 +21,7 @@ System_state state_after_startup(u8 page)
     const Segment data{.selector = 0, .attributes = kData, .limit = kLimit, .base = 0};
 
     System_state state{};
-    state.cr0 = 0x10; // ET; caches on, as firmware would have left them
+    state.cr0 = cr0::et; // caches on, as firmware would have left them
     state.dr6 = 0xffff0ff0;
     state.dr7 = 0x400;
     state.cs  = {.selector   = static_cast<u16>(page << 8),
@@ -31,7 +32,7 @@ System_state state_after_startup(u8 page)
     state.ldtr = {.selector = 0, .attributes = kLocalTable, .limit = kLimit, .base = 0};
     state.tr   = {.selector = 0, .attributes = kBusyTask, .limit = kLimit, .base = 0};
     state.gdtr = state.idtr = {.selector = 0, .attributes = 0, .limit = kLimit, .base = 0};
-    state.pat               = 0x0007040600070406;
+    state.pat               = kPatAtReset;
     return state;
 }
 

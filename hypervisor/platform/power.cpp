@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/power.hpp"
 
-#include "arch/x86/cpu/machine_end.hpp"
+#include "arch/x86/cpu/execution.hpp"
 #include "arch/x86/cpu/port_io.hpp"
 #include "mm/direct_map.hpp"
 #include "platform/acpi.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What steers the execution of this CPU: the interrupt flag, halting, the time stamp counter.
+// What steers the execution of this CPU: the interrupt flag, halting, giving up, the time stamp counter.
 #pragma once
 
 #include "base/types.hpp"
@@ -24,7 +24,19 @@ inline void take_pending_interrupts() { asm volatile("sti; nop; cli" ::: "memory
 
 #if __STDC_HOSTED__
 u64 read_tsc();
+[[noreturn]] void triple_fault();
 #else
+// An exception without an IDT, the last resort of a reboot: the CPU gives up and the chipset resets it.
+// [SDM3 6.15, #DF]
+[[noreturn]] inline void triple_fault()
+{
+    struct [[gnu::packed]] {
+        u16 limit = 0;
+        u64 base  = 0;
+    } empty;
+    for (;;)
+        asm volatile("lidt %0; int3" ::"m"(empty));
+}
 inline u64 read_tsc()
 {
     u32 low, high;
@@ -32,6 +44,7 @@ inline u64 read_tsc()
     return (u64{high} << 32) | low;
 }
 #endif
+
 // As read_tsc(), but not before everything earlier has happened.
 inline u64 read_tsc_ordered()
 {
@@ -40,7 +53,5 @@ inline u64 read_tsc_ordered()
 #endif
     return read_tsc();
 }
-
-inline void pause_cpu() { asm volatile("pause" ::: "memory"); }
 
 } // namespace vmm

@@ -15,7 +15,7 @@ namespace vmm
 
 inline constexpr unsigned kMaxInstructionLength = 15;
 
-enum class Intercepted_instruction : u8 { cpuid, rdmsr, wrmsr, hlt, vmmcall, xsetbv, invd, wbinvd, pause };
+enum class Intercepted_instruction : u8 { cpuid, rdmsr, wrmsr, hlt, vmmcall, xsetbv, invd, wbinvd };
 
 std::optional<u8> instruction_length(std::span<const u8> bytes, Intercepted_instruction which,
                                      bool long_mode);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/decode/svm_exit.hpp"
 
+#include <array>
+
 namespace vmm::svm
 {
 namespace
@@ -31,77 +33,71 @@ Nested_fault decode_nested_fault(u64 info1, u64 info2)
     return fault;
 }
 
-Vm_exit decode_exception(const Vmcb& vmcb)
-{
-    Vm_exit exit{.kind = Exit_kind::exception, .instruction_length = 0, .code = 0};
-    const u8 vector = static_cast<u8>(vmcb.exitcode - exitcode::exception_base);
-    // Of the intercepted vectors only #AC (17) pushes an error code, always 0.
-    exit.exception  = {vector, vector == 17, static_cast<u32>(vmcb.exitinfo1), 0};
-    return exit;
-}
+// What an exit code below the nested fault's says by itself.
+struct Meaning {
+    Exit_kind kind = Exit_kind::unknown;
+    std::optional<Intercepted_instruction> instruction{};
+};
+constexpr auto kMeanings = [] {
+    namespace e = exitcode;
+    using enum Exit_kind;
+    using Instruction = Intercepted_instruction;
+    std::array<Meaning, e::rdpru + 1> all{};
+    for (unsigned vector = 0; vector < 32; ++vector)
+        all[e::exception_base + vector] = {exception};
+    for (const u64 code : {e::intr, e::nmi, e::smi})
+        all[code] = {external_interrupt};
+    for (const u64 code : {e::rdpmc, e::invlpga, e::vmrun, e::vmload, e::vmsave, e::stgi, e::clgi, e::skinit,
+                           e::monitor, e::mwait, e::rdpru})
+        all[code] = {undefined};
+    all[e::vintr]    = {interrupt_window};
+    all[e::vmmcall]  = {hypercall, Instruction::vmmcall};
+    all[e::cpuid]    = {cpuid, Instruction::cpuid};
+    all[e::msr]      = {msr, Instruction::rdmsr};
+    all[e::hlt]      = {hlt, Instruction::hlt};
+    all[e::ioio]     = {io};
+    all[e::xsetbv]   = {xsetbv, Instruction::xsetbv};
+    all[e::invd]     = {wbinvd, Instruction::invd};
+    all[e::wbinvd]   = {wbinvd, Instruction::wbinvd};
+    all[e::shutdown] = {shutdown};
+    return all;
+}();
 
 } // namespace
 
 Vm_exit decode_exit(const Vmcb& vmcb, u32 msr_index)
 {
-    Vm_exit exit{.kind = Exit_kind::unknown, .instruction_length = 0, .code = vmcb.exitcode};
-    switch (vmcb.exitcode) {
-    case exitcode::intr:
-    case exitcode::nmi:
-    case exitcode::smi: exit.kind = Exit_kind::external_interrupt; break;
-    case exitcode::vintr: exit.kind = Exit_kind::interrupt_window; break;
-    case exitcode::vmmcall: exit.kind = Exit_kind::hypercall; break;
-    case exitcode::cpuid: exit.kind = Exit_kind::cpuid; break;
-    case exitcode::msr:
-        exit.kind = Exit_kind::msr;
-        exit.msr  = {msr_index, (vmcb.exitinfo1 & 1) != 0};
-        break;
-    case exitcode::hlt: exit.kind = Exit_kind::hlt; break;
-    case exitcode::ioio:
-        exit.kind               = Exit_kind::io;
-        exit.io                 = decode_io(vmcb.exitinfo1);
-        exit.instruction_length = static_cast<u8>(vmcb.exitinfo2 - vmcb.rip);
-        break;
-    case exitcode::npf:
+    const u64 code = vmcb.exitcode;
+    Vm_exit exit{.kind = Exit_kind::unknown, .instruction_length = 0, .code = code};
+    if (code == exitcode::npf) {
         exit.kind  = Exit_kind::nested_fault;
         exit.fault = decode_nested_fault(vmcb.exitinfo1, vmcb.exitinfo2);
-        break;
-    case exitcode::xsetbv: exit.kind = Exit_kind::xsetbv; break;
-    case exitcode::invd:
-    case exitcode::wbinvd: exit.kind = Exit_kind::wbinvd; break;
-    case exitcode::shutdown: exit.kind = Exit_kind::shutdown; break;
-    case exitcode::invalid: exit.kind = Exit_kind::entry_failure; break;
-    case exitcode::rdpmc:
-    case exitcode::invlpga:
-    case exitcode::vmrun:
-    case exitcode::vmload:
-    case exitcode::vmsave:
-    case exitcode::stgi:
-    case exitcode::clgi:
-    case exitcode::skinit:
-    case exitcode::monitor:
-    case exitcode::mwait:
-    case exitcode::rdpru: exit.kind = Exit_kind::undefined; break;
-    default:
-        if (vmcb.exitcode >= exitcode::exception_base && vmcb.exitcode < exitcode::exception_base + 32)
-            return decode_exception(vmcb);
-        break;
+        return exit;
+    }
+    if (code >= kMeanings.size()) {
+        if (code == exitcode::invalid)
+            exit.kind = Exit_kind::entry_failure;
+        return exit;
+    }
+    exit.kind = kMeanings[code].kind;
+    if (exit.kind == Exit_kind::msr) {
+        exit.msr = {msr_index, (vmcb.exitinfo1 & 1) != 0};
+    } else if (exit.kind == Exit_kind::io) {
+        exit.io                 = decode_io(vmcb.exitinfo1);
+        exit.instruction_length = static_cast<u8>(vmcb.exitinfo2 - vmcb.rip);
+    } else if (exit.kind == Exit_kind::exception) {
+        const u8 vector = static_cast<u8>(code - exitcode::exception_base);
+        // Of the intercepted vectors only #AC (17) pushes an error code, always 0.
+        exit.exception  = {vector, vector == 17, static_cast<u32>(vmcb.exitinfo1), 0};
     }
     return exit;
 }
 
 std::optional<Intercepted_instruction> exiting_instruction(u64 code, bool msr_write)
 {
-    switch (code) {
-    case exitcode::vmmcall: return Intercepted_instruction::vmmcall;
-    case exitcode::cpuid: return Intercepted_instruction::cpuid;
-    case exitcode::msr: return msr_write ? Intercepted_instruction::wrmsr : Intercepted_instruction::rdmsr;
-    case exitcode::hlt: return Intercepted_instruction::hlt;
-    case exitcode::xsetbv: return Intercepted_instruction::xsetbv;
-    case exitcode::invd: return Intercepted_instruction::invd;
-    case exitcode::wbinvd: return Intercepted_instruction::wbinvd;
-    default: return std::nullopt;
-    }
+    if (code >= kMeanings.size())
+        return std::nullopt;
+    return msr_write ? Intercepted_instruction::wrmsr : kMeanings[code].instruction;
 }
 
 } // namespace vmm::svm

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From the exit fields of a VMCB to the neutral Vm_exit. Pure, so that recorded exits can be replayed in
-// tests. The instruction length is left 0 where the VMCB does not tell it; needs_length() says which
+// tests. The instruction length is left 0 where the VMCB does not tell it; exiting_instruction() says which
 // instruction then has to be measured.
 #pragma once
 

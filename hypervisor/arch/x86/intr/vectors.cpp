@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/intr/vectors.hpp"
 
-#include "arch/x86/cpu/fixup.hpp"
+#include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "debug/log.hpp"
 #include "debug/panic.hpp"

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/paging/guest_walk.hpp"
 
+#include "arch/x86/regs/control.hpp"
 #include "mm/region_cache.hpp"
 
 namespace vmm
 {
 namespace
 {
-
-constexpr u64 kCr0Wp   = bit(16);
-constexpr u64 kCr0Pg   = bit(31);
-constexpr u64 kCr4Pse  = bit(4);
-constexpr u64 kCr4Pae  = bit(5);
-constexpr u64 kCr4La57 = bit(12);
-constexpr u64 kCr4Smap = bit(21);
-constexpr u64 kEferLma = bit(10);
 
 constexpr u64 kPresent  = bit(0);
 constexpr u64 kWritable = bit(1);
@@ -129,15 +122,15 @@ Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Pag
 {
     trace.complete    = false;
     const u64 address = gva.value();
-    if (!(paging.cr0 & kCr0Pg))
+    if (!(paging.cr0 & cr0::pg))
         return Guest_walk{Gpa(address), true};
     const bool user = paging.cpl == 3;
     const Access access{.write         = write,
                         .user          = user,
-                        .write_protect = (paging.cr0 & kCr0Wp) != 0,
-                        .keep_off_user = (paging.cr4 & kCr4Smap) != 0 && !alignment_check};
-    if (paging.efer & kEferLma) [[likely]] {
-        const bool five      = (paging.cr4 & kCr4La57) != 0;
+                        .write_protect = (paging.cr0 & cr0::wp) != 0,
+                        .keep_off_user = (paging.cr4 & cr4::smap) != 0 && !alignment_check};
+    if (paging.efer & efer::lma) [[likely]] {
+        const bool five      = (paging.cr4 & cr4::la57) != 0;
         const unsigned spare = 64 - 12 - (five ? 5 : 4) * Wide::bits;
         if (static_cast<u64>(static_cast<s64>(address << spare) >> spare) != address)
             return fail(Errc::efault);
@@ -147,9 +140,9 @@ Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Pag
     }
     if (address >> 32)
         return fail(Errc::efault);
-    if (paging.cr4 & kCr4Pae)
+    if (paging.cr4 & cr4::pae)
         return walk<Wide, 3, false>(p2m, regions, paging.cr3 & 0xffffffe0, true, address, access, trace);
-    return walk<Narrow, 2>(p2m, regions, paging.cr3 & Narrow::target, (paging.cr4 & kCr4Pse) != 0, address,
+    return walk<Narrow, 2>(p2m, regions, paging.cr3 & Narrow::target, (paging.cr4 & cr4::pse) != 0, address,
                            access, trace);
 }
 

@@ -33,14 +33,9 @@ inline constexpr u64 osfxsr     = bit(9);
 inline constexpr u64 osxmmexcpt = bit(10);
 inline constexpr u64 umip       = bit(11);
 inline constexpr u64 la57       = bit(12);
-inline constexpr u64 vmxe       = bit(13);
-inline constexpr u64 smxe       = bit(14);
-inline constexpr u64 fsgsbase   = bit(16);
-inline constexpr u64 pcide      = bit(17);
 inline constexpr u64 osxsave    = bit(18);
 inline constexpr u64 smep       = bit(20);
 inline constexpr u64 smap       = bit(21);
-inline constexpr u64 pke        = bit(22);
 } // namespace cr4
 
 namespace efer

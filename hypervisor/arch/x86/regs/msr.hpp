@@ -9,27 +9,24 @@
 namespace vmm::msr
 {
 
-inline constexpr u32 kTsc             = 0x010;
-inline constexpr u32 kApicBase        = 0x01b;
-inline constexpr u32 kFeatureControl  = 0x03a;
-inline constexpr u32 kMtrrCap         = 0x0fe;
-inline constexpr u32 kSysenterCs      = 0x174;
-inline constexpr u32 kSysenterEsp     = 0x175;
-inline constexpr u32 kSysenterEip     = 0x176;
-inline constexpr u32 kPat             = 0x277;
-inline constexpr u32 kMtrrDefaultType = 0x2ff;
-inline constexpr u32 kTscDeadline     = 0x6e0;
-inline constexpr u32 kX2apicFirst     = 0x800;
-inline constexpr u32 kEfer            = 0xc000'0080;
-inline constexpr u32 kStar            = 0xc000'0081;
-inline constexpr u32 kLstar           = 0xc000'0082;
-inline constexpr u32 kCstar           = 0xc000'0083;
-inline constexpr u32 kSfmask          = 0xc000'0084;
-inline constexpr u32 kFsBase          = 0xc000'0100;
-inline constexpr u32 kGsBase          = 0xc000'0101;
-inline constexpr u32 kKernelGsBase    = 0xc000'0102;
-inline constexpr u32 kTscAux          = 0xc000'0103;
-inline constexpr u32 kVmCr            = 0xc001'0114;
-inline constexpr u32 kVmHsavePa       = 0xc001'0117;
+inline constexpr u32 kTsc          = 0x010;
+inline constexpr u32 kApicBase     = 0x01b;
+inline constexpr u32 kSysenterCs   = 0x174;
+inline constexpr u32 kSysenterEsp  = 0x175;
+inline constexpr u32 kSysenterEip  = 0x176;
+inline constexpr u32 kPat          = 0x277;
+inline constexpr u32 kTscDeadline  = 0x6e0;
+inline constexpr u32 kX2apicFirst  = 0x800;
+inline constexpr u32 kEfer         = 0xc000'0080;
+inline constexpr u32 kStar         = 0xc000'0081;
+inline constexpr u32 kLstar        = 0xc000'0082;
+inline constexpr u32 kCstar        = 0xc000'0083;
+inline constexpr u32 kSfmask       = 0xc000'0084;
+inline constexpr u32 kFsBase       = 0xc000'0100;
+inline constexpr u32 kGsBase       = 0xc000'0101;
+inline constexpr u32 kKernelGsBase = 0xc000'0102;
+inline constexpr u32 kTscAux       = 0xc000'0103;
+inline constexpr u32 kVmCr         = 0xc001'0114;
+inline constexpr u32 kVmHsavePa    = 0xc001'0117;
 
 } // namespace vmm::msr

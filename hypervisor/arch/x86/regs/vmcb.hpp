@@ -10,13 +10,6 @@
 namespace vmm::svm
 {
 
-struct [[gnu::packed]] Vmcb_segment {
-    u16 selector;
-    u16 attributes;
-    u32 limit;
-    u64 base;
-};
-
 struct Vmcb {
     u32 intercept_cr;        // 000
     u32 intercept_dr;        // 004
@@ -49,8 +42,8 @@ struct Vmcb {
     u8 fetched[15]; // 0d1
     u8 reserved_0e0[0x400 - 0x0e0];
 
-    Vmcb_segment es, cs, ss, ds, fs, gs; // 400
-    Vmcb_segment gdtr, ldtr, idtr, tr;   // 460
+    Segment es, cs, ss, ds, fs, gs; // 400
+    Segment gdtr, ldtr, idtr, tr;   // 460
     u8 reserved_4a0[0x4cb - 0x4a0];
     u8 cpl; // 4cb
     u8 reserved_4cc[4];
@@ -83,56 +76,13 @@ struct Vmcb {
 };
 static_assert(sizeof(Vmcb) == kPageSize);
 static_assert(offsetof(Vmcb, pause_filter_threshold) == 0x03c);
-static_assert(offsetof(Vmcb, vintr) == 0x060);
-static_assert(offsetof(Vmcb, exitcode) == 0x070);
 static_assert(offsetof(Vmcb, eventinj) == 0x0a8);
-static_assert(offsetof(Vmcb, nrip) == 0x0c8);
-static_assert(offsetof(Vmcb, es) == 0x400);
 static_assert(offsetof(Vmcb, tr) == 0x490);
 static_assert(offsetof(Vmcb, cpl) == 0x4cb);
-static_assert(offsetof(Vmcb, efer) == 0x4d0);
 static_assert(offsetof(Vmcb, cr4) == 0x548);
-static_assert(offsetof(Vmcb, rflags) == 0x570);
 static_assert(offsetof(Vmcb, rsp) == 0x5d8);
 static_assert(offsetof(Vmcb, rax) == 0x5f8);
-static_assert(offsetof(Vmcb, cr2) == 0x640);
 static_assert(offsetof(Vmcb, g_pat) == 0x668);
-
-namespace intercept_1
-{
-inline constexpr u32 intr      = 1u << 0;
-inline constexpr u32 nmi       = 1u << 1;
-inline constexpr u32 smi       = 1u << 2;
-inline constexpr u32 init      = 1u << 3;
-inline constexpr u32 vintr     = 1u << 4;
-inline constexpr u32 rdpmc     = 1u << 15;
-inline constexpr u32 cpuid     = 1u << 18;
-inline constexpr u32 invd      = 1u << 22;
-inline constexpr u32 pause     = 1u << 23;
-inline constexpr u32 hlt       = 1u << 24;
-inline constexpr u32 invlpga   = 1u << 26;
-inline constexpr u32 ioio_prot = 1u << 27;
-inline constexpr u32 msr_prot  = 1u << 28;
-inline constexpr u32 task      = 1u << 29;
-inline constexpr u32 ferr      = 1u << 30;
-inline constexpr u32 shutdown  = 1u << 31;
-} // namespace intercept_1
-
-namespace intercept_2
-{
-inline constexpr u32 vmrun   = 1u << 0;
-inline constexpr u32 vmmcall = 1u << 1;
-inline constexpr u32 vmload  = 1u << 2;
-inline constexpr u32 vmsave  = 1u << 3;
-inline constexpr u32 stgi    = 1u << 4;
-inline constexpr u32 clgi    = 1u << 5;
-inline constexpr u32 skinit  = 1u << 6;
-inline constexpr u32 wbinvd  = 1u << 9;
-inline constexpr u32 monitor = 1u << 10;
-inline constexpr u32 mwait   = 1u << 11;
-inline constexpr u32 xsetbv  = 1u << 13;
-inline constexpr u32 rdpru   = 1u << 14;
-} // namespace intercept_2
 
 namespace vintr
 {
@@ -141,7 +91,6 @@ inline constexpr u64 v_irq           = bit(8);
 inline constexpr unsigned prio_shift = 16;
 inline constexpr u64 prio_mask       = 0xfull << prio_shift;
 inline constexpr u64 intr_masking    = bit(24);
-inline constexpr u64 vector_mask     = 0xffull << 32;
 } // namespace vintr
 
 // [APM2 Appendix C, "SVM Intercept Exit Codes"]
@@ -156,11 +105,11 @@ inline constexpr u64 vintr          = 0x64;
 inline constexpr u64 rdpmc          = 0x6f;
 inline constexpr u64 cpuid          = 0x72;
 inline constexpr u64 invd           = 0x76;
-inline constexpr u64 pause          = 0x77;
 inline constexpr u64 hlt            = 0x78;
 inline constexpr u64 invlpga        = 0x7a;
 inline constexpr u64 ioio           = 0x7b;
 inline constexpr u64 msr            = 0x7c;
+inline constexpr u64 ferr           = 0x7e;
 inline constexpr u64 shutdown       = 0x7f;
 inline constexpr u64 vmrun          = 0x80;
 inline constexpr u64 vmmcall        = 0x81;
@@ -178,14 +127,20 @@ inline constexpr u64 npf            = 0x400;
 inline constexpr u64 invalid        = ~0ull;
 } // namespace exitcode
 
+// The bits of an intercept word. Each word has the bits of 32 exit codes in their order: exceptions from 40
+// on in intercept_exception, 60 in intercept_1, 80 in intercept_2.
+template <class... Exitcodes>
+constexpr u32 intercepts(Exitcodes... codes)
+{
+    return (... | (1u << (codes & 31)));
+}
+
 // EVENTINJ and EXITINTINFO. [APM2 15.20, 15.7.2]
 namespace event
 {
 inline constexpr u64 vector_mask     = 0xff;
 inline constexpr unsigned type_shift = 8;
 inline constexpr u64 type_mask       = 7ull << type_shift;
-inline constexpr u64 type_external   = 0ull << type_shift;
-inline constexpr u64 type_nmi        = 2ull << type_shift;
 inline constexpr u64 type_exception  = 3ull << type_shift;
 inline constexpr u64 type_software   = 4ull << type_shift;
 inline constexpr u64 error_valid     = bit(11);

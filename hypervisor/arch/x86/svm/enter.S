@@ -16,14 +16,7 @@
     .set REG_RBP, 5 * 8
     .set REG_RSI, 6 * 8
     .set REG_RDI, 7 * 8
-    .set REG_R8,  8 * 8
-    .set REG_R9,  9 * 8
-    .set REG_R10, 10 * 8
-    .set REG_R11, 11 * 8
-    .set REG_R12, 12 * 8
-    .set REG_R13, 13 * 8
-    .set REG_R14, 14 * 8
-    .set REG_R15, 15 * 8
+    .set REG_R8,  8 * 8     /* and so on to R15 */
 
     .text
     .globl svm_enter
@@ -49,14 +42,9 @@ svm_enter:
     mov REG_RBX(%rdi), %rbx
     mov REG_RBP(%rdi), %rbp
     mov REG_RSI(%rdi), %rsi
-    mov REG_R8(%rdi), %r8
-    mov REG_R9(%rdi), %r9
-    mov REG_R10(%rdi), %r10
-    mov REG_R11(%rdi), %r11
-    mov REG_R12(%rdi), %r12
-    mov REG_R13(%rdi), %r13
-    mov REG_R14(%rdi), %r14
-    mov REG_R15(%rdi), %r15
+    .irp n, 8, 9, 10, 11, 12, 13, 14, 15
+    mov REG_R8 + (\n - 8) * 8(%rdi), %r\n
+    .endr
     mov REG_RDI(%rdi), %rdi
 
     vmrun %rax              /* RAX and RSP come back as they were */
@@ -71,24 +59,14 @@ svm_enter:
     mov %rbp, REG_RBP(%rax)
     mov %rsi, REG_RSI(%rax)
     mov %rdi, REG_RDI(%rax)
-    mov %r8,  REG_R8(%rax)
-    mov %r9,  REG_R9(%rax)
-    mov %r10, REG_R10(%rax)
-    mov %r11, REG_R11(%rax)
-    mov %r12, REG_R12(%rax)
-    mov %r13, REG_R13(%rax)
-    mov %r14, REG_R14(%rax)
-    mov %r15, REG_R15(%rax)
+    .irp n, 8, 9, 10, 11, 12, 13, 14, 15
+    mov %r\n, REG_R8 + (\n - 8) * 8(%rax)
+    .endr
 
     /* Nothing of the guest stays in a register that speculation could use as an address. */
-    xor %ecx, %ecx
-    xor %edx, %edx
-    xor %esi, %esi
-    xor %edi, %edi
-    xor %r8d, %r8d
-    xor %r9d, %r9d
-    xor %r10d, %r10d
-    xor %r11d, %r11d
+    .irp register, ecx, edx, esi, edi, r8d, r9d, r10d, r11d
+    xor %\register, %\register
+    .endr
 
     cli
     stgi

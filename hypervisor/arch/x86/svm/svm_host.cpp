@@ -2,10 +2,8 @@
 #include "arch/x86/svm/svm_host.hpp"
 
 #include "arch/x86/cpu/cpuid.hpp"
-#include "arch/x86/cpu/guest_switched.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/regs/control.hpp"
-#include "arch/x86/regs/msr.hpp"
 #include "base/bits.hpp"
 #include "domain/domain.hpp"
 #include "emul/domain_devices.hpp"
@@ -63,13 +61,10 @@ Expected<void> make_maps()
 
 Expected<void> enable_on_this_cpu()
 {
-    const auto leaf               = cpuid(0x8000000a);
-    host.features.asid_count      = leaf.ebx;
-    host.features.next_rip_save   = leaf.edx & bit(3);
-    host.features.vmcb_clean_bits = leaf.edx & bit(5);
-    host.features.flush_by_asid   = leaf.edx & bit(6);
-    host.features.decode_assists  = leaf.edx & bit(7);
-    host.features.rdtscp          = has_rdtscp();
+    const auto leaf             = cpuid(0x8000000a);
+    host.features.asid_count    = leaf.ebx;
+    host.features.next_rip_save = leaf.edx & bit(3);
+    host.features.rdtscp        = cpuid(0x80000001).edx & bit(27);
 
     if (host.msrpm_pa == 0)
         TRY(make_maps());

@@ -15,12 +15,9 @@ namespace vmm::svm
 {
 
 struct Features {
-    bool next_rip_save   = false;
-    bool flush_by_asid   = false;
-    bool decode_assists  = false;
-    bool vmcb_clean_bits = false;
-    bool rdtscp          = false;
-    u32 asid_count       = 0;
+    bool next_rip_save = false;
+    bool rdtscp        = false;
+    u32 asid_count     = 0;
 };
 
 // Sets EFER.SVME and the host save area. The CPU is known to have SVM with nested paging.

@@ -9,9 +9,6 @@ namespace vmm::svm
 namespace
 {
 
-Segment from_vmcb(const Vmcb_segment& s) { return {s.selector, s.attributes, s.limit, s.base}; }
-Vmcb_segment to_vmcb(const Segment& s) { return {s.selector, s.attributes, s.limit, s.base}; }
-
 constexpr u64 kGuestEfer = efer::sce | efer::lme | efer::lma | efer::nxe | efer::ffxsr;
 constexpr u64 kCr0Known  = cr0::pe | cr0::mp | cr0::em | cr0::ts | cr0::et | cr0::ne | cr0::wp | cr0::am |
                           cr0::nw | cr0::cd | cr0::pg;
@@ -30,74 +27,54 @@ bool enterable(const System_state& s)
     return !(long_paging && wide_code && (s.cs.attributes & (1u << 10)));
 }
 
+// The registers that both have, pair by pair, whichever way they are to be copied. EFER is not among them.
+template <class System, class Control_block, class Copy>
+void for_each_register(System& s, Control_block& v, Copy copy)
+{
+    copy(s.cr0, v.cr0);
+    copy(s.cr2, v.cr2);
+    copy(s.cr3, v.cr3);
+    copy(s.cr4, v.cr4);
+    copy(s.dr6, v.dr6);
+    copy(s.dr7, v.dr7);
+    copy(s.cs, v.cs);
+    copy(s.ds, v.ds);
+    copy(s.es, v.es);
+    copy(s.fs, v.fs);
+    copy(s.gs, v.gs);
+    copy(s.ss, v.ss);
+    copy(s.tr, v.tr);
+    copy(s.ldtr, v.ldtr);
+    copy(s.gdtr, v.gdtr);
+    copy(s.idtr, v.idtr);
+    copy(s.pat, v.g_pat);
+    copy(s.star, v.star);
+    copy(s.lstar, v.lstar);
+    copy(s.cstar, v.cstar);
+    copy(s.sfmask, v.sfmask);
+    copy(s.kernel_gs_base, v.kernel_gs_base);
+    copy(s.sysenter_cs, v.sysenter_cs);
+    copy(s.sysenter_esp, v.sysenter_esp);
+    copy(s.sysenter_eip, v.sysenter_eip);
+}
+
 } // namespace
 
 void Svm_vcpu::read_system(System_state& s) const
 {
-    const Vmcb& v    = *vmcb_;
-    s                = {};
-    s.cr0            = v.cr0;
-    s.cr2            = v.cr2;
-    s.cr3            = v.cr3;
-    s.cr4            = v.cr4;
-    s.efer           = v.efer & ~efer::svme;
-    s.dr6            = v.dr6;
-    s.dr7            = v.dr7;
-    s.cs             = from_vmcb(v.cs);
-    s.ds             = from_vmcb(v.ds);
-    s.es             = from_vmcb(v.es);
-    s.fs             = from_vmcb(v.fs);
-    s.gs             = from_vmcb(v.gs);
-    s.ss             = from_vmcb(v.ss);
-    s.tr             = from_vmcb(v.tr);
-    s.ldtr           = from_vmcb(v.ldtr);
-    s.gdtr           = from_vmcb(v.gdtr);
-    s.idtr           = from_vmcb(v.idtr);
-    s.pat            = v.g_pat;
-    s.star           = v.star;
-    s.lstar          = v.lstar;
-    s.cstar          = v.cstar;
-    s.sfmask         = v.sfmask;
-    s.kernel_gs_base = v.kernel_gs_base;
-    s.sysenter_cs    = v.sysenter_cs;
-    s.sysenter_esp   = v.sysenter_esp;
-    s.sysenter_eip   = v.sysenter_eip;
+    for_each_register(s, *vmcb_, [](auto& system, const auto& in_vmcb) { system = in_vmcb; });
+    s.efer = vmcb_->efer & ~efer::svme;
 }
 
 Expected<void> Svm_vcpu::write_system(const System_state& s)
 {
     if (!enterable(s))
         return fail(Errc::einval);
-    Vmcb& v            = *vmcb_;
-    v.cr0              = s.cr0;
-    v.cr2              = s.cr2;
-    v.cr3              = s.cr3;
-    v.cr4              = s.cr4;
-    v.efer             = s.efer | efer::svme;
-    v.dr6              = s.dr6;
-    v.dr7              = s.dr7;
-    v.cs               = to_vmcb(s.cs);
-    v.ds               = to_vmcb(s.ds);
-    v.es               = to_vmcb(s.es);
-    v.fs               = to_vmcb(s.fs);
-    v.gs               = to_vmcb(s.gs);
-    v.ss               = to_vmcb(s.ss);
-    v.tr               = to_vmcb(s.tr);
-    v.ldtr             = to_vmcb(s.ldtr);
-    v.gdtr             = to_vmcb(s.gdtr);
-    v.idtr             = to_vmcb(s.idtr);
-    v.g_pat            = s.pat;
-    v.star             = s.star;
-    v.lstar            = s.lstar;
-    v.cstar            = s.cstar;
-    v.sfmask           = s.sfmask;
-    v.kernel_gs_base   = s.kernel_gs_base;
-    v.sysenter_cs      = s.sysenter_cs;
-    v.sysenter_esp     = s.sysenter_esp;
-    v.sysenter_eip     = s.sysenter_eip;
-    v.cpl              = static_cast<u8>((s.ss.attributes >> 5) & 3);
-    v.interrupt_shadow = 0;
-    v.eventinj         = 0;
+    for_each_register(s, *vmcb_, [](const auto& system, auto& in_vmcb) { in_vmcb = system; });
+    vmcb_->efer             = s.efer | efer::svme;
+    vmcb_->cpl              = static_cast<u8>((s.ss.attributes >> 5) & 3);
+    vmcb_->interrupt_shadow = 0;
+    vmcb_->eventinj         = 0;
     flush_tlb(Tlb_scope::guest);
     return {};
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/svm/svm_vcpu.hpp"
 
+#include "arch/x86/cpu/control_registers.hpp"
 #include "arch/x86/cpu/fpu.hpp"
-#include "arch/x86/cpu/guest_switched.hpp"
+#include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/decode/svm_exit.hpp"
 #include "arch/x86/regs/control.hpp"
 #include "domain/domain.hpp"
@@ -20,49 +21,38 @@ namespace vmm::svm
 
 Expected<Unique<Vcpu_backend>> Svm_vcpu::create(Vcpu& vcpu)
 {
-    const Mfn vmcb = TRY(frames.allocate(kOrder4k));
-    auto fpu       = frames.allocate(kOrder4k);
-    if (!fpu) {
-        frames.free(vmcb, kOrder4k);
-        return fail(Errc::enomem);
-    }
-    auto* area   = to_virtual<std::byte>(*fpu);
-    auto backend = make_unique<Svm_vcpu>(vcpu, to_virtual<Vmcb>(vmcb), area);
+    const Mfn pages = TRY(frames.allocate(kPagesOrder));
+    auto backend    = make_unique<Svm_vcpu>(vcpu, pages);
     if (!backend) {
-        frames.free(vmcb, kOrder4k);
-        frames.free(*fpu, kOrder4k);
-        return fail(Errc::enomem);
+        frames.free(pages, kPagesOrder);
+        return fail(backend.error());
     }
     return Unique<Vcpu_backend>(std::move(*backend));
 }
 
-Svm_vcpu::Svm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu)
-    : vcpu_(vcpu), vmcb_(vmcb), vmcb_pa_(to_physical(vmcb).value()), fpu_(fpu)
+Svm_vcpu::Svm_vcpu(Vcpu& vcpu, Mfn pages)
+    : vcpu_(vcpu), vmcb_(to_virtual<Vmcb>(pages)), vmcb_pa_(to_hpa(pages).value()),
+      fpu_(to_virtual<std::byte>(pages + 1))
 {
     set_up_controls();
     init_fpu_area(fpu_);
 }
 
-Svm_vcpu::~Svm_vcpu()
-{
-    frames.free(to_mfn(to_physical(vmcb_)), kOrder4k);
-    frames.free(to_mfn(to_physical(fpu_)), kOrder4k);
-}
+Svm_vcpu::~Svm_vcpu() { frames.free(to_mfn(Hpa(vmcb_pa_)), kPagesOrder); }
 
 void Svm_vcpu::set_up_controls()
 {
-    namespace i1 = intercept_1;
-    namespace i2 = intercept_2;
+    namespace e = exitcode;
 
     // #DB and #AC can recur for ever while they are being delivered, without the CPU ever leaving the
     // guest; #MC is the host's.
-    vmcb_->intercept_exception = (1u << 1) | (1u << 17) | (1u << 18);
-    vmcb_->intercept_1         = i1::intr | i1::nmi | i1::smi | i1::init | i1::rdpmc | i1::cpuid | i1::invd |
-                         i1::hlt | i1::invlpga | i1::ioio_prot | i1::msr_prot | i1::ferr | i1::shutdown;
-    vmcb_->intercept_2 = i2::vmrun | i2::vmmcall | i2::vmload | i2::vmsave | i2::stgi | i2::clgi |
-                         i2::skinit | i2::wbinvd | i2::monitor | i2::mwait | i2::xsetbv | i2::rdpru;
-    vmcb_->vintr          = vintr::intr_masking;
-    vmcb_->msrpm_base_pa  = msr_permission_map_pa();
+    vmcb_->intercept_exception = intercepts(1, 17, 18);
+    vmcb_->intercept_1   = intercepts(e::intr, e::nmi, e::smi, e::init, e::rdpmc, e::cpuid, e::invd, e::hlt,
+                                      e::invlpga, e::ioio, e::msr, e::ferr, e::shutdown);
+    vmcb_->intercept_2   = intercepts(e::vmrun, e::vmmcall, e::vmload, e::vmsave, e::stgi, e::clgi, e::skinit,
+                                      e::wbinvd, e::monitor, e::mwait, e::xsetbv, e::rdpru);
+    vmcb_->vintr         = vintr::intr_masking;
+    vmcb_->msrpm_base_pa = msr_permission_map_pa();
     vmcb_->nested_control = 1;
     vmcb_->n_cr3          = to_hpa(vcpu_.domain().p2m().root()).value();
     vmcb_->efer           = efer::svme;
@@ -180,13 +170,13 @@ void Svm_vcpu::request_window(u8 priority)
 {
     vmcb_->vintr =
         (vmcb_->vintr & ~vintr::prio_mask) | vintr::v_irq | static_cast<u64>(priority) << vintr::prio_shift;
-    vmcb_->intercept_1 |= intercept_1::vintr;
+    vmcb_->intercept_1 |= intercepts(exitcode::vintr);
 }
 
 void Svm_vcpu::cancel_window()
 {
     vmcb_->vintr &= ~(vintr::v_irq | vintr::prio_mask);
-    vmcb_->intercept_1 &= ~intercept_1::vintr;
+    vmcb_->intercept_1 &= ~intercepts(exitcode::vintr);
 }
 
 void Svm_vcpu::skip_instruction(Guest_registers& regs, u8 length)

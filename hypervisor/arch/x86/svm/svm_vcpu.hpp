@@ -20,7 +20,8 @@ class Svm_vcpu final : public Vcpu_backend
 {
   public:
     static Expected<Unique<Vcpu_backend>> create(Vcpu& vcpu);
-    Svm_vcpu(Vcpu& vcpu, Vmcb* vmcb, std::byte* fpu);
+    // Takes over two pages: the VMCB and the FPU area.
+    Svm_vcpu(Vcpu& vcpu, Mfn pages);
     ~Svm_vcpu() override;
 
     Vm_exit enter(Guest_registers& regs) override;
@@ -40,6 +41,8 @@ class Svm_vcpu final : public Vcpu_backend
     [[nodiscard]] u8 tpr() const override;
 
   private:
+    static constexpr unsigned kPagesOrder = 1;
+
     void set_up_controls();
     void take_asid();
     void requeue_interrupted_event();

@@ -44,7 +44,6 @@ TEST_CASE("length of intercepted instructions")
         {Ins::invd, {0x0f, 0x08}, true, 2},
         {Ins::wbinvd, {0x0f, 0x09}, true, 2},
         {Ins::wbinvd, {0xf3, 0x0f, 0x09}, true, 3}, // wbnoinvd
-        {Ins::pause, {0xf3, 0x90}, true, 2},
         {Ins::hlt, {}, true, std::nullopt},
     };
     for (const auto& row : rows)
@@ -68,7 +67,7 @@ TEST_CASE("any bytes are safe to measure")
         for (auto& b : bytes)
             b = static_cast<u8>(random());
         const auto length =
-            instruction_length(bytes, static_cast<Intercepted_instruction>(random() % 9), random() & 1);
+            instruction_length(bytes, static_cast<Intercepted_instruction>(random() % 8), random() & 1);
         CHECK((!length || *length <= bytes.size()));
     }
 }

@@ -14,6 +14,11 @@ constexpr u64 field(u64 value, unsigned high, unsigned low)
 {
     return (value >> low) & low_bits(high - low + 1);
 }
+// The low `bits` (1 to 64) of a value, the highest of them repeated to the left.
+constexpr u64 sign_extend(u64 value, unsigned bits)
+{
+    return static_cast<u64>(static_cast<s64>(value << (64 - bits)) >> (64 - bits));
+}
 
 constexpr u64 align_down(u64 value, u64 alignment) { return value & ~(alignment - 1); }
 constexpr u64 align_up(u64 value, u64 alignment) { return (value + alignment - 1) & ~(alignment - 1); }

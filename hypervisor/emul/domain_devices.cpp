@@ -4,7 +4,7 @@
 #include "base/bits.hpp"
 #include "debug/log.hpp"
 #include "emul/host_access.hpp"
-#include "emul/mmio_access.hpp"
+#include "emul/mmio.hpp"
 
 namespace vmm
 {

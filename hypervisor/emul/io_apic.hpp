@@ -9,7 +9,7 @@
 
 #include "base/spinlock.hpp"
 #include "emul/host_interrupts.hpp"
-#include "emul/mmio_device.hpp"
+#include "emul/mmio.hpp"
 
 #include <array>
 

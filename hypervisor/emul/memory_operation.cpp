@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "emul/memory_operation.hpp"
-
 #include "base/bits.hpp"
+#include "emul/memory_instruction.hpp"
 
 #include <bit>
 
@@ -11,20 +10,15 @@ namespace
 {
 
 using Operation = Memory_instruction::Operation;
-using Extension = Memory_instruction::Extension;
 
 constexpr u64 kCarry = bit(0), kParity = bit(2), kAuxiliary = bit(4), kZero = bit(6), kSign = bit(7),
               kOverflow   = bit(11);
 constexpr u64 kArithmetic = kCarry | kParity | kAuxiliary | kZero | kSign | kOverflow;
 
-u64 sign_extend(u64 value, u8 size)
+u64 other_operand(const Memory_instruction& instruction, Guest_registers& regs)
 {
-    const unsigned unused = 64 - 8u * size;
-    return static_cast<u64>(static_cast<s64>(value << unused) >> unused);
-}
-
-u64 register_value(const Memory_instruction& instruction, Guest_registers& regs)
-{
+    if (instruction.from_immediate)
+        return instruction.immediate;
     const u64 value = general_register(regs, instruction.register_number);
     return instruction.high_byte ? value >> 8 : value;
 }
@@ -32,14 +26,11 @@ u64 register_value(const Memory_instruction& instruction, Guest_registers& regs)
 // Narrow writes leave the rest of the register, those of 4 bytes clear the upper half.
 void set_register(const Memory_instruction& instruction, Guest_registers& regs, u64 value)
 {
-    u64& target = general_register(regs, instruction.register_number);
-    if (instruction.high_byte)
-        target = (target & ~0xff00ull) | (value & 0xff) << 8;
-    else if (instruction.register_size >= 4)
-        target = value & low_bits(8u * instruction.register_size);
-    else
-        target = (target & ~low_bits(8u * instruction.register_size)) |
-                 (value & low_bits(8u * instruction.register_size));
+    u64& target          = general_register(regs, instruction.register_number);
+    const unsigned shift = instruction.high_byte ? 8 : 0;
+    const u64 mask       = low_bits(8u * instruction.register_size) << shift;
+    const u64 kept       = instruction.register_size >= 4 ? 0 : target & ~mask;
+    target               = kept | (value << shift & mask);
 }
 
 u64 result_flags(u64 result, u8 size)
@@ -81,15 +72,12 @@ u64 combine(Operation operation, u64 a, u64 b)
 
 void move(const Memory_instruction& instruction, Gpa gpa, Guest_registers& regs, Mmio_device& device)
 {
-    if (instruction.to_memory) {
-        const u64 value =
-            instruction.from_immediate ? instruction.immediate : register_value(instruction, regs);
-        device.write(gpa, instruction.size, value & low_bits(8u * instruction.size));
-        return;
-    }
-    const u64 value = device.read(gpa, instruction.size) & low_bits(8u * instruction.size);
-    set_register(instruction, regs,
-                 instruction.extension == Extension::sign ? sign_extend(value, instruction.size) : value);
+    const u8 size  = instruction.size;
+    const u64 mask = low_bits(8u * size);
+    if (instruction.to_memory)
+        return device.write(gpa, size, other_operand(instruction, regs) & mask);
+    const u64 value = device.read(gpa, size) & mask;
+    set_register(instruction, regs, instruction.sign_extended ? sign_extend(value, 8u * size) : value);
 }
 
 } // namespace
@@ -101,9 +89,9 @@ void perform(const Memory_instruction& instruction, Gpa gpa, Guest_registers& re
 
     const u8 size       = instruction.size;
     const u64 in_memory = device.read(gpa, size);
-    const u64 other  = instruction.from_immediate ? instruction.immediate : register_value(instruction, regs);
-    const u64 first  = instruction.to_memory ? in_memory : other;
-    const u64 second = instruction.to_memory ? other : in_memory;
+    const u64 other     = other_operand(instruction, regs);
+    const u64 first     = instruction.to_memory ? in_memory : other;
+    const u64 second    = instruction.to_memory ? other : in_memory;
 
     u64 flags = 0;
     if (instruction.operation == Operation::compare) {

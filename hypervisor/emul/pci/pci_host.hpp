@@ -6,7 +6,7 @@
 // programmed with a guest's message behind our back. Owned by Domain_devices; any CPU.
 #pragma once
 
-#include "emul/mmio_device.hpp"
+#include "emul/mmio.hpp"
 #include "emul/pci/pci_context.hpp"
 #include "emul/pci/pci_function.hpp"
 

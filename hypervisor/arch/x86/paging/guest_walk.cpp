@@ -130,9 +130,8 @@ Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Pag
                         .write_protect = (paging.cr0 & cr0::wp) != 0,
                         .keep_off_user = (paging.cr4 & cr4::smap) != 0 && !alignment_check};
     if (paging.efer & efer::lma) [[likely]] {
-        const bool five      = (paging.cr4 & cr4::la57) != 0;
-        const unsigned spare = 64 - 12 - (five ? 5 : 4) * Wide::bits;
-        if (static_cast<u64>(static_cast<s64>(address << spare) >> spare) != address)
+        const bool five = (paging.cr4 & cr4::la57) != 0;
+        if (sign_extend(address, 12 + (five ? 5 : 4) * Wide::bits) != address)
             return fail(Errc::efault);
         const u64 root = paging.cr3 & Wide::target;
         return five ? walk<Wide, 5>(p2m, regions, root, true, address, access, trace)

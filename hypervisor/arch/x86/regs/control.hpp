@@ -53,8 +53,9 @@ namespace dr6
 inline constexpr u64 bs = bit(14);
 } // namespace dr6
 
-// L of a segment's packed attributes: 64-bit code.
-inline constexpr u16 segment_long = 1u << 9;
+// L and D/B of a segment's packed attributes: 64-bit code; 32 bits by default.
+inline constexpr u16 segment_long    = 1u << 9;
+inline constexpr u16 segment_default = 1u << 10;
 
 inline constexpr u64 kPatAtReset = 0x0007040600070406;
 

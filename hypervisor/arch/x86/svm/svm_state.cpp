@@ -24,7 +24,7 @@ bool enterable(const System_state& s)
     if (long_paging && (!(s.cr4 & cr4::pae) || !(s.cr0 & cr0::pe)))
         return false;
     const bool wide_code = s.cs.attributes & segment_long;
-    return !(long_paging && wide_code && (s.cs.attributes & (1u << 10)));
+    return !(long_paging && wide_code && (s.cs.attributes & segment_default));
 }
 
 // The registers that both have, pair by pair, whichever way they are to be copied. EFER is not among them.

@@ -2,7 +2,7 @@
 #include "emul/domain_devices.hpp"
 
 #include "emul/machine.hpp"
-#include "emul/mmio_access.hpp"
+#include "emul/mmio.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Every row was assembled by GNU as; the decoder has to agree about what it does and where it ends.
-#include "emul/mov_decoder.hpp"
-#include "emul/memory_operation.hpp"
+#include "emul/memory_instruction.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "emul/mmio_access.hpp"
+#include "emul/mmio.hpp"
 
+#include "arch/x86/regs/control.hpp"
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
-#include "emul/memory_operation.hpp"
+#include "emul/memory_instruction.hpp"
 #include "exit/exit_loop.hpp"
 #include "exit/guest_memory.hpp"
 
@@ -16,15 +17,11 @@ namespace vmm
 namespace
 {
 
-constexpr u64 kEferLma        = 1u << 10;
-constexpr u16 kSegmentLong    = 1u << 9;
-constexpr u16 kSegmentDefault = 1u << 10;
-
 Code_size code_size(const System_state& system)
 {
-    if ((system.efer & kEferLma) && (system.cs.attributes & kSegmentLong))
+    if ((system.efer & efer::lma) && (system.cs.attributes & segment_long))
         return Code_size::bits64;
-    return system.cs.attributes & kSegmentDefault ? Code_size::bits32 : Code_size::bits16;
+    return system.cs.attributes & segment_default ? Code_size::bits32 : Code_size::bits16;
 }
 
 // The instruction may end right before a page that is not there.

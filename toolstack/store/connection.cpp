@@ -15,6 +15,7 @@ constexpr int kReadsPerTurn = 32;
 bool Connection::flush()
 {
     while (!session_.outbox().empty()) {
+        keep_();
         const Result<std::size_t> written = transport_.write(session_.outbox().front());
         if (!written) {
             return false;
@@ -30,6 +31,8 @@ bool Connection::flush()
 Connection::Status Connection::serve()
 {
     const Status status = serve_until_limit();
+    keep_();
+    transport_.acknowledge();
     transport_.notify();
     return status;
 }
@@ -56,6 +59,8 @@ Connection::Status Connection::serve_until_limit()
         }
         if (progress == Message_reader::Progress::complete) {
             handle_request(store_, session_, domains_, reader_.take());
+            keep_();
+            transport_.acknowledge();
             if (!flush()) {
                 return Status::closed;
             }

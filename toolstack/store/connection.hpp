@@ -7,6 +7,10 @@
 #include "toolstack/store/requests.hpp"
 #include "toolstack/store/transport.hpp"
 
+#include <functional>
+#include <string>
+#include <string_view>
+
 namespace vmm::store
 {
 
@@ -20,14 +24,19 @@ class Connection
         too_long, // the client announced a message longer than any may be
     };
 
-    Connection(Store& store, Domain_control& domains, Transport& transport, Session& session)
-        : store_(store), domains_(domains), transport_(transport), session_(session)
+    // `keep` makes safe all that has been done up to now, by whomever; it is called before the client can see
+    // anything of it.
+    Connection(Store& store, Domain_control& domains, Transport& transport, Session& session,
+               std::function<void()> keep)
+        : store_(store), domains_(domains), transport_(transport), session_(session), keep_(std::move(keep))
     {
     }
 
     [[nodiscard]] Status serve();
     [[nodiscard]] bool wants_to_write() const { return !session_.outbox().empty(); }
     [[nodiscard]] bool wants_to_read() const { return session_.outbox().accepts_requests(); }
+    [[nodiscard]] std::string partial_message() const { return reader_.partial(); }
+    [[nodiscard]] bool restore_partial_message(std::string_view bytes) { return reader_.restore(bytes); }
     void forget_partial_message() { reader_.reset(); }
 
   private:
@@ -38,6 +47,7 @@ class Connection
     Domain_control& domains_;
     Transport& transport_;
     Session& session_;
+    std::function<void()> keep_;
     Message_reader reader_;
 };
 

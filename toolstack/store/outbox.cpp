@@ -12,32 +12,44 @@ void Outbox::push_reply(const Message& reply)
     ++replies_;
 }
 
-bool Outbox::push_event(std::string_view path, std::string_view token)
+Outbox::Pushed Outbox::push_event(std::string_view path, std::string_view token)
 {
     Message event{XS_WATCH_EVENT, 0, 0, join_strings({path, token})};
     if (event.payload.size() > kPayloadMax) {
-        return true;
+        return Pushed::nothing;
     }
     std::string bytes    = serialise(event);
     const bool may_merge = !path.starts_with('@'); // special events are each told: clients may count them
     if (may_merge && waiting_.contains(bytes)) {
-        return true;
+        return Pushed::nothing;
     }
     if (event_bytes_ + bytes.size() > limits_.event_bytes) {
-        return false;
+        return Pushed::no_room;
     }
     event_bytes_ += bytes.size();
     entries_.push_back({std::move(bytes), true});
     if (may_merge) {
         waiting_.insert(entries_.back().bytes);
     }
-    return true;
+    return Pushed::queued;
+}
+
+// Restored events are not merged with: at worst a client hears of something once more.
+void Outbox::restore(const std::deque<Saved_output>& output, std::size_t sent)
+{
+    clear();
+    entries_ = output;
+    sent_    = sent;
+    for (const Saved_output& entry : entries_) {
+        event_bytes_ += entry.is_event ? entry.bytes.size() : 0;
+        replies_ += entry.is_event ? 0 : 1;
+    }
 }
 
 void Outbox::consume(std::size_t count)
 {
     sent_ += count;
-    const Entry& first = entries_.front();
+    const Saved_output& first = entries_.front();
     if (sent_ < first.bytes.size()) {
         return;
     }

@@ -4,6 +4,7 @@
 // clients that do not read: past its limits it takes no more events and tells that no more requests should be
 // served.
 
+#include "toolstack/store/store_image.hpp"
 #include "toolstack/store/wire.hpp"
 
 #include <cstddef>
@@ -26,9 +27,14 @@ class Outbox
     explicit Outbox(Limits limits) : limits_(limits) {}
 
     void push_reply(const Message& reply);
-    // False when there is no room. An event equal to one still waiting is not queued twice, and one longer
-    // than a message may be is not sent at all: both count as done.
-    [[nodiscard]] bool push_event(std::string_view path, std::string_view token);
+    // An event equal to one still waiting is not queued twice, and one longer than a message may be is not
+    // sent at all: nothing is to be done for either.
+    enum class Pushed { queued, nothing, no_room };
+    [[nodiscard]] Pushed push_event(std::string_view path, std::string_view token);
+    // What a former process had queued, of whose first message `sent` bytes have left already.
+    void restore(const std::deque<Saved_output>& output, std::size_t sent);
+    [[nodiscard]] const std::deque<Saved_output>& entries() const { return entries_; }
+    [[nodiscard]] std::size_t sent() const { return sent_; }
 
     [[nodiscard]] bool empty() const { return entries_.empty(); }
     [[nodiscard]] bool accepts_requests() const { return replies_ < limits_.replies; }
@@ -41,13 +47,8 @@ class Outbox
     void clear();
 
   private:
-    struct Entry {
-        std::string bytes;
-        bool is_event;
-    };
-
     Limits limits_;
-    std::deque<Entry> entries_;
+    std::deque<Saved_output> entries_;
     std::unordered_set<std::string_view> waiting_; // the bytes of the events that may be merged, in entries_
     std::size_t sent_        = 0;                  // bytes of the first entry
     std::size_t replies_     = 0;

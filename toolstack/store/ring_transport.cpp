@@ -33,13 +33,30 @@ Ring_transport::Ring_transport(std::unique_ptr<Ring_channel> channel)
     : channel_(std::move(channel)), request_consumer_(load(page().req_cons)),
       response_producer_(load(page().rsp_prod))
 {
-    if (load(page().req_prod) - request_consumer_ > XENSTORE_RING_SIZE ||
-        response_producer_ - load(page().rsp_cons) > XENSTORE_RING_SIZE || wants_reconnect()) {
+    const bool sane = load(page().req_prod) - request_consumer_ <= XENSTORE_RING_SIZE &&
+                      response_producer_ - load(page().rsp_cons) <= XENSTORE_RING_SIZE;
+    if (!sane && !wants_reconnect()) {
         reset();
     }
     store(page().error, XENSTORE_ERROR_NONE);
     store(page().server_features,
           XENSTORE_SERVER_FEATURE_RECONNECTION | XENSTORE_SERVER_FEATURE_ERROR | kFeatureWatchDepth);
+}
+
+std::optional<std::size_t> Ring_transport::resume(const Ring_position& place, std::size_t unsent)
+{
+    const std::uint32_t sent     = load(page().rsp_prod) - place.response_producer;
+    const std::uint32_t unacked  = place.request_consumer - load(page().req_cons);
+    const std::uint32_t waiting  = load(page().req_prod) - place.request_consumer;
+    const std::uint32_t untaken  = load(page().rsp_prod) - load(page().rsp_cons);
+    constexpr std::uint32_t kMax = XENSTORE_RING_SIZE;
+    if (sent > unsent || unacked > kMax || waiting > kMax || untaken > kMax) {
+        return std::nullopt;
+    }
+    request_consumer_  = place.request_consumer;
+    response_producer_ = place.response_producer + sent;
+    acknowledge();
+    return sent;
 }
 
 Result<std::size_t> Ring_transport::read(std::span<char> into)
@@ -54,9 +71,16 @@ Result<std::size_t> Ring_transport::read(std::span<char> into)
     std::memcpy(into.data(), page().req + start, first);
     std::memcpy(into.data() + first, page().req, count - first);
     request_consumer_ += static_cast<std::uint32_t>(count);
-    store(page().req_cons, request_consumer_);
-    moved_ = moved_ || count > 0;
     return count;
+}
+
+// Only now may the guest write over what was read.
+void Ring_transport::acknowledge()
+{
+    if (load(page().req_cons) != request_consumer_) {
+        store(page().req_cons, request_consumer_);
+        moved_ = true;
+    }
 }
 
 Result<std::size_t> Ring_transport::write(std::string_view bytes)

@@ -6,10 +6,12 @@
 // out of the ring.
 
 #include "toolstack/store/ring_channel.hpp"
+#include "toolstack/store/store_image.hpp"
 #include "toolstack/store/transport.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace vmm::store
 {
@@ -19,11 +21,19 @@ class Ring_transport final : public Transport
   public:
     enum class Failure : std::uint32_t { communication = 1, indices = 2, protocol = 3 }; // XENSTORE_ERROR_*
 
-    // Goes on where the page's indices are, or from an empty ring if they make no sense. The first notify()
-    // always tells the guest: dom0's kernel starts its bus only then.
+    // Goes on where the page's indices are, or from an empty ring if they make no sense; a wish to reconnect
+    // stays to be answered. The first notify() always tells the guest: dom0's kernel starts its bus only
+    // then.
     explicit Ring_transport(std::unique_ptr<Ring_channel> channel);
 
+    // Goes on where a former process was: at `place`, with `unsent` bytes of output made but perhaps not
+    // sent. Returns how many of them the guest can see already. None when the page does not fit that; then
+    // nothing has changed.
+    [[nodiscard]] std::optional<std::size_t> resume(const Ring_position& place, std::size_t unsent);
+    [[nodiscard]] Ring_position position() const { return {request_consumer_, response_producer_}; }
+
     [[nodiscard]] Result<std::size_t> read(std::span<char> into) override;
+    void acknowledge() override;
     [[nodiscard]] Result<std::size_t> write(std::string_view bytes) override;
     void notify() override;
 

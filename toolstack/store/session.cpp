@@ -20,15 +20,24 @@ Outbox::Limits limits_for(const Store& store, Domid domid)
 
 } // namespace
 
-Session::Session(Store& store, Domid domid, std::function<void()> on_output)
+Session::Session(Store& store, Domid domid, std::function<void()> on_output, Change_record* record)
     : store_(store), caller_{domid}, base_(domain_path(domid)), on_output_(std::move(on_output)),
-      outbox_(limits_for(store, domid))
+      record_(record), outbox_(limits_for(store, domid))
 {
 }
 
-Session::~Session() { reset(); }
+// Not noted: whether the client is gone or only this process ends is for the owner to say.
+Session::~Session() { drop_all(); }
 
 void Session::reset()
+{
+    drop_all();
+    if (record_ != nullptr) {
+        record_->reset(caller_.domid);
+    }
+}
+
+void Session::drop_all()
 {
     for (auto& entry : watches_) {
         store_.watches().remove(entry.second);
@@ -38,19 +47,48 @@ void Session::reset()
     transactions_.clear();
 }
 
+void Session::set_target(std::optional<Domid> target)
+{
+    caller_.target = target;
+    if (record_ != nullptr) {
+        record_->target(caller_.domid, target);
+    }
+}
+
+void Session::note(const Watch& watch)
+{
+    if (record_ != nullptr) {
+        record_->watch(caller_.domid, watch.path, watch.token,
+                       {watch.hidden_prefix, watch.depth, watch.missed});
+    }
+}
+
+void Session::note_output()
+{
+    if (record_ != nullptr) {
+        record_->output(caller_.domid, outbox_.entries().back().bytes, outbox_.entries().back().is_event);
+    }
+    on_output_();
+}
+
 void Session::deliver(Watch& watch, std::string_view path)
 {
-    if (outbox_.push_event(watch.reported(path), watch.token)) {
-        on_output_();
-    } else {
-        watch.missed = owes_events_ = true;
+    switch (outbox_.push_event(watch.reported(path), watch.token)) {
+    case Outbox::Pushed::queued: note_output(); break;
+    case Outbox::Pushed::nothing: break;
+    case Outbox::Pushed::no_room:
+        owes_events_ = true;
+        if (!std::exchange(watch.missed, true)) {
+            note(watch);
+        }
+        break;
     }
 }
 
 void Session::reply(const Message& message)
 {
     outbox_.push_reply(message);
-    on_output_();
+    note_output();
 }
 
 // A client that let its events pile up gets one event for each watch that missed some, naming the watch's own
@@ -64,6 +102,7 @@ void Session::consumed(std::size_t count)
     owes_events_ = false;
     for (auto& entry : watches_) {
         if (std::exchange(entry.second.missed, false)) {
+            note(entry.second);
             deliver(entry.second, entry.second.path);
         }
     }
@@ -102,6 +141,7 @@ Result<Watch*> Session::add_watch(std::string_view text, std::string_view token,
     Watch watch{this, path, std::string(token), relative ? base_.size() + 1 : 0, depth};
     Watch& added = watches_.emplace(std::move(key), std::move(watch)).first->second;
     store_.watches().add(added);
+    note(added);
     return &added;
 }
 
@@ -110,6 +150,9 @@ Result<void> Session::remove_watch(std::string_view text, std::string_view token
     const auto found = watches_.find(Watch_key(TRY(watch_path(text)), token));
     if (found == watches_.end()) {
         return fail(Errc::not_found, "no such watch");
+    }
+    if (record_ != nullptr) {
+        record_->unwatch(caller_.domid, found->second.path, found->second.token);
     }
     store_.watches().remove(found->second);
     watches_.erase(found);
@@ -125,6 +168,9 @@ Result<std::uint32_t> Session::start_transaction()
         ++next_transaction_;
     }
     transactions_.emplace(next_transaction_, store_.begin(caller_));
+    if (record_ != nullptr) {
+        record_->transaction(caller_.domid, next_transaction_);
+    }
     return next_transaction_++;
 }
 
@@ -145,6 +191,9 @@ Result<void> Session::end_transaction(std::uint32_t id, bool commit)
     }
     const std::shared_ptr<Transaction> transaction = std::move(found->second);
     transactions_.erase(found);
+    if (record_ != nullptr) {
+        record_->transaction_gone(caller_.domid, id);
+    }
     return commit ? store_.commit(caller_, *transaction) : Result<void>{};
 }
 

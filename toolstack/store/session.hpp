@@ -20,14 +20,15 @@ namespace vmm::store
 class Session final : public Watcher
 {
   public:
-    // `on_output` is called whenever something is queued; it must not send at once.
-    Session(Store& store, Domid domid, std::function<void()> on_output);
+    // `on_output` is called whenever something is queued; it must not send at once. Notes its changes in
+    // `record`, if there is one: that is for the sessions of domains, which outlive the process.
+    Session(Store& store, Domid domid, std::function<void()> on_output, Change_record* record = nullptr);
     ~Session() override;
 
     [[nodiscard]] const Caller& caller() const override { return caller_; }
     void deliver(Watch& watch, std::string_view path) override;
 
-    void set_target(std::optional<Domid> target) { caller_.target = target; }
+    void set_target(std::optional<Domid> target);
     [[nodiscard]] Result<Path> resolve(std::string_view text) const { return Path::parse(text, base_); }
 
     // exists: same path and token already; too_big: quota. The first event is not sent here.
@@ -42,6 +43,11 @@ class Session final : public Watcher
 
     void reset(); // drops watches and transactions
 
+    // Takes up what a former process had saved, into a fresh session. Its transactions go on with the nodes
+    // as they are now and end with a conflict, as the protocol allows at any time. Nothing is noted.
+    [[nodiscard]] Result<void> restore(const Saved_session& saved);
+    void save(Saved_session& saved) const; // all but the place on the ring
+
     void reply(const Message& message);
     [[nodiscard]] Outbox& outbox() { return outbox_; }
     void consumed(std::size_t count); // that many bytes of the outbox's front have been sent
@@ -50,11 +56,15 @@ class Session final : public Watcher
     using Watch_key = std::pair<std::string, std::string>; // absolute path, token
 
     [[nodiscard]] Result<std::string> watch_path(std::string_view text) const;
+    void drop_all();
+    void note(const Watch& watch);
+    void note_output();
 
     Store& store_;
     Caller caller_;
     std::string base_;
     std::function<void()> on_output_;
+    Change_record* record_;
     Outbox outbox_;
     std::map<Watch_key, Watch> watches_;
     bool owes_events_ = false;

@@ -16,7 +16,8 @@ class Socket_transport final : public Transport
     [[nodiscard]] int fd() const { return socket_.get(); }
     [[nodiscard]] Result<std::size_t> read(std::span<char> into) override;
     [[nodiscard]] Result<std::size_t> write(std::string_view bytes) override;
-    void notify() override {} // the kernel does
+    void acknowledge() override {} // a socket ends with the process
+    void notify() override {}      // the kernel does
 
   private:
     Unique_fd socket_;

@@ -19,7 +19,8 @@ std::unexpected<Error> quota_exceeded(std::string what)
 
 } // namespace
 
-Store::Store(const Quotas& quotas) : quotas_(quotas), live_(only_dom0())
+Store::Store(const Quotas& quotas, Change_record* record)
+    : quotas_(quotas), record_(record), live_(only_dom0())
 {
     special_permissions_.emplace(kIntroduceDomain, only_dom0());
     special_permissions_.emplace(kReleaseDomain, only_dom0());
@@ -145,6 +146,7 @@ Result<void> Store::create(const Caller& caller, Transaction* transaction, const
     if (transaction != nullptr) {
         transaction->note_created(path, first_created, value.size());
     } else {
+        note_node(path);
         announce({path}, live_, watches_);
         drop_old_snapshots();
     }
@@ -164,6 +166,7 @@ Result<void> Store::write(const Caller& caller, Transaction* transaction, const 
     if (transaction != nullptr) {
         transaction->note_assigned(path, value.size());
     } else {
+        note_node(path);
         announce({path}, live_, watches_);
         drop_old_snapshots();
     }
@@ -210,6 +213,7 @@ void Store::remove_and_announce(const Path& path)
 {
     Node_pointer removed = live_.remove(path, ++generation_);
     account_all(nullptr, *removed, -1);
+    note_removed(path);
     announce({path, removed->permissions, removed}, live_, watches_);
 }
 
@@ -235,6 +239,7 @@ Result<void> Store::set_permissions(const Caller& caller, Transaction* transacti
     if (transaction != nullptr) {
         transaction->note_assigned(path, 0);
     } else {
+        note_node(path);
         announce({path, before}, live_, watches_);
         drop_old_snapshots();
     }

@@ -6,6 +6,7 @@
 // again (conflict).
 
 #include "toolstack/store/announce.hpp"
+#include "toolstack/store/change_record.hpp"
 #include "toolstack/store/quota.hpp"
 #include "toolstack/store/transaction.hpp"
 
@@ -29,7 +30,13 @@ class Store
         std::uint64_t generation;
     };
 
-    explicit Store(const Quotas& quotas);
+    // Notes every change of nodes in `record`, if there is one; it must outlive the store.
+    explicit Store(const Quotas& quotas, Change_record* record = nullptr);
+
+    // The nodes of an image instead of what there is; invalid when a name in it is none. Nothing is announced
+    // and nothing noted. For the beginning, before there are transactions.
+    [[nodiscard]] Result<void> restore(const Store_image& image);
+    void save(Store_image& image) const; // all but the sessions
 
     // `transaction` may be null: then the operation takes effect at once.
     [[nodiscard]] Result<std::string> read(const Caller& caller, Transaction* transaction, const Path& path);
@@ -62,6 +69,7 @@ class Store
     [[nodiscard]] Watch_index& watches() { return watches_; }
     [[nodiscard]] const Quotas& quotas() const { return quotas_; }
     [[nodiscard]] std::size_t nodes_owned_by(Domid domid) const;
+    [[nodiscard]] std::uint64_t generation() const { return generation_; }
 
   private:
     [[nodiscard]] Tree& tree_for(Transaction* transaction)
@@ -82,8 +90,11 @@ class Store
     [[nodiscard]] Result<void> check_quota_of(const Caller& caller, const Transaction& transaction) const;
     [[nodiscard]] Changed apply(const Path& path, const Transaction::Change& change, const Tree& wanted);
     void drop_old_snapshots();
+    void note_node(const Path& path);
+    void note_removed(const Path& path);
 
     Quotas quotas_;
+    Change_record* record_;
     Tree live_;
     std::uint64_t generation_ = 1;
     Watch_index watches_;

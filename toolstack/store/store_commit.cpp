@@ -61,16 +61,19 @@ Changed Store::apply(const Path& path, const Transaction::Change& change, const 
         account(nullptr, current->permissions.front().domid, -1);
         account(nullptr, target->permissions.front().domid, 1);
         live_.assign(path, target->permissions, target->value, generation_);
+        note_node(path);
         return done;
     }
     if (current != nullptr) {
         done.removed = live_.remove(path, generation_);
         done.before  = done.removed->permissions;
         account_all(nullptr, *done.removed, -1);
+        note_removed(path);
     }
     if (target != nullptr) {
         live_.graft(path, target, generation_);
         account_all(nullptr, *target, 1);
+        for_each_node(path, *target, [this](const Path& created, const Node&) { note_node(created); });
     }
     return done;
 }

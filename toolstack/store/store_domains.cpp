@@ -63,12 +63,17 @@ void Store::forget_domain(Domid domid)
         account(nullptr, node.permissions.front().domid, -1);
         account(nullptr, kept.front().domid, 1);
         live_.assign(path, kept, node.value, ++generation_);
+        note_node(path);
     }
     for (const Path& path : traces.owned) {
         remove_and_announce(path);
     }
-    for (auto& entry : special_permissions_) {
-        entry.second = without(entry.second, domid);
+    for (auto& [name, permissions] : special_permissions_) {
+        Permissions kept = without(permissions, domid);
+        if (record_ != nullptr && kept != permissions) {
+            record_->special_permissions(name, kept);
+        }
+        permissions = std::move(kept);
     }
     drop_old_snapshots();
 }
@@ -96,6 +101,9 @@ Result<void> Store::set_special_permissions(const Caller& caller, std::string_vi
         return fail(Errc::access_denied, "only the owner may change the permissions of " + found->first);
     }
     found->second = std::move(permissions);
+    if (record_ != nullptr) {
+        record_->special_permissions(found->first, found->second);
+    }
     return {};
 }
 

@@ -80,6 +80,7 @@ Store_server::~Store_server() = default;
 Result<std::unique_ptr<Store_server>> Store_server::create(Event_loop& loop, Options options)
 {
     auto impl = std::make_unique<Impl>(loop, std::move(options));
+    TRY(impl->open_journal());
     TRY(impl->listen());
     std::unique_ptr<Store_server> server(new Store_server(std::move(impl)));
     TRY(server->mkdir("/tool/xenstored")); // where clients look for the store's own properties
@@ -100,18 +101,23 @@ Result<std::vector<std::string>> Store_server::list(std::string_view path)
     return Direct(impl_->store(), nullptr).list(path);
 }
 
+// What the daemon changes is kept on the next turn of the loop, or before if a client is about to see it.
+
 Result<void> Store_server::write(std::string_view path, std::string_view value)
 {
+    impl_->schedule();
     return Direct(impl_->store(), nullptr).write(path, value);
 }
 
 Result<void> Store_server::mkdir(std::string_view path)
 {
+    impl_->schedule();
     return Direct(impl_->store(), nullptr).mkdir(path);
 }
 
 Result<void> Store_server::remove(std::string_view path)
 {
+    impl_->schedule();
     return Direct(impl_->store(), nullptr).remove(path);
 }
 
@@ -125,11 +131,13 @@ Result<Permissions> Store_server::permissions(std::string_view path)
 
 Result<void> Store_server::set_permissions(std::string_view path, Permissions permissions)
 {
+    impl_->schedule();
     return Direct(impl_->store(), nullptr).set_permissions(path, std::move(permissions));
 }
 
 Result<void> Store_server::update(const std::function<Result<void>(Store_batch&)>& change)
 {
+    impl_->schedule();
     const auto transaction = impl_->store().begin(kDaemon);
     Direct batch(impl_->store(), transaction.get());
     TRY(change(batch));
@@ -151,7 +159,11 @@ Result<void> Store_server::introduce(Domid domid, std::unique_ptr<store::Ring_ch
     return impl_->connect(domid, std::move(channel));
 }
 
-void Store_server::release(Domid domid) { impl_->disconnect(domid); }
+void Store_server::release(Domid domid)
+{
+    impl_->schedule();
+    impl_->disconnect(domid);
+}
 
 void Store_server::announce_shutdown(Domid domid)
 {
@@ -159,6 +171,8 @@ void Store_server::announce_shutdown(Domid domid)
 }
 
 bool Store_server::is_introduced(Domid domid) const { return impl_->is_introduced(domid); }
+
+std::vector<Domid> Store_server::introduced() const { return impl_->introduced(); }
 
 void Store_server::ring_event(Domid domid) { impl_->serve_ring(domid); }
 

@@ -2,8 +2,9 @@
 #pragma once
 // The store of one host: the database, the Unix socket stock clients connect to, and the rings of the
 // domains. The daemon owns one and calls it in-process, always with dom0's rights; guests reach it only
-// through their rings. Single-threaded on the event loop given, which must outlive it. Nothing is kept on
-// disk: the tree lives as long as the daemon.
+// through their rings. Single-threaded on the event loop given, which must outlive it. With a journal it
+// survives the process: before anybody can see a change it is on file, and the next server with that file
+// goes on where this one was, the domains' connections included.
 
 #include "toolstack/base/domid.hpp"
 #include "toolstack/base/error.hpp"
@@ -46,6 +47,7 @@ class Store_server
         std::string socket_path =
             "/run/xenstored/socket"; // its directory is created; a stale socket is replaced
         store::Quotas quotas{};
+        std::string journal{}; // on a tmpfs; its directory must exist. Empty: nothing is kept
     };
     // Called for requests of the stock tools (XS_INTRODUCE, XS_RELEASE, XS_RESUME) that come in over the
     // wire.
@@ -90,8 +92,8 @@ class Store_server
     void unwatch(Watch_handle handle);
 
     // Serves a domain over its ring and announces @introduceDomain. For a domain introduced before, the new
-    // channel replaces the old one and its watches, transactions and unsent replies are dropped. dom0 is
-    // introduced like others.
+    // channel replaces the old one and its watches, transactions and unsent replies are dropped. For one that
+    // a former server left, it goes on as if nothing had happened. dom0 is introduced like others.
     [[nodiscard]] Result<void> introduce(Domid domid, std::unique_ptr<store::Ring_channel> channel);
     // Drops the domain's connection, watches, transactions, the nodes it owns and its permission entries, and
     // announces
@@ -100,6 +102,7 @@ class Store_server
     // The domain has shut down or crashed and still exists: announces @releaseDomain.
     void announce_shutdown(Domid domid);
     [[nodiscard]] bool is_introduced(Domid domid) const;
+    [[nodiscard]] std::vector<Domid> introduced() const;
 
     // The domain's event channel fired: serve what is on its ring. Unknown domains are ignored.
     void ring_event(Domid domid);

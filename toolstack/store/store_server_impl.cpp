@@ -20,14 +20,22 @@ constexpr auto kAcceptPause   = std::chrono::seconds(1);
 
 } // namespace
 
-Store_server::Impl::Ring_client::Ring_client(Impl& server, std::unique_ptr<store::Ring_channel> channel,
-                                             Domid domid)
-    : transport(std::move(channel)), session(server.store_, domid,
-                                             [&server, domid] {
-                                                 server.waiting_rings_.insert(domid);
-                                                 server.schedule();
-                                             }),
-      connection(server.store_, server, transport, session)
+Store_server::Impl::Ring_client::Ring_client(Impl& server, Domid domid)
+    : session(
+          server.store_, domid,
+          [&server, domid] {
+              server.waiting_rings_.insert(domid);
+              server.schedule();
+          },
+          server.journal_ ? &server.record_ : nullptr)
+{
+}
+
+Store_server::Impl::Ring_link::Ring_link(Impl& server, std::unique_ptr<store::Ring_channel> channel,
+                                         store::Session& session)
+    : transport(std::move(channel)),
+      connection(server.store_, server, transport, session,
+                 [&server, domid = session.caller().domid] { server.keep_ring(domid); })
 {
 }
 
@@ -37,25 +45,30 @@ Store_server::Impl::Socket_client::Socket_client(Impl& server, Unique_fd socket)
                                                 server.waiting_sockets_.insert(fd);
                                                 server.schedule();
                                             }),
-      connection(server.store_, server, transport, session)
+      connection(server.store_, server, transport, session, [&server] { server.keep(); })
 {
 }
 
 Store_server::Impl::Impl(Event_loop& loop, Options options)
-    : loop_(loop), options_(std::move(options)), store_(options_.quotas), self_(std::make_shared<Impl*>(this))
+    : loop_(loop), options_(std::move(options)),
+      store_(options_.quotas, options_.journal.empty() ? nullptr : &record_),
+      self_(std::make_shared<Impl*>(this))
 {
 }
 
 Store_server::Impl::~Impl()
 {
+    keep();
     for (const auto& entry : sockets_) {
         loop_.remove(entry.first);
     }
     if (listening_) {
         loop_.remove(listening_->fd());
     }
-    if (accept_timer_) {
-        loop_.cancel(*accept_timer_);
+    for (const auto timer : {accept_timer_, journal_retry_}) {
+        if (timer) {
+            loop_.cancel(*timer);
+        }
     }
     for (const auto& entry : local_watches_) {
         store_.watches().remove(entry.second->watch);
@@ -127,18 +140,21 @@ Result<void> Store_server::Impl::connect(Domid domid, std::unique_ptr<store::Rin
     if (!channel || to_number(domid) >= kFirstReservedDomid) {
         return fail(Errc::invalid, "domain " + to_string(domid) + " cannot be introduced to the store");
     }
-    const auto known                  = rings_.find(domid);
-    const bool is_new                 = known == rings_.end();
-    const std::optional<Domid> target = is_new ? std::nullopt : known->second->target;
-    if (!is_new) {
-        rings_.erase(known);
+    auto& ring      = rings_[domid];
+    const bool left = ring && !ring->link;
+    const auto old  = left ? nullptr : std::move(ring);
+    if (!left) {
+        ring = std::make_unique<Ring_client>(*this, domid);
     }
-    Ring_client& ring = *(rings_[domid] = std::make_unique<Ring_client>(*this, std::move(channel), domid));
-    if (!is_new) {
-        ring.transport.reset();
-        ring.target = target;
-        ring.session.set_target(target);
-    } else if (domid != kDom0) {
+    ring->link = std::make_unique<Ring_link>(*this, std::move(channel), ring->session);
+    if (left) {
+        resume_ring(domid, *ring);
+    } else if (old) {
+        ring->link->transport.reset();
+        ring->session.set_target(old->session.caller().target);
+    }
+    note_whole(domid, *ring, ring->link->transport.position());
+    if (!left && !old && domid != kDom0) {
         store_.announce_special(store::kIntroduceDomain, domid);
     }
     waiting_rings_.insert(domid);
@@ -150,10 +166,12 @@ void Store_server::Impl::disconnect(Domid domid)
 {
     const bool was_introduced = rings_.erase(domid) != 0;
     for (auto& entry : rings_) {
-        if (entry.second->target == domid) {
-            entry.second->target.reset();
+        if (entry.second->session.caller().target == domid) {
             entry.second->session.set_target(std::nullopt);
         }
+    }
+    if (was_introduced && journal_) {
+        record_.session_gone(domid);
     }
     store_.forget_domain(domid);
     if (was_introduced) {
@@ -161,13 +179,16 @@ void Store_server::Impl::disconnect(Domid domid)
     }
 }
 
-void Store_server::Impl::reconnect(Ring_client& ring)
+// The journal is told first: a successor then finds the guest's wish still on the page and grants it.
+void Store_server::Impl::reconnect(Domid domid, Ring_client& ring)
 {
     ring.session.reset();
     ring.session.outbox().clear();
-    ring.connection.forget_partial_message();
-    ring.transport.reset();
+    ring.link->connection.forget_partial_message();
     ring.failed = false;
+    note_whole(domid, ring, {});
+    keep();
+    ring.link->transport.reset();
 }
 
 void Store_server::Impl::fail_ring(Domid domid, Ring_client& ring, Failure failure)
@@ -179,23 +200,26 @@ void Store_server::Impl::fail_ring(Domid domid, Ring_client& ring, Failure failu
     ring.failed = true;
     ring.session.reset();
     ring.session.outbox().clear();
-    ring.transport.show_failure(failure);
+    ring.link->connection.forget_partial_message();
+    note_whole(domid, ring, ring.link->transport.position());
+    keep();
+    ring.link->transport.show_failure(failure);
 }
 
 void Store_server::Impl::serve_ring(Domid domid)
 {
     const auto found = rings_.find(domid);
-    if (found == rings_.end()) {
+    if (found == rings_.end() || !found->second->link) {
         return;
     }
     Ring_client& ring = *found->second;
-    if (ring.transport.wants_reconnect()) {
-        reconnect(ring);
+    if (ring.link->transport.wants_reconnect()) {
+        reconnect(domid, ring);
     }
     if (ring.failed) {
         return;
     }
-    switch (ring.connection.serve()) {
+    switch (ring.link->connection.serve()) {
     case store::Connection::Status::idle: break;
     case store::Connection::Status::more:
         waiting_rings_.insert(domid);
@@ -231,6 +255,7 @@ void Store_server::Impl::run_waiting()
         serve_ring(domid);
     }
     call_local_watches();
+    keep();
 }
 
 Result<void> Store_server::Impl::introduce(Domid domid, std::uint64_t gfn, std::uint32_t port)
@@ -260,7 +285,6 @@ void Store_server::Impl::set_target(Domid domid, Domid target)
 {
     const auto found = rings_.find(domid);
     if (found != rings_.end()) {
-        found->second->target = target;
         found->second->session.set_target(target);
     }
 }

@@ -2,7 +2,9 @@
 #pragma once
 // The inside of Store_server: which clients there are and when each is served. Private to this room.
 
+#include "toolstack/store/change_record.hpp"
 #include "toolstack/store/connection.hpp"
+#include "toolstack/store/journal.hpp"
 #include "toolstack/store/listening_socket.hpp"
 #include "toolstack/store/ring_transport.hpp"
 #include "toolstack/store/socket_transport.hpp"
@@ -19,10 +21,13 @@ class Store_server::Impl final : public store::Domain_control
   public:
     Impl(Event_loop& loop, Options options);
     ~Impl() override;
+    [[nodiscard]] Result<void> open_journal();
     [[nodiscard]] Result<void> listen();
 
     [[nodiscard]] store::Store& store() { return store_; }
     void set_hooks(Hooks hooks) { hooks_ = std::move(hooks); }
+    // Puts all that was done into the journal. Called whenever somebody is about to see it.
+    void keep();
 
     [[nodiscard]] Result<void> connect(Domid domid, std::unique_ptr<store::Ring_channel> channel);
     void disconnect(Domid domid);
@@ -36,17 +41,24 @@ class Store_server::Impl final : public store::Domain_control
     void release(Domid domid) override;
     void resume(Domid domid) override;
     [[nodiscard]] bool is_introduced(Domid domid) const override { return rings_.contains(domid); }
+    [[nodiscard]] std::vector<Domid> introduced() const;
     void set_target(Domid domid, Domid target) override;
+    void schedule(); // a turn for all who wait and for the journal
 
   private:
-    struct Ring_client {
-        Ring_client(Impl& server, std::unique_ptr<store::Ring_channel> channel, Domid domid);
+    struct Ring_link {
+        Ring_link(Impl& server, std::unique_ptr<store::Ring_channel> channel, store::Session& session);
         store::Ring_transport transport;
-        store::Session session;
         store::Connection connection;
-        std::optional<Domid> target{};
-        bool failed   = false; // not served until the guest asks to reconnect
-        bool reported = false; // in the log: once is enough, as the guest can fail again and again
+    };
+    struct Ring_client {
+        Ring_client(Impl& server, Domid domid);
+        store::Session session;
+        std::unique_ptr<Ring_link> link; // none: left by a former server, its channel not yet here
+        store::Saved_session left{};     // then: its place on the ring and the request it had begun to read
+        store::Ring_position kept{};     // as the journal has it
+        bool failed   = false;           // not served until the guest asks to reconnect
+        bool reported = false;           // in the log: once is enough, as the guest can fail again and again
     };
     struct Socket_client {
         Socket_client(Impl& server, Unique_fd socket);
@@ -69,15 +81,25 @@ class Store_server::Impl final : public store::Domain_control
     void accept_clients();
     void pause_accepting();
     void serve_socket(int fd);
-    void reconnect(Ring_client& ring);
+    void reconnect(Domid domid, Ring_client& ring);
+    void resume_ring(Domid domid, Ring_client& ring);
+    void keep_ring(Domid domid);
     void fail_ring(Domid domid, Ring_client& ring, store::Ring_transport::Failure failure);
-    void schedule();
     void run_waiting();
     void call_local_watches();
+
+    [[nodiscard]] Result<void> restore(const store::Store_image& image);
+    void note_whole(Domid domid, Ring_client& ring, const store::Ring_position& position);
+    [[nodiscard]] static store::Saved_session saved(const Ring_client& ring);
+    [[nodiscard]] store::Store_image image() const;
+    void rewrite_journal();
 
     Event_loop& loop_;
     Options options_;
     Hooks hooks_;
+    store::Change_record record_;
+    std::optional<store::Journal> journal_;
+    std::optional<Event_loop::Timer_id> journal_retry_; // set: the journal lacks something
     store::Store store_;
     std::optional<store::Listening_socket> listening_;
     std::map<int, std::unique_ptr<Socket_client>> sockets_;

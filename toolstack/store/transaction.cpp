@@ -71,7 +71,7 @@ void Transaction::note_removed(const Path& path)
 
 bool Transaction::conflicts_with(const Tree& live) const
 {
-    if (lost_) {
+    if (lost_ || doomed_) {
         return true;
     }
     if (&base_.root() == &live.root()) {

@@ -52,6 +52,8 @@ class Transaction
     [[nodiscard]] std::size_t nodes_touched() const { return relied_on_.size(); }
     [[nodiscard]] std::size_t bytes() const; // of memory this transaction alone is to blame for
 
+    // It can be used, but its commit will conflict: for one begun before this process.
+    void doom() { doomed_ = true; }
     // Gives up the snapshot and all changes to free their memory; only an abort or a failing commit can
     // follow.
     void lose();
@@ -68,7 +70,8 @@ class Transaction
     Changes changes_;
     std::uint64_t next_order_ = 0;
     std::map<Domid, std::ptrdiff_t> owned_; // nodes gained or lost by each owner
-    bool lost_ = false;
+    bool lost_   = false;
+    bool doomed_ = false;
 };
 
 } // namespace vmm::store

@@ -20,8 +20,10 @@ class Transport
     Transport& operator=(const Transport&) = delete;
     virtual ~Transport()                   = default;
 
-    // How many bytes were moved; 0 means not now. An error ends the connection.
+    // How many bytes were moved; 0 means not now. An error ends the connection. What was read may stay with
+    // the other side, to be had again by a successor, until acknowledge().
     [[nodiscard]] virtual Result<std::size_t> read(std::span<char> into)    = 0;
+    virtual void acknowledge()                                              = 0;
     [[nodiscard]] virtual Result<std::size_t> write(std::string_view bytes) = 0;
     // Tells the other side of all reads and writes since the last call.
     virtual void notify()                                                   = 0;

@@ -3,6 +3,7 @@
 
 #include <xen/io/xs_wire.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -112,6 +113,27 @@ void Message_reader::reset()
     header_used_  = 0;
     payload_used_ = 0;
     message_      = {};
+}
+
+std::string Message_reader::partial() const
+{
+    std::string bytes(header_.data(), header_used_);
+    return bytes.append(message_.payload, 0, payload_used_);
+}
+
+bool Message_reader::restore(std::string_view partial)
+{
+    reset();
+    while (!partial.empty()) {
+        const std::size_t count = std::min(partial.size(), space().size());
+        partial.copy(space().data(), count);
+        partial.remove_prefix(count);
+        if (add(count) != Progress::incomplete) {
+            reset();
+            return false;
+        }
+    }
+    return true;
 }
 
 } // namespace vmm::store

@@ -53,6 +53,9 @@ class Message_reader
     [[nodiscard]] Progress add(std::size_t count); // count <= space().size()
     [[nodiscard]] Message take();                  // after `complete`; ready for the next message then
     void reset();
+    // The bytes of a message that is not complete; restore() of them makes another reader the same.
+    [[nodiscard]] std::string partial() const;
+    [[nodiscard]] bool restore(std::string_view partial); // false when they are none
 
   private:
     std::array<char, kHeaderBytes> header_{};

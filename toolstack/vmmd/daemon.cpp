@@ -81,6 +81,7 @@ Result<void> Daemon::open_store(const Settings& settings)
 {
     Store_server::Options options;
     options.socket_path = settings.store_socket;
+    options.journal     = settings.store_journal;
     store_              = TRY(Store_server::create(*loop_, options));
     return write_dom0_nodes(*store_, dom0_target_kib(*control_));
 }

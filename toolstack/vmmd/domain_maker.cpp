@@ -109,7 +109,11 @@ Result<void> Domain_maker::introduce(Domid id, Gfn page, Evtchn_port port)
 Result<void> Domain_maker::adopt(Domain& domain)
 {
     open_console(domain);
-    TRY(write_domain_nodes(store_, domain));
+    if (store_.is_introduced(domain.id)) {
+        TRY(write_console_tty(store_, domain));
+    } else { // the store's journal was lost
+        TRY(write_domain_nodes(store_, domain));
+    }
     return introduce(domain.id, domain.rings.store_page, domain.rings.store_port);
 }
 

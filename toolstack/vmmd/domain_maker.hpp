@@ -37,7 +37,8 @@ class Domain_maker
     make(const config::Domain_config& config, const config::Uuid& uuid, const Prepared_domain& prepared);
     [[nodiscard]] Result<void> unmake(Domain& domain);
 
-    // Takes up a domain that a former daemon made: its store nodes, ring and console.
+    // Takes up a domain that a former daemon made: its ring and console, and its store nodes if the store has
+    // none.
     [[nodiscard]] Result<void> adopt(Domain& domain);
 
     // The store's channel to a domain, whoever made it.

@@ -28,6 +28,7 @@ struct Number_setting {
 const std::map<std::string_view, std::string Settings::*> kTexts{
     {"socket", &Settings::socket},
     {"store_socket", &Settings::store_socket},
+    {"store_journal", &Settings::store_journal},
     {"state_file", &Settings::state_file},
     {"pidfile", &Settings::pidfile},
     {"log_file", &Settings::log_file},
@@ -102,9 +103,13 @@ struct Arguments {
 Result<Arguments> parse_arguments(std::span<char* const> arguments)
 {
     static const std::map<std::string_view, std::string Settings::*> kOptions{
-        {"--socket", &Settings::socket},     {"--store-socket", &Settings::store_socket},
-        {"--pidfile", &Settings::pidfile},   {"--state-file", &Settings::state_file},
-        {"--log-file", &Settings::log_file}, {"--log-level", &Settings::log_level}};
+        {"--socket", &Settings::socket},
+        {"--store-socket", &Settings::store_socket},
+        {"--store-journal", &Settings::store_journal},
+        {"--pidfile", &Settings::pidfile},
+        {"--state-file", &Settings::state_file},
+        {"--log-file", &Settings::log_file},
+        {"--log-level", &Settings::log_level}};
     Arguments parsed;
     for (std::size_t i = 1; i < arguments.size(); ++i) {
         const std::string_view argument = arguments[i];
@@ -181,6 +186,7 @@ std::string usage()
            "  --config FILE        settings to use instead of /etc/vmm/vmmd.conf\n"
            "  --socket PATH        where xm connects (/run/vmm/vmmd.sock)\n"
            "  --store-socket PATH  where xenstore clients connect (/run/xenstored/socket)\n"
+           "  --store-journal PATH what a restarted vmmd finds the store by (/run/vmm/store.journal)\n"
            "  --state-file PATH    what a restarted vmmd finds its domains by (/run/vmm/domains.json)\n"
            "  --pidfile PATH       its process id, locked while it runs (/run/vmm/vmmd.pid)\n"
            "  --log-file PATH      its own log, besides standard error\n"

@@ -14,10 +14,11 @@ namespace vmm
 {
 
 struct Settings {
-    std::string socket       = "/run/vmm/vmmd.sock";
-    std::string store_socket = "/run/xenstored/socket";
-    std::string state_file   = "/run/vmm/domains.json";
-    std::string pidfile      = "/run/vmm/vmmd.pid";
+    std::string socket        = "/run/vmm/vmmd.sock";
+    std::string store_socket  = "/run/xenstored/socket";
+    std::string store_journal = "/run/vmm/store.journal";
+    std::string state_file    = "/run/vmm/domains.json";
+    std::string pidfile       = "/run/vmm/vmmd.pid";
     std::string log_file; // empty: standard error only
     std::string log_level               = "info";
     std::string console_log_directory   = "/var/log/vmm/console"; // empty: consoles are not logged

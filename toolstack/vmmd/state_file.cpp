@@ -63,6 +63,45 @@ std::unique_ptr<Domain> domain_from_json(const Json& json)
     return domain;
 }
 
+Json to_json(const Saved_restart& restart)
+{
+    return {{"config", config::to_json(restart.config)},
+            {"uuid", restart.uuid.to_string()},
+            {"predecessor", raw(restart.predecessor)},
+            {"reason", restart.reason},
+            {"quick_ends", restart.quick_ends}};
+}
+
+std::optional<Saved_restart> restart_from_json(const Json& json)
+{
+    const auto uuid = config::Uuid::parse(json.at("uuid").get<std::string>());
+    auto parsed     = config::from_json(json.at("config"));
+    if (!uuid || !parsed) {
+        return std::nullopt;
+    }
+    return Saved_restart{std::move(*parsed), *uuid, Domid{json.at("predecessor").get<std::uint16_t>()},
+                         json.at("reason").get<std::string>(), json.at("quick_ends").get<unsigned>()};
+}
+
+Json to_json(const Saved_foreign& foreign)
+{
+    return {{"domid", raw(foreign.id)},
+            {"uuid", foreign.uuid.to_string()},
+            {"store_page", raw(foreign.store_page)},
+            {"store_port", raw(foreign.store_port)}};
+}
+
+std::optional<Saved_foreign> foreign_from_json(const Json& json)
+{
+    const auto uuid = config::Uuid::parse(json.at("uuid").get<std::string>());
+    if (!uuid) {
+        return std::nullopt;
+    }
+    return Saved_foreign{Domid{json.at("domid").get<std::uint16_t>()}, *uuid,
+                         Gfn{json.at("store_page").get<std::uint64_t>()},
+                         Evtchn_port{json.at("store_port").get<std::uint32_t>()}};
+}
+
 Result<Saved_state> parse(const std::string& text, const std::string& path)
 {
     try {
@@ -76,7 +115,21 @@ Result<Saved_state> parse(const std::string& text, const std::string& path)
             state.domains.push_back(std::move(domain));
         }
         for (const Json& uuid : json.at("unfinished")) {
-            state.unfinished.insert(uuid.get<std::string>());
+            state.rest.unfinished.insert(uuid.get<std::string>());
+        }
+        for (const Json& entry : json.at("restarts")) {
+            auto restart = restart_from_json(entry);
+            if (!restart) {
+                return fail(Errc::protocol, path + ": the description of a restart is not valid");
+            }
+            state.rest.restarts.push_back(std::move(*restart));
+        }
+        for (const Json& entry : json.at("foreign")) {
+            auto foreign = foreign_from_json(entry);
+            if (!foreign) {
+                return fail(Errc::protocol, path + ": another tool's domain is not described well");
+            }
+            state.rest.foreign.push_back(*foreign);
         }
         return state;
     } catch (const nlohmann::json::exception& error) {
@@ -116,11 +169,20 @@ Result<Saved_state> State_file::load() const
     return parse(text.str(), path_);
 }
 
-Result<void> State_file::save(const Domain_table& domains, const std::set<std::string>& unfinished) const
+Result<void> State_file::save(const Domain_table& domains, const Unsettled& rest) const
 {
-    Json json{{"domains", Json::array()}, {"unfinished", unfinished}};
+    Json json{{"domains", Json::array()},
+              {"unfinished", rest.unfinished},
+              {"restarts", Json::array()},
+              {"foreign", Json::array()}};
     for (const auto& [id, domain] : domains.all()) {
         json["domains"].push_back(to_json(*domain));
+    }
+    for (const Saved_restart& restart : rest.restarts) {
+        json["restarts"].push_back(to_json(restart));
+    }
+    for (const Saved_foreign& foreign : rest.foreign) {
+        json["foreign"].push_back(to_json(foreign));
     }
     const std::string next = path_ + ".new";
     TRY(write_whole(next, json.dump(1) + "\n"));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the daemon must know again after it was restarted: the complete domains, and the UUIDs of those under
-// construction, which a successor destroys. One JSON file in /run, replaced as a whole (write, rename), so a
-// reader sees the old or the new state. A file that cannot be understood is set aside, not overwritten.
+// What the daemon must know again after it was restarted: the complete domains, the UUIDs of those under
+// construction, which a successor destroys, the restarts it owes, and the store rings of other tools'
+// domains. One JSON file in /run, replaced as a whole (write, rename), so a reader sees the old or the new
+// state. A file that cannot be understood is set aside, not overwritten.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/vmmd/domain_table.hpp"
@@ -15,9 +16,32 @@
 namespace vmm
 {
 
+// A domain that another tool made and introduced to the store.
+struct Saved_foreign {
+    Domid id{};
+    config::Uuid uuid; // as the hypervisor has it: the number alone may come to mean another domain
+    Gfn store_page{};
+    Evtchn_port store_port{};
+};
+
+// A domain that has ended and is to be made again.
+struct Saved_restart {
+    config::Domain_config config;
+    config::Uuid uuid;
+    Domid predecessor{};
+    std::string reason;
+    unsigned quick_ends = 0;
+};
+
+struct Unsettled {
+    std::set<std::string> unfinished; // UUIDs
+    std::vector<Saved_restart> restarts;
+    std::vector<Saved_foreign> foreign;
+};
+
 struct Saved_state {
     std::vector<std::unique_ptr<Domain>> domains; // without consoles
-    std::set<std::string> unfinished;             // UUIDs
+    Unsettled rest;
 };
 
 class State_file
@@ -27,8 +51,7 @@ class State_file
 
     // An absent file is an empty state.
     [[nodiscard]] Result<Saved_state> load() const;
-    [[nodiscard]] Result<void> save(const Domain_table& domains,
-                                    const std::set<std::string>& unfinished) const;
+    [[nodiscard]] Result<void> save(const Domain_table& domains, const Unsettled& rest) const;
     void set_aside() const;
     [[nodiscard]] const std::string& path() const { return path_; }
 

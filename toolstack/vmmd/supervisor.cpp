@@ -26,7 +26,16 @@ std::string describe(const Domain& domain)
 
 void Supervisor::save()
 {
-    if (const auto saved = parts_.state.save(table_, unfinished_); !saved) {
+    Unsettled rest{unfinished_, {}, {}};
+    for (const Construction_ptr& c : constructions_) {
+        if (c->predecessor && !c->settled) {
+            rest.restarts.push_back({c->creation.config, c->uuid, *c->predecessor, c->reason, c->quick_ends});
+        }
+    }
+    for (const auto& [id, foreign] : foreign_) {
+        rest.foreign.push_back({id, foreign.uuid, foreign.store_page, foreign.store_port});
+    }
+    if (const auto saved = parts_.state.save(table_, rest); !saved) {
         log::error(saved.error().message + "; a restart of vmmd would not find its domains again");
     }
 }
@@ -129,7 +138,10 @@ Supervisor::Construction_ptr Supervisor::successor_of(const Domain& domain)
 void Supervisor::restart(Domain& domain)
 {
     const Construction_ptr construction = successor_of(domain);
+    constructions_.push_back(construction); // owed from the moment on when the state file lacks the domain
     if (const auto removed = remove(domain); !removed) {
+        constructions_.remove(construction);
+        save();
         log::error(removed.error().message + "; it is not restarted");
         tell_waiters(*construction->predecessor, {Outcome::preserved, construction->reason, std::nullopt});
         return;
@@ -151,8 +163,9 @@ std::string Supervisor::free_name(const std::string& base) const
 void Supervisor::rename_and_restart(Domain& domain)
 {
     const Construction_ptr construction = successor_of(domain);
-    domain.preserved                    = true;
-    domain.config.name                  = free_name(domain.name());
+    constructions_.push_back(construction);
+    domain.preserved   = true;
+    domain.config.name = free_name(domain.name());
     remove_domain_nodes(parts_.store, domain); // its /vm node is the successor's from now on
     domain.uuid  = config::Uuid::random();
     auto renamed = parts_.control.set_uuid(domain.id, domain.uuid.bytes);
@@ -169,7 +182,6 @@ void Supervisor::rename_and_restart(Domain& domain)
 
 void Supervisor::begin_restart(const Construction_ptr& construction)
 {
-    constructions_.push_back(construction);
     const auto delay = restart_delay(construction->quick_ends);
     if (delay.count() == 0) {
         prepare(construction);

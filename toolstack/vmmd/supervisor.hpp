@@ -86,7 +86,7 @@ class Supervisor
 
     // For the store's hooks: a domain that another tool made and introduced.
     [[nodiscard]] Result<void> introduce_foreign(Domid id, Gfn page, Evtchn_port port);
-    void forget_foreign(Domid id) { foreign_.erase(id); }
+    void forget_foreign(Domid id);
 
   private:
     // A domain on its way: waiting (restart delay), being prepared, or about to be made.
@@ -100,6 +100,7 @@ class Supervisor
         std::optional<Event_loop::Timer_id> delay;
         std::optional<Result<Prepared_domain>> prepared;
         bool cancelled = false;
+        bool settled   = false; // made or given up: a successor of this process does not owe it any more
     };
     using Construction_ptr = std::shared_ptr<Construction>;
     struct Waiter {
@@ -108,6 +109,9 @@ class Supervisor
         End_callback callback;
     };
     struct Foreign {
+        config::Uuid uuid;
+        Gfn store_page{};
+        Evtchn_port store_port{};
         bool ended = false;
     };
 
@@ -127,7 +131,10 @@ class Supervisor
     Result<void> destroy_foreign(Domid id);
     void tell_waiters(Domid id, const End& end);
     void adopt(std::unique_ptr<Domain> domain);
+    void adopt_foreign(const Saved_foreign& saved);
     void destroy_unfinished(const std::vector<Domain_info>& alive, const std::set<std::string>& uuids);
+    void forget_the_dead(const std::vector<Domain_info>& alive);
+    void owe_restart(Saved_restart saved);
     void save();
     std::string free_name(const std::string& base) const;
 

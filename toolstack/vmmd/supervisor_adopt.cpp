@@ -20,6 +20,12 @@ const Domain_info* find(const std::vector<Domain_info>& alive, Domid id)
     return found == alive.end() ? nullptr : &*found;
 }
 
+const Domain_info* find(const std::vector<Domain_info>& alive, Domid id, const config::Uuid& uuid)
+{
+    const Domain_info* info = find(alive, id);
+    return info != nullptr && !info->dying && info->uuid == uuid.bytes ? info : nullptr;
+}
+
 } // namespace
 
 Result<void> Supervisor::start()
@@ -32,19 +38,37 @@ Result<void> Supervisor::start()
         saved = Saved_state{};
     }
     const auto alive = TRY(parts_.control.list());
-    destroy_unfinished(alive, saved->unfinished);
+    destroy_unfinished(alive, saved->rest.unfinished);
     for (auto& domain : saved->domains) {
-        const Domain_info* info = find(alive, domain->id);
         // The UUID tells a domain from a later one that happens to have its number.
-        if (info != nullptr && !info->dying && info->uuid == domain->uuid.bytes) {
+        if (const Domain_info* info = find(alive, domain->id, domain->uuid)) {
+            domain->ended =
+                domain->preserved ? info->shutdown : std::nullopt; // its action has been carried out
             adopt(std::move(domain));
+        } else {
+            log::info("domain " + to_string(domain->id) + " (\"" + domain->name() +
+                      "\") has gone while there was no vmmd");
+            remove_domain_nodes(parts_.store, *domain);
+            parts_.store.release(domain->id);
+        }
+    }
+    for (const Saved_foreign& foreign : saved->rest.foreign) {
+        if (find(alive, foreign.id, foreign.uuid) != nullptr) {
+            adopt_foreign(foreign);
+        } else {
+            parts_.store.release(foreign.id);
         }
     }
     for (const Domain_info& info : alive) {
         if (info.id != kDom0 && !info.dying && table_.find(info.id) == nullptr &&
-            !saved->unfinished.contains(config::Uuid{info.uuid}.to_string())) {
+            !foreign_.contains(info.id) &&
+            !saved->rest.unfinished.contains(config::Uuid{info.uuid}.to_string())) {
             log::warning("domain " + to_string(info.id) + " was not made by vmmd and is left alone");
         }
+    }
+    forget_the_dead(alive);
+    for (Saved_restart& restart : saved->rest.restarts) {
+        owe_restart(std::move(restart));
     }
     save();
     check_ends();
@@ -58,10 +82,49 @@ void Supervisor::destroy_unfinished(const std::vector<Domain_info>& alive, const
             continue;
         }
         log::warning("domain " + to_string(info.id) + " was half made when vmmd ended; it is destroyed");
-        if (const auto destroyed = parts_.control.destroy(info.id); !destroyed) {
-            log::error(destroyed.error().message);
+        Domain half;
+        half.id   = info.id;
+        half.uuid = config::Uuid{info.uuid};
+        if (const auto unmade = parts_.maker.unmake(half); !unmade) {
+            log::error(unmade.error().message);
         }
     }
+}
+
+// The store still knows everybody its former server knew, and what stood there of them.
+void Supervisor::forget_the_dead(const std::vector<Domain_info>& alive)
+{
+    std::set<Domid> known;
+    for (const Domid id : parts_.store.introduced()) {
+        known.insert(id);
+    }
+    for (const std::string& name : parts_.store.list("/local/domain").value_or(std::vector<std::string>{})) {
+        if (const auto id = parse_domid(name)) {
+            known.insert(*id);
+        }
+    }
+    for (const Domid id : known) {
+        if (find(alive, id) == nullptr) {
+            parts_.store.release(id);
+            static_cast<void>(parts_.store.remove(domain_path(id))); // a name the store itself has given
+        }
+    }
+}
+
+void Supervisor::owe_restart(Saved_restart saved)
+{
+    if (!check_free(saved.config, saved.uuid)) {
+        return; // it was made, or somebody made another
+    }
+    auto construction             = std::make_shared<Construction>();
+    construction->id              = Creation_id{next_id_++};
+    construction->creation.config = std::move(saved.config);
+    construction->uuid            = saved.uuid;
+    construction->predecessor     = saved.predecessor;
+    construction->reason          = std::move(saved.reason);
+    construction->quick_ends      = saved.quick_ends;
+    constructions_.push_back(construction);
+    begin_restart(construction);
 }
 
 void Supervisor::adopt(std::unique_ptr<Domain> domain)
@@ -75,11 +138,31 @@ void Supervisor::adopt(std::unique_ptr<Domain> domain)
     table_.insert(std::move(domain));
 }
 
+void Supervisor::adopt_foreign(const Saved_foreign& saved)
+{
+    foreign_[saved.id] = {saved.uuid, saved.store_page, saved.store_port};
+    if (const auto introduced = parts_.maker.introduce(saved.id, saved.store_page, saved.store_port);
+        !introduced) {
+        log::error("domain " + to_string(saved.id) +
+                   ", another tool's, runs without the store: " + introduced.error().message);
+    } else {
+        log::info("domain " + to_string(saved.id) + ", another tool's, has its store again");
+    }
+}
+
 Result<void> Supervisor::introduce_foreign(Domid id, Gfn page, Evtchn_port port)
 {
+    const Domain_info info = TRY(parts_.control.info(id));
     TRY(parts_.maker.introduce(id, page, port));
-    foreign_.try_emplace(id);
+    foreign_[id] = {config::Uuid{info.uuid}, page, port};
+    save();
     return {};
+}
+
+void Supervisor::forget_foreign(Domid id)
+{
+    foreign_.erase(id);
+    save();
 }
 
 void Supervisor::check_foreign(const std::vector<Domain_info>& alive)
@@ -95,7 +178,7 @@ void Supervisor::check_foreign(const std::vector<Domain_info>& alive)
         }
     }
     for (const Domid id : gone) {
-        foreign_.erase(id);
+        forget_foreign(id);
         parts_.store.release(id);
         tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
     }
@@ -107,7 +190,7 @@ Result<void> Supervisor::destroy_foreign(Domid id)
         return fail(Errc::not_permitted, "Domain-0 cannot be destroyed; shut the machine down instead");
     }
     TRY(parts_.control.info(id));
-    foreign_.erase(id);
+    forget_foreign(id);
     parts_.store.release(id);
     TRY(parts_.store.remove(domain_path(id)));
     TRY(parts_.control.destroy(id));

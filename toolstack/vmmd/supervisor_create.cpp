@@ -112,6 +112,7 @@ Result<Domid> Supervisor::make(Construction& construction)
         }
     }
     unfinished_.erase(uuid);
+    construction.settled = true;
     save();
     return outcome;
 }
@@ -119,6 +120,9 @@ Result<Domid> Supervisor::make(Construction& construction)
 void Supervisor::finish(const Construction_ptr& construction, Result<Domid> outcome)
 {
     constructions_.remove(construction);
+    if (construction->predecessor && !construction->settled) {
+        save();
+    }
     const std::string& name = construction->creation.config.name;
     if (outcome) {
         log::info("domain " + to_string(*outcome) + " (\"" + name + "\") created" +

@@ -53,6 +53,7 @@ std::vector<Message> Client::take_output()
             messages.push_back(reader.take());
         }
         session_.consumed(count);
+        bytes_taken_ += count;
     }
     return messages;
 }

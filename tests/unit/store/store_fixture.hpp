@@ -44,8 +44,9 @@ struct Event {
 class Client
 {
   public:
-    Client(Store& store, Fake_domains& domains, unsigned domid)
-        : store_(store), domains_(domains), session_(store, Domid(domid), [] {})
+    Client(Store& store, Fake_domains& domains, unsigned domid, Change_record* record = nullptr)
+        : store_(store), domains_(domains), session_(
+                                                store, Domid(domid), [] {}, record)
     {
     }
 
@@ -77,6 +78,8 @@ class Client
 
     std::vector<Event> events(); // those queued since the last call
     Session& session() { return session_; }
+    [[nodiscard]] std::size_t bytes_taken() const { return bytes_taken_; } // of all it was ever sent
+    void set_bytes_taken(std::size_t count) { bytes_taken_ = count; }
 
     static std::string z(std::string text) { return text + '\0'; }
     static std::string ok(std::string answer) { return answer == z("OK") ? "OK" : answer; }
@@ -87,6 +90,7 @@ class Client
     Store& store_;
     Fake_domains& domains_;
     Session session_;
+    std::size_t bytes_taken_ = 0;
     std::vector<Event> events_;
 };
 

@@ -41,6 +41,7 @@ void Daemon_fixture::start()
     loop = Event_loop::create().value();
     Store_server::Options options;
     options.socket_path = directory + "/store.sock";
+    options.journal     = directory + "/store.journal";
     store               = Store_server::create(*loop, options).value();
     write_dom0_nodes(*store, 1U << 20).value();
     builder    = std::make_unique<Domain_builder>(hypervisor, hypervisor);
@@ -64,9 +65,10 @@ void Daemon_fixture::stop()
     loop.reset();
 }
 
-void Daemon_fixture::restart()
+void Daemon_fixture::restart(const std::function<void()>& meanwhile)
 {
     stop();
+    meanwhile();
     start();
 }
 

@@ -34,7 +34,7 @@ class Daemon_fixture
     std::unique_ptr<Worker> worker;
     std::unique_ptr<Operations> operations;
 
-    void restart();
+    void restart(const std::function<void()>& meanwhile = [] {});
 
     [[nodiscard]] config::Domain_config config(const std::string& name) const;
     [[nodiscard]] control::Json create_args(const std::string& name,

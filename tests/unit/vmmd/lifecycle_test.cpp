@@ -218,12 +218,107 @@ TEST_CASE("a domain that was half made when the daemon died is destroyed, others
     const Domid unfinished = *daemon.hypervisor.create({half, 1, 0});
     const Domid foreign    = *daemon.hypervisor.create({{}, 1, 0});
     State_file(daemon.directory + "/domains.json")
-        .save(daemon.supervisor->domains(), {"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"})
+        .save(daemon.supervisor->domains(), {{"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"}, {}, {}})
         .value();
     daemon.restart();
     CHECK_FALSE(daemon.hypervisor.domains.contains(unfinished));
     CHECK(daemon.hypervisor.domains.contains(foreign));
     CHECK(daemon.state_text().find("aaaaaaaa") == std::string::npos);
+}
+
+TEST_CASE("what a guest had in the store is there after a restart")
+{
+    Daemon_fixture daemon;
+    const Domid id         = daemon.create("demo");
+    const std::string home = "/local/domain/1";
+    REQUIRE(daemon.store->write(home + "/data/mine", "kept"));
+    REQUIRE(daemon.store->write(home + "/control/feature-poweroff", "1"));
+    const auto permissions = daemon.store->permissions(home + "/control/shutdown").value();
+    daemon.restart();
+    CHECK(daemon.node(home + "/data/mine") == "kept");
+    CHECK(daemon.node(home + "/control/feature-poweroff") == "1");
+    CHECK(daemon.store->permissions(home + "/control/shutdown").value() == permissions);
+    CHECK(daemon.node(home + "/console/tty") == daemon.supervisor->domains().find(id)->console->tty());
+}
+
+TEST_CASE("a restart with no journal of the store writes a domain's nodes anew")
+{
+    Daemon_fixture daemon;
+    daemon.create("demo");
+    daemon.restart([&] { std::filesystem::remove(daemon.directory + "/store.journal"); });
+    CHECK(daemon.node("/local/domain/1/name") == "demo");
+    CHECK(daemon.store->is_introduced(Domid{1}));
+}
+
+TEST_CASE("the store forgets who has gone while there was no daemon")
+{
+    Daemon_fixture daemon;
+    const auto free    = daemon.hypervisor.free_pages;
+    const Domid ours   = daemon.create("demo");
+    const Domid theirs = *daemon.hypervisor.create({{9}, 1, 0});
+    REQUIRE(daemon.store->write("/local/domain/2/name", "theirs"));
+    const std::uint64_t page = 5;
+    REQUIRE(daemon.hypervisor.populate(theirs, std::span(&page, 1), 0));
+    REQUIRE(daemon.supervisor->introduce_foreign(theirs, Gfn{page}, Evtchn_port{1}));
+    daemon.restart([&] {
+        REQUIRE(daemon.hypervisor.destroy(ours));
+        REQUIRE(daemon.hypervisor.destroy(theirs));
+    });
+    CHECK(daemon.store->introduced().empty());
+    daemon.check_nothing_left(free);
+}
+
+TEST_CASE("another tool's domain keeps its store over a restart")
+{
+    Daemon_fixture daemon;
+    const Domid theirs       = *daemon.hypervisor.create({{9}, 1, 0});
+    const std::uint64_t page = 5;
+    REQUIRE(daemon.hypervisor.populate(theirs, std::span(&page, 1), 0));
+    REQUIRE(daemon.store->write("/local/domain/1/name", "theirs"));
+    REQUIRE(daemon.supervisor->introduce_foreign(theirs, Gfn{page}, Evtchn_port{1}));
+    const auto ports = daemon.hypervisor.bound_ports();
+    daemon.restart();
+    CHECK(daemon.store->introduced() == std::vector{theirs});
+    CHECK(daemon.node("/local/domain/1/name") == "theirs");
+    CHECK(daemon.hypervisor.bound_ports() == ports);
+}
+
+TEST_CASE("a restart that was due when the daemon died is made by the next one, once")
+{
+    log::set_level(log::Level::error);
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    const Domid id  = daemon.create("demo");
+    const auto uuid = daemon.supervisor->domains().find(id)->uuid;
+    daemon.guest_ends(id, Shutdown_reason::reboot); // its successor is being prepared
+    REQUIRE(daemon.supervisor->domains().all().empty());
+    daemon.restart();
+    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
+    CHECK(daemon.supervisor->domains().find_name("demo")->uuid == uuid);
+    daemon.restart();
+    daemon.run_for(std::chrono::milliseconds(100));
+    CHECK(daemon.hypervisor.domains.size() == 2);
+    SECTION("one that somebody stopped is not")
+    {
+        std::filesystem::remove(daemon.kernel);
+        daemon.guest_ends(daemon.supervisor->domains().find_name("demo")->id, Shutdown_reason::reboot);
+        daemon.run_until([&] { return daemon.state_text().find("predecessor") == std::string::npos; });
+        daemon.restart();
+        daemon.check_nothing_left(free);
+    }
+}
+
+TEST_CASE("an end whose action has been carried out has it not again after a restart")
+{
+    log::set_level(log::Level::error);
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo", {{"on_crash", "rename-restart"}});
+    daemon.guest_ends(id, Shutdown_reason::crash);
+    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
+    daemon.restart();
+    daemon.run_for(std::chrono::milliseconds(200));
+    CHECK(daemon.supervisor->domains().all().size() == 2);
+    CHECK(daemon.supervisor->domains().find_name("demo-1") != nullptr);
 }
 
 TEST_CASE("a state file that cannot be read is set aside and nothing is destroyed")

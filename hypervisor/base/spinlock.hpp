@@ -4,29 +4,12 @@
 // so there is one locking mode and no handler can find its own CPU holding a lock.
 #pragma once
 
-#include "base/types.hpp"
+#include "base/lock_order.hpp"
 
 #include <atomic>
 
 namespace vmm
 {
-
-// The order in which locks may be taken: outer first. Equal ranks never nest, except two grant tables or
-// two event tables, which are taken in the order of their addresses (Lock_pair).
-enum class Lock_rank : u8 {
-    domain_table,
-    domain,
-    grant,
-    event,
-    devices,
-    delivery,
-    p2m,
-    scheduler,
-    timer,
-    frames,
-    heap,
-    log,
-};
 
 class Spinlock
 {
@@ -35,13 +18,18 @@ class Spinlock
     Spinlock(const Spinlock&)            = delete;
     Spinlock& operator=(const Spinlock&) = delete;
 
-    void lock()
+    // `paired`: the second lock of a Lock_pair.
+    void lock(bool paired = false)
     {
+        Lock_order::taking(rank_, paired);
         while (held_.exchange(true, std::memory_order_acquire))
             [[unlikely]] __builtin_ia32_pause();
     }
-    void unlock() { held_.store(false, std::memory_order_release); }
-    [[nodiscard]] Lock_rank rank() const { return rank_; }
+    void unlock()
+    {
+        held_.store(false, std::memory_order_release);
+        Lock_order::released(rank_);
+    }
 
   private:
     std::atomic<bool> held_{false};
@@ -68,7 +56,7 @@ class [[nodiscard]] Lock_pair
     {
         first_.lock();
         if (&first_ != &second_)
-            second_.lock();
+            second_.lock(true);
     }
     ~Lock_pair()
     {

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Watches the order in which one CPU (hosted: one thread) takes locks: a lock of a lower rank than one that
+// is held, or a second one of the same rank outside a Lock_pair, may meet its mirror image on another CPU and
+// hang both. On in hosted tests and in builds without NDEBUG; it costs nothing elsewhere.
+#pragma once
+
+#include "base/panic.hpp"
+#include "base/types.hpp"
+
+#include <array>
+
+namespace vmm
+{
+
+// The order in which locks may be taken: outer first. Equal ranks never nest, except two grant tables or
+// two event tables, which are taken in the order of their addresses (Lock_pair).
+enum class Lock_rank : u8 {
+    domain_table,
+    domain,
+    grant,
+    event,
+    devices,
+    delivery,
+    p2m,
+    scheduler,
+    timer,
+    heap,
+    frames,
+    log,
+};
+
+class Lock_order
+{
+  public:
+#if __STDC_HOSTED__ || !defined(NDEBUG)
+    // `paired`: the second lock of a Lock_pair.
+    static void taking(Lock_rank rank, bool paired)
+    {
+        const auto index = static_cast<unsigned>(rank);
+        for (unsigned inner = index + 1; inner < here().size(); ++inner)
+            ASSERT(here()[inner] == 0);
+        ASSERT(here()[index] == (paired ? 1 : 0));
+        ++here()[index];
+    }
+    static void released(Lock_rank rank) { --here()[static_cast<unsigned>(rank)]; }
+
+  private:
+    // How many locks of each rank are held.
+    static std::array<u8, static_cast<unsigned>(Lock_rank::log) + 1>& here()
+    {
+#if __STDC_HOSTED__
+        static thread_local std::array<u8, static_cast<unsigned>(Lock_rank::log) + 1> held{};
+#else
+        static constinit std::array<u8, static_cast<unsigned>(Lock_rank::log) + 1> held{}; // one CPU
+#endif
+        return held;
+    }
+#else
+    static void taking(Lock_rank, bool) {}
+    static void released(Lock_rank) {}
+#endif
+};
+
+} // namespace vmm

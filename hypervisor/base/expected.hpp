@@ -41,7 +41,6 @@ enum class Errc : s32 {
     eopnotsupp = XEN_EOPNOTSUPP,
     enobufs    = XEN_ENOBUFS,
     eoverflow  = 75,
-    etime      = 62,
     erestart   = 85, // continue by re-executing the hypercall; never reaches a guest
 };
 

@@ -17,6 +17,7 @@
 #include "platform/acpi_s5.hpp"
 #include "platform/power.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace vmm::boot
@@ -57,6 +58,18 @@ void read_soft_off(Hpa dsdt)
         return;
     if (const auto s5 = find_s5({to_virtual<const u8>(dsdt), length}))
         power::set_soft_off(*s5);
+}
+
+// Everything runs on the CPU that booted; the others stay as the firmware left them.
+void say_which_cpus()
+{
+    const auto& apics = boot_state.madt.local_apics;
+    const auto usable = std::count_if(apics.begin(), apics.end(), [](const auto& a) { return a.enabled; });
+    if (usable > 1)
+        log::info("{} CPUs, of which this version uses one", static_cast<u64>(usable));
+    if (boot_state.options.max_cpus > 1)
+        log::warning("option maxcpus={}: this version uses one CPU whatever it says",
+                     boot_state.options.max_cpus);
 }
 
 } // namespace
@@ -127,6 +140,7 @@ void read_acpi()
         power::set_acpi(*fadt);
         read_soft_off(fadt->dsdt);
     }
+    say_which_cpus();
     if (!read_mcfg(boot_state.acpi, physical_memory(), boot_state.mcfg))
         log::info("ACPI has no MCFG: PCI configuration space is reached by ports only");
     for (const Acpi_table& table : boot_state.acpi.tables)

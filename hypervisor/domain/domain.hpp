@@ -87,6 +87,9 @@ class Domain
     // The toolstack has finished building it: it was unpaused once.
     [[nodiscard]] bool has_run() const { return has_run_; }
 
+    // True the first time.
+    bool note_32bit_call() { return !called_from_32bit_.exchange(true, std::memory_order_relaxed); }
+
     // The shared page, always there (hypervisor memory of the domain); mapped where the guest asks.
     [[nodiscard]] shared_info* shared() const { return shared_; }
     [[nodiscard]] Mfn shared_mfn() const { return shared_mfn_; }
@@ -143,8 +146,9 @@ class Domain
     Spinlock lock_{Lock_rank::domain};
     std::atomic<u32> holds_{1};
     std::atomic<u32> pause_count_{0};
-    bool paused_by_control_    = false;
-    bool has_run_              = false;
+    bool paused_by_control_ = false;
+    bool has_run_           = false;
+    std::atomic<bool> called_from_32bit_{false};
     bool shut_down_            = false;
     u32 shutdown_reason_       = 0;
     Dying dying_               = Dying::no;

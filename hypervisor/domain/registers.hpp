@@ -56,6 +56,7 @@ struct System_state {
 struct Paging_state {
     u64 cr0, cr3, cr4, efer;
     u8 cpl;
+    bool long_code = true; // CS is a 64-bit code segment
 
     bool operator==(const Paging_state&) const = default;
 };

@@ -33,7 +33,7 @@ Expected<u32> Watchdogs::set(u32 id, u32 timeout_seconds, Time now)
         return fail(Errc::eexist);
     }
     if (id > 2 || !slot_[id - 1].in_use)
-        return fail(id > 2 ? Errc::einval : Errc::eexist);
+        return fail(Errc::einval);
     Slot& slot = slot_[id - 1];
     if (timeout_seconds == 0) {
         slot.in_use = false;

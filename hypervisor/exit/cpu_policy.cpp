@@ -171,11 +171,15 @@ struct Indexed {
 };
 constexpr Indexed kIndexedLeaves[] = {{4, 0, 6}, {7, 6, 3}, {0xb, 9, 2}, {0xd, 11, 63}};
 
+constexpr u32 kIndexedSet = bit(4) | bit(7) | bit(0xb) | bit(0xd);
+
+// Nullptr, for most, without a search: this is on the way of every CPUID.
 const Indexed* indexed(u32 leaf)
 {
-    const auto* row = std::find_if(std::begin(kIndexedLeaves), std::end(kIndexedLeaves),
-                                   [&](const Indexed& i) { return i.leaf == leaf; });
-    return row != std::end(kIndexedLeaves) ? row : nullptr;
+    if (leaf >= 32 || !(kIndexedSet >> leaf & 1)) [[likely]]
+        return nullptr;
+    return std::find_if(std::begin(kIndexedLeaves), std::end(kIndexedLeaves),
+                        [&](const Indexed& i) { return i.leaf == leaf; });
 }
 
 Cpuid masked(const Cpuid& r, const Cpuid& mask)
@@ -189,7 +193,7 @@ const Cpuid* Cpu_policy::find(u32 leaf, u32 subleaf) const
 {
     const Cpuid* const extended   = leaves_.data() + kBasic;
     const Cpuid* const hypervisor = extended + kExtended;
-    if (const auto* row = leaf < kBasic ? indexed(leaf) : nullptr)
+    if (const auto* row = indexed(leaf))
         return subleaf < row->count ? hypervisor + kHypervisor + row->first + subleaf : nullptr;
     if (subleaf != kNoSubleaf)
         return nullptr;
@@ -202,18 +206,18 @@ const Cpuid* Cpu_policy::find(u32 leaf, u32 subleaf) const
     return nullptr;
 }
 
-u32 Cpu_policy::last_basic() const { return std::min(find(0)->eax, kBasic - 1); }
+u32 Cpu_policy::last_basic() const { return std::min(leaves_[0].eax, kBasic - 1); }
 u32 Cpu_policy::last_extended() const
 {
-    return std::min(find(0x80000000)->eax | 0x80000000, 0x80000000 + kExtended - 1);
+    return std::min(leaves_[kBasic].eax | 0x80000000, 0x80000000 + kExtended - 1);
 }
 
 const Cpuid* Cpu_policy::offered(u32 leaf, u32 subleaf) const
 {
     if (leaf > (leaf < 0x80000000 ? last_basic() : last_extended()))
         return nullptr;
-    if (!indexed(leaf))
-        return find(leaf);
+    if (!indexed(leaf)) [[likely]]
+        return leaf < kBasic ? &leaves_[leaf] : find(leaf);
     return subleaf < subleaves(leaf) ? find(leaf, subleaf) : nullptr;
 }
 

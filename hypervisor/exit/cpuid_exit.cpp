@@ -13,15 +13,13 @@ void handle_cpuid(Vcpu& vcpu, const Vm_exit& exit)
 {
     Guest_registers& regs = vcpu.regs;
     const Cpuid_context context{
-        .vcpu_id       = vcpu.id().value(),
-        .apic_id       = vcpu.apic().id(),
-        .max_vcpus     = vcpu.domain().max_vcpus(),
-        .domid         = vcpu.domain().id().value(),
-        .xcr0          = vcpu.xcr0,
-        .cr4           = vcpu.backend().paging().cr4,
-        .tsc_khz       = tsc_info().khz,
-        .invariant_tsc = tsc_info().invariant,
-        .rdtscp        = true,
+        .vcpu_id   = vcpu.id().value(),
+        .apic_id   = vcpu.apic().id(),
+        .max_vcpus = vcpu.domain().max_vcpus(),
+        .domid     = vcpu.domain().id().value(),
+        .xcr0      = vcpu.xcr0,
+        .cr4       = vcpu.backend().paging().cr4,
+        .tsc       = tsc_info(),
     };
     const Cpuid r = guest_cpuid(vcpu.domain().cpu_policy(), static_cast<u32>(regs.rax),
                                 static_cast<u32>(regs.rcx), context);

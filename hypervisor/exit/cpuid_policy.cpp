@@ -29,7 +29,7 @@ Cpuid topology_leaf(u32 subleaf, const Cpuid_context& c)
     }
 }
 
-Cpuid xen_leaf(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_context& c)
+[[gnu::noinline]] Cpuid xen_leaf(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_context& c)
 {
     constexpr u32 fewest = 2, all = 5;
     const u32 wanted = policy.find(kXenLeaves)->eax & 0xff; // 0: as many as there are
@@ -43,9 +43,10 @@ Cpuid xen_leaf(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_cont
     case 2: return {1, kHypercallPageMsr, 0, 0};
     case 3:
         if (subleaf == 0)
-            return {(c.invariant_tsc ? 2u : 0u) | (c.rdtscp ? 4u : 0u), 0, static_cast<u32>(c.tsc_khz), 0};
+            return {(c.tsc.invariant ? 2u : 0u) | (policy.has(XEN_X86_FEATURE_RDTSCP) ? 4u : 0u), 0,
+                    static_cast<u32>(c.tsc.khz), 0};
         if (subleaf == 2)
-            return {static_cast<u32>(c.tsc_khz), 0, 0, 0};
+            return {static_cast<u32>(c.tsc.khz), 0, 0, 0};
         return {};
     case 4: return {XEN_HVM_CPUID_VCPU_ID_PRESENT | XEN_HVM_CPUID_DOMID_PRESENT, c.vcpu_id, c.domid, 0};
     default: return {0, policy.find(0x80000008)->eax & 0xff, 0, 0};
@@ -56,13 +57,13 @@ Cpuid xen_leaf(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_cont
 
 Cpuid guest_cpuid(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_context& c)
 {
-    if (leaf - kXenLeaves < 0x100)
+    if (leaf - kXenLeaves < 0x100) [[unlikely]]
         return xen_leaf(policy, leaf, subleaf, c);
-    if (leaf == 0xb && policy.offered(0xb, 0))
-        return topology_leaf(subleaf, c);
-    const Cpuid* told = policy.offered(leaf, subleaf);
+    const Cpuid* told = policy.offered(leaf, leaf == 0xb ? 0 : subleaf);
     if (!told)
         return {};
+    if (leaf == 0xb)
+        return topology_leaf(subleaf, c);
     Cpuid r = *told;
     if (leaf == 1) {
         r.ebx |= c.apic_id << 24;

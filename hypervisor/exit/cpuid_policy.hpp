@@ -5,6 +5,7 @@
 // [APM3 Appendix E; xen/include/public/arch-x86/cpuid.h]
 #pragma once
 
+#include "domain/time.hpp"
 #include "exit/cpu_policy.hpp"
 
 namespace vmm
@@ -18,9 +19,7 @@ struct Cpuid_context {
     u16 domid;
     u64 xcr0; // for the size of the XSAVE area in use
     u64 cr4;
-    u64 tsc_khz;
-    bool invariant_tsc;
-    bool rdtscp;
+    const Tsc_info& tsc;
 };
 
 Cpuid guest_cpuid(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_context& context);

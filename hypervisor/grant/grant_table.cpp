@@ -120,33 +120,6 @@ Grant_status Grant_table::unmap_at(u64 host_addr, u32 handle)
 
 void Grant_table::unmap(gnttab_unmap_grant_ref& op) { op.status = number(unmap_at(op.host_addr, op.handle)); }
 
-// The replacement would be a page-table entry, which a translated guest cannot name.
-void Grant_table::unmap_and_replace(gnttab_unmap_and_replace& op)
-{
-    if (op.new_addr == 0) {
-        op.status = number(unmap_at(op.host_addr, op.handle));
-        return;
-    }
-    const bool known = maptrack_.claim(op.handle) != nullptr;
-    if (known)
-        maptrack_.keep(op.handle);
-    op.status = known ? GNTST_general_error : GNTST_bad_handle;
-}
-
-bool Grant_table::has_mapped(Mfn frame)
-{
-    for (u32 handle = 0; handle < maptrack_.end(); ++handle) {
-        const Mapping* mapping = maptrack_.claim(handle);
-        if (!mapping)
-            continue;
-        const bool same = mapping->granted->pinned_frame(Grant_ref(mapping->ref)) == frame;
-        maptrack_.keep(handle);
-        if (same)
-            return true;
-    }
-    return false;
-}
-
 Expected<void> Grant_table::release_mappings()
 {
     u32 budget = kHandlesPerPiece;

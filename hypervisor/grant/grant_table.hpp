@@ -52,12 +52,9 @@ class Grant_table
     // What this domain does with grants of others; the outcome goes into op.status.
     void map(gnttab_map_grant_ref& op, Named_domain& granter);
     void unmap(gnttab_unmap_grant_ref& op);
-    void unmap_and_replace(gnttab_unmap_and_replace& op);
     void copy(gnttab_copy& op, Named_domain& source, Named_domain& destination);
     // GNTTABOP_swap_grant_ref, on its own grants.
     Grant_status swap(Grant_ref a, Grant_ref b) { return granted_->swap(a, b); }
-    // True when the domain may use the frame because of a grant it has mapped.
-    [[nodiscard]] bool has_mapped(Mfn frame);
 
     // For a domain that dies: undoes its mappings of others' pages, then gives back its shared pages.
     // Pages others have mapped stay theirs until they unmap. Erestart while there is more.

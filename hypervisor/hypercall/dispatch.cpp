@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hypercall/dispatch.hpp"
 
+#include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/exit_loop.hpp"
@@ -32,6 +33,20 @@ u64 to_register(const Hypercall_result& result)
     return result ? *result : static_cast<u64>(-static_cast<s64>(result.error()));
 }
 
+// Only a kernel may call. The 32-bit ABI, whose structures are smaller, is not there: its calls are answered
+// as calls that do not exist, and the log says why, once for a domain.
+Errc why_refused(Vcpu& vcpu, const Paging_state& paging)
+{
+    if (paging.cpl != 0)
+        return Errc::eperm;
+    if (vcpu.domain().note_32bit_call())
+        log::guest(log::Level::warning,
+                   "d{}v{}: hypercalls from 32-bit code are not supported, only 64-bit kernels can use them; "
+                   "rip {x}",
+                   vcpu.domain().id(), vcpu.id(), vcpu.regs.rip);
+    return Errc::enosys;
+}
+
 } // namespace
 
 const Hypercall_row* hypercall_row(u64 number)
@@ -51,8 +66,8 @@ void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
 {
     Guest_registers& regs     = vcpu.regs;
     const Paging_state paging = vcpu.backend().paging();
-    if (paging.cpl != 0) [[unlikely]] {
-        regs.rax = static_cast<u64>(-static_cast<s64>(Errc::eperm));
+    if (paging.cpl != 0 || !paging.long_code) [[unlikely]] {
+        regs.rax = to_register(fail(why_refused(vcpu, paging)));
         vcpu.backend().skip_instruction(regs, instruction_length);
         return;
     }

@@ -3,6 +3,9 @@
 // GNTTABOP_*: the operations that come as arrays. Structures are copied in and out in groups, so that a
 // batch pays for the walk of the guest's page tables once a group, and a long batch is continued after
 // every few groups. The single operations are in grant_table_op_single.cpp.
+// Those that make sense only with page tables the hypervisor sees (transfer, unmap_and_replace), only on
+// other architectures (cache_flush) or only with version 2 (get_status_frames) are not there, as for every
+// HVM guest.
 #include "hypercall/grant_table_op.hpp"
 
 #include "base/bits.hpp"
@@ -54,9 +57,6 @@ Hypercall_result copy(Vcpu& vcpu, Hypercall_args& args, Grant_table& grants)
     return for_each_op<gnttab_copy>(vcpu, args, [&](auto& op) { grants.copy(op, source, destination); });
 }
 
-// Frames of a translated guest cannot be taken from it; it keeps them.
-void refuse_transfer(gnttab_transfer& op) { op.status = GNTST_bad_page; }
-
 } // namespace
 
 Hypercall_result do_grant_table_op(Vcpu& vcpu, Hypercall_args& args)
@@ -71,16 +71,11 @@ Hypercall_result do_grant_table_op(Vcpu& vcpu, Hypercall_args& args)
     case GNTTABOP_map_grant_ref: return map(vcpu, args, grants);
     case GNTTABOP_unmap_grant_ref:
         return for_each_op<gnttab_unmap_grant_ref>(vcpu, args, [&](auto& op) { grants.unmap(op); });
-    case GNTTABOP_unmap_and_replace:
-        return for_each_op<gnttab_unmap_and_replace>(vcpu, args,
-                                                     [&](auto& op) { grants.unmap_and_replace(op); });
     case GNTTABOP_copy: return copy(vcpu, args, grants);
-    case GNTTABOP_transfer: return for_each_op<gnttab_transfer>(vcpu, args, refuse_transfer);
     case GNTTABOP_swap_grant_ref:
         return for_each_op<gnttab_swap_grant_ref>(vcpu, args, [&](auto& op) {
             op.status = static_cast<s16>(grants.swap(Grant_ref(op.ref_a), Grant_ref(op.ref_b)));
         });
-    case GNTTABOP_cache_flush: return for_each_cache_flush(vcpu, args);
     default: return do_single_grant_table_op(vcpu, command, Gva(args.a[1]), count);
     }
 }

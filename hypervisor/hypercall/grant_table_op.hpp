@@ -8,9 +8,7 @@
 namespace vmm
 {
 
-// Operations on one structure: setup_table, query_size, set_version, get_version, get_status_frames.
+// Operations on one structure: setup_table, query_size, set_version, get_version.
 Hypercall_result do_single_grant_table_op(Vcpu& vcpu, u32 command, Gva arg, u32 count);
-// GNTTABOP_cache_flush, whose structures carry no status: the first failure is that of the call.
-Hypercall_result for_each_cache_flush(Vcpu& vcpu, Hypercall_args& args);
 
 } // namespace vmm

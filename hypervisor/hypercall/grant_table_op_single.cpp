@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// GNTTABOP_* about a grant table as a whole, and cache maintenance.
+// GNTTABOP_* about a grant table as a whole.
 #include "hypercall/grant_table_op.hpp"
 
-#include "base/bits.hpp"
 #include "domain/domain_table.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
 #include "grant/grant_table.hpp"
-#include "mm/direct_map.hpp"
-#include "mm/frame_allocator.hpp"
 
 namespace vmm
 {
 
 namespace
 {
-
-constexpr u64 kCacheLine       = 64;
-constexpr u32 kFlushesPerCall  = 16;
-constexpr u32 kFlushOperations = GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL;
 
 // The domain an operation is about, if the caller may ask.
 struct Target {
@@ -95,61 +88,7 @@ Hypercall_result get_version(Vcpu& vcpu, Gva arg)
     return 0;
 }
 
-// Status frames belong to version 2: there are none to list.
-Hypercall_result get_status_frames(Vcpu& vcpu, Gva arg)
-{
-    auto op = TRY(read_guest<gnttab_get_status_frames>(vcpu, arg));
-    const Target target(vcpu, op.dom);
-    op.status = target.refusal;
-    if (op.status == GNTST_okay && op.nr_frames != 0)
-        op.status = GNTST_general_error;
-    TRY(write_guest(vcpu, arg, op));
-    return 0;
-}
-
-void flush_cache(const u8* from, u64 bytes)
-{
-    const auto start = reinterpret_cast<std::uintptr_t>(from);
-    for (u64 line = align_down(start, kCacheLine); line < start + bytes; line += kCacheLine)
-        asm volatile("clflush %0" : "+m"(*reinterpret_cast<u8*>(line)));
-    asm volatile("mfence" : : : "memory");
-}
-
-Expected<void> cache_flush(Domain& caller, const gnttab_cache_flush& op)
-{
-    if (u64{op.offset} + op.length > kPageSize || op.offset >= kPageSize ||
-        (op.op & ~(kFlushOperations | GNTTAB_CACHE_SOURCE_GREF)))
-        return fail(Errc::einval);
-    if (op.length == 0 || (op.op & kFlushOperations) == 0)
-        return {};
-    // Dropping dirty lines would let a guest see what was in the page before.
-    if ((op.op & GNTTAB_CACHE_SOURCE_GREF) || !(op.op & GNTTAB_CACHE_CLEAN))
-        return fail(Errc::eopnotsupp);
-
-    const Mfn frame = to_mfn(Hpa(op.a.dev_bus_addr));
-    if (!frames.get(frame))
-        return fail(frames.exists(frame) ? Errc::eperm : Errc::einval);
-    const bool allowed = frames.owner(frame) == caller.id() || caller.grants().has_mapped(frame);
-    if (allowed)
-        flush_cache(to_virtual<u8>(frame) + op.offset, op.length);
-    frames.put(frame);
-    return allowed ? Expected<void>() : Expected<void>(fail(Errc::eperm));
-}
-
 } // namespace
-
-Hypercall_result for_each_cache_flush(Vcpu& vcpu, Hypercall_args& args)
-{
-    for (u32 done = 0; args.a[2] != 0; ++done) {
-        if (done == kFlushesPerCall)
-            return fail(Errc::erestart);
-        const auto op = TRY(read_guest<gnttab_cache_flush>(vcpu, Gva(args.a[1])));
-        TRY(cache_flush(vcpu.domain(), op));
-        args.a[1] += sizeof(gnttab_cache_flush);
-        --args.a[2];
-    }
-    return 0;
-}
 
 Hypercall_result do_single_grant_table_op(Vcpu& vcpu, u32 command, Gva arg, u32 count)
 {
@@ -157,16 +96,11 @@ Hypercall_result do_single_grant_table_op(Vcpu& vcpu, u32 command, Gva arg, u32 
         return get_version(vcpu, arg);
     if (command == GNTTABOP_set_version)
         return set_version(vcpu, arg);
-    if (command != GNTTABOP_setup_table && command != GNTTABOP_query_size &&
-        command != GNTTABOP_get_status_frames)
+    if (command != GNTTABOP_setup_table && command != GNTTABOP_query_size)
         return fail(Errc::enosys);
     if (count != 1)
         return fail(Errc::einval);
-    switch (command) {
-    case GNTTABOP_setup_table: return setup_table(vcpu, arg);
-    case GNTTABOP_query_size: return query_size(vcpu, arg);
-    default: return get_status_frames(vcpu, arg);
-    }
+    return command == GNTTABOP_setup_table ? setup_table(vcpu, arg) : query_size(vcpu, arg);
 }
 
 } // namespace vmm

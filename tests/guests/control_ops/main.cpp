@@ -292,6 +292,57 @@ void narrow_policy()
     CHECK(!(leaf(7).b & kAvx2));
 }
 
+// Calls that answer with more than an error.
+void check_answers()
+{
+    xen_domctl op{};
+    op.u.hvmcontext_partial.type = HVM_SAVE_CODE(MTRR);
+    CHECK_EQUAL(domctl(op, XEN_DOMCTL_gethvmcontext_partial, child_id), 0);
+    CHECK_EQUAL(op.u.hvmcontext_partial.bufsz, sizeof(hvm_hw_mtrr));
+    static hvm_hw_mtrr mtrr;
+    op.u.hvmcontext_partial.buffer.p = reinterpret_cast<unsigned char*>(&mtrr);
+    CHECK_EQUAL(domctl(op, XEN_DOMCTL_gethvmcontext_partial, child_id), 0);
+    CHECK_EQUAL(mtrr.msr_mtrr_cap & 0xff, MTRR_VCNT);
+    CHECK_EQUAL(mtrr.msr_pat_cr, 0x0007'0406'0007'0406);
+    op.u.hvmcontext_partial.bufsz = sizeof mtrr - 1;
+    CHECK(domctl(op, XEN_DOMCTL_gethvmcontext_partial, child_id) < 0);
+
+    op = {};
+    CHECK_EQUAL(domctl(op, XEN_DOMCTL_gettscinfo, child_id), 0);
+    CHECK(op.u.tsc_info.gtsc_khz > 100'000);
+
+    xen_sysctl about{};
+    CHECK_EQUAL(sysctl(about, XEN_SYSCTL_get_cpu_featureset), 0);
+    CHECK_EQUAL(about.u.cpu_featureset.nr_features, 19);
+    static u32 words[19];
+    about.u.cpu_featureset.index = XEN_SYSCTL_cpu_featureset_hvm;
+    set_xen_guest_handle(about.u.cpu_featureset.features, words);
+    CHECK_EQUAL(sysctl(about, XEN_SYSCTL_get_cpu_featureset), 0);
+    CHECK_EQUAL(words[1] >> 31, 1); // whoever gets this runs under a hypervisor
+    CHECK_EQUAL(words[3] & 4, 0);   // and has none below it: no SVM
+    about = {};
+    CHECK_EQUAL(sysctl(about, XEN_SYSCTL_get_cpu_levelling_caps), 0);
+
+    static physdev_pci_device bridge{.seg = 0, .bus = 0, .devfn = 0}, nothing{.seg = 7, .bus = 7, .devfn = 7};
+    static physdev_pci_device devices[] = {bridge, nothing};
+    static u32 nodes[2];
+    about                        = {};
+    about.u.pcitopoinfo.num_devs = 2;
+    set_xen_guest_handle(about.u.pcitopoinfo.devs, devices);
+    set_xen_guest_handle(about.u.pcitopoinfo.nodes, nodes);
+    CHECK_EQUAL(sysctl(about, XEN_SYSCTL_pcitopoinfo), 0);
+    CHECK_EQUAL(about.u.pcitopoinfo.num_devs, 2);
+    CHECK(nodes[0] != XEN_INVALID_DEV);
+    CHECK_EQUAL(nodes[1], XEN_INVALID_DEV);
+
+    about                                             = {};
+    about.u.scheduler_op.sched_id                     = XEN_SCHEDULER_CREDIT2;
+    about.u.scheduler_op.cmd                          = XEN_SYSCTL_SCHEDOP_getinfo;
+    about.u.scheduler_op.u.sched_credit2.ratelimit_us = ~0u;
+    CHECK_EQUAL(sysctl(about, XEN_SYSCTL_scheduler_op), 0);
+    CHECK(about.u.scheduler_op.u.sched_credit2.ratelimit_us < 1'000'000);
+}
+
 // The first domain at or behind an id.
 domid_t found_from(domid_t id)
 {
@@ -324,6 +375,7 @@ void test_main()
         if (const s64 answer = attempt.run(); answer != attempt.answer)
             NOTE(failure, attempt.name, " answers ", answer, ", not ", attempt.answer);
     }
+    check_answers();
     CHECK_EQUAL(found_from(1), child_id);
     CHECK_EQUAL(found_from(0), 0);
     fetch_policy();

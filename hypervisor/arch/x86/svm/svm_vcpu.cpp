@@ -124,7 +124,7 @@ u8 Svm_vcpu::measure_instruction(const Guest_registers& regs, Intercepted_instru
     const u64 address = vmcb_->cs.base + regs.rip;
     const u64 to_end  = kPageSize - (address & kPageMask);
     const u64 first   = std::min<u64>(sizeof bytes, to_end);
-    const bool wide   = (vmcb_->efer & efer::lma) && (vmcb_->cs.attributes & segment_long);
+    const bool wide   = in_long_code();
     if (!copy_from_guest(vcpu_, bytes, Gva(address), first))
         return 0;
     auto length = instruction_length({bytes, first}, which, wide);
@@ -193,7 +193,7 @@ void Svm_vcpu::skip_instruction(Guest_registers& regs, u8 length)
 
 Paging_state Svm_vcpu::paging() const
 {
-    return {vmcb_->cr0, vmcb_->cr3, vmcb_->cr4, vmcb_->efer, vmcb_->cpl};
+    return {vmcb_->cr0, vmcb_->cr3, vmcb_->cr4, vmcb_->efer, vmcb_->cpl, in_long_code()};
 }
 
 void Svm_vcpu::flush_tlb(Tlb_scope scope)

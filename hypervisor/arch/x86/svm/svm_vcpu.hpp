@@ -4,6 +4,7 @@
 #pragma once
 
 #include "arch/x86/decode/instruction_length.hpp"
+#include "arch/x86/regs/control.hpp"
 #include "arch/x86/regs/vmcb.hpp"
 #include "arch/x86/svm/svm_host.hpp"
 #include "domain/vcpu_backend.hpp"
@@ -47,6 +48,11 @@ class Svm_vcpu final : public Vcpu_backend
     void take_asid();
     void requeue_interrupted_event();
     u8 measure_instruction(const Guest_registers& regs, Intercepted_instruction which);
+    // The guest executes 64-bit code: long mode, and CS says so.
+    [[nodiscard]] bool in_long_code() const
+    {
+        return (vmcb_->efer & efer::lma) && (vmcb_->cs.attributes & segment_long);
+    }
 
     Vcpu& vcpu_;
     Vmcb* vmcb_;

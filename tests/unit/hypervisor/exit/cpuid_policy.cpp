@@ -34,15 +34,9 @@ Cpuid cpuid(u32 leaf, u32 subleaf)
 namespace
 {
 
-constexpr Cpuid_context kContext{.vcpu_id       = 3,
-                                 .apic_id       = 6,
-                                 .max_vcpus     = 4,
-                                 .domid         = 7,
-                                 .xcr0          = 3,
-                                 .cr4           = 0,
-                                 .tsc_khz       = 2'200'000,
-                                 .invariant_tsc = true,
-                                 .rdtscp        = true};
+constexpr Tsc_info kTsc{.scale = {}, .tsc_at_zero = 0, .khz = 2'200'000, .invariant = true};
+constexpr Cpuid_context kContext{
+    .vcpu_id = 3, .apic_id = 6, .max_vcpus = 4, .domid = 7, .xcr0 = 3, .cr4 = 0, .tsc = kTsc};
 
 Cpu_policy policy(u64 xcr0_mask = 7, bool invariant_tsc = true)
 {
@@ -112,6 +106,9 @@ TEST_CASE("Xen's leaves")
     CHECK(ask(0x40000001).eax == 0x00040011);
     CHECK(ask(0x40000002).eax == 1);
     CHECK(ask(0x40000002).ebx == 0x40000000);
+    CHECK(ask(0x40000003).eax == 6); // a safe TSC, and RDTSCP
+    CHECK(ask(0x40000003).ecx == 2'200'000);
+    CHECK(ask(0x40000003, 2).eax == 2'200'000);
     const auto features = ask(0x40000004);
     CHECK((features.eax & bit(3)) != 0);
     CHECK(features.ebx == 3);

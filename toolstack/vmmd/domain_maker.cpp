@@ -79,20 +79,26 @@ Result<void> Domain_maker::pin_vcpus(const Domain& domain)
     return {};
 }
 
-// A domain without a console is still worth having, so what fails here goes to the log.
-void Domain_maker::open_console(Domain& domain)
+Result<std::unique_ptr<Console>> Domain_maker::open_console(const Console::Place& place,
+                                                            const std::string& name)
 {
     std::optional<Log_file> file;
     if (!logs_.directory.empty()) {
-        auto opened = Log_file::open(logs_.directory + "/" + domain.name() + ".log", logs_.limits);
+        auto opened = Log_file::open(logs_.directory + "/" + name + ".log", logs_.limits);
         if (opened) {
             file = std::move(*opened);
         } else {
-            log::warning(opened.error().message + "; the console of \"" + domain.name() + "\" is not logged");
+            log::warning(opened.error().message + "; the console of \"" + name + "\" is not logged");
         }
     }
-    const Console::Place place{domain.id, domain.rings.console_page, domain.rings.console_port};
-    auto console = Console::create(loop_, links_, place, std::move(file));
+    return Console::create(loop_, links_, place, std::move(file));
+}
+
+// A domain without a console is still worth having, so what fails here goes to the log.
+void Domain_maker::open_console(Domain& domain)
+{
+    auto console =
+        open_console({domain.id, domain.rings.console_page, domain.rings.console_port}, domain.name());
     if (!console) {
         log::error("domain " + to_string(domain.id) + " has no console: " + console.error().message);
         return;

@@ -43,6 +43,9 @@ class Domain_maker
 
     // The store's channel to a domain, whoever made it.
     [[nodiscard]] Result<void> introduce(Domid id, Gfn page, Evtchn_port port);
+    // The same of the console; its log is named after `name`, which is fit for a file name.
+    [[nodiscard]] Result<std::unique_ptr<Console>> open_console(const Console::Place& place,
+                                                                const std::string& name);
 
   private:
     Result<void> furnish(Domain& domain, const Prepared_domain& prepared);

@@ -76,9 +76,9 @@ Answer Operations::list(const Json& args)
         Json one = control::to_json(row(*info, target));
         if (*wants_long && target.domain != nullptr) {
             one["config"] = config::to_json(target.domain->config);
-            if (target.domain->console) {
-                one["console"] = target.domain->console->tty();
-            }
+        }
+        if (const Console* console = supervisor_.console_of(target.id); *wants_long && console != nullptr) {
+            one["console"] = console->tty();
         }
         rows.push_back(std::move(one));
     }
@@ -91,12 +91,14 @@ Answer Operations::console(const Json& args)
     if (!found) {
         return std::unexpected(found.error());
     }
-    if (found->domain == nullptr || !found->domain->console) {
-        return failed(Code::bad_state, "\"" + found->name + "\" has no console here" +
-                                           (found->domain == nullptr ? ": it was made by another tool"
-                                                                     : "; vmmd's log says why"));
+    const Console* console = supervisor_.console_of(found->id);
+    if (console == nullptr) {
+        return failed(Code::bad_state,
+                      "\"" + found->name + "\" has no console here" +
+                          (found->domain == nullptr ? ": it was made by another tool, which has set up none"
+                                                    : "; vmmd's log says why"));
     }
-    return Json{{"domid", raw(found->id)}, {"name", found->name}, {"pty", found->domain->console->tty()}};
+    return Json{{"domid", raw(found->id)}, {"name", found->name}, {"pty", console->tty()}};
 }
 
 Answer Operations::domid(const Json& args)

@@ -84,6 +84,9 @@ class Supervisor
     // Something ended, or may have.
     void check_ends();
 
+    // The console of a domain, whoever made it; null when there is none here.
+    [[nodiscard]] const Console* console_of(Domid id) const;
+
     // For the store's hooks: a domain that another tool made and introduced.
     [[nodiscard]] Result<void> introduce_foreign(Domid id, Gfn page, Evtchn_port port);
     void forget_foreign(Domid id);
@@ -113,6 +116,8 @@ class Supervisor
         Gfn store_page{};
         Evtchn_port store_port{};
         bool ended = false;
+        std::unique_ptr<Console> console{};
+        std::optional<Store_server::Watch_handle> console_watch{};
     };
 
     Result<void> check_free(const config::Domain_config& config, const config::Uuid& uuid) const;
@@ -132,6 +137,10 @@ class Supervisor
     void tell_waiters(Domid id, const End& end);
     void adopt(std::unique_ptr<Domain> domain);
     void adopt_foreign(const Saved_foreign& saved);
+    void remember_foreign(Domid id, const config::Uuid& uuid, Gfn page, Evtchn_port port);
+    void open_foreign_console(Domid id);
+    [[nodiscard]] std::string log_name_of_foreign(Domid id) const;
+    void let_go_of_foreign(Domid id);
     void destroy_unfinished(const std::vector<Domain_info>& alive, const std::set<std::string>& uuids);
     void forget_the_dead(const std::vector<Domain_info>& alive);
     void owe_restart(Saved_restart saved);

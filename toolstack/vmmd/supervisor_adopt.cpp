@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Supervisor about domains it did not make itself: those of a former daemon and those of other
-// tools.
+// The part of Supervisor about what a former daemon left.
 #include "toolstack/base/log.hpp"
 #include "toolstack/vmmd/domain_nodes.hpp"
 #include "toolstack/vmmd/supervisor.hpp"
@@ -136,66 +135,6 @@ void Supervisor::adopt(std::unique_ptr<Domain> domain)
         log::info("domain " + to_string(domain->id) + " (\"" + domain->name() + "\") is taken up again");
     }
     table_.insert(std::move(domain));
-}
-
-void Supervisor::adopt_foreign(const Saved_foreign& saved)
-{
-    foreign_[saved.id] = {saved.uuid, saved.store_page, saved.store_port};
-    if (const auto introduced = parts_.maker.introduce(saved.id, saved.store_page, saved.store_port);
-        !introduced) {
-        log::error("domain " + to_string(saved.id) +
-                   ", another tool's, runs without the store: " + introduced.error().message);
-    } else {
-        log::info("domain " + to_string(saved.id) + ", another tool's, has its store again");
-    }
-}
-
-Result<void> Supervisor::introduce_foreign(Domid id, Gfn page, Evtchn_port port)
-{
-    const Domain_info info = TRY(parts_.control.info(id));
-    TRY(parts_.maker.introduce(id, page, port));
-    foreign_[id] = {config::Uuid{info.uuid}, page, port};
-    save();
-    return {};
-}
-
-void Supervisor::forget_foreign(Domid id)
-{
-    foreign_.erase(id);
-    save();
-}
-
-void Supervisor::check_foreign(const std::vector<Domain_info>& alive)
-{
-    std::vector<Domid> gone;
-    for (auto& [id, foreign] : foreign_) {
-        const Domain_info* info = find(alive, id);
-        if (info == nullptr || info->dying) {
-            gone.push_back(id);
-        } else if (info->shutdown && !foreign.ended) {
-            foreign.ended = true;
-            parts_.store.announce_shutdown(id);
-        }
-    }
-    for (const Domid id : gone) {
-        forget_foreign(id);
-        parts_.store.release(id);
-        tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
-    }
-}
-
-Result<void> Supervisor::destroy_foreign(Domid id)
-{
-    if (id == kDom0) {
-        return fail(Errc::not_permitted, "Domain-0 cannot be destroyed; shut the machine down instead");
-    }
-    TRY(parts_.control.info(id));
-    forget_foreign(id);
-    parts_.store.release(id);
-    TRY(parts_.store.remove(domain_path(id)));
-    TRY(parts_.control.destroy(id));
-    tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
-    return {};
 }
 
 } // namespace vmm

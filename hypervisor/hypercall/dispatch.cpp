@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hypercall/dispatch.hpp"
 
+#include "base/panic.hpp"
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
@@ -19,14 +20,33 @@ constexpr unsigned kNumbers = 64;
 constexpr std::array<Hypercall_row, kNumbers> make_table()
 {
     std::array<Hypercall_row, kNumbers> table{};
-#define HYPERCALL(number, name, arity, continuable, handler)                                                 \
-    table[number] = {handler, #name, arity, continuable};
+#define HYPERCALL(number, name, arity, continuable, handler) table[number] = {handler, arity, continuable};
 #include "hypercall/table.def"
 #undef HYPERCALL
     return table;
 }
 
 constexpr auto kTable = make_table();
+
+#define HYPERCALL(number, name, arity, continuable, handler)                                                 \
+    static_assert(number == __HYPERVISOR_##name && (arity) <= 5);
+#include "hypercall/table.def"
+#undef HYPERCALL
+
+#ifdef NDEBUG
+void poison_arguments(Guest_registers&, const Hypercall_row*) {}
+void expect_continuable(const Hypercall_row*) {}
+#else
+// The ABI leaves the argument registers undefined after a call. As in Xen's debug builds they are made
+// useless, so that a guest that relies on one is found out.
+void poison_arguments(Guest_registers& regs, const Hypercall_row* row)
+{
+    u64* const arguments[] = {&regs.rdi, &regs.rsi, &regs.rdx, &regs.r10, &regs.r8};
+    for (unsigned i = 0; row && i < row->arity; ++i)
+        *arguments[i] = 0xdeadbeefdeadf00d;
+}
+void expect_continuable(const Hypercall_row* row) { ASSERT(row->continuable); }
+#endif
 
 u64 to_register(const Hypercall_result& result)
 {
@@ -72,8 +92,10 @@ void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
         return;
     }
     Hypercall_args args{{regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8}};
-    const auto result = call(vcpu, regs.rax, args);
+    const auto* row   = hypercall_row(regs.rax);
+    const auto result = row ? row->handler(vcpu, args) : fail(Errc::enosys);
     if (!result && result.error() == Errc::erestart) [[unlikely]] {
+        expect_continuable(row);
         // RIP stays: the instruction executes again, after whatever is pending, from where it got to.
         regs.rdi = args.a[0];
         regs.rsi = args.a[1];
@@ -83,6 +105,7 @@ void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
         return;
     }
     regs.rax = to_register(result);
+    poison_arguments(regs, row);
     vcpu.backend().skip_instruction(regs, instruction_length);
 }
 

@@ -6,8 +6,6 @@
 
 #include "hypercall/hypercall.hpp"
 
-#include <string_view>
-
 namespace vmm
 {
 
@@ -19,7 +17,6 @@ Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args);
 // One row of hypercall/table.def.
 struct Hypercall_row {
     Hypercall_handler handler;
-    std::string_view name;
     u8 arity;
     bool continuable;
 };

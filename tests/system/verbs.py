@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Each command of xm on a domain, with the JSON it prints, and each action that can follow a domain's end."""
+
+import sys
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
+from dom0 import Failed, config, domains, guest_shell, scenario, wait_for, xm_json
+
+
+def same(what, found, wanted):
+    if found != wanted:
+        raise Failed(f"{what} should be {wanted!r} but is {found!r}")
+
+
+def refused(machine, command, status, words):
+    seen, output = machine.shell(f"xm {command} 2>&1", check=False)[:2]
+    same(f"the exit status of `xm {command}`", seen, status)
+    if words not in output:
+        raise Failed(f"`xm {command}` should speak of {words!r} but printed {output!r}")
+
+
+def created(machine):
+    file = config(machine, "one")
+    same("what create -n --json takes from KEY=VALUE", xm_json(machine, f"create -n {file} memory=80")["memory"], 80)
+    same("domains after create -n", domains(machine), {})
+    machine.shell(f"xm create -q -p {file} memory=80 vcpus=1", 60)
+    same("its state after create -p", domains(machine)["one"]["state"], "--p---")
+    xm_json(machine, "unpause one")
+    with guest_shell(machine, "one"):
+        machine.shell("true")
+
+
+def looked_at(machine):
+    same("domid", xm_json(machine, "domid one"), {"domid": 1})
+    same("domname", xm_json(machine, "domname 1"), {"domid": 1, "name": "one"})
+    same("vcpu-list", [row["vcpu"] for row in xm_json(machine, "vcpu-list one")["vcpus"]], [0])
+    same("uptime", xm_json(machine, "uptime one")["domains"][0]["name"], "one")
+    same("list -l", xm_json(machine, "list -l one")["domains"][0]["config"]["memory"], 80)
+    if not xm_json(machine, "dmesg")["text"].strip():
+        raise Failed("dmesg does not hold the hypervisor's log")
+
+
+def changed(machine):
+    same("mem-set", xm_json(machine, "mem-set one 64")["target_kib"], 64 * 1024)
+    wait_for(machine, "64 MiB", 20, lambda m: domains(m)["one"]["memory_kib"] < 65 * 1024)
+    same("mem-max", xm_json(machine, "mem-max one 70")["max_kib"], 70 * 1024)
+    refused(machine, "mem-set one 71", 1, "maxmem of 70 MiB")
+    refused(machine, "mem-max one 81", 1, "80 MiB it was created with")
+    xm_json(machine, "sysrq one h")
+    same("rename", xm_json(machine, "rename one uno"), {"domid": 1, "name": "uno"})
+    refused(machine, "domid one", 4, "no domain is called")
+    xm_json(machine, "pause uno")
+    refused(machine, "shutdown uno", 1, "xm unpause it first")
+    xm_json(machine, "unpause uno")
+    end = xm_json(machine, "shutdown -w uno", 60)["domains"][0]
+    same("shutdown -w", (end["outcome"], end["reason"]), ("gone", "poweroff"))
+
+
+def start(machine, name, **keys):
+    machine.shell(f"xm create {config(machine, name, **keys)}", 60)
+    with guest_shell(machine, name):
+        machine.shell("true")
+
+
+def preserve(machine):
+    start(machine, "kept", on_poweroff="preserve")
+    same("the outcome", xm_json(machine, "shutdown -w kept", 60)["domains"][0]["outcome"], "preserved")
+    same("its reason", domains(machine)["kept"]["shutdown_reason"], "poweroff")
+    machine.shell("xm destroy kept", 30)
+
+
+def rename_restart(machine):
+    start(machine, "twin", on_reboot="rename-restart")
+    machine.shell("xm reboot twin", 60)
+    wait_for(machine, "twin and twin-1", 60, lambda m: set(domains(m)) == {"twin", "twin-1"})
+    same("why the old one ended", domains(machine)["twin-1"]["shutdown_reason"], "reboot")
+    machine.shell("xm destroy twin; xm destroy twin-1", 60)
+
+
+def destroy(machine):
+    start(machine, "crasher", on_crash="destroy")
+    machine.shell("xm sysrq crasher c", 30)
+    wait_for(machine, "nothing left of it", 30, lambda m: not domains(m))
+
+
+scenario("verbs", __doc__, [
+    ("create -n -p -q, unpause", created),
+    ("domid, domname, vcpu-list, uptime, list -l, dmesg", looked_at),
+    ("mem-set, mem-max, sysrq, rename, pause, shutdown -w", changed),
+    ("on_poweroff = preserve", preserve),
+    ("on_reboot = rename-restart", rename_restart),
+    ("on_crash = destroy", destroy),
+])

@@ -5,9 +5,12 @@
 # What dom0 drives in QEMU and on usual machines; their dependencies come along.
 DOM0_MODULES=(xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback
     ahci ata_piix nvme sd_mod sr_mod e1000 e1000e igb virtio_pci virtio_net virtio_blk virtio_scsi
-    af_packet loop bridge ext4 iso9660)
+    af_packet loop bridge veth ext4 iso9660
+    nf_tables nft_chain_nat nft_masq nft_ct nft_meta_bridge)
+# What the demo domU drives: its devices are paravirtual.
+DOMU_MODULES=(xen-netfront af_packet)
 
-# tree_busybox DIR: busybox with a link per applet.
+# tree_busybox DIR: busybox with a link per applet, and what both systems have.
 tree_busybox() {
     local dir=$1 applet
     mkdir -p "$dir"/{bin,sbin,etc,proc,sys,dev,run,tmp,root,var/log,var/lib}
@@ -17,6 +20,7 @@ tree_busybox() {
         [ -e "$dir/$applet" ] || ln -s /bin/busybox "$dir/$applet"
     done
     ln -sfn /run "$dir/var/run"
+    cp -r "$PLINTH_ROOT/boot/image/common/." "$dir/"
 }
 
 # tree_modules DIR NAME...: kernel modules with what they depend on, and the indexes modprobe needs. A name the
@@ -59,11 +63,16 @@ tree_pack() {
     mv "$2.new" "$2"
 }
 
-# initramfs_domu FILE: a gzip'd busybox system with a shell on its console.
+# initramfs_domu FILE: a gzip'd busybox system with a shell on its console, and drivers for the kernels that dom0 has.
 initramfs_domu() {
-    local dir=$PLINTH_BUILD/$PLINTH_PRESET/boot/domu
+    local dir=$PLINTH_BUILD/$PLINTH_PRESET/boot/domu flavour
     rm -rf "$dir"
     tree_busybox "$dir"
+    for flavour in cloud-amd64 amd64; do
+        kernel_fetch "$flavour"
+        mkdir -p "$dir/lib/modules/$KERNEL_VERSION"
+        tree_modules "$dir" "${DOMU_MODULES[@]}"
+    done
     cp -r "$PLINTH_ROOT/boot/image/domu/." "$dir/"
     ln -s /bin/busybox "$dir/init"
     tree_pack "$dir" "$dir.cpio"
@@ -104,6 +113,8 @@ initramfs_dom0() {
     package_unpack xenstore-utils "$PLINTH_BUILD/cache/xenstore-utils"
     mkdir -p "$dir/usr/bin"
     cp -a "$PLINTH_BUILD/cache/xenstore-utils/usr/bin/." "$dir/usr/bin/"
+    mkdir -p "$dir/usr/sbin"
+    cp "$(command -v dnsmasq)" "$dir/usr/sbin/dnsmasq"
     cp -r "$PLINTH_ROOT/boot/image/dom0/." "$dir/"
     "tree_tools_$tools" "$dir"
     [ -z "$overlay" ] || cp -a "$overlay/." "$dir/"

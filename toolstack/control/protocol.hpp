@@ -29,25 +29,28 @@ inline constexpr std::size_t kMax_line = 4'194'304; // `dmesg` is the longest; m
 
 namespace op
 {
-inline constexpr std::string_view create    = "create";
-inline constexpr std::string_view list      = "list";
-inline constexpr std::string_view console   = "console";
-inline constexpr std::string_view pause     = "pause";
-inline constexpr std::string_view unpause   = "unpause";
-inline constexpr std::string_view shutdown  = "shutdown";
-inline constexpr std::string_view reboot    = "reboot";
-inline constexpr std::string_view destroy   = "destroy";
-inline constexpr std::string_view wait      = "wait";
-inline constexpr std::string_view rename    = "rename";
-inline constexpr std::string_view domid     = "domid";
-inline constexpr std::string_view domname   = "domname";
-inline constexpr std::string_view mem_set   = "mem-set";
-inline constexpr std::string_view mem_max   = "mem-max";
-inline constexpr std::string_view vcpu_list = "vcpu-list";
-inline constexpr std::string_view info      = "info";
-inline constexpr std::string_view dmesg     = "dmesg";
-inline constexpr std::string_view uptime    = "uptime";
-inline constexpr std::string_view sysrq     = "sysrq";
+inline constexpr std::string_view create        = "create";
+inline constexpr std::string_view list          = "list";
+inline constexpr std::string_view console       = "console";
+inline constexpr std::string_view pause         = "pause";
+inline constexpr std::string_view unpause       = "unpause";
+inline constexpr std::string_view shutdown      = "shutdown";
+inline constexpr std::string_view reboot        = "reboot";
+inline constexpr std::string_view destroy       = "destroy";
+inline constexpr std::string_view wait          = "wait";
+inline constexpr std::string_view rename        = "rename";
+inline constexpr std::string_view domid         = "domid";
+inline constexpr std::string_view domname       = "domname";
+inline constexpr std::string_view mem_set       = "mem-set";
+inline constexpr std::string_view mem_max       = "mem-max";
+inline constexpr std::string_view vcpu_list     = "vcpu-list";
+inline constexpr std::string_view info          = "info";
+inline constexpr std::string_view dmesg         = "dmesg";
+inline constexpr std::string_view uptime        = "uptime";
+inline constexpr std::string_view sysrq         = "sysrq";
+inline constexpr std::string_view device_attach = "device-attach";
+inline constexpr std::string_view device_detach = "device-detach";
+inline constexpr std::string_view device_list   = "device-list";
 } // namespace op
 
 // What kind of failure, for programs; the message is for people. The strings are in code_name().

@@ -10,12 +10,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <netlink/netlink.h>
-#include <netlink/socket.h>
-
-#include <cstring>
-#include <utility>
-
 namespace vmm::net
 {
 
@@ -43,59 +37,15 @@ bool scatters(const std::string& device)
 
 } // namespace
 
-Copying_ports::Copying_ports(Event_loop& loop, Links& links, std::function<bool(const std::string&)> own)
-    : loop_(loop), links_(links), own_(std::move(own))
+Result<void> Copying_ports::guard(const std::set<std::string>& bridges)
 {
-}
-
-Copying_ports::~Copying_ports()
-{
-    if (due_) {
-        loop_.cancel(*due_);
-    }
-    if (events_ != nullptr) {
-        loop_.remove(nl_socket_get_fd(events_));
-        nl_socket_free(events_);
-    }
-}
-
-// The kernel tells of every change to a device; what has changed is found out by looking.
-Result<void> Copying_ports::listen()
-{
-    if (events_ != nullptr) {
+    if (bridges.empty() && copying_.empty()) {
         return {};
     }
-    nl_sock* const socket = nl_socket_alloc();
-    if (socket == nullptr || nl_connect(socket, NETLINK_ROUTE) < 0 || nl_socket_set_nonblocking(socket) < 0 ||
-        nl_socket_add_membership(socket, RTNLGRP_LINK) < 0) {
-        nl_socket_free(socket);
-        return fail(Errc::io, "cannot listen to changes of network devices");
-    }
-    events_ = socket;
-    return loop_.add(nl_socket_get_fd(socket), EPOLLIN, [this](std::uint32_t) {
-        char bytes[16384];
-        while (::recv(nl_socket_get_fd(events_), bytes, sizeof bytes, 0) > 0) {
-        }
-        check_soon();
-    });
-}
-
-Result<void> Copying_ports::watch(std::set<std::string> bridges)
-{
-    bridges_ = std::move(bridges);
-    if (bridges_.empty() && copying_.empty()) {
-        return {};
-    }
-    TRY(listen());
-    return check();
-}
-
-Result<void> Copying_ports::check()
-{
     const auto links = TRY(links_.list());
     std::set<int> watched;
     for (const Link& link : links) {
-        if (bridges_.contains(link.name)) {
+        if (bridges.contains(link.name)) {
             watched.insert(link.index);
         }
     }
@@ -129,19 +79,6 @@ Result<void> Copying_ports::check()
         port = copying_.erase(port);
     }
     return {};
-}
-
-void Copying_ports::check_soon()
-{
-    if (due_) {
-        return;
-    }
-    due_ = loop_.after(std::chrono::seconds(0), [this] {
-        due_.reset();
-        if (const auto checked = check(); !checked) {
-            log::error(checked.error().message);
-        }
-    });
 }
 
 } // namespace vmm::net

@@ -9,15 +9,12 @@
 // the kernel anyway.
 
 #include "toolstack/base/error.hpp"
-#include "toolstack/base/event_loop.hpp"
 #include "toolstack/net/links.hpp"
 
 #include <functional>
-#include <optional>
 #include <set>
 #include <string>
-
-struct nl_sock;
+#include <utility>
 
 namespace vmm::net
 {
@@ -26,26 +23,19 @@ class Copying_ports
 {
   public:
     // `own` tells whether a device is a domain's interface, which takes packets in any form.
-    Copying_ports(Event_loop& loop, Links& links, std::function<bool(const std::string& device)> own);
-    Copying_ports(const Copying_ports&)            = delete;
-    Copying_ports& operator=(const Copying_ports&) = delete;
-    ~Copying_ports();
+    Copying_ports(Links& links, std::function<bool(const std::string& device)> own)
+        : links_(links), own_(std::move(own))
+    {
+    }
 
-    // The bridges that domains are on, all of them. An error names a port that cannot be made to copy.
-    [[nodiscard]] Result<void> watch(std::set<std::string> bridges);
+    // The bridges that domains are on, all of them: to be called when these change, and when any device does.
+    // An error names a port that cannot be made to copy.
+    [[nodiscard]] Result<void> guard(const std::set<std::string>& bridges);
 
   private:
-    Result<void> listen();
-    Result<void> check();
-    void check_soon();
-
-    Event_loop& loop_;
     Links& links_;
     std::function<bool(const std::string&)> own_;
-    std::set<std::string> bridges_;
     std::set<std::string> copying_; // ports that were changed here
-    nl_sock* events_ = nullptr;
-    std::optional<Event_loop::Timer_id> due_;
 };
 
 } // namespace vmm::net

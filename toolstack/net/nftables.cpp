@@ -8,6 +8,22 @@ namespace vmm::net
 
 void Nftables::Free::operator()(nft_ctx* context) const { nft_ctx_free(context); }
 
+namespace
+{
+
+// The error is the first line; the second is the line of the rules that it is about, the third marks a place
+// there.
+std::string summary(const std::string& problems)
+{
+    const auto first  = problems.find('\n');
+    const auto begin  = problems.find_first_not_of(" \n", first);
+    const auto second = problems.find('\n', begin);
+    const auto rule   = begin == problems.npos ? std::string() : problems.substr(begin, second - begin);
+    return problems.substr(0, first) + (rule.empty() ? "" : " (" + rule + ")");
+}
+
+} // namespace
+
 Result<Nftables> Nftables::open()
 {
     Nftables filter(nft_ctx_new(NFT_CTX_DEFAULT));
@@ -24,8 +40,7 @@ Result<std::string> Nftables::show(const std::string& command)
     const std::string output   = nft_ctx_get_output_buffer(context_.get());
     const std::string problems = nft_ctx_get_error_buffer(context_.get());
     if (error != 0) {
-        // Its first line is the error, the rest shows the place in the rules.
-        return fail(Errc::io, "nftables refused the rules: " + problems.substr(0, problems.find('\n')));
+        return fail(Errc::io, "nftables refused the rules: " + summary(problems));
     }
     return output;
 }

@@ -32,6 +32,8 @@ Result<config::Vif_config> from_spec(const Json& spec)
     return *std::move(vif);
 }
 
+constexpr auto kDevice_limit = std::chrono::seconds(10);
+
 std::string key_of(const Address& address)
 {
     return "vif" + to_string(address.domain) + "." + std::to_string(address.number);
@@ -63,15 +65,23 @@ Result<std::unique_ptr<Vif_class>> Vif_class::create(Event_loop& loop, Store_ser
 {
     auto links  = TRY(Links::open());
     auto filter = TRY(Nftables::open());
-    return std::unique_ptr<Vif_class>(
+    std::unique_ptr<Vif_class> vifs(
         new Vif_class(loop, store, std::move(nat), std::move(links), std::move(filter)));
+    vifs->link_events_ = TRY(Link_events::open(loop, [vifs = vifs.get()] {
+        vifs->connect_waiting();
+        vifs->end_leaving();
+        if (const auto guarded = vifs->guard_ports(); !guarded) {
+            log::error(guarded.error().message);
+        }
+    }));
+    return vifs;
 }
 
 Vif_class::Vif_class(Event_loop& loop, Store_server& store, Nat_settings nat, std::unique_ptr<Links> links,
                      Nftables filter)
     : loop_(loop), store_(store), links_(std::move(links)), filter_(std::move(filter)),
       nat_(loop, *links_, std::move(nat)),
-      ports_(loop, *links_, [this](const std::string& device) { return is_own(device); }), scripts_(loop)
+      ports_(*links_, [this](const std::string& device) { return is_own(device); }), scripts_(loop)
 {
 }
 
@@ -79,6 +89,12 @@ Vif_class::~Vif_class()
 {
     if (update_due_) {
         loop_.cancel(*update_due_);
+    }
+    for (const auto& [address, waiting] : waiting_) {
+        loop_.cancel(waiting.limit);
+    }
+    for (const auto& [name, leaving] : leaving_) {
+        loop_.cancel(leaving.limit);
     }
 }
 
@@ -162,7 +178,7 @@ Result<void> Vif_class::guard_ports()
             bridges.insert(bridge_of(interface));
         }
     }
-    return ports_.watch(std::move(bridges));
+    return ports_.guard(bridges);
 }
 
 // Everything that can be known or taken before there is a device.
@@ -300,7 +316,43 @@ Result<void> Vif_class::set_up(const Address& address, const Interface& interfac
     return links_->set_up(name);
 }
 
+// The backend is in InitWait a moment before its device is there.
 void Vif_class::connect(const Address& address, device::Done done)
+{
+    const std::string device = key_of(address);
+    const auto link          = links_->find(device);
+    if (!link) {
+        done(std::unexpected(link.error()));
+        return;
+    }
+    if (*link) {
+        connect_now(address, std::move(done));
+        return;
+    }
+    const auto limit  = loop_.after(kDevice_limit, [this, address, device] {
+        const auto node = waiting_.extract(address);
+        node.mapped().done(fail(Errc::timed_out, "dom0's kernel has made no network device " + device +
+                                                      ": what it says about that is in its log (dmesg)"));
+    });
+    waiting_[address] = {std::move(done), limit};
+}
+
+void Vif_class::connect_waiting()
+{
+    std::vector<Address> ready;
+    for (const auto& [address, waiting] : waiting_) {
+        if (const auto link = links_->find(key_of(address)); link && *link) {
+            ready.push_back(address);
+        }
+    }
+    for (const Address& address : ready) {
+        auto node = waiting_.extract(address);
+        loop_.cancel(node.mapped().limit);
+        connect_now(address, std::move(node.mapped().done));
+    }
+}
+
+void Vif_class::connect_now(const Address& address, device::Done done)
 {
     Interface& interface   = interfaces_.at(address);
     interface.is_connected = true;
@@ -315,7 +367,8 @@ void Vif_class::connect(const Address& address, device::Done done)
 
 void Vif_class::release(const Address& address, std::function<void()> done)
 {
-    const auto node = interfaces_.extract(address);
+    const std::string name = device_name(address);
+    const auto node        = interfaces_.extract(address);
     if (node.empty()) {
         done();
         return;
@@ -323,18 +376,49 @@ void Vif_class::release(const Address& address, std::function<void()> done)
     const Interface& interface = node.mapped();
     nat_.leave(key_of(address));
     update_soon();
-    if (interface.config.link != Link_kind::script || !interface.is_connected) {
+    if (!interface.is_connected) {
+        done();
+    } else if (interface.config.link == Link_kind::script) {
+        scripts_.run({interface.config.script, "offline", name, address.backend_path()},
+                     [this, name, done = std::move(done)](const Result<void>& result) {
+                         if (!result) {
+                             log::warning(result.error().message);
+                         }
+                         await_end(name, done);
+                     });
+    } else {
+        await_end(name, std::move(done));
+    }
+}
+
+// The kernel takes the device away a moment after the backend has gone, and its routes with it.
+void Vif_class::await_end(const std::string& name, std::function<void()> done)
+{
+    const auto link = links_->find(name);
+    if (!link || !*link) {
         done();
         return;
     }
-    const std::string name = interface.config.vifname.empty() ? key_of(address) : interface.config.vifname;
-    scripts_.run({interface.config.script, "offline", name, address.backend_path()},
-                 [done = std::move(done)](const Result<void>& result) {
-                     if (!result) {
-                         log::warning(result.error().message);
-                     }
-                     done();
-                 });
+    const auto limit = loop_.after(kDevice_limit, [this, name] {
+        log::warning("dom0's kernel keeps network device " + name + " though its backend has gone");
+        leaving_.extract(name).mapped().done();
+    });
+    leaving_[name]   = {std::move(done), limit};
+}
+
+void Vif_class::end_leaving()
+{
+    std::vector<std::string> gone;
+    for (const auto& [name, leaving] : leaving_) {
+        if (const auto link = links_->find(name); link && !*link) {
+            gone.push_back(name);
+        }
+    }
+    for (const std::string& name : gone) {
+        const auto node = leaving_.extract(name);
+        loop_.cancel(node.mapped().limit);
+        node.mapped().done();
+    }
 }
 
 Result<void> Vif_class::adopt(device::Task task, const Json& record)

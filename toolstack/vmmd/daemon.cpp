@@ -92,6 +92,22 @@ Result<void> Daemon::open_dom0_store()
     return store_->introduce(kDom0, std::move(ring));
 }
 
+// What devices leave in files lies beside what domains leave.
+Result<void> Daemon::open_devices(const Settings& settings)
+{
+    const auto folder  = std::filesystem::path(settings.state_file).parent_path();
+    const auto gateway = net::Nat_settings::parse_gateway(settings.nat_address);
+    if (!gateway) {
+        return fail(Errc::invalid, "nat_address: " + gateway.error().message);
+    }
+    vifs_ = TRY(net::Vif_class::create(*loop_, *store_,
+                                       {settings.nat_bridge, *gateway, settings.dnsmasq, folder / "net"}));
+    devices_ =
+        std::make_unique<device::Devices>(*loop_, *store_, device::Record_file(folder / "devices.json"));
+    devices_->add(*vifs_);
+    return {};
+}
+
 Result<void> Daemon::open_domains(const Settings& settings)
 {
     Console_logs logs{
@@ -105,11 +121,13 @@ Result<void> Daemon::open_domains(const Settings& settings)
             logs.directory.clear();
         }
     }
+    TRY(open_devices(settings));
     builder_ = std::make_unique<Domain_builder>(*control_, *control_);
     maker_  = std::make_unique<Domain_maker>(*loop_, *control_, *builder_, *links_, *store_, std::move(logs));
     worker_ = TRY(Worker::create(*loop_));
-    supervisor_ = std::make_unique<Supervisor>(Supervisor::Parts{
-        *loop_, *control_, *builder_, *maker_, *store_, *worker_, State_file(settings.state_file)});
+    supervisor_ =
+        std::make_unique<Supervisor>(Supervisor::Parts{*loop_, *control_, *builder_, *maker_, *store_,
+                                                       *devices_, *worker_, State_file(settings.state_file)});
     Store_server::Hooks hooks;
     hooks.on_introduce = [this](Domid id, std::uint64_t gfn, std::uint32_t port) {
         return supervisor_->introduce_foreign(id, Gfn{gfn}, Evtchn_port{port});
@@ -122,7 +140,7 @@ Result<void> Daemon::open_domains(const Settings& settings)
 
 Result<void> Daemon::listen(const Settings& settings)
 {
-    operations_ = std::make_unique<Operations>(*loop_, *control_, *store_, *supervisor_);
+    operations_ = std::make_unique<Operations>(*loop_, *control_, *store_, *supervisor_, *devices_);
     server_     = TRY(Control_server::create(*loop_, *operations_, settings.socket));
     return {};
 }

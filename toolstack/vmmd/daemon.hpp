@@ -6,6 +6,8 @@
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
+#include "toolstack/device/devices.hpp"
+#include "toolstack/net/vif_class.hpp"
 #include "toolstack/vmmd/control_server.hpp"
 #include "toolstack/vmmd/settings.hpp"
 #include "toolstack/vmmd/xen_guest_links.hpp"
@@ -31,6 +33,7 @@ class Daemon
     Result<void> open_hypervisor();
     Result<void> open_store(const Settings& settings);
     Result<void> open_dom0_store();
+    Result<void> open_devices(const Settings& settings);
     Result<void> open_domains(const Settings& settings);
     Result<void> listen(const Settings& settings);
     Result<void> handle_signals();
@@ -43,6 +46,8 @@ class Daemon
     std::unique_ptr<Store_server> store_;
     std::unique_ptr<Domain_builder> builder_;
     std::unique_ptr<Domain_maker> maker_;
+    std::unique_ptr<net::Vif_class> vifs_;
+    std::unique_ptr<device::Devices> devices_;
     std::unique_ptr<Supervisor> supervisor_;
     std::unique_ptr<Worker> worker_;
     std::unique_ptr<Operations> operations_;

@@ -32,6 +32,7 @@ struct Domain {
     std::unique_ptr<Console> console;     // none: it could not be opened, and the log says why
     std::optional<Shutdown_reason> ended; // set once the end has been seen and its on_ action is due or done
     bool preserved = false;
+    bool leaving   = false; // being taken apart: its devices go first, and that takes time
 
     [[nodiscard]] const std::string& name() const { return config.name; }
     [[nodiscard]] std::uint64_t max_kib() const { return config.maxmem_mib * 1024; }

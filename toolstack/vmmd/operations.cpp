@@ -28,18 +28,23 @@ constexpr auto kPatience = std::chrono::seconds(10);
 Operations::Cancel Operations::perform(const std::string& op, const Json& args, Client client)
 {
     static const std::map<std::string_view, Immediate> kImmediate{
-        {control::op::list, &Operations::list},           {control::op::console, &Operations::console},
-        {control::op::pause, &Operations::pause},         {control::op::unpause, &Operations::unpause},
-        {control::op::destroy, &Operations::destroy},     {control::op::rename, &Operations::rename},
-        {control::op::domid, &Operations::domid},         {control::op::domname, &Operations::domname},
-        {control::op::mem_set, &Operations::mem_set},     {control::op::mem_max, &Operations::mem_max},
-        {control::op::vcpu_list, &Operations::vcpu_list}, {control::op::info, &Operations::info},
-        {control::op::dmesg, &Operations::dmesg},         {control::op::uptime, &Operations::uptime},
+        {control::op::list, &Operations::list},       {control::op::console, &Operations::console},
+        {control::op::pause, &Operations::pause},     {control::op::unpause, &Operations::unpause},
+        {control::op::rename, &Operations::rename},   {control::op::domid, &Operations::domid},
+        {control::op::domname, &Operations::domname}, {control::op::mem_set, &Operations::mem_set},
+        {control::op::mem_max, &Operations::mem_max}, {control::op::vcpu_list, &Operations::vcpu_list},
+        {control::op::info, &Operations::info},       {control::op::dmesg, &Operations::dmesg},
+        {control::op::uptime, &Operations::uptime},   {control::op::device_list, &Operations::device_list},
     };
     static const std::map<std::string_view, Later> kLater{
-        {control::op::create, &Operations::create}, {control::op::shutdown, &Operations::shutdown},
-        {control::op::reboot, &Operations::reboot}, {control::op::sysrq, &Operations::sysrq},
+        {control::op::create, &Operations::create},
+        {control::op::shutdown, &Operations::shutdown},
+        {control::op::reboot, &Operations::reboot},
+        {control::op::sysrq, &Operations::sysrq},
         {control::op::wait, &Operations::wait},
+        {control::op::destroy, &Operations::destroy},
+        {control::op::device_attach, &Operations::device_attach},
+        {control::op::device_detach, &Operations::device_detach},
     };
     if (const auto found = kImmediate.find(op); found != kImmediate.end()) {
         client.answer((this->*found->second)(args));
@@ -147,10 +152,6 @@ Operations::Cancel Operations::create(const Json& args, Client client)
     auto config = config::from_json(*given);
     if (!config) {
         client.answer(failed(Code::bad_config, config.error().to_string()));
-        return {};
-    }
-    if (!config->vifs.empty()) {
-        client.answer(failed(Code::bad_config, "vif: network interfaces are not supported yet"));
         return {};
     }
     Supervisor::Creation creation{
@@ -276,7 +277,7 @@ Answer Operations::unpause(const Json& args)
     return Json{{"domid", raw(found->id)}};
 }
 
-Answer Operations::destroy(const Json& args)
+Operations::Cancel Operations::destroy(const Json& args, Client client)
 {
     auto found = guest_target(args);
     if (!found) {
@@ -284,14 +285,15 @@ Answer Operations::destroy(const Json& args)
         const auto name = text_argument(args, "domain");
         const auto id   = name ? supervisor_.awaiting_restart(*name) : std::nullopt;
         if (!id) {
-            return std::unexpected(found.error());
+            client.answer(std::unexpected(found.error()));
+            return {};
         }
         found = Target{*id, nullptr, *name};
     }
-    if (const auto done = supervisor_.destroy(found->id); !done) {
-        return failed(done.error());
-    }
-    return Json{{"domid", raw(found->id)}};
+    supervisor_.destroy(found->id, [client, id = found->id](const Result<void>& done) {
+        client.answer(done ? Answer(Json{{"domid", raw(id)}}) : Answer(failed(done.error())));
+    });
+    return {}; // it goes on without its client
 }
 
 Answer Operations::rename(const Json& args)

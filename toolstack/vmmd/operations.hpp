@@ -33,8 +33,9 @@ class Operations
   public:
     using Cancel = std::function<void()>;
 
-    Operations(Event_loop& loop, Control& control, Store_server& store, Supervisor& supervisor)
-        : loop_(loop), control_(control), store_(store), supervisor_(supervisor)
+    Operations(Event_loop& loop, Control& control, Store_server& store, Supervisor& supervisor,
+               device::Devices& devices)
+        : loop_(loop), control_(control), store_(store), supervisor_(supervisor), devices_(devices)
     {
     }
 
@@ -63,13 +64,19 @@ class Operations
     Cancel reboot(const Json& args, Client client);
     Cancel sysrq(const Json& args, Client client);
     Cancel wait(const Json& args, Client client);
+    Cancel destroy(const Json& args, Client client);
     Cancel ask(const Json& args, Client client, const std::string& node, const std::string& value);
 
+    Cancel device_attach(const Json& args, Client client);
+    Cancel device_detach(const Json& args, Client client);
+    std::expected<Target, control::Failure> device_holder(const Json& args);
+    void keep_device(const device::Wanted& wanted);
+
+    Answer device_list(const Json& args);
     Answer list(const Json& args);
     Answer console(const Json& args);
     Answer pause(const Json& args);
     Answer unpause(const Json& args);
-    Answer destroy(const Json& args);
     Answer rename(const Json& args);
     Answer domid(const Json& args);
     Answer domname(const Json& args);
@@ -84,6 +91,7 @@ class Operations
     Control& control_;
     Store_server& store_;
     Supervisor& supervisor_;
+    device::Devices& devices_;
 };
 
 } // namespace vmm

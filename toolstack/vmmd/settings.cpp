@@ -33,7 +33,10 @@ const std::map<std::string_view, std::string Settings::*> kTexts{
     {"pidfile", &Settings::pidfile},
     {"log_file", &Settings::log_file},
     {"log_level", &Settings::log_level},
-    {"console_log_directory", &Settings::console_log_directory}};
+    {"console_log_directory", &Settings::console_log_directory},
+    {"nat_bridge", &Settings::nat_bridge},
+    {"nat_address", &Settings::nat_address},
+    {"dnsmasq", &Settings::dnsmasq}};
 
 const std::map<std::string_view, Number_setting> kNumbers{
     {"console_log_kib", {&Settings::console_log_kib, 4, 1U << 20}},

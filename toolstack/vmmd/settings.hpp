@@ -24,6 +24,9 @@ struct Settings {
     std::string console_log_directory   = "/var/log/vmm/console"; // empty: consoles are not logged
     std::uint64_t console_log_kib       = 1024;
     std::uint64_t console_log_old_files = 2;
+    std::string nat_bridge              = "vmm0"; // empty: no NAT network
+    std::string nat_address             = "10.76.0.1/24";
+    std::string dnsmasq                 = "/usr/sbin/dnsmasq";
     bool background                     = false;
 };
 

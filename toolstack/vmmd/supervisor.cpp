@@ -51,6 +51,9 @@ void Supervisor::check_ends()
     for (const auto& [id, domain] : table_.all()) {
         const auto found =
             std::find_if(listed->begin(), listed->end(), [&](const Domain_info& i) { return i.id == id; });
+        if (domain->leaving) {
+            continue; // on its way out already
+        }
         if (found == listed->end() || found->dying) {
             ended.emplace_back(id, std::nullopt);
         } else if (found->shutdown && !domain->ended) {
@@ -66,8 +69,9 @@ void Supervisor::check_ends()
             end_domain(*domain, *reason);
         } else {
             log::info(describe(*domain) + " was destroyed by another tool");
-            static_cast<void>(remove(*domain)); // nothing is left that could fail
-            tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
+            take_apart(*domain, [this, id = id](const Result<void>&) { // nothing is left that could fail
+                tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
+            });
         }
     }
     check_foreign(*listed);
@@ -86,14 +90,14 @@ void Supervisor::end_domain(Domain& domain, Shutdown_reason reason)
     }
     parts_.store.announce_shutdown(id);
     switch (action) {
-    case config::End_action::destroy: {
-        const auto removed = remove(domain);
-        if (!removed) {
-            log::error(removed.error().message);
-        }
-        tell_waiters(id, {removed ? Outcome::gone : Outcome::preserved, why, std::nullopt});
+    case config::End_action::destroy:
+        take_apart(domain, [this, id, why](const Result<void>& removed) {
+            if (!removed) {
+                log::error(removed.error().message);
+            }
+            tell_waiters(id, {removed ? Outcome::gone : Outcome::preserved, why, std::nullopt});
+        });
         break;
-    }
     case config::End_action::preserve:
         domain.preserved = true;
         save();
@@ -104,13 +108,27 @@ void Supervisor::end_domain(Domain& domain, Shutdown_reason reason)
     }
 }
 
-// Takes the domain apart and forgets it. When that fails it stays, ended, for another `destroy`.
+// Its devices first, since their backends hold pages of it. It does not run meanwhile.
+void Supervisor::take_apart(Domain& domain, std::function<void(Result<void>)> done)
+{
+    domain.leaving = true;
+    if (const auto paused = parts_.control.pause(domain.id); !paused) {
+        log::debug(paused.error().message); // it has ended already
+    }
+    parts_.devices.unplug_all(domain.id, [this, id = domain.id, done = std::move(done)] {
+        Domain* const still_there = table_.find(id); // somebody else may have waited for the same
+        done(still_there != nullptr ? remove(*still_there) : Result<void>());
+    });
+}
+
+// Forgets the domain. When that fails it stays, ended, for another `destroy`.
 Result<void> Supervisor::remove(Domain& domain)
 {
     const Domid id           = domain.id;
     const std::string reason = domain.ended ? std::string(name_of(*domain.ended)) : "destroyed";
     if (auto unmade = parts_.maker.unmake(domain); !unmade) {
         domain.preserved = true;
+        domain.leaving   = false;
         save();
         return unmade;
     }
@@ -139,7 +157,16 @@ void Supervisor::restart(Domain& domain)
 {
     const Construction_ptr construction = successor_of(domain);
     constructions_.push_back(construction); // owed from the moment on when the state file lacks the domain
-    if (const auto removed = remove(domain); !removed) {
+    take_apart(domain,
+               [this, construction](Result<void> removed) { removed_for_restart(construction, removed); });
+}
+
+void Supervisor::removed_for_restart(const Construction_ptr& construction, Result<void> removed)
+{
+    if (construction->cancelled) {
+        return; // finish() has been called
+    }
+    if (!removed) {
         constructions_.remove(construction);
         save();
         log::error(removed.error().message + "; it is not restarted");
@@ -177,7 +204,8 @@ void Supervisor::rename_and_restart(Domain& domain)
     }
     log::info("domain " + to_string(domain.id) + " is kept as \"" + domain.name() + "\"");
     save();
-    begin_restart(construction);
+    // The successor is to have the disks, and what has ended needs none to be looked at.
+    parts_.devices.unplug_all(domain.id, [this, construction] { removed_for_restart(construction, {}); });
 }
 
 void Supervisor::begin_restart(const Construction_ptr& construction)
@@ -235,22 +263,35 @@ void Supervisor::tell_waiters(Domid id, const End& end)
     }
 }
 
-Result<void> Supervisor::destroy(Domid id)
+void Supervisor::destroy(Domid id, std::function<void(Result<void>)> done)
 {
-    Domain* domain = table_.find(id);
-    if (domain == nullptr) {
-        const auto restarting = std::find_if(constructions_.begin(), constructions_.end(),
-                                             [&](const Construction_ptr& c) { return c->predecessor == id; });
-        if (restarting == constructions_.end()) {
-            return destroy_foreign(id);
-        }
+    const auto restarting = std::find_if(constructions_.begin(), constructions_.end(),
+                                         [&](const Construction_ptr& c) { return c->predecessor == id; });
+    Domain* const domain  = table_.find(id);
+    // Kept under another name, it has nothing to do with its successor any more.
+    const bool restarts   = restarting != constructions_.end() && (domain == nullptr || !domain->preserved);
+    if (restarts) {
         cancel((*restarting)->id);
-        return {};
+    }
+    if (domain == nullptr) {
+        done(restarts ? Result<void>() : destroy_foreign(id));
+        return;
     }
     log::info(describe(*domain) + " is destroyed on request");
-    TRY(remove(*domain));
-    tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
-    return {};
+    take_apart(*domain, [this, id, done = std::move(done)](Result<void> removed) {
+        if (removed) {
+            tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
+        }
+        done(std::move(removed));
+    });
+}
+
+void Supervisor::set_config(Domid id, config::Domain_config config)
+{
+    if (Domain* const domain = table_.find(id)) {
+        domain->config = std::move(config);
+        save();
+    }
 }
 
 Result<void> Supervisor::rename(Domid id, const std::string& name)

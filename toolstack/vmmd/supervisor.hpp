@@ -7,6 +7,7 @@
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
+#include "toolstack/device/devices.hpp"
 #include "toolstack/vmmd/domain_maker.hpp"
 #include "toolstack/vmmd/domain_table.hpp"
 #include "toolstack/vmmd/state_file.hpp"
@@ -34,6 +35,7 @@ class Supervisor
         Domain_builder& builder;
         Domain_maker& maker;
         Store_server& store;
+        device::Devices& devices;
         Worker& worker;
         State_file state;
     };
@@ -68,14 +70,18 @@ class Supervisor
     [[nodiscard]] Result<Creation_id> create(Creation creation);
     void cancel(Creation_id id);
 
-    // Ends a domain without asking it: one of ours, one that waits for its restart, or another tool's.
-    [[nodiscard]] Result<void> destroy(Domid id);
+    // Ends a domain without asking it: one of ours, one that waits for its restart, or another tool's. `done`
+    // is called from inside when that takes no time.
+    void destroy(Domid id, std::function<void(Result<void>)> done);
     // The id that a domain waiting for its restart had.
     [[nodiscard]] std::optional<Domid> awaiting_restart(std::string_view name) const;
 
     [[nodiscard]] Result<void> rename(Domid id, const std::string& name);
     [[nodiscard]] Result<void> set_target(Domid id, std::uint64_t kib);
     [[nodiscard]] Result<void> set_max(Domid id, std::uint64_t kib);
+
+    // A device came or went: what the domain is from now on, for its restart and vmmd's.
+    void set_config(Domid id, config::Domain_config config);
 
     // Calls back from inside, at once, when the end is already known.
     Wait_id wait(Domid id, End_callback callback);
@@ -102,6 +108,7 @@ class Supervisor
         unsigned quick_ends = 0;
         std::optional<Event_loop::Timer_id> delay;
         std::optional<Result<Prepared_domain>> prepared;
+        std::unique_ptr<Domain> domain; // while its devices are plugged
         bool cancelled = false;
         bool settled   = false; // made or given up: a successor of this process does not owe it any more
     };
@@ -123,7 +130,10 @@ class Supervisor
     Result<void> check_free(const config::Domain_config& config, const config::Uuid& uuid) const;
     void prepare(const Construction_ptr& construction);
     void complete(const Construction_ptr& construction);
-    Result<Domid> make(Construction& construction);
+    Result<std::unique_ptr<Domain>> make(Construction& construction);
+    void launch(const Construction_ptr& construction, Result<void> plugged);
+    void abandon(const Construction_ptr& construction, Error error);
+    void settle(const Construction_ptr& construction, Result<Domid> outcome);
     void finish(const Construction_ptr& construction, Result<Domid> outcome);
 
     void end_domain(Domain& domain, Shutdown_reason reason);
@@ -131,7 +141,9 @@ class Supervisor
     void rename_and_restart(Domain& domain);
     Construction_ptr successor_of(const Domain& domain);
     void begin_restart(const Construction_ptr& construction);
+    void take_apart(Domain& domain, std::function<void(Result<void>)> done);
     Result<void> remove(Domain& domain);
+    void removed_for_restart(const Construction_ptr& construction, Result<void> removed);
     void check_foreign(const std::vector<Domain_info>& alive);
     Result<void> destroy_foreign(Domid id);
     void tell_waiters(Domid id, const End& end);

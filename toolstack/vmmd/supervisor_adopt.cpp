@@ -37,6 +37,7 @@ Result<void> Supervisor::start()
         saved = Saved_state{};
     }
     const auto alive = TRY(parts_.control.list());
+    parts_.devices.start();
     destroy_unfinished(alive, saved->rest.unfinished);
     for (auto& domain : saved->domains) {
         // The UUID tells a domain from a later one that happens to have its number.
@@ -65,6 +66,7 @@ Result<void> Supervisor::start()
             log::warning("domain " + to_string(info.id) + " was not made by vmmd and is left alone");
         }
     }
+    parts_.devices.drop_orphans();
     forget_the_dead(alive);
     for (Saved_restart& restart : saved->rest.restarts) {
         owe_restart(std::move(restart));
@@ -134,6 +136,7 @@ void Supervisor::adopt(std::unique_ptr<Domain> domain)
     } else {
         log::info("domain " + to_string(domain->id) + " (\"" + domain->name() + "\") is taken up again");
     }
+    parts_.devices.adopt(domain->id);
     table_.insert(std::move(domain));
 }
 

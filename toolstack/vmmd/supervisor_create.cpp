@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of Supervisor that brings domains into being: from a request or a restart to a running domain.
 #include "toolstack/base/log.hpp"
+#include "toolstack/vmmd/domain_devices.hpp"
 #include "toolstack/vmmd/supervisor.hpp"
 
 #include <algorithm>
@@ -67,6 +68,11 @@ void Supervisor::cancel(Creation_id id)
     if (construction->delay) {
         parts_.loop.cancel(*construction->delay);
     }
+    if (construction->domain) {
+        // Whatever is being plugged fails now, and launch() undoes the rest.
+        parts_.devices.unplug_all(construction->domain->id, [] {});
+        return;
+    }
     finish(construction, fail(Errc::cancelled, "the creation was cancelled"));
 }
 
@@ -82,39 +88,67 @@ void Supervisor::complete(const Construction_ptr& construction)
     if (construction->cancelled) {
         return; // finish() has been called
     }
-    finish(construction, make(*construction));
+    auto made = make(*construction);
+    if (!made) {
+        settle(construction, std::unexpected(made.error()));
+        return;
+    }
+    construction->domain = std::move(*made);
+    const Domid id       = construction->domain->id;
+    parts_.devices.plug(
+        wanted_devices(id, construction->creation.config),
+        [this, construction](Result<void> plugged) { launch(construction, std::move(plugged)); });
 }
 
-Result<Domid> Supervisor::make(Construction& construction)
+Result<std::unique_ptr<Domain>> Supervisor::make(Construction& construction)
 {
     const Prepared_domain prepared = TRY(std::move(*construction.prepared));
-    const std::string uuid         = construction.uuid.to_string();
-    // From here to the end a successor of this process must find and destroy what is half made.
-    unfinished_.insert(uuid);
+    // From here to settle() a successor of this process must find and destroy what is half made.
+    unfinished_.insert(construction.uuid.to_string());
     save();
-    auto made             = parts_.maker.make(construction.creation.config, construction.uuid, prepared);
-    Result<Domid> outcome = made ? Result<Domid>((*made)->id) : std::unexpected(made.error());
+    auto made = parts_.maker.make(construction.creation.config, construction.uuid, prepared);
     if (made) {
         (*made)->quick_ends = construction.quick_ends;
-        Result<void> running{};
-        if (construction.creation.still_wanted && !construction.creation.still_wanted()) {
-            running = fail(Errc::cancelled, "whoever wanted the domain has gone");
-        } else if (!construction.creation.paused) {
-            running = parts_.control.unpause((*made)->id);
-        }
-        if (running) {
-            table_.insert(std::move(*made));
-        } else {
-            if (const auto undone = parts_.maker.unmake(**made); !undone) {
-                log::error(undone.error().message);
-            }
-            outcome = std::unexpected(running.error());
-        }
     }
-    unfinished_.erase(uuid);
-    construction.settled = true;
+    return made;
+}
+
+// It is complete, devices and all, or has failed to become so.
+void Supervisor::launch(const Construction_ptr& construction, Result<void> plugged)
+{
+    const auto& still_wanted = construction->creation.still_wanted;
+    if (plugged && (construction->cancelled || (still_wanted && !still_wanted()))) {
+        plugged = fail(Errc::cancelled, "whoever wanted the domain has gone");
+    }
+    if (plugged && !construction->creation.paused) {
+        plugged = parts_.control.unpause(construction->domain->id);
+    }
+    if (!plugged) {
+        abandon(construction, std::move(plugged.error()));
+        return;
+    }
+    const Domid id = construction->domain->id;
+    table_.insert(std::move(construction->domain));
+    settle(construction, id);
+}
+
+void Supervisor::abandon(const Construction_ptr& construction, Error error)
+{
+    parts_.devices.unplug_all(construction->domain->id, [this, construction, error = std::move(error)] {
+        if (const auto undone = parts_.maker.unmake(*construction->domain); !undone) {
+            log::error(undone.error().message);
+        }
+        construction->domain.reset();
+        settle(construction, std::unexpected(error));
+    });
+}
+
+void Supervisor::settle(const Construction_ptr& construction, Result<Domid> outcome)
+{
+    unfinished_.erase(construction->uuid.to_string());
+    construction->settled = true;
     save();
-    return outcome;
+    finish(construction, std::move(outcome));
 }
 
 void Supervisor::finish(const Construction_ptr& construction, Result<Domid> outcome)

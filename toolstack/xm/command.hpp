@@ -69,6 +69,11 @@ Outcome<> mem_max(Invocation&);
 Outcome<> info(Invocation&);
 Outcome<> dmesg(Invocation&);
 void dmesg_options(Options&);
+// network.cpp
+Outcome<> network_attach(Invocation&);
+Outcome<> network_detach(Invocation&);
+void network_detach_options(Options&);
+Outcome<> network_list(Invocation&);
 // console.cpp
 Outcome<> console(Invocation&);
 // help.cpp

@@ -87,8 +87,14 @@ struct World {
     }
     void release(const Address& address)
     {
-        bool done = false;
+        const std::string name = vifs->device_name(address);
+        bool done              = false;
         vifs->release(address, [&] { done = true; });
+        for (int turn = 0; turn < 3; ++turn) {
+            loop->run_once(std::chrono::milliseconds(20)).value();
+        }
+        CHECK(done == !links->find(name).value()); // told only when nothing is left
+        links->remove(name).value();               // as netback does a moment later
         run_until(*loop, [&] { return done; });
         loop->run_once(std::chrono::milliseconds(0)).value(); // the rules follow on the next turn
     }
@@ -158,7 +164,6 @@ TEST_CASE("NAT: an address, a port of the network, and nothing but its own addre
     CHECK_FALSE(listener.heard_already("with another MAC"));
     CHECK_FALSE(listener.heard_already("from another address"));
 
-    world.links->remove("vif1.0").value(); // as netback does before the device is released
     world.release(kFirst);
     CHECK(world.rules().find("vif1.0") == std::string::npos);
     CHECK(file_text(world.directory + "/net/dhcp-hosts").empty());
@@ -211,8 +216,10 @@ TEST_CASE("A card on a domain's bridge is given copies, whenever it joins, until
     world.links->put_into("out0", "br0").value();
     CHECK(scatters("out0"));
     REQUIRE(world.prepare(kFirst, "bridge=br0") == "good");
-    make_wire("vif1.0", "guest0");
-    REQUIRE(world.connect(kFirst) == "good");
+    const auto late = world.loop->after(std::chrono::milliseconds(50), [] { make_wire("vif1.0", "guest0"); });
+    REQUIRE(world.connect(kFirst) ==
+            "good"); // the kernel makes the device a moment after the backend is there
+    world.loop->cancel(late);
     CHECK_FALSE(scatters("out0"));
     CHECK(scatters("vif1.0"));
 
@@ -259,6 +266,7 @@ TEST_CASE("A script of the administrator's does it all, both ways")
     REQUIRE(world.prepare(kFirst, "script=" + script + ",bridge=whatever") == "good");
     CHECK(world.node("bridge") == "whatever");
     CHECK(world.node("script") == script);
+    make_wire("vif1.0", "guest0");
     REQUIRE(world.connect(kFirst) == "good");
     world.release(kFirst);
     CHECK(file_text(world.directory + "/calls") == "online vif1.0\noffline vif1.0\n");

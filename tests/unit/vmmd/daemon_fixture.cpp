@@ -44,13 +44,16 @@ void Daemon_fixture::start()
     options.journal     = directory + "/store.journal";
     store               = Store_server::create(*loop, options).value();
     write_dom0_nodes(*store, 1U << 20).value();
-    builder    = std::make_unique<Domain_builder>(hypervisor, hypervisor);
-    maker      = std::make_unique<Domain_maker>(*loop, hypervisor, *builder, hypervisor, *store,
+    builder = std::make_unique<Domain_builder>(hypervisor, hypervisor);
+    maker   = std::make_unique<Domain_maker>(*loop, hypervisor, *builder, hypervisor, *store,
                                            Console_logs{directory + "/console", {}});
-    worker     = Worker::create(*loop).value();
-    supervisor = std::make_unique<Supervisor>(Supervisor::Parts{
-        *loop, hypervisor, *builder, *maker, *store, *worker, State_file(directory + "/domains.json")});
-    operations = std::make_unique<Operations>(*loop, hypervisor, *store, *supervisor);
+    devices =
+        std::make_unique<device::Devices>(*loop, *store, device::Record_file(directory + "/devices.json"));
+    worker = Worker::create(*loop).value();
+    supervisor =
+        std::make_unique<Supervisor>(Supervisor::Parts{*loop, hypervisor, *builder, *maker, *store, *devices,
+                                                       *worker, State_file(directory + "/domains.json")});
+    operations = std::make_unique<Operations>(*loop, hypervisor, *store, *supervisor, *devices);
     supervisor->start().value();
 }
 
@@ -59,6 +62,7 @@ void Daemon_fixture::stop()
     operations.reset();
     worker.reset();
     supervisor.reset();
+    devices.reset();
     maker.reset();
     builder.reset();
     store.reset();

@@ -30,6 +30,7 @@ class Daemon_fixture
     std::unique_ptr<Store_server> store;
     std::unique_ptr<Domain_builder> builder;
     std::unique_ptr<Domain_maker> maker;
+    std::unique_ptr<device::Devices> devices;
     std::unique_ptr<Supervisor> supervisor;
     std::unique_ptr<Worker> worker;
     std::unique_ptr<Operations> operations;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operations of the control socket on domains that exist, and their complaints.
 #include "daemon_fixture.hpp"
+#include "fake_kernel.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -50,6 +51,66 @@ TEST_CASE("unknown operations and bad arguments")
     CHECK(code_of(daemon.perform("list", {{"domains", {5}}})) == Code::bad_request);
     CHECK(code_of(daemon.perform("wait", {{"domid", -1}})) == Code::bad_request);
     CHECK(code_of(daemon.perform("wait", {{"domid", 99'999}})) == Code::bad_value);
+}
+
+namespace
+{
+
+// Interfaces whose every step succeeds at once.
+class Easy_class final : public device::Device_class
+{
+  public:
+    std::string_view type() const override { return "vif"; }
+    std::string describe(const Json&) const override { return "network interface"; }
+    void prepare(device::Task, std::function<void(Result<device::Prepared>)> done) override
+    {
+        done(device::Prepared{{}, {{"mac", "00:16:3e:00:00:05"}}});
+    }
+    void connect(const device::Address&, device::Done done) override { done({}); }
+    void release(const device::Address&, std::function<void()> done) override { done(); }
+    Result<void> adopt(device::Task, const Json&) override { return {}; }
+};
+
+} // namespace
+
+TEST_CASE("devices come and go at run time, and the config follows")
+{
+    Easy_class vifs;
+    Daemon_fixture daemon;
+    daemon.devices->add(vifs);
+    const Fake_kernel kernel(*daemon.store);
+    const Domid id     = daemon.create("demo", {{"vif", {"mac=00:16:3e:00:00:04,nat"}}});
+    const auto vifs_of = [&] { return daemon.supervisor->domains().find(id)->config.vifs; };
+    const auto list    = [&] {
+        return daemon.perform("device-list", {{"domain", "demo"}, {"type", "vif"}})->at("devices");
+    };
+    REQUIRE(list().size() == 1);
+    const Json attach{{"domain", "demo"}, {"type", "vif"}, {"spec", "bridge=br0,mac=00:16:3e:00:00:05"}};
+    const auto attached = daemon.perform("device-attach", attach);
+    REQUIRE(attached);
+    CHECK(attached->at("number") == 1);
+    REQUIRE(list().size() == 2);
+    CHECK(list()[1].at("nodes").at("mac") == "00:16:3e:00:00:05");
+    CHECK(list()[1].at("backend_state") == "init-wait");
+    REQUIRE(vifs_of().size() == 2);
+    CHECK(vifs_of()[1].bridge == "br0");
+    CHECK(code_of(daemon.perform("device-attach", attach)) == Code::bad_config); // that mac is taken
+
+    const Json detach{{"domain", "demo"}, {"type", "vif"}, {"number", 1}, {"force", true}};
+    CHECK(daemon.perform("device-detach", detach));
+    CHECK(list().size() == 1);
+    CHECK(vifs_of().size() == 1);
+    CHECK(code_of(daemon.perform("device-detach", detach)) == Code::bad_value);
+
+    CHECK(code_of(
+              daemon.perform("device-attach", {{"domain", "demo"}, {"type", "vif"}, {"spec", "bridge="}})) ==
+          Code::bad_config);
+    CHECK(code_of(daemon.perform("device-attach", {{"domain", "demo"}, {"type", "vif"}})) ==
+          Code::bad_request);
+    CHECK(code_of(daemon.perform("device-attach", {{"domain", "demo"}, {"type", "unheard"}, {"spec", ""}})) ==
+          Code::bad_config);
+    CHECK(daemon.perform("destroy", {{"domain", "demo"}}));
+    CHECK(daemon.store->list("/local/domain/0/backend/vif").value_or(std::vector<std::string>{}).empty());
 }
 
 TEST_CASE("list shows dom0, our domains and those of others")

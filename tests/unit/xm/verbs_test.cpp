@@ -99,6 +99,41 @@ TEST_CASE("pause takes several domains and stops at the first that fails")
     CHECK(fake.requests().size() == 3);
 }
 
+TEST_CASE("network-list has the columns of xl, and more as JSON")
+{
+    Fake_vmmd fake;
+    const Json row{{"domid", 3},
+                   {"number", 0},
+                   {"state", 4},
+                   {"backend_state", "connected"},
+                   {"spec", "devid=0,mac=00:16:3e:00:00:05,nat"},
+                   {"ring", {{"tx-ring-ref", "8"}, {"rx-ring-ref", "9\n"}, {"event-channel", "7"}}},
+                   {"backend_path", "/local/domain/0/backend/vif/3/0"},
+                   {"nodes", {{"ip", "10.76.0.2"}, {"bridge", "vmm0"}}}};
+    fake.answer("device-list", {{"devices", {row}}});
+    CHECK(run_xm({"network-list", "demo"}).out ==
+          "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path\n"
+          "0   0  00:16:3e:00:00:05 0      4     7        8/9?            /local/domain/0/backend/vif/3/0\n");
+    const auto json = Json::parse(run_xm({"network-list", "demo", "--json"}).out)["interfaces"][0];
+    CHECK(json["mac"] == "00:16:3e:00:00:05");
+    CHECK(json["ip"] == "10.76.0.2");
+    CHECK(json["bridge"] == "vmm0");
+
+    fake.answer("device-attach", {{"domid", 3}, {"number", 1}});
+    CHECK(run_xm({"network-attach", "demo", "bridge=br0", "mtu=1400"}).exit == 0);
+    CHECK(fake.requests().back() ==
+          R"(device-attach {"domain":"demo","type":"vif","spec":"bridge=br0,mtu=1400"})");
+    fake.answer("device-detach", {{"domid", 3}, {"number", 0}});
+    CHECK(run_xm({"network-detach", "demo", "00:16:3e:00:00:05", "--force"}).exit == 0);
+    CHECK(fake.requests().back() ==
+          R"(device-detach {"domain":"demo","type":"vif","number":0,"force":true})");
+    CHECK(run_xm({"network-detach", "demo", "00:16:3e:00:00:06"}).err ==
+          "xm network-detach: no interface of \"demo\" has mac 00:16:3e:00:00:06\n");
+    CHECK(run_xm({"network-detach", "demo", "eth0"}).exit == 2);
+    CHECK(run_xm({"network-attach", "demo", "brdge=br0"}).err.find("did you mean \"bridge\"?") !=
+          std::string::npos);
+}
+
 TEST_CASE("list has the columns of xl")
 {
     Fake_vmmd fake;

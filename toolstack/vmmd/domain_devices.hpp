@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// Between a domain's config and its devices: which ones the config asks for, and how the config changes when
+// one comes or goes at run time, so that a restart brings back what was there. One line per class of device
+// in the table of domain_devices.cpp; what a class does is in its own room.
+
+#include "toolstack/base/error.hpp"
+#include "toolstack/config/domain_config.hpp"
+#include "toolstack/device/devices.hpp"
+
+#include <string>
+#include <vector>
+
+namespace vmm
+{
+
+[[nodiscard]] std::vector<device::Wanted> wanted_devices(Domid id, const config::Domain_config& config);
+
+// What `device-attach` was sent, checked and numbered. The config is changed in this copy only.
+struct Device_addition {
+    device::Wanted wanted;
+    config::Domain_config config;
+};
+[[nodiscard]] Result<Device_addition> add_device(Domid id, config::Domain_config config,
+                                                 const std::string& type, const device::Json& spec);
+
+// The config without it. A device that the config does not have is no error.
+[[nodiscard]] config::Domain_config without_device(config::Domain_config config,
+                                                   const device::Address& address);
+
+} // namespace vmm

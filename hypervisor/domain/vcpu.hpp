@@ -12,7 +12,7 @@
 #include "emul/local_apic.hpp"
 #include "exit/guest_translation.hpp"
 #include "exit/mtrr.hpp"
-#include "sched/entity.hpp"
+#include "sched/run_queue.hpp"
 #include "sched/timer.hpp"
 
 #include <atomic>

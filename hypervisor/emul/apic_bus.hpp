@@ -7,6 +7,8 @@
 
 #include "base/types.hpp"
 
+#include <optional>
+
 namespace vmm
 {
 
@@ -37,6 +39,23 @@ struct Interrupt_message {
 
 // A destination of IO-APIC and MSI has eight bits: those ids and the first cluster, or everybody.
 constexpr u32 wide_destination(u8 destination) { return destination == 0xff ? kBroadcast : destination; }
+
+// IO-APIC entries, the APIC's command register and MSI data have vector and mode in the same place.
+constexpr Interrupt_message make_message(u32 destination, bool logical, u64 low_word, bool level = false)
+{
+    return {destination, logical, static_cast<Delivery_mode>(low_word >> 8 & 7), static_cast<u8>(low_word),
+            level};
+}
+
+// What a guest wrote into an MSI capability or an MSI-X table. The redirection hint changes nothing: who is
+// meant follows from the destination mode. Nothing when the address is not that of the local APICs: the write
+// would not be an interrupt. [SDM3 11.11]
+constexpr std::optional<Interrupt_message> message_of_msi(u64 address, u32 data)
+{
+    if (address >> 20 != 0xfee)
+        return std::nullopt;
+    return make_message(wide_destination(static_cast<u8>(address >> 12)), (address >> 2 & 1) != 0, data);
+}
 
 constexpr bool is_destination(u32 apic_id, u32 logical_id, const Interrupt_message& message)
 {

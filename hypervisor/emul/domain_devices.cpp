@@ -13,6 +13,11 @@ namespace
 
 constexpr u16 kUartPorts = 8;
 
+// dom0's index into the CMOS is kept here and written to the chip together with each access to the data port,
+// so that the hypervisor can read the clock in between, and so that bit 7 of the index, the machine's NMI
+// mask, is not the guest's to set.
+constexpr u16 kCmosIndex = 0x70, kCmosData = 0x71;
+
 // The 8259 pair, the 8254 and its gate: the hypervisor's, or nobody's. [PIIX3 data sheet, 2.2]
 constexpr bool is_legacy_interrupt_port(u16 port)
 {
@@ -56,7 +61,7 @@ bool Domain_devices::port_is_hidden(u16 port) const
 
 bool Domain_devices::port_is_trapped(u16 port) const
 {
-    return Pci_host::owns_port(port) || Cmos_index::owns(port) || port_is_hidden(port);
+    return Pci_host::owns_port(port) || port == kCmosIndex || port == kCmosData || port_is_hidden(port);
 }
 
 // The chips on the other trapped ports are one byte wide: a wider access is one to each of its ports.
@@ -83,19 +88,26 @@ void Domain_devices::io(Io_access access, u32& value)
 
 u8 Domain_devices::read_byte(u16 port)
 {
-    if (Cmos_index::owns(port))
-        return cmos_.read(port);
+    if (port == kCmosIndex)
+        return cmos_index_;
     if (port_is_hidden(port))
         return 0xff;
+    if (port == kCmosData)
+        host_access::out(kCmosIndex, 1, cmos_index_);
     return static_cast<u8>(host_access::in(port, 1));
 }
 
 void Domain_devices::write_byte(u16 port, u8 value)
 {
-    if (Cmos_index::owns(port))
-        cmos_.write(port, value);
-    else if (!port_is_hidden(port))
-        host_access::out(port, 1, value);
+    if (port == kCmosIndex) {
+        cmos_index_ = value & 0x7f;
+        return;
+    }
+    if (port_is_hidden(port))
+        return;
+    if (port == kCmosData)
+        host_access::out(kCmosIndex, 1, cmos_index_);
+    host_access::out(port, 1, value);
 }
 
 Mmio_device* Domain_devices::device_at(Gpa gpa)

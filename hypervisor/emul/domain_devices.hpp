@@ -7,7 +7,6 @@
 #pragma once
 
 #include "base/unique.hpp"
-#include "emul/cmos_index.hpp"
 #include "emul/io_apic.hpp"
 #include "emul/pci/pci_host.hpp"
 #include "exit/vm_exit.hpp"
@@ -64,7 +63,7 @@ class Domain_devices
     u16 hidden_uart_;
     unsigned io_apic_count_ = 0;
     std::array<Unique<Io_apic>, kMaxIoApics> io_apics_;
-    Cmos_index cmos_;
+    u8 cmos_index_ = 0;
     Pci_host pci_;
 };
 

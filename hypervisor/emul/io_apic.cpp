@@ -30,13 +30,8 @@ constexpr u64 kWiring         = kLevel | kActiveLow;
 
 Interrupt_message message_of(u64 entry)
 {
-    return {
-        .destination = wide_destination(static_cast<u8>(entry >> 56)),
-        .logical     = (entry & kLogical) != 0,
-        .mode        = static_cast<Delivery_mode>(field(entry, 10, 8)),
-        .vector      = static_cast<u8>(entry),
-        .level       = (entry & kLevel) != 0,
-    };
+    return make_message(wide_destination(static_cast<u8>(entry >> 56)), entry & kLogical, entry,
+                        entry & kLevel);
 }
 
 } // namespace

@@ -4,7 +4,6 @@
 #include "base/bits.hpp"
 #include "emul/apic_bus.hpp"
 #include "emul/apic_host.hpp"
-#include "emul/apic_registers.hpp"
 
 #include <algorithm>
 
@@ -14,6 +13,10 @@ namespace
 {
 
 using namespace apic;
+
+// The timer counts cycles of a 100 MHz bus, as on Xen.
+constexpr u64 kBusCycleNs       = 10;
+constexpr u64 kShortestPeriodNs = 100'000;
 
 constexpr u8 priority_class(unsigned vector) { return static_cast<u8>(vector & 0xf0); }
 
@@ -139,13 +142,7 @@ Expected<void> Local_apic::send_ipi(u64 command)
         return fail(Errc::einval);
     command_ = command;
 
-    const Interrupt_message message{
-        .destination = static_cast<u32>(command >> 32),
-        .logical     = (command & kCommandLogical) != 0,
-        .mode        = static_cast<Delivery_mode>(field(command, 10, 8)),
-        .vector      = static_cast<u8>(command),
-        .level       = false,
-    };
+    const auto message = make_message(static_cast<u32>(command >> 32), command & kCommandLogical, command);
     const bool fixed = message.mode == Delivery_mode::fixed || message.mode == Delivery_mode::lowest_priority;
     if (fixed && message.vector < kFirstLegalVector) {
         report_error(kSendIllegalVector);

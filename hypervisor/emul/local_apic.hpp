@@ -10,9 +10,9 @@
 // class reads it from there whenever it matters and keeps only the low four bits, which CR8 does not have.
 #pragma once
 
+#include "arch/x86/regs/local_apic.hpp"
 #include "base/expected.hpp"
 #include "domain/time.hpp"
-#include "emul/apic_registers.hpp"
 #include "emul/vector_set.hpp"
 #include "sched/timer.hpp"
 
@@ -69,6 +69,8 @@ class Local_apic
     Expected<void> load(const hvm_hw_lapic& state, const hvm_hw_lapic_regs& registers);
 
   private:
+    // Six LVT entries, version 0x14: no CMCI, no directed EOI.
+    static constexpr u32 kVersion = 5u << 16 | 0x14;
     enum Lvt : u8 { lvt_timer, lvt_thermal, lvt_performance, lvt_lint0, lvt_lint1, lvt_error, lvt_count };
 
     void clear();
@@ -80,6 +82,7 @@ class Local_apic
     {
         return (base_ & (apic::kBaseEnable | apic::kBaseX2apic)) == (apic::kBaseEnable | apic::kBaseX2apic);
     }
+    [[nodiscard]] Expected<u64> read_register(u32 offset) const;
     Expected<void> write_base(u64 value);
     Expected<void> write_register(u32 offset, u32 value);
     Expected<void> write_lvt(Lvt entry, u32 value);

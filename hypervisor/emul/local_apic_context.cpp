@@ -2,9 +2,7 @@
 //
 // The virtual local APIC in the HVM context: a register page in xAPIC layout (register n at n * 16) and
 // what no register holds. [xen/include/public/arch-x86/hvm/save.h]
-#include "base/bits.hpp"
 #include "emul/apic_host.hpp"
-#include "emul/apic_registers.hpp"
 #include "emul/local_apic.hpp"
 
 #include <cstring>
@@ -21,7 +19,9 @@ using namespace apic;
 
 void put(hvm_hw_lapic_regs& page, u32 offset, u32 value)
 {
-    std::memcpy(&page.data[offset * 16], &value, sizeof value);
+    u8* at = &page.data[offset * 16];
+    std::memset(at, 0, 16);
+    std::memcpy(at, &value, sizeof value);
 }
 
 u32 get(const hvm_hw_lapic_regs& page, u32 offset)
@@ -40,26 +40,10 @@ void Local_apic::save(hvm_hw_lapic& state, hvm_hw_lapic_regs& registers)
     state.timer_divisor = 1u << timer_shift_;
     state.tdt_msr       = 0;
 
-    std::memset(&registers, 0, sizeof registers);
-    put(registers, reg_id, id_);
-    put(registers, reg_version, kVersion);
-    put(registers, reg_tpr, tpr());
-    put(registers, reg_ppr, processor_priority());
-    put(registers, reg_ldr, logical_id());
-    put(registers, reg_spurious, spurious_);
-    for (u32 i = 0; i < 8; ++i) {
-        put(registers, reg_isr + i, isr_.register_value(i));
-        put(registers, reg_tmr + i, tmr_.register_value(i));
-        put(registers, reg_irr + i, irr_.register_value(i));
-    }
-    put(registers, reg_error_status, error_status_);
-    put(registers, reg_command, static_cast<u32>(command_));
+    // What reads as a register is saved as one, and is zero where there is none.
+    for (u32 offset = 0; offset * 16 < sizeof registers.data; ++offset)
+        put(registers, offset, static_cast<u32>(read_register(offset).value_or(0)));
     put(registers, reg_command_high, static_cast<u32>(command_ >> 32));
-    for (u32 i = 0; i < lvt_count; ++i)
-        put(registers, reg_lvt_timer + i, lvt_[i].load(std::memory_order_relaxed));
-    put(registers, reg_initial_count, timer_initial_count_);
-    put(registers, reg_current_count, timer_count());
-    put(registers, reg_divide, timer_divide_);
 }
 
 // Everything is checked before anything changes. The id is not taken from the record: it follows from the

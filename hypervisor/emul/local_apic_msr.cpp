@@ -3,7 +3,6 @@
 // The registers of the virtual local APIC as MSRs. [SDM3 11.12.1, table 11-6]
 #include "base/bits.hpp"
 #include "emul/apic_host.hpp"
-#include "emul/apic_registers.hpp"
 #include "emul/local_apic.hpp"
 
 namespace vmm
@@ -17,8 +16,11 @@ Expected<u64> Local_apic::read_msr(u32 index)
         return u64{base_};
     if (!x2apic())
         return fail(Errc::einval);
+    return read_register(index - kFirstMsr);
+}
 
-    const u32 offset = index - kFirstMsr;
+Expected<u64> Local_apic::read_register(u32 offset) const
+{
     if (offset >= reg_isr && offset < reg_error_status) {
         const Vector_set& set = offset < reg_tmr ? isr_ : offset < reg_irr ? tmr_ : irr_;
         return u64{set.register_value(offset % 8)};
@@ -61,28 +63,16 @@ Expected<void> Local_apic::write_register(u32 offset, u32 value)
     if (offset >= reg_lvt_timer && offset <= reg_lvt_error)
         return write_lvt(static_cast<Lvt>(offset - reg_lvt_timer), value);
 
+    const bool must_be_zero = offset == reg_eoi || offset == reg_error_status;
+    const bool must_be_byte = offset == reg_tpr || offset == reg_self_ipi;
+    if ((must_be_zero && value != 0) || (must_be_byte && value > 0xff))
+        return fail(Errc::einval);
     switch (offset) {
-    case reg_eoi:
-        if (value != 0)
-            return fail(Errc::einval);
-        end_of_interrupt();
-        return {};
-    case reg_self_ipi:
-        if (value > 0xff)
-            return fail(Errc::einval);
-        self_ipi(static_cast<u8>(value));
-        return {};
-    case reg_tpr:
-        if (value > 0xff)
-            return fail(Errc::einval);
-        write_tpr(static_cast<u8>(value));
-        return {};
+    case reg_eoi: end_of_interrupt(); return {};
+    case reg_self_ipi: self_ipi(static_cast<u8>(value)); return {};
+    case reg_tpr: write_tpr(static_cast<u8>(value)); return {};
     case reg_spurious: return write_spurious(value);
-    case reg_error_status:
-        if (value != 0)
-            return fail(Errc::einval);
-        error_status_ = errors_.exchange(0, std::memory_order_relaxed);
-        return {};
+    case reg_error_status: error_status_ = errors_.exchange(0, std::memory_order_relaxed); return {};
     case reg_initial_count: start_timer(value); return {};
     case reg_divide: return write_divide(value);
     default: return fail(Errc::einval);

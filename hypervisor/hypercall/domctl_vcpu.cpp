@@ -4,7 +4,7 @@
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "hypercall/bitmap_argument.hpp"
-#include "sched/cpus.hpp"
+#include "sched/scheduler.hpp"
 
 namespace vmm
 {

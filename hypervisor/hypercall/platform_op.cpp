@@ -9,7 +9,7 @@
 #include "exit/guest_memory.hpp"
 #include "hypercall/hypercall.hpp"
 #include "platform/screen.hpp"
-#include "sched/cpus.hpp"
+#include "sched/scheduler.hpp"
 
 #include <xen/platform.h>
 

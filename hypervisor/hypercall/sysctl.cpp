@@ -14,7 +14,6 @@
 #include "hypercall/domain_info.hpp"
 #include "hypercall/hypercall.hpp"
 #include "mm/frame_allocator.hpp"
-#include "sched/cpus.hpp"
 #include "sched/scheduler.hpp"
 
 #include <algorithm>

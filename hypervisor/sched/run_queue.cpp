@@ -13,8 +13,6 @@ void Run_queue::wake(Sched_entity& entity)
     insert(entity);
 }
 
-void Run_queue::put_back(Sched_entity& entity) { insert(entity); }
-
 // Walks from the end: who comes back after a slice usually belongs there.
 void Run_queue::insert(Sched_entity& entity)
 {

@@ -6,10 +6,27 @@
 // object over the times it is given: no clock, no hardware, no locks of its own.
 #pragma once
 
-#include "sched/entity.hpp"
+#include "base/types.hpp"
 
 namespace vmm
 {
+
+inline constexpr u32 kDefaultWeight = 256;
+
+// What the policy keeps of each vCPU. It sees only this, never the vCPU, so that a simulator can drive it
+// with entities of its own.
+struct Sched_entity {
+    u32 weight       = kDefaultWeight;
+    u64 virtual_time = 0;       // nanoseconds of CPU used, scaled by kDefaultWeight / weight
+    Time started{};             // when it last got the CPU
+    u64 hard_affinity  = ~0ull; // CPUs it may, and would rather, run on
+    u64 soft_affinity  = ~0ull;
+    bool queued        = false;
+    bool blocked       = false;   // waits for an event (HLT, SCHEDOP_poll)
+    void* owner        = nullptr; // whoever embeds it
+    Sched_entity* next = nullptr;
+    Sched_entity* prev = nullptr;
+};
 
 class Run_queue
 {
@@ -21,7 +38,7 @@ class Run_queue
     // Became runnable after a sleep. Charge who runs first, so that time stands where it is.
     void wake(Sched_entity& entity);
     // Lost the CPU, still runnable.
-    void put_back(Sched_entity& entity);
+    void put_back(Sched_entity& entity) { insert(entity); }
     void remove(Sched_entity& entity);
     // The one to run next, no longer queued; nullptr when nobody wants to.
     Sched_entity* take_next();

@@ -10,7 +10,12 @@
 namespace vmm
 {
 class Vcpu;
-}
+
+// The physical CPUs that run vCPUs: one, until the others are started too.
+inline u32 online_cpu_count() { return 1; }
+inline u64 online_cpu_mask() { return 1; }
+
+} // namespace vmm
 
 namespace vmm::scheduler
 {

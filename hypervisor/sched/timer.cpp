@@ -4,6 +4,8 @@
 // are logarithmic on average, and no memory is ever needed.
 #include "sched/timer.hpp"
 
+#include <utility>
+
 namespace vmm
 {
 namespace
@@ -39,11 +41,8 @@ Timer* Timer_queue::meld(Timer* a, Timer* b)
         return b;
     if (!b)
         return a;
-    if (b->when_ < a->when_) {
-        Timer* earlier = b;
-        b              = a;
-        a              = earlier;
-    }
+    if (b->when_ < a->when_)
+        std::swap(a, b);
     b->next_ = a->child_;
     b->prev_ = a;
     if (a->child_)

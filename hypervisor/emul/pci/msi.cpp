@@ -2,7 +2,7 @@
 #include "emul/pci/msi.hpp"
 
 #include "debug/log.hpp"
-#include "emul/pci/msi_message.hpp"
+#include "emul/apic_bus.hpp"
 #include "emul/pci/pci_registers.hpp"
 
 #include <algorithm>

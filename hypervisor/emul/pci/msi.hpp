@@ -7,7 +7,7 @@
 #pragma once
 
 #include "emul/host_interrupts.hpp"
-#include "emul/pci/pci_context.hpp"
+#include "emul/pci/pci_config.hpp"
 
 namespace vmm
 {

@@ -3,9 +3,9 @@
 
 #include "base/bits.hpp"
 #include "debug/log.hpp"
+#include "emul/apic_bus.hpp"
 #include "emul/host_access.hpp"
 #include "emul/host_interrupts.hpp"
-#include "emul/pci/msi_message.hpp"
 #include "emul/pci/pci_registers.hpp"
 
 namespace vmm

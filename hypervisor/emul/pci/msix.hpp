@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/unique.hpp"
-#include "emul/pci/pci_context.hpp"
+#include "emul/pci/pci_config.hpp"
 
 namespace vmm
 {

@@ -5,7 +5,7 @@
 // guest's to change. All calls with the context's lock held. [PCI 3.0 6.2.5.1]
 #pragma once
 
-#include "emul/pci/pci_context.hpp"
+#include "emul/pci/pci_config.hpp"
 
 namespace vmm
 {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/expected.hpp"
+#include "base/spinlock.hpp"
 #include "emul/pci/pci_address.hpp"
 
 #include <array>
@@ -13,6 +14,8 @@
 
 namespace vmm
 {
+
+class Domain;
 
 class Pci_config
 {
@@ -31,6 +34,13 @@ class Pci_config
 
     std::array<Pci_ecam, 16> windows_;
     unsigned count_ = 0;
+};
+
+// What every virtual part of a PCI function shares with the others. Owned by Pci_host.
+struct Pci_context {
+    Domain& domain;
+    Pci_config config{};
+    Spinlock lock{Lock_rank::devices};
 };
 
 } // namespace vmm

@@ -7,7 +7,6 @@
 #pragma once
 
 #include "emul/mmio.hpp"
-#include "emul/pci/pci_context.hpp"
 #include "emul/pci/pci_function.hpp"
 
 namespace vmm

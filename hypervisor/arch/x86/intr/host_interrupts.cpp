@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What emul/host_interrupts.hpp asks for, from vectors and IO-APICs. All interrupts go to the boot CPU.
+// What emul/host_interrupts.hpp asks for of vectors (the IO-APIC driver has the rest). All interrupts go to
+// the boot CPU.
 #include "emul/host_interrupts.hpp"
 
 #include "arch/x86/intr/interrupts.hpp"
@@ -21,7 +22,6 @@ struct Bound_gsi {
     u8 vector;
 };
 constinit Fixed_list<Bound_gsi, 256> bound;
-constinit std::array<Io_apic_info, 16> infos{};
 
 const Bound_gsi* find_bound(u32 gsi)
 {
@@ -54,15 +54,12 @@ Expected<void> bind_gsi(u32 gsi, bool level, bool active_low, Handler handler, v
         return fail(Errc::ebusy);
     if (!io_apics::exists(gsi))
         return fail(Errc::enxio);
-    io_apics::mask(gsi);
+    mask_gsi(gsi);
     // A level-triggered pin is masked by its handler and must be so before the EOI.
     const Eoi eoi   = level ? Eoi::after_handler : Eoi::before_handler;
     const u8 vector = TRY(vector_for(gsi, eoi, handler, context));
     return io_apics::route(gsi, {vector, host_apic::id(), level, active_low});
 }
-
-void mask_gsi(u32 gsi) { io_apics::mask(gsi); }
-void unmask_gsi(u32 gsi) { io_apics::unmask(gsi); }
 
 Expected<Msi_binding> bind_msi(Handler handler, void* context)
 {
@@ -71,14 +68,5 @@ Expected<Msi_binding> bind_msi(Handler handler, void* context)
 }
 
 void release_msi(u8 vector) { free_vector(vector); }
-
-const Io_apic_info* io_apic(unsigned index)
-{
-    const io_apics::Description* d = io_apics::describe(index);
-    if (!d)
-        return nullptr;
-    infos[index] = {d->address.value(), d->first_gsi, d->pins, d->id};
-    return &infos[index];
-}
 
 } // namespace vmm::host_interrupts

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/intr/interrupts.hpp"
 
+#include "arch/x86/cpu/port_io.hpp"
 #include "arch/x86/intr/io_apic_driver.hpp"
-#include "arch/x86/intr/legacy_pic.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "arch/x86/intr/vectors.hpp"
+#include "emul/host_interrupts.hpp"
 #include "platform/uart.hpp"
 
 namespace vmm
@@ -14,6 +15,31 @@ namespace
 
 constexpr u32 kNoGsi     = ~0u;
 constinit u32 serial_gsi = kNoGsi;
+
+// The two 8259 interrupt controllers of the PC/AT.
+constexpr u16 kPrimary    = 0x20;
+constexpr u16 kSecondary  = 0xa0;
+constexpr u8 kFirstVector = 0x20;
+
+void do_nothing(void*) {}
+
+// ICW1 to ICW4, then everything masked. [8259A data sheet]
+void set_up(u16 port, u8 vector, u8 cascade)
+{
+    out8(port, 0x11);
+    for (const u8 byte : {vector, cascade, u8{0x01}, u8{0xff}})
+        out8(port + 1, byte);
+}
+
+// Moved away from the exceptions and masked for good.
+void silence_legacy_pic()
+{
+    set_up(kPrimary, kFirstVector, 1u << 2);
+    set_up(kSecondary, kFirstVector + 8, 2);
+    // Even masked, each can raise its last line when a request vanishes; that is not from the local APIC.
+    set_handler(kFirstVector + 7, Eoi::none, do_nothing, nullptr);
+    set_handler(kFirstVector + 15, Eoi::none, do_nothing, nullptr);
+}
 
 void on_serial_interrupt(void* uart) { static_cast<Uart*>(uart)->on_interrupt(); }
 
@@ -34,7 +60,7 @@ Expected<void> connect_serial_interrupt(const Madt_info& madt, u8 isa_interrupt,
     TRY(io_apics::route(wiring.gsi, {vector, host_apic::id(), wiring.level, wiring.active_low}));
     serial_gsi = wiring.gsi;
     uart.enable_receive_interrupt();
-    io_apics::unmask(wiring.gsi);
+    host_interrupts::unmask_gsi(wiring.gsi);
     return {};
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/bits.hpp"
 #include "debug/log.hpp"
+#include "emul/host_interrupts.hpp"
 #include "mm/direct_map.hpp"
 
 namespace vmm::io_apics
@@ -19,7 +20,7 @@ constexpr u32 kLevel     = 1u << 15;
 constexpr u32 kMasked    = 1u << 16;
 
 struct Io_apic {
-    Description what{};
+    host_interrupts::Io_apic_info what{};
     volatile u32* window = nullptr; // index register; data register 16 bytes further
 
     u32 read(u8 index) const
@@ -59,7 +60,8 @@ void change_low_word(u32 gsi, u32 clear, u32 set)
 Expected<void> init(const Madt_info& madt)
 {
     for (const Io_apic_entry& entry : madt.io_apics) {
-        Io_apic a{{entry.id, entry.address, entry.gsi_base, 0}, to_virtual<volatile u32>(entry.address)};
+        Io_apic a{{entry.address.value(), entry.gsi_base, 0, entry.id},
+                  to_virtual<volatile u32>(entry.address)};
         const u32 version = a.read(kVersion);
         if (version == ~0u) {
             log::warning("no IO-APIC answers at {x}, where ACPI says there is one; ignored", entry.address);
@@ -93,11 +95,6 @@ Expected<void> route(u32 gsi, const Route& to)
     return {};
 }
 
-void mask(u32 gsi) { change_low_word(gsi, 0, kMasked); }
-void unmask(u32 gsi) { change_low_word(gsi, kMasked, 0); }
-
-const Description* describe(unsigned index) { return index < list.size() ? &list[index].what : nullptr; }
-
 Isa_wiring isa_wiring(const Madt_info& madt, u8 isa_interrupt)
 {
     for (const Interrupt_override& o : madt.overrides) {
@@ -108,3 +105,16 @@ Isa_wiring isa_wiring(const Madt_info& madt, u8 isa_interrupt)
 }
 
 } // namespace vmm::io_apics
+
+namespace vmm::host_interrupts
+{
+
+void mask_gsi(u32 gsi) { io_apics::change_low_word(gsi, 0, io_apics::kMasked); }
+void unmask_gsi(u32 gsi) { io_apics::change_low_word(gsi, io_apics::kMasked, 0); }
+
+const Io_apic_info* io_apic(unsigned index)
+{
+    return index < io_apics::list.size() ? &io_apics::list[index].what : nullptr;
+}
+
+} // namespace vmm::host_interrupts

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The machine's IO-APICs: every pin masked until somebody routes it to a host vector of the boot CPU. Pins
-// are named by global system interrupt (GSI). [Intel 82093AA data sheet]
+// are named by global system interrupt (GSI). Masking them, and telling of them, is as host_interrupts
+// (emul/host_interrupts.hpp) has it. [Intel 82093AA data sheet]
 #pragma once
 
 #include "base/expected.hpp"
@@ -17,23 +18,12 @@ struct Route {
     bool active_low;
 };
 
-struct Description {
-    u8 id;
-    Hpa address;
-    u32 first_gsi;
-    u32 pins;
-};
-
 // Finds the IO-APICs ACPI tells of and masks all their pins. Enxio: there is none.
 Expected<void> init(const Madt_info& madt);
 
 [[nodiscard]] bool exists(u32 gsi);
-// Masked until unmask(). Enxio: no such pin.
+// Masked until unmask_gsi(). Enxio: no such pin.
 Expected<void> route(u32 gsi, const Route& to);
-void mask(u32 gsi);
-void unmask(u32 gsi);
-
-[[nodiscard]] const Description* describe(unsigned index);
 
 // What an ISA interrupt is wired to, overrides applied. [ACPI 5.2.12.5]
 struct Isa_wiring {

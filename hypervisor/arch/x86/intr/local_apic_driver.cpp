@@ -4,6 +4,7 @@
 #include "arch/x86/cpu/cpuid.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/intr/vectors.hpp"
+#include "arch/x86/regs/local_apic.hpp"
 #include "debug/log.hpp"
 #include "mm/direct_map.hpp"
 
@@ -12,55 +13,30 @@ namespace vmm::host_apic
 namespace
 {
 
-// Offsets in the register page; in x2APIC mode the MSR is 0x800 + offset / 16. [SDM3 table 11-1, 11-6]
-enum Register : u32 {
-    reg_id          = 0x020,
-    reg_version     = 0x030,
-    reg_tpr         = 0x080,
-    reg_eoi         = 0x0b0,
-    reg_svr         = 0x0f0,
-    reg_esr         = 0x280,
-    reg_lvt_cmci    = 0x2f0,
-    reg_lvt_timer   = 0x320,
-    reg_lvt_thermal = 0x330,
-    reg_lvt_perf    = 0x340,
-    reg_lvt_lint0   = 0x350,
-    reg_lvt_lint1   = 0x360,
-    reg_lvt_error   = 0x370,
-    reg_initial     = 0x380,
-    reg_current     = 0x390,
-    reg_divide      = 0x3e0,
-};
+using namespace apic;
 
-constexpr u64 kBaseEnable     = bit(11);
-constexpr u64 kBaseX2apic     = bit(10);
-constexpr u32 kSoftwareEnable = 1u << 8;
-constexpr u32 kMasked         = 1u << 16;
-constexpr u32 kDeliveryNmi    = 4u << 8;
-constexpr u32 kTimerDeadline  = 2u << 17;
-constexpr u32 kDivideByOne    = 0xb;
+constexpr u32 kDeliveryNmi   = 4u << 8;
+constexpr u32 kTimerDeadline = 2u << 17;
+constexpr u32 kDivideByOne   = 0xb;
 
 constinit bool x2apic             = false;
 constinit bool tsc_deadline       = false;
 constinit volatile u32* registers = nullptr;
 
-u32 read(Register r)
-{
-    return x2apic ? static_cast<u32>(read_msr(msr::kX2apicFirst + r / 16)) : registers[r / 4];
-}
+u32 read(Register r) { return x2apic ? static_cast<u32>(read_msr(kFirstMsr + r)) : registers[r * 4]; }
 
 void write(Register r, u32 value)
 {
     if (x2apic)
-        write_msr(msr::kX2apicFirst + r / 16, value);
+        write_msr(kFirstMsr + r, value);
     else
-        registers[r / 4] = value;
+        registers[r * 4] = value;
 }
 
 void on_error(void*)
 {
-    write(reg_esr, 0);
-    log::guest(log::Level::warning, "local APIC error, status {x}", read(reg_esr));
+    write(reg_error_status, 0);
+    log::guest(log::Level::warning, "local APIC error, status {x}", read(reg_error_status));
 }
 
 void do_nothing(void*) {}
@@ -70,11 +46,11 @@ void turn_on(Hpa page)
     const Cpuid features = cpuid(1);
     tsc_deadline         = features.ecx & bit(24);
     x2apic               = features.ecx & bit(21);
-    const u64 base       = read_msr(msr::kApicBase);
+    const u64 base       = read_msr(kBaseMsr);
     // From off to x2APIC takes two steps. [SDM3 11.12.5]
-    write_msr(msr::kApicBase, base | kBaseEnable);
+    write_msr(kBaseMsr, base | kBaseEnable);
     if (x2apic)
-        write_msr(msr::kApicBase, base | kBaseEnable | kBaseX2apic);
+        write_msr(kBaseMsr, base | kBaseEnable | kBaseX2apic);
     else
         registers = to_virtual<volatile u32>(page);
 }
@@ -82,15 +58,15 @@ void turn_on(Hpa page)
 void mask_local_sources()
 {
     const u32 highest_lvt = field(read(reg_version), 23, 16);
-    write(reg_lvt_timer, kMasked);
-    write(reg_lvt_lint0, kMasked);
+    write(reg_lvt_timer, kLvtMasked);
+    write(reg_lvt_lint0, kLvtMasked);
     write(reg_lvt_lint1, kDeliveryNmi);
     if (highest_lvt >= 4)
-        write(reg_lvt_perf, kMasked);
+        write(reg_lvt_counters, kLvtMasked);
     if (highest_lvt >= 5)
-        write(reg_lvt_thermal, kMasked);
+        write(reg_lvt_thermal, kLvtMasked);
     if (highest_lvt >= 6)
-        write(reg_lvt_cmci, kMasked);
+        write(reg_lvt_cmci, kLvtMasked);
 }
 
 } // namespace
@@ -102,7 +78,7 @@ void init(Hpa page)
     set_handler(kApicErrorVector, Eoi::before_handler, on_error, nullptr);
     write(reg_tpr, 0);
     mask_local_sources();
-    write(reg_svr, kSoftwareEnable | kSpuriousVector);
+    write(reg_spurious, kSpuriousEnable | kSpuriousVector);
     write(reg_lvt_error, kApicErrorVector);
     write(reg_divide, kDivideByOne);
     write(reg_lvt_timer, tsc_deadline ? kTimerVector | kTimerDeadline : kTimerVector);
@@ -119,10 +95,10 @@ u32 id() { return x2apic ? read(reg_id) : read(reg_id) >> 24; }
 
 bool has_tsc_deadline() { return tsc_deadline; }
 
-void start_timer_ticks(u32 ticks) { write(reg_initial, ticks); }
+void start_timer_ticks(u32 ticks) { write(reg_initial_count, ticks); }
 
 void start_timer_deadline(u64 tsc) { write_msr(msr::kTscDeadline, tsc); }
 
-u32 timer_count() { return read(reg_current); }
+u32 timer_count() { return read(reg_current_count); }
 
 } // namespace vmm::host_apic

@@ -42,8 +42,6 @@ void set_handler(u8 vector, Eoi eoi, Interrupt_handler function, void* context)
     slots[vector] = {function, context, eoi};
 }
 
-void clear_handler(u8 vector) { slots[vector] = {}; }
-
 Expected<u8> allocate_vector(Eoi eoi, Interrupt_handler function, void* context)
 {
     for (unsigned v = kFirstDynamicVector; v <= kLastDynamicVector; ++v) {
@@ -55,7 +53,7 @@ Expected<u8> allocate_vector(Eoi eoi, Interrupt_handler function, void* context)
     return fail(Errc::enospc);
 }
 
-void free_vector(u8 vector) { clear_handler(vector); }
+void free_vector(u8 vector) { slots[vector] = {}; }
 
 extern "C" void handle_vector(Exception_frame& frame)
 {

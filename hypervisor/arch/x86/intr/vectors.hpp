@@ -22,11 +22,10 @@ inline constexpr u8 kApicErrorVector    = 0xfe;
 inline constexpr u8 kSpuriousVector     = 0xff; // low four bits set, as old APICs insist
 
 void set_handler(u8 vector, Eoi eoi, Interrupt_handler function, void* context);
-// Interrupts that are still on their way do nothing.
-void clear_handler(u8 vector);
 
 // A vector of the dynamic range with that handler. Enospc.
 Expected<u8> allocate_vector(Eoi eoi, Interrupt_handler function, void* context);
+// Interrupts that are still on their way do nothing.
 void free_vector(u8 vector);
 
 } // namespace vmm

@@ -10,13 +10,11 @@ namespace vmm::msr
 {
 
 inline constexpr u32 kTsc          = 0x010;
-inline constexpr u32 kApicBase     = 0x01b;
 inline constexpr u32 kSysenterCs   = 0x174;
 inline constexpr u32 kSysenterEsp  = 0x175;
 inline constexpr u32 kSysenterEip  = 0x176;
 inline constexpr u32 kPat          = 0x277;
 inline constexpr u32 kTscDeadline  = 0x6e0;
-inline constexpr u32 kX2apicFirst  = 0x800;
 inline constexpr u32 kEfer         = 0xc000'0080;
 inline constexpr u32 kStar         = 0xc000'0081;
 inline constexpr u32 kLstar        = 0xc000'0082;

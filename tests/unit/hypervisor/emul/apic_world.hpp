@@ -4,8 +4,8 @@
 // test moves.
 #pragma once
 
+#include "arch/x86/regs/local_apic.hpp"
 #include "emul/apic_bus.hpp"
-#include "emul/apic_registers.hpp"
 #include "emul/local_apic.hpp"
 
 #include <memory>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Numbers and bits of the local APIC's registers. A register is named by its x2APIC offset: MSR 0x800 +
-// offset, or offset * 16 in a register page and in the HVM context's record. [SDM3 table 11-1, 11-6]
+// Numbers and bits of the local APIC's registers, the machine's and the guests'. A register is named by its
+// x2APIC offset: MSR 0x800 + offset, or offset * 16 in a register page and in the HVM context's record. [SDM3
+// table 11-1, 11-6]
 #pragma once
 
 #include "base/types.hpp"
@@ -29,18 +30,20 @@ enum Register : u32 {
     reg_tmr           = 0x18,
     reg_irr           = 0x20,
     reg_error_status  = 0x28,
+    reg_lvt_cmci      = 0x2f,
     reg_command       = 0x30,
     reg_command_high  = 0x31, // only in a register page
     reg_lvt_timer     = 0x32,
+    reg_lvt_thermal   = 0x33,
+    reg_lvt_counters  = 0x34,
+    reg_lvt_lint0     = 0x35,
+    reg_lvt_lint1     = 0x36,
     reg_lvt_error     = 0x37,
     reg_initial_count = 0x38,
     reg_current_count = 0x39,
     reg_divide        = 0x3e,
     reg_self_ipi      = 0x3f,
 };
-
-// Six LVT entries, version 0x14: no CMCI, no directed EOI.
-inline constexpr u32 kVersion = 5u << 16 | 0x14;
 
 inline constexpr u32 kSpuriousAfterReset = 0xff;
 inline constexpr u32 kSpuriousEnable     = 1u << 8;
@@ -61,9 +64,5 @@ inline constexpr u32 kReceivedIllegalVector = 1u << 6;
 inline constexpr u8 kFirstLegalVector       = 16;
 
 inline constexpr u32 kDivideReserved = ~0xbu;
-
-// The timer counts cycles of a 100 MHz bus, as on Xen.
-inline constexpr u64 kBusCycleNs       = 10;
-inline constexpr u64 kShortestPeriodNs = 100'000;
 
 } // namespace vmm::apic

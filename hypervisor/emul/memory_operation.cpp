@@ -2,7 +2,6 @@
 #include "base/bits.hpp"
 #include "emul/memory_instruction.hpp"
 
-
 namespace vmm
 {
 namespace

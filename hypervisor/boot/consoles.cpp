@@ -4,29 +4,31 @@
 #include "arch/x86/cpu/host_paging.hpp"
 #include "boot/boot_state.hpp"
 #include "debug/log.hpp"
+#include "domain/domain_table.hpp"
+#include "domain/time.hpp"
+#include "event/event_table.hpp"
 #include "mm/direct_map.hpp"
-#include "platform/framebuffer_text.hpp"
 #include "platform/screen.hpp"
 #include "platform/uart.hpp"
-#include "platform/vga_text.hpp"
+#include "sched/timer.hpp"
+
+#include <xen/xen.h>
 
 namespace vmm
 {
 namespace
 {
 
-constinit Uart uart;
-constinit Vga_text text_screen;
-constinit Framebuffer_text pixel_screen;
-constinit bool has_uart = false;
+enum class Owner : u8 { nobody, hypervisor, dom0 };
 
-// The screen in use, and whether dom0 has it now.
-constinit Console_sink* screen = nullptr;
-constinit bool screen_is_dom0s = false;
+constinit Uart uart;
+constinit bool has_uart = false;
+constinit Text_screen screen;
+constinit Owner screen_owner = Owner::nobody;
 
 constexpr std::size_t kReplayed = 800; // characters: some ten lines
-
-constexpr Hpa kFourGiB{4ull << 30}; // below this everything is reachable at any time
+constexpr Hpa kFourGiB{4ull << 30};    // below this everything is reachable at any time
+constexpr u64 kLogDelay = 20 * kMillisecond;
 
 void start_uart(const Uart_settings& settings)
 {
@@ -35,81 +37,87 @@ void start_uart(const Uart_settings& settings)
         add_console_sink(uart);
 }
 
-void use_screen(Console_sink& sink)
-{
-    screen = &sink;
-    add_console_sink(sink);
-}
+bool has_pixels(const Framebuffer& mode) { return mode.kind == Framebuffer::Kind::rgb; }
 
-void start_text_screen()
+void start_screen(const Framebuffer& mode)
 {
-    text_screen.init(to_virtual<volatile u16>(kVgaTextMemory));
-    use_screen(text_screen);
-}
-
-void start_pixel_screen(const Framebuffer& mode)
-{
-    if (pixel_screen.init(mode, to_virtual<volatile u8>(mode.address)))
-        use_screen(pixel_screen);
-    else
+    if (!has_pixels(mode)) {
+        screen.init(to_virtual<volatile u16>(kVgaTextMemory));
+    } else if (!screen.init(mode, to_virtual<volatile u8>(mode.address))) {
         log::warning("the screen's format ({} bits a pixel) is not understood: nothing is shown there",
                      mode.bits_per_pixel);
+        return;
+    }
+    add_console_sink(screen);
+    screen_owner = Owner::hypervisor;
 }
 
 Hpa end_of(const Framebuffer& mode) { return mode.address + u64{mode.pitch} * mode.height; }
 
 bool is_efi(const Boot_info& loader) { return loader.efi_system_table != Hpa(0); }
 
+void raise_for_dom0(u32 virq)
+{
+    if (const auto dom0 = find_domain(kDom0))
+        dom0->events().raise_global_virq(virq);
+}
+
+constinit Timer log_timer{[](void*) { raise_for_dom0(VIRQ_CON_RING); }, nullptr};
+
 } // namespace
 
 void start_consoles(const Options& options, const Boot_info& loader)
 {
+    const Framebuffer& mode = loader.framebuffer;
     if (options.console_com1)
         start_uart(options.com1);
-    if (!options.console_vga)
-        return;
-    if (loader.framebuffer.kind != Framebuffer::Kind::rgb && !is_efi(loader))
-        start_text_screen();
-    else if (loader.framebuffer.kind == Framebuffer::Kind::rgb && end_of(loader.framebuffer) <= kFourGiB)
-        start_pixel_screen(loader.framebuffer);
+    if (options.console_vga && (has_pixels(mode) ? end_of(mode) <= kFourGiB : !is_efi(loader)))
+        start_screen(mode);
 }
 
 void start_far_screen(const Options& options, const Boot_info& loader)
 {
     const Framebuffer& mode = loader.framebuffer;
-    if (!options.console_vga || mode.kind != Framebuffer::Kind::rgb || end_of(mode) <= kFourGiB)
-        return;
-    if (map_device_memory(mode.address, end_of(mode) - mode.address))
-        start_pixel_screen(mode);
+    if (options.console_vga && has_pixels(mode) && end_of(mode) > kFourGiB &&
+        map_device_memory(mode.address, end_of(mode) - mode.address))
+        start_screen(mode);
 }
 
 std::optional<dom0_vga_console_info> give_screen_to_dom0()
 {
     const auto info = describe_screen(boot_state.loader.framebuffer, is_efi(boot_state.loader));
-    if (info && screen && !screen_is_dom0s) {
-        remove_console_sink(*screen);
-        screen_is_dom0s = true;
+    if (info && screen_owner == Owner::hypervisor) {
+        remove_console_sink(screen);
+        screen_owner = Owner::dom0;
     }
     return info;
 }
 
 void start_emergency_consoles()
 {
-    if (screen_is_dom0s) {
-        const Framebuffer& mode = boot_state.loader.framebuffer;
-        if (screen == &pixel_screen)
-            start_pixel_screen(mode);
-        else
-            start_text_screen();
-        screen_is_dom0s = false;
-        log::replay(*screen, kReplayed);
+    if (screen_owner == Owner::dom0) {
+        start_screen(boot_state.loader.framebuffer);
+        log::replay(screen, kReplayed);
     }
     if (!has_console_sink()) {
         start_uart({});
-        start_text_screen();
+        start_screen({});
     }
 }
 
 Uart* serial_console() { return has_uart ? &uart : nullptr; }
+
+// Input is told at once, from the receive interrupt, where no lock is held. A log line may come from under
+// any lock, so it only arms a timer; that also makes one interrupt of many lines.
+void tell_dom0_of_console()
+{
+    if (has_uart)
+        uart.start_buffering();
+    set_console_input_hook([] { raise_for_dom0(VIRQ_CONSOLE); });
+    log::set_ring_hook([] {
+        if (!log_timer.armed())
+            log_timer.start(system_clock().now() + kLogDelay);
+    });
+}
 
 } // namespace vmm

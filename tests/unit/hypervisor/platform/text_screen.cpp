@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "platform/framebuffer_text.hpp"
+#include "platform/screen.hpp"
 
 #include "platform/font.hpp"
+#include "ports.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -20,7 +21,7 @@ struct Screen {
 
     Framebuffer mode;
     std::vector<u8> memory;
-    std::unique_ptr<Framebuffer_text> text = std::make_unique<Framebuffer_text>();
+    std::unique_ptr<Text_screen> text = std::make_unique<Text_screen>();
     bool ok;
 
     Screen(u32 width, u32 height, u8 bits, u32 extra = 0)
@@ -118,8 +119,8 @@ TEST_CASE("framebuffer: wide screens get larger letters")
 
 TEST_CASE("framebuffer: modes that make no sense are refused")
 {
-    Framebuffer_text& text = *Screen(80, 16, 32).text.release();
-    const std::unique_ptr<Framebuffer_text> owner(&text);
+    Text_screen& text = *Screen(80, 16, 32).text.release();
+    const std::unique_ptr<Text_screen> owner(&text);
     std::vector<u8> memory(80 * 16 * 4);
     const auto refused = [&](auto change) {
         Framebuffer mode = Screen(80, 16, 32).mode;
@@ -136,6 +137,43 @@ TEST_CASE("framebuffer: modes that make no sense are refused")
     CHECK(refused([](Framebuffer& m) { m.width = 0x80000000; }));
     CHECK(refused([](Framebuffer& m) { m.red_size = 0; }));
     CHECK(refused([](Framebuffer& m) { m.blue_position = 30; }));
+}
+
+TEST_CASE("text mode: lines wrap and scroll one by one, the cursor follows")
+{
+    std::vector<u16> cells(80 * 25 + 1, 0x4141);
+    unsigned cursor = 0;
+    u8 index        = 0;
+    test::ports.out = [&](u16 port, u8 value) {
+        if (port == 0x3d4)
+            index = value;
+        else if (index == 0x0e)
+            cursor = (cursor & 0xff) | unsigned{value} << 8;
+        else if (index == 0x0f)
+            cursor = (cursor & 0xff00) | value;
+    };
+    const auto line = [&](unsigned row, unsigned length) {
+        std::string s;
+        for (unsigned i = 0; i < length; ++i)
+            s += static_cast<char>(cells[row * 80 + i]);
+        return s;
+    };
+    const auto text = std::make_unique<Text_screen>();
+    text->init(cells.data());
+    CHECK(cells[0] == 0x0720);
+    CHECK(cursor == 0);
+    text->write("Hi\x7f!\n" + std::string(80, 'w') + "x\b\by\r\n");
+    CHECK(line(0, 4) == "Hi! ");
+    CHECK(line(1, 80) == std::string(80, 'w'));
+    CHECK(line(2, 2) == "y ");
+    CHECK(cursor == 3 * 80);
+    for (int i = 3; i < 26; ++i)
+        text->write("row" + std::to_string(i) + "\n");
+    CHECK(line(0, 2) == "y ");
+    CHECK(line(23, 6) == "row25 ");
+    CHECK(line(24, 6) == "      ");
+    CHECK(cursor == 24 * 80);
+    CHECK(cells.back() == 0x4141); // nothing outside
 }
 
 TEST_CASE("font: every printable character looks different")

@@ -15,8 +15,6 @@ namespace vmm
 {
 
 struct Boot_state {
-    u32 loader_magic = 0;
-    Hpa loader_information;
     Boot_info loader;
     Options options;
     Cpu_facts cpu;
@@ -26,7 +24,6 @@ struct Boot_state {
     Acpi_tables acpi;
     Madt_info madt;
     Fadt_info fadt;
-    bool has_fadt = false;
     Mcfg_info mcfg;
 };
 

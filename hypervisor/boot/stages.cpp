@@ -14,7 +14,6 @@
 #include "debug/panic.hpp"
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
-#include "platform/acpi_s5.hpp"
 #include "platform/power.hpp"
 
 #include <algorithm>
@@ -51,13 +50,12 @@ void check_module(const Boot_module& module)
 // COM1 and COM3 share one ISA interrupt, COM2 and COM4 the other.
 u8 serial_interrupt(u16 port) { return port == 0x2f8 || port == 0x2e8 ? 3 : 4; }
 
-void read_soft_off(Hpa dsdt)
+std::optional<Sleep_type> read_soft_off(Hpa dsdt)
 {
     u32 length = 0;
-    if (!physical_memory().read_object(dsdt + 4, length) || length < 36 || length > 16 * kMiB)
-        return;
-    if (const auto s5 = find_s5({to_virtual<const u8>(dsdt), length}))
-        power::set_soft_off(*s5);
+    if (!physical_memory().read_object(dsdt + 4, length) || length < kAcpiHeaderSize || length > 16 * kMiB)
+        return std::nullopt;
+    return find_s5({to_virtual<const u8>(dsdt), length});
 }
 
 // Everything runs on the CPU that booted; the others stay as the firmware left them.
@@ -135,10 +133,8 @@ void read_acpi()
     if (!read_madt(boot_state.acpi, physical_memory(), boot_state.madt))
         refuse("ACPI has no table of interrupt controllers (MADT): enable the APIC in the firmware setup");
     if (auto fadt = read_fadt(boot_state.acpi, physical_memory())) {
-        boot_state.fadt     = *fadt;
-        boot_state.has_fadt = true;
-        power::set_acpi(*fadt);
-        read_soft_off(fadt->dsdt);
+        boot_state.fadt = *fadt;
+        power::set_acpi(*fadt, read_soft_off(fadt->dsdt));
     }
     say_which_cpus();
     if (!read_mcfg(boot_state.acpi, physical_memory(), boot_state.mcfg))
@@ -155,7 +151,7 @@ void start_interrupts()
 
 void start_clock()
 {
-    if (!init_clock(boot_state.has_fadt ? &boot_state.fadt : nullptr))
+    if (!init_clock(&boot_state.fadt))
         refuse("neither the ACPI timer nor the PIT counts: there is no clock to measure time by");
 }
 

@@ -80,8 +80,6 @@ const Physical_reader& physical_memory() { return reader; }
 void boot::start(u32 loader_magic, u32 loader_information)
 {
     load_descriptor_tables();
-    boot_state.loader_magic       = loader_magic;
-    boot_state.loader_information = Hpa(loader_information);
     const auto parsed = parse_boot_info(loader_magic, Hpa(loader_information), reader, boot_state.loader);
 
     Option_notes notes;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "platform/acpi_s5.hpp"
+#include "platform/acpi.hpp"
 
 #include <algorithm>
 
@@ -17,55 +17,29 @@ constexpr u8 kPackageOp          = 0x12;
 constexpr u8 kRootChar           = '\\';
 constexpr std::string_view kName = "_S5_";
 
-// Reads forwards and never past the end.
-class Aml
-{
-  public:
-    explicit Aml(std::span<const u8> bytes) : left_(bytes) {}
-
-    std::optional<u8> next()
-    {
-        if (left_.empty())
-            return std::nullopt;
-        const u8 byte = left_.front();
-        left_         = left_.subspan(1);
-        return byte;
-    }
-    bool skip(std::size_t n)
-    {
-        if (n > left_.size())
-            return false;
-        left_ = left_.subspan(n);
-        return true;
-    }
-    std::optional<u8> small_integer()
-    {
-        const auto op = next();
-        if (!op || *op == kZeroOp || *op == kOneOp)
-            return op;
-        return *op == kBytePrefix ? next() : std::nullopt;
-    }
-
-  private:
-    std::span<const u8> left_;
-};
-
 // PackageOp PkgLength NumElements elements; bits 7:6 of PkgLength's first byte count its further bytes.
-std::optional<Sleep_type> parse_package(std::span<const u8> bytes)
+std::optional<Sleep_type> parse_package(std::span<const u8> aml)
 {
-    Aml aml(bytes);
-    if (aml.next() != kPackageOp)
+    std::size_t at  = 0;
+    const auto next = [&]() -> std::optional<u8> {
+        return at < aml.size() ? std::optional(aml[at++]) : std::nullopt;
+    };
+    const auto small_integer = [&]() -> std::optional<u8> {
+        const auto op = next();
+        if (op == kZeroOp || op == kOneOp)
+            return op;
+        return op == kBytePrefix ? next() : std::nullopt;
+    };
+    if (next() != kPackageOp)
         return std::nullopt;
-    const auto length = aml.next();
-    if (!length || !aml.skip(*length >> 6))
+    at += next().value_or(0) >> 6;
+    const u8 count = next().value_or(0);
+    if (count < 1)
         return std::nullopt;
-    const auto count = aml.next();
-    if (!count || *count < 1)
-        return std::nullopt;
-    const auto a = aml.small_integer();
+    const auto a = small_integer();
     if (!a)
         return std::nullopt;
-    const auto b = *count >= 2 ? aml.small_integer() : a;
+    const auto b = count >= 2 ? small_integer() : a;
     return Sleep_type{static_cast<u8>(*a & 7), static_cast<u8>(b.value_or(*a) & 7)};
 }
 

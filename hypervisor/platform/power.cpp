@@ -5,7 +5,6 @@
 #include "arch/x86/cpu/port_io.hpp"
 #include "mm/direct_map.hpp"
 #include "platform/acpi.hpp"
-#include "platform/acpi_s5.hpp"
 #include "platform/pit.hpp"
 
 namespace vmm::power
@@ -23,13 +22,11 @@ constexpr u16 kSleepEnable     = 0x2000;
 constexpr unsigned kPatienceMs = 100;
 
 constinit Fadt_info acpi{};
-constinit bool has_acpi = false;
-constinit Sleep_type soft_off{};
-constinit bool has_soft_off = false;
+constinit std::optional<Sleep_type> soft_off;
 
 void reset_by_acpi()
 {
-    if (!has_acpi || !acpi.can_reset())
+    if (!acpi.can_reset())
         return;
     const Generic_address& r = acpi.reset_register;
     if (r.space == Generic_address::Space::io)
@@ -66,16 +63,10 @@ void enter_sleep(const Generic_address& control, u8 type)
 
 } // namespace
 
-void set_acpi(const Fadt_info& fadt)
+void set_acpi(const Fadt_info& fadt, std::optional<Sleep_type> s5)
 {
     acpi     = fadt;
-    has_acpi = true;
-}
-
-void set_soft_off(const Sleep_type& s5)
-{
-    soft_off     = s5;
-    has_soft_off = true;
+    soft_off = s5;
 }
 
 void reset()
@@ -88,10 +79,10 @@ void reset()
 
 void off()
 {
-    if (!has_acpi || !has_soft_off)
+    if (!soft_off)
         return;
-    enter_sleep(acpi.pm1b_control, soft_off.b);
-    enter_sleep(acpi.pm1a_control, soft_off.a);
+    enter_sleep(acpi.pm1b_control, soft_off->b);
+    enter_sleep(acpi.pm1a_control, soft_off->a);
     pit_wait(kPatienceMs);
 }
 

@@ -184,14 +184,6 @@ TEST_CASE("acpi: MADT")
     Madt_info madt;
     REQUIRE(read_madt(m.tables, m.memory, madt));
     CHECK(madt.local_apic_address == Hpa(0x1fee00000));
-    CHECK(madt.has_legacy_pic);
-    REQUIRE(madt.local_apics.size() == 3);
-    CHECK(madt.local_apics[0].enabled);
-    CHECK_FALSE(madt.local_apics[1].enabled);
-    CHECK(madt.local_apics[1].apic_id == 2);
-    CHECK(madt.local_apics[2].x2apic);
-    CHECK(madt.local_apics[2].apic_id == 300);
-    CHECK(madt.local_apics[2].processor_uid == 7);
     REQUIRE(madt.io_apics.size() == 1);
     CHECK(madt.io_apics[0].id == 5);
     CHECK(madt.io_apics[0].address == Hpa(0xfec00000));
@@ -201,11 +193,6 @@ TEST_CASE("acpi: MADT")
     CHECK(madt.overrides[0].trigger == Trigger::level);
     CHECK(madt.overrides[1].gsi == 2);
     CHECK(madt.overrides[1].trigger == Trigger::conforming);
-    REQUIRE(madt.nmi_sources.size() == 1);
-    CHECK(madt.nmi_sources[0].gsi == 23);
-    REQUIRE(madt.local_nmis.size() == 1);
-    CHECK(madt.local_nmis[0].processor_uid == kAllProcessors);
-    CHECK(madt.local_nmis[0].lint == 1);
 }
 
 TEST_CASE("acpi: MADT records with impossible lengths end the walk")
@@ -221,14 +208,14 @@ TEST_CASE("acpi: MADT records with impossible lengths end the walk")
                                                .add(u8{0})
                                                .add(u32{0xfec00000})
                                                .add(u32{0})
-                                               .add(u8{0})
+                                               .add(u8{2})
                                                .add(length)
                                                .zeros(6)));
         REQUIRE(m.read());
         Madt_info madt;
         REQUIRE(read_madt(m.tables, m.memory, madt));
         CHECK(madt.io_apics.size() == 1);
-        CHECK(madt.local_apics.empty());
+        CHECK(madt.overrides.empty());
     }
     Machine none;
     none.memory.put(0x2000, table("APIC", Bytes().zeros(4)));
@@ -249,7 +236,7 @@ TEST_CASE("acpi: random MADTs are survived")
         REQUIRE(m.read());
         Madt_info madt;
         CHECK(read_madt(m.tables, m.memory, madt));
-        CHECK(madt.local_apics.size() <= 16);
+        CHECK(madt.overrides.size() <= 16);
     }
 }
 
@@ -288,9 +275,7 @@ TEST_CASE("acpi: FADT, old fields and new")
     auto fadt = read_fadt(m.tables, m.memory);
     REQUIRE(fadt);
     CHECK(fadt->dsdt == Hpa(0x5000));
-    CHECK(fadt->sci_interrupt == 9);
     CHECK(fadt->pm_timer.address == 0x608);
-    CHECK(fadt->pm_timer.bit_width == 32);
     CHECK(fadt->pm_timer_is_32_bits());
     CHECK(fadt->pm1a_control.address == 0x604);
     CHECK_FALSE(fadt->pm1b_control.present());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "platform/acpi_s5.hpp"
 #include "bytes.hpp"
+#include "platform/acpi.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -2,7 +2,7 @@
 //
 // What the boot loader told us, in one form for all loaders. Everything is copied, so that it stays when the
 // loader's own structures (which lie in memory that is marked free) are overwritten; the modules' contents
-// are where the loader put them. Filled once by multiboot1.cpp or multiboot2.cpp, read only afterwards.
+// are where the loader put them. Filled once, read only afterwards.
 #pragma once
 
 #include "base/expected.hpp"
@@ -31,15 +31,16 @@ struct Boot_module {
     [[nodiscard]] constexpr u64 size() const { return end - start; }
 };
 
+// In the order Multiboot has it.
 struct Framebuffer {
-    enum class Kind : u8 { none, rgb, text };
+    enum class Kind : u8 { none, rgb, text }; // 0 with an address: a palette, which is as good as none
 
-    Kind kind = Kind::none;
     Hpa address;
     u32 pitch         = 0; // bytes per line
     u32 width         = 0; // pixels, or characters
     u32 height        = 0;
     u8 bits_per_pixel = 0;
+    Kind kind         = Kind::none;
     u8 red_position   = 0;
     u8 red_size       = 0;
     u8 green_position = 0;
@@ -71,8 +72,5 @@ inline constexpr u32 kMultiboot2Magic = 0x36d76289;
 // The information structure at `at`, by the loader's magic. Enoexec: not a loader we know; einval: corrupt,
 // what could be read is in `info`.
 Expected<void> parse_boot_info(u32 magic, Hpa at, const Physical_reader& memory, Boot_info& info);
-
-Expected<void> parse_multiboot1(Hpa at, const Physical_reader& memory, Boot_info& info);
-Expected<void> parse_multiboot2(Hpa at, const Physical_reader& memory, Boot_info& info);
 
 } // namespace vmm

@@ -89,7 +89,7 @@ TEST_CASE("multiboot1: corrupt pointers and sizes are refused")
     SECTION("information unreadable")
     {
         Machine m;
-        CHECK_FALSE(parse_multiboot1(Hpa(0x12345000), m.memory, m.info));
+        CHECK_FALSE(parse_boot_info(kMultiboot1Magic, Hpa(0x12345000), m.memory, m.info));
     }
     SECTION("map entry that claims to be nothing")
     {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dom0/decompress.hpp"
 
+#include "base/string.hpp"
+
 #include <algorithm>
-#include <array>
+#include <cstring>
 
 #include <lz4.h>
 #include <lzma.h>
@@ -14,18 +16,7 @@ namespace vmm
 namespace
 {
 
-constexpr u64 kSizeBytes = 4; // appended by the kernel's build; for gzip they are part of the format
-
-u64 read_le32(std::span<const u8> at)
-{
-    return u64{at[0]} | u64{at[1]} << 8 | u64{at[2]} << 16 | u64{at[3]} << 24;
-}
-
-template <std::size_t N>
-bool starts_with(std::span<const u8> data, const std::array<u8, N>& magic)
-{
-    return data.size() >= N && std::equal(magic.begin(), magic.end(), data.begin());
-}
+constexpr u64 kSizeBytes = 4; // appended by the kernel's build; in gzip they are part of the format
 
 Expected<void> unpack_xz(std::span<const u8> in, std::span<u8> out)
 {
@@ -63,7 +54,7 @@ Expected<void> unpack_lz4(std::span<const u8> in, std::span<u8> out)
     while (!out.empty()) {
         if (in.size() < 4)
             return fail(Errc::einval);
-        const u64 packed = read_le32(in);
+        const u64 packed = bytes::load<u32>(in.data());
         in               = in.subspan(4);
         if (packed > in.size() || packed > block_limit * 2)
             return fail(Errc::einval);
@@ -98,54 +89,45 @@ Expected<void> unpack_gzip(std::span<const u8> in, std::span<u8> out)
     return {};
 }
 
+using namespace std::string_view_literals;
+
+constexpr Packing kPackings[] = {
+    {"gzip", "\x1f\x8b"sv, 0, unpack_gzip},
+    {"XZ",
+     "\xfd"
+     "7zXZ\0"sv,
+     kSizeBytes, unpack_xz},
+    {"zstd", "\x28\xb5\x2f\xfd"sv, kSizeBytes, unpack_zstd},
+    {"LZ4", "\x02\x21\x4c\x18"sv, kSizeBytes, unpack_lz4},
+};
+
 } // namespace
 
-Compression detect_compression(std::span<const u8> data)
+const Packing* find_packing(std::span<const u8> payload)
 {
-    if (starts_with<2>(data, {0x1f, 0x8b}))
-        return Compression::gzip;
-    if (starts_with<6>(data, {0xfd, '7', 'z', 'X', 'Z', 0}))
-        return Compression::xz;
-    if (starts_with<4>(data, {0x28, 0xb5, 0x2f, 0xfd}))
-        return Compression::zstd;
-    if (starts_with<4>(data, {0x02, 0x21, 0x4c, 0x18}))
-        return Compression::lz4;
-    return Compression::none;
-}
-
-std::string_view compression_name(Compression compression)
-{
-    switch (compression) {
-    case Compression::none: return "none";
-    case Compression::gzip: return "gzip";
-    case Compression::xz: return "XZ";
-    case Compression::zstd: return "zstd";
-    case Compression::lz4: return "LZ4";
-    }
-    return "?";
+    const auto* found = std::ranges::find_if(kPackings, [&](const Packing& packing) {
+        return payload.size() >= packing.magic.size() &&
+               std::memcmp(payload.data(), packing.magic.data(), packing.magic.size()) == 0;
+    });
+    return found != std::end(kPackings) ? found : nullptr;
 }
 
 Expected<u64> unpacked_size(std::span<const u8> payload)
 {
     if (payload.size() < 2 * kSizeBytes)
         return fail(Errc::einval);
-    return read_le32(payload.last(kSizeBytes));
+    return bytes::load<u32>(payload.last(kSizeBytes).data());
 }
 
 Expected<void> decompress(std::span<const u8> payload, std::span<u8> out)
 {
     if (payload.size() < 2 * kSizeBytes)
         return fail(Errc::einval);
-    const auto body = payload.first(payload.size() - kSizeBytes);
+    const Packing* packing = find_packing(payload);
+    if (!packing)
+        return fail(Errc::eopnotsupp);
     const Library_scope scope;
-    switch (detect_compression(payload)) {
-    case Compression::gzip: return unpack_gzip(payload, out);
-    case Compression::xz: return unpack_xz(body, out);
-    case Compression::zstd: return unpack_zstd(body, out);
-    case Compression::lz4: return unpack_lz4(body, out);
-    case Compression::none: break;
-    }
-    return fail(Errc::eopnotsupp);
+    return packing->unpack(payload.first(payload.size() - packing->trailer), out);
 }
 
 } // namespace vmm

@@ -14,10 +14,16 @@
 namespace vmm
 {
 
-enum class Compression : u8 { none, gzip, xz, zstd, lz4 };
+// One of the four ways.
+struct Packing {
+    std::string_view name;
+    std::string_view magic; // what a payload starts with
+    u64 trailer;            // bytes after it that are not part of it
+    Expected<void> (*unpack)(std::span<const u8> in, std::span<u8> out);
+};
 
-[[nodiscard]] Compression detect_compression(std::span<const u8> data);
-[[nodiscard]] std::string_view compression_name(Compression compression);
+// Nullptr for none of them.
+[[nodiscard]] const Packing* find_packing(std::span<const u8> payload);
 
 // What a kernel's payload says of its unpacked size, in its last four bytes. Einval when too short.
 Expected<u64> unpacked_size(std::span<const u8> payload);

@@ -14,29 +14,18 @@ namespace vmm
 namespace
 {
 
-struct Elf32 {
-    using Header  = Elf32_Ehdr;
-    using Program = Elf32_Phdr;
-};
-struct Elf64 {
-    using Header  = Elf64_Ehdr;
-    using Program = Elf64_Phdr;
-};
-
-// A copy of the T at `offset`, if it is all inside.
-template <class T>
-Expected<T> get(std::span<const u8> file, u64 offset)
-{
-    if (offset > file.size() || sizeof(T) > file.size() - offset)
-        return fail(Errc::einval);
-    return bytes::load<T>(file.data() + offset);
-}
-
 Expected<std::span<const u8>> part(std::span<const u8> file, u64 offset, u64 size)
 {
     if (offset > file.size() || size > file.size() - offset)
         return fail(Errc::einval);
     return file.subspan(offset, size);
+}
+
+// A copy of the T at `offset`, if it is all inside.
+template <class T>
+Expected<T> get(std::span<const u8> file, u64 offset)
+{
+    return bytes::load<T>(TRY(part(file, offset, sizeof(T))).data());
 }
 
 // Looks for the entry point among the notes of one segment; enodata when it is not there.
@@ -60,11 +49,10 @@ Expected<Gpa> find_entry(std::span<const u8> notes)
     return fail(Errc::enodata);
 }
 
-template <class Format>
+template <class Header, class Program>
 Expected<Elf_image> read(std::span<const u8> file)
 {
-    using Program     = typename Format::Program;
-    const auto header = TRY(get<typename Format::Header>(file, 0));
+    const auto header = TRY(get<Header>(file, 0));
     if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
         return fail(Errc::enoexec);
     if (header.e_phentsize != sizeof(Program))
@@ -105,19 +93,10 @@ Expected<Elf_image> read(std::span<const u8> file)
 
 Gpa Elf_image::start() const
 {
-    Gpa lowest = segments[0].address;
-    for (const auto& segment : segments)
-        lowest = std::min(lowest, segment.address);
-    return lowest;
+    return std::ranges::min_element(segments, {}, &Elf_segment::address)->address;
 }
 
-Gpa Elf_image::end() const
-{
-    Gpa highest = segments[0].end();
-    for (const auto& segment : segments)
-        highest = std::max(highest, segment.end());
-    return highest;
-}
+Gpa Elf_image::end() const { return std::ranges::max_element(segments, {}, &Elf_segment::end)->end(); }
 
 Expected<Elf_image> read_elf(std::span<const u8> file)
 {
@@ -128,9 +107,9 @@ Expected<Elf_image> read_elf(std::span<const u8> file)
         return fail(Errc::einval);
     const u16 machine = bytes::load<u16>(file.data() + offsetof(Elf32_Ehdr, e_machine));
     if (file[EI_CLASS] == ELFCLASS64 && machine == EM_X86_64)
-        return read<Elf64>(file);
+        return read<Elf64_Ehdr, Elf64_Phdr>(file);
     if (file[EI_CLASS] == ELFCLASS32 && machine == EM_386)
-        return read<Elf32>(file);
+        return read<Elf32_Ehdr, Elf32_Phdr>(file);
     return fail(Errc::enoexec);
 }
 

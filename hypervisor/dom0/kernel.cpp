@@ -32,40 +32,43 @@ Kernel_file open_or_refuse(std::span<const u8> file)
     }
 }
 
+u64 free_mib() { return (frames.free_count() << kPageShift) / kMiB; }
+
+std::span<u8> allocate_or_refuse(u64 size, std::string_view purpose)
+{
+    auto* const buffer = static_cast<u8*>(heap::allocate(size));
+    if (!buffer)
+        refuse("too little memory {} dom0's kernel: {} MiB in one piece needed, {} MiB free in all "
+               "(give dom0 less with dom0_mem=)",
+               purpose, size / kMiB + 1, free_mib());
+    return {buffer, size};
+}
+
 // An ELF image that was not packed is copied too: where its module lies becomes dom0's memory.
 std::span<u8> copy_or_refuse(std::span<const u8> file)
 {
-    auto* const buffer = static_cast<u8*>(heap::allocate(file.size()));
-    if (!buffer)
-        refuse("too little memory for dom0's kernel: {} MiB in one piece needed, {} MiB free in all "
-               "(give dom0 less with dom0_mem=)",
-               file.size() / kMiB + 1, (frames.free_count() << kPageShift) / kMiB);
-    bytes::copy(buffer, file.data(), file.size());
-    return {buffer, file.size()};
+    const auto out = allocate_or_refuse(file.size(), "for");
+    bytes::copy(out.data(), file.data(), file.size());
+    return out;
 }
 
 std::span<u8> unpack_or_refuse(std::span<const u8> payload)
 {
-    const Compression compression = detect_compression(payload);
-    if (compression == Compression::none)
+    const Packing* packing = find_packing(payload);
+    if (!packing)
         refuse("dom0's kernel is compressed with something other than XZ, zstd, LZ4 or gzip");
     const auto size = unpacked_size(payload);
     if (!size || *size == 0 || *size > kMaxUnpacked)
         refuse("dom0's kernel is corrupt: its unpacked size makes no sense");
-    auto* const buffer = static_cast<u8*>(heap::allocate(*size));
-    if (!buffer)
-        refuse("too little memory to unpack dom0's kernel: {} MiB in one piece needed, {} MiB free in all "
-               "(give dom0 less with dom0_mem=)",
-               *size / kMiB + 1, (frames.free_count() << kPageShift) / kMiB);
-    const std::span<u8> out(buffer, *size);
+    const auto out  = allocate_or_refuse(*size, "to unpack");
     const auto done = decompress(payload, out);
     if (!done && done.error() == Errc::enomem)
         refuse("too little memory to unpack dom0's kernel ({}): {} MiB free (give dom0 less with dom0_mem=)",
-               compression_name(compression), (frames.free_count() << kPageShift) / kMiB);
+               packing->name, free_mib());
     if (!done)
-        refuse("dom0's kernel is corrupt: its {} payload does not unpack", compression_name(compression));
-    log::info("dom0: kernel unpacked ({}, {} KiB to {} KiB)", compression_name(compression),
-              payload.size() / kKiB, *size / kKiB);
+        refuse("dom0's kernel is corrupt: its {} payload does not unpack", packing->name);
+    log::info("dom0: kernel unpacked ({}, {} KiB to {} KiB)", packing->name, payload.size() / kKiB,
+              *size / kKiB);
     return out;
 }
 

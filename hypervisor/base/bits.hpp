@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bit and alignment arithmetic, and checked sums for numbers that came from a guest.
+// Bit and alignment arithmetic, and a checked sum for numbers that came from a guest.
 #pragma once
 
 #include "base/expected.hpp"
@@ -26,21 +26,12 @@ constexpr bool is_aligned(u64 value, u64 alignment) { return (value & (alignment
 constexpr u64 div_round_up(u64 value, u64 divisor) { return (value + divisor - 1) / divisor; }
 
 template <class T>
-constexpr Expected<T> checked_add(T a, T b, Errc otherwise = Errc::einval)
+constexpr Expected<T> checked_add(T a, T b)
 {
     T sum{};
     if (__builtin_add_overflow(a, b, &sum))
-        return fail(otherwise);
+        return fail(Errc::einval);
     return sum;
-}
-
-template <class T>
-constexpr Expected<T> checked_mul(T a, T b, Errc otherwise = Errc::einval)
-{
-    T product{};
-    if (__builtin_mul_overflow(a, b, &product))
-        return fail(otherwise);
-    return product;
 }
 
 } // namespace vmm

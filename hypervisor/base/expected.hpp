@@ -24,14 +24,11 @@ enum class Errc : s32 {
     enxio      = XEN_ENXIO,
     e2big      = XEN_E2BIG,
     enoexec    = XEN_ENOEXEC,
-    ebadf      = XEN_EBADF,
-    eagain     = XEN_EAGAIN,
     enomem     = XEN_ENOMEM,
     eacces     = XEN_EACCES,
     efault     = XEN_EFAULT,
     ebusy      = XEN_EBUSY,
     eexist     = XEN_EEXIST,
-    exdev      = XEN_EXDEV,
     enodev     = XEN_ENODEV,
     einval     = XEN_EINVAL,
     enospc     = XEN_ENOSPC,
@@ -85,10 +82,8 @@ class [[nodiscard]] Expected
     [[nodiscard]] constexpr bool has_value() const { return ok_; }
     [[nodiscard]] constexpr Errc error() const { return error_; }
     [[nodiscard]] constexpr T& value() & { return value_; }
-    [[nodiscard]] constexpr T&& value() &&
-    {
-        return std::move(value_);
-    } // what TRY hands on, move-only or not
+    // What TRY hands on, move-only or not.
+    [[nodiscard]] constexpr T&& value() && { return std::move(value_); }
     [[nodiscard]] constexpr const T& value() const& { return value_; }
     [[nodiscard]] constexpr T& operator*() { return value_; }
     [[nodiscard]] constexpr const T& operator*() const { return value_; }

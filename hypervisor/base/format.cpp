@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/format.hpp"
 
+#include <charconv>
+#include <iterator>
+
 namespace vmm
 {
 namespace
@@ -21,16 +24,10 @@ class Writer
         for (char c : text)
             put(c);
     }
-    void put_number(u64 value, u64 base)
+    void put_number(u64 value, int base)
     {
         char digits[20];
-        unsigned n = 0;
-        do {
-            digits[n++] = "0123456789abcdef"[value % base];
-            value /= base;
-        } while (value != 0);
-        while (n > 0)
-            put(digits[--n]);
+        put(std::string_view(digits, std::to_chars(digits, std::end(digits), value, base).ptr));
     }
     [[nodiscard]] std::string_view text() const { return {out_.data(), used_}; }
 

@@ -6,6 +6,7 @@
 
 #include "base/types.hpp"
 
+#include <array>
 #include <concepts>
 #include <span>
 #include <string_view>
@@ -19,12 +20,10 @@ class Format_arg
   public:
     enum class Kind : u8 { unsigned_number, signed_number, text };
 
-    template <std::unsigned_integral T>
-    constexpr Format_arg(T v) : kind_(Kind::unsigned_number), number_(v)
-    {
-    }
-    template <std::signed_integral T>
-    constexpr Format_arg(T v) : kind_(Kind::signed_number), number_(static_cast<u64>(static_cast<s64>(v)))
+    template <std::integral T>
+    constexpr Format_arg(T v)
+        : kind_(std::is_signed_v<T> ? Kind::signed_number : Kind::unsigned_number),
+          number_(static_cast<u64>(v))
     {
     }
     template <class E>
@@ -34,13 +33,8 @@ class Format_arg
     constexpr Format_arg(Strong<Tag, Rep> v) : Format_arg(v.value())
     {
     }
-    template <class Tag, class Rep>
-    constexpr Format_arg(Ordinal<Tag, Rep> v) : Format_arg(v.value())
-    {
-    }
     constexpr Format_arg(std::string_view v) : kind_(Kind::text), text_(v) {}
     constexpr Format_arg(const char* v) : kind_(Kind::text), text_(v ? v : "(null)") {}
-    Format_arg(const void* v) : kind_(Kind::unsigned_number), number_(reinterpret_cast<u64>(v)) {}
 
     [[nodiscard]] constexpr Kind kind() const { return kind_; }
     [[nodiscard]] constexpr u64 number() const { return number_; }
@@ -56,14 +50,15 @@ class Format_arg
 std::string_view format_to(std::span<char> out, std::string_view format, std::span<const Format_arg> args);
 
 template <class... Args>
+constexpr std::array<Format_arg, sizeof...(Args)> format_args(const Args&... args)
+{
+    return {Format_arg(args)...};
+}
+
+template <class... Args>
 std::string_view format_to(std::span<char> out, std::string_view format, const Args&... args)
 {
-    if constexpr (sizeof...(Args) == 0) {
-        return format_to(out, format, std::span<const Format_arg>());
-    } else {
-        const Format_arg list[] = {Format_arg(args)...};
-        return format_to(out, format, std::span<const Format_arg>(list));
-    }
+    return format_to(out, format, std::span<const Format_arg>(format_args(args...)));
 }
 
 } // namespace vmm

@@ -71,7 +71,6 @@ inline constexpr Gfn kInvalidGfn{~0ull};
 
 constexpr Hpa to_hpa(Mfn mfn) { return Hpa(mfn.value() << kPageShift); }
 constexpr Mfn to_mfn(Hpa hpa) { return Mfn(hpa.value() >> kPageShift); }
-constexpr Gpa to_gpa(Gfn gfn) { return Gpa(gfn.value() << kPageShift); }
 constexpr Gfn to_gfn(Gpa gpa) { return Gfn(gpa.value() >> kPageShift); }
 constexpr u64 page_offset(Gpa gpa) { return gpa.value() & kPageMask; }
 constexpr u64 page_offset(Gva gva) { return gva.value() & kPageMask; }

@@ -6,6 +6,7 @@
 #include "platform/console.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 namespace vmm::log
 {
@@ -31,37 +32,21 @@ void (*ring_hook)();
 
 Time now() { return clock ? clock->now() : Time(); }
 
-std::string_view level_word(Level level)
-{
-    switch (level) {
-    case Level::error: return "error: ";
-    case Level::warning: return "warning: ";
-    case Level::debug: return "debug: ";
-    default: return "";
-    }
-}
-
-void put_fixed(std::span<char> out, u64 value)
-{
-    for (std::size_t i = out.size(); i-- > 0; value /= 10)
-        out[i] = static_cast<char>('0' + value % 10);
-}
+constexpr std::string_view kLevelWords[] = {"", "error: ", "warning: ", "", "debug: "};
 
 // "(PLINTH) [   12.345678] warning: " into `line`; returns its length.
 std::size_t put_prefix(std::span<char> line, Level level)
 {
-    std::size_t used = 0;
-    if (clock) {
-        const u64 us = now().value() / kMicrosecond;
-        char fraction[6];
-        put_fixed(fraction, us % 1'000'000);
-        used = format_to(line, "(PLINTH) [{}.{}] {}", us / 1'000'000, std::string_view(fraction, 6),
-                         level_word(level))
-                   .size();
-    } else {
-        used = format_to(line, "(PLINTH) {}", level_word(level)).size();
+    const std::string_view word = kLevelWords[static_cast<u8>(level)];
+    if (!clock)
+        return format_to(line, "(PLINTH) {}", word).size();
+    u64 us = now().value() / kMicrosecond;
+    char fraction[6];
+    for (char& digit : std::views::reverse(fraction)) {
+        digit = static_cast<char>('0' + us % 10);
+        us /= 10;
     }
-    return used;
+    return format_to(line, "(PLINTH) [{}.{}] {}", us, std::string_view(fraction, 6), word).size();
 }
 
 void emit(Level level, std::string_view format, std::span<const Format_arg> args)
@@ -85,8 +70,7 @@ void write_as(Voice& voice, Level level, std::string_view format, std::span<cons
             if (!voice.limit.allow(now()))
                 return;
             if (const u64 lost = voice.limit.take_suppressed()) {
-                const Format_arg count[] = {Format_arg(lost)};
-                emit(Level::warning, "{} lines were held back: too many at once", count);
+                emit(Level::warning, "{} lines were held back: too many at once", format_args(lost));
             }
         }
         emit(level, format, args);

@@ -48,45 +48,31 @@ void set_ring_hook(void (*hook)());
 // For panic: the owner of the lock may be the code that failed.
 void break_lock();
 
-namespace detail
-{
-template <class Function, class... Args>
-void pass(Function function, Level level, std::string_view format, const Args&... args)
-{
-    if constexpr (sizeof...(Args) == 0) {
-        function(level, format, std::span<const Format_arg>());
-    } else {
-        const Format_arg list[] = {Format_arg(args)...};
-        function(level, format, std::span<const Format_arg>(list));
-    }
-}
-} // namespace detail
-
 template <class... Args>
 void error(std::string_view format, const Args&... args)
 {
-    detail::pass(write, Level::error, format, args...);
+    write(Level::error, format, format_args(args...));
 }
 template <class... Args>
 void warning(std::string_view format, const Args&... args)
 {
-    detail::pass(write, Level::warning, format, args...);
+    write(Level::warning, format, format_args(args...));
 }
 template <class... Args>
 void info(std::string_view format, const Args&... args)
 {
-    detail::pass(write, Level::info, format, args...);
+    write(Level::info, format, format_args(args...));
 }
 template <class... Args>
 void debug(std::string_view format, const Args&... args)
 {
-    detail::pass(write, Level::debug, format, args...);
+    write(Level::debug, format, format_args(args...));
 }
 // What a guest provoked.
 template <class... Args>
 void guest(Level level, std::string_view format, const Args&... args)
 {
-    detail::pass(write_guest, level, format, args...);
+    write_guest(level, format, format_args(args...));
 }
 
 } // namespace vmm::log

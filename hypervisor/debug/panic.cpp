@@ -87,34 +87,29 @@ bool is_in_stack_guard(u64 address)
            address < reinterpret_cast<u64>(image::boot_stack);
 }
 
-struct Exception_name {
-    const char* mnemonic;
-    const char* name;
-};
-
-constexpr Exception_name kExceptions[] = {
-    {"#DE", "divide error"},
-    {"#DB", "debug"},
-    {"NMI", "non-maskable interrupt"},
-    {"#BP", "breakpoint"},
-    {"#OF", "overflow"},
-    {"#BR", "bound range"},
-    {"#UD", "invalid opcode"},
-    {"#NM", "device not available"},
-    {"#DF", "double fault"},
-    {"?", "reserved"},
-    {"#TS", "invalid TSS"},
-    {"#NP", "segment not present"},
-    {"#SS", "stack fault"},
-    {"#GP", "general protection"},
-    {"#PF", "page fault"},
-    {"?", "reserved"},
-    {"#MF", "x87 error"},
-    {"#AC", "alignment check"},
-    {"#MC", "machine check"},
-    {"#XM", "SIMD error"},
-    {"#VE", "virtualization"},
-    {"#CP", "control protection"},
+constexpr std::string_view kExceptions[] = {
+    "#DE divide error",
+    "#DB debug",
+    "NMI non-maskable interrupt",
+    "#BP breakpoint",
+    "#OF overflow",
+    "#BR bound range",
+    "#UD invalid opcode",
+    "#NM device not available",
+    "#DF double fault",
+    "? reserved",
+    "#TS invalid TSS",
+    "#NP segment not present",
+    "#SS stack fault",
+    "#GP general protection",
+    "#PF page fault",
+    "? reserved",
+    "#MF x87 error",
+    "#AC alignment check",
+    "#MC machine check",
+    "#XM SIMD error",
+    "#VE virtualization",
+    "#CP control protection",
 };
 
 } // namespace
@@ -133,11 +128,9 @@ void panic_at(const char* file, int line, const char* what)
 void panic_on_exception(const Exception_frame& f)
 {
     enter_panic();
-    const bool known         = f.vector < std::size(kExceptions);
-    const Exception_name who = known ? kExceptions[f.vector] : Exception_name{"?", "unexpected exception"};
+    const auto who = f.vector < std::size(kExceptions) ? kExceptions[f.vector] : "? unexpected exception";
     log::error("****************************************");
-    log::error("PANIC: {} {} (vector {}) in the hypervisor, error code {x}", who.mnemonic, who.name, f.vector,
-               f.error_code);
+    log::error("PANIC: {} (vector {}) in the hypervisor, error code {x}", who, f.vector, f.error_code);
     log::error("rip {x} cs {x} rflags {x} rsp {x} ss {x}", f.rip, f.cs, f.rflags, f.rsp, f.ss);
     log::error("rax {x} rbx {x} rcx {x} rdx {x}", f.rax, f.rbx, f.rcx, f.rdx);
     log::error("rsi {x} rdi {x} rbp {x}", f.rsi, f.rdi, f.rbp);

@@ -26,8 +26,7 @@ struct Exception_frame {
 template <class... Args>
 [[noreturn]] void refuse(std::string_view format, const Args&... args)
 {
-    const Format_arg list[] = {Format_arg(args)..., Format_arg(0u)};
-    refuse(format, std::span<const Format_arg>(list, sizeof...(Args)));
+    refuse(format, std::span<const Format_arg>(format_args(args...)));
 }
 
 // After a panic or a refusal: stop instead of rebooting.

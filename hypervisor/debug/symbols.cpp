@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "debug/symbols.hpp"
 
-#include <cstring>
+#include <algorithm>
 
 extern "C" {
 extern const char text_start[], text_used_end[];
@@ -23,18 +23,12 @@ Symbol find_symbol(u64 address)
 {
     if (!is_code_address(address))
         return {};
-    const u64 offset = address - reinterpret_cast<u64>(text_start);
-    u32 low = 0, high = symbol_count; // the answer is below `high`
-    while (high > low) {
-        const u32 middle = low + (high - low) / 2;
-        if (symbol_entries[middle][0] <= offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == 0)
+    const u64 offset  = address - reinterpret_cast<u64>(text_start);
+    const auto* after = std::upper_bound(symbol_entries, symbol_entries + symbol_count, offset,
+                                         [](u64 at, const u32(&entry)[2]) { return at < entry[0]; });
+    if (after == symbol_entries)
         return {};
-    const u32* found = symbol_entries[low - 1];
+    const u32* found = *(after - 1);
     return {symbol_names + found[1], offset - found[0]};
 }
 

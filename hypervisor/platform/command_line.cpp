@@ -3,6 +3,7 @@
 
 #include "platform/text_scan.hpp"
 
+#include <algorithm>
 #include <optional>
 
 namespace vmm
@@ -99,18 +100,12 @@ bool parse_dom0_mem(std::string_view value, Options& o)
 
 std::optional<log::Level> parse_level(std::string_view word)
 {
-    using log::Level;
-    if (word == "none")
-        return Level::none;
-    if (word == "error")
-        return Level::error;
-    if (word == "warning")
-        return Level::warning;
-    if (word == "info")
-        return Level::info;
-    if (word == "debug" || word == "all")
-        return Level::debug;
-    return std::nullopt;
+    // In the order of log::Level.
+    constexpr std::string_view words[] = {"none", "error", "warning", "info", "debug"};
+    const auto* found                  = std::ranges::find(words, word == "all" ? "debug" : word);
+    if (found == std::end(words))
+        return std::nullopt;
+    return static_cast<log::Level>(found - words);
 }
 
 bool parse_threshold(std::string_view value, log::Threshold& to)
@@ -197,10 +192,8 @@ void parse_word(std::string_view word, Options& options, Option_notes& notes)
 {
     std::string_view value      = word;
     const std::string_view name = take_until(value, '=');
-    for (const std::string_view ignored : kIgnored) {
-        if (name == ignored)
-            return;
-    }
+    if (std::ranges::find(kIgnored, name) != std::end(kIgnored))
+        return;
     for (const Option& option : kOptions) {
         if (name != option.name)
             continue;

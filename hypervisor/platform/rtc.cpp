@@ -3,6 +3,8 @@
 
 #include "arch/x86/cpu/port_io.hpp"
 
+#include <chrono>
+
 namespace vmm
 {
 namespace
@@ -59,33 +61,18 @@ unsigned year_of(const Rtc_registers& rtc)
     return year < 70 ? 2000 + year : 1900 + year;
 }
 
-constexpr bool is_leap(unsigned year) { return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0); }
-
-constexpr unsigned days_in(unsigned month, unsigned year)
-{
-    constexpr unsigned days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    return month == 2 && is_leap(year) ? 29 : days[month - 1];
-}
-
-constexpr u64 days_before(unsigned year)
-{
-    const u64 y = year - 1;
-    return y * 365 + y / 4 - y / 100 + y / 400;
-}
-
 } // namespace
 
 std::optional<u64> unix_seconds(const Rtc_registers& rtc)
 {
-    const unsigned second = number(rtc, rtc.second), minute = number(rtc, rtc.minute), hour = hour_of(rtc);
-    const unsigned day = number(rtc, rtc.day), month = number(rtc, rtc.month), year = year_of(rtc);
-    if (second > 60 || minute > 59 || hour > 23 || month < 1 || month > 12 || year < 1970 || day < 1 ||
-        day > days_in(month, year))
+    using namespace std::chrono;
+    const unsigned seconds = number(rtc, rtc.second), minutes = number(rtc, rtc.minute), hours = hour_of(rtc);
+    const year_month_day date{year(static_cast<int>(year_of(rtc))), month(number(rtc, rtc.month)),
+                              day(number(rtc, rtc.day))};
+    if (seconds > 60 || minutes > 59 || hours > 23 || !date.ok() || date.year() < 1970y)
         return std::nullopt;
-    u64 days = days_before(year) - days_before(1970) + day - 1;
-    for (unsigned m = 1; m < month; ++m)
-        days += days_in(m, year);
-    return ((days * 24 + hour) * 60 + minute) * 60 + second;
+    const auto days = static_cast<u64>(sys_days(date).time_since_epoch().count());
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
 }
 
 std::optional<u64> read_rtc(u8 century_index)

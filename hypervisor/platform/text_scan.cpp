@@ -3,22 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <numeric>
 
 namespace vmm
 {
 namespace
 {
-
-std::optional<unsigned> digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return static_cast<unsigned>(c - '0');
-    if (c >= 'a' && c <= 'f')
-        return static_cast<unsigned>(c - 'a' + 10);
-    if (c >= 'A' && c <= 'F')
-        return static_cast<unsigned>(c - 'A' + 10);
-    return std::nullopt;
-}
 
 // log2 of the unit a suffix names.
 std::optional<unsigned> unit_shift(char suffix)
@@ -37,30 +28,19 @@ std::optional<unsigned> unit_shift(char suffix)
 
 std::string_view take_until(std::string_view& text, char separator)
 {
-    std::size_t at = 0;
-    while (at < text.size() && text[at] != separator)
-        ++at;
-    const std::string_view head(text.data(), at);
-    text.remove_prefix(at < text.size() ? at + 1 : at);
+    const std::string_view head = text.substr(0, text.find(separator));
+    text.remove_prefix(std::min(head.size() + 1, text.size()));
     return head;
 }
 
 std::optional<u64> parse_number(std::string_view text)
 {
-    unsigned base = 10;
-    if (text.starts_with("0x") || text.starts_with("0X")) {
-        base = 16;
-        text.remove_prefix(2);
-    }
-    if (text.empty())
+    const bool hex = text.starts_with("0x") || text.starts_with("0X");
+    text.remove_prefix(hex ? 2 : 0);
+    u64 value         = 0;
+    const auto result = std::from_chars(text.data(), text.data() + text.size(), value, hex ? 16 : 10);
+    if (result.ec != std::errc() || result.ptr != text.data() + text.size())
         return std::nullopt;
-    u64 value = 0;
-    for (char c : text) {
-        const auto d = digit(c);
-        if (!d || *d >= base || __builtin_mul_overflow(value, base, &value) ||
-            __builtin_add_overflow(value, *d, &value))
-            return std::nullopt;
-    }
     return value;
 }
 
@@ -84,9 +64,8 @@ unsigned edit_distance(std::string_view a, std::string_view b)
     constexpr std::size_t kLongest = 31;
     if (a.size() > kLongest || b.size() > kLongest)
         return kLongest;
-    std::array<unsigned, kLongest + 1> row{};
-    for (std::size_t j = 0; j <= b.size(); ++j)
-        row[j] = static_cast<unsigned>(j);
+    std::array<unsigned, kLongest + 1> row;
+    std::iota(row.begin(), row.end(), 0u);
     for (std::size_t i = 1; i <= a.size(); ++i) {
         unsigned diagonal = row[0];
         row[0]            = static_cast<unsigned>(i);

@@ -61,10 +61,8 @@ std::optional<Sleep_type> read_soft_off(Hpa dsdt)
 // Everything runs on the CPU that booted; the others stay as the firmware left them.
 void say_which_cpus()
 {
-    const auto& apics = boot_state.madt.local_apics;
-    const auto usable = std::count_if(apics.begin(), apics.end(), [](const auto& a) { return a.enabled; });
-    if (usable > 1)
-        log::info("{} CPUs, of which this version uses one", static_cast<u64>(usable));
+    if (boot_state.madt.enabled_cpus > 1)
+        log::info("{} CPUs, of which this version uses one", boot_state.madt.enabled_cpus);
     if (boot_state.options.max_cpus > 1)
         log::warning("option maxcpus={}: this version uses one CPU whatever it says",
                      boot_state.options.max_cpus);

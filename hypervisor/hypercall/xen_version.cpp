@@ -2,12 +2,12 @@
 //
 // XENVER_*: what the hypervisor is and which features of the ABI it has. [xen/include/public/version.h]
 #include "base/bits.hpp"
+#include "boot/boot_state.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/cpuid_policy.hpp"
 #include "exit/guest_memory.hpp"
 #include "hypercall/hypercall.hpp"
-#include "platform/options.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -113,8 +113,8 @@ Hypercall_result do_xen_version(Vcpu& vcpu, Hypercall_args& args)
         return 0;
     }
     case XENVER_commandline:
-        return answer_text<sizeof(xen_commandline_t)>(vcpu, arg,
-                                                      control ? hypervisor_command_line() : "<denied>");
+        return answer_text<sizeof(xen_commandline_t)>(
+            vcpu, arg, control ? boot_state.loader.command_line.view() : "<denied>");
     case XENVER_build_id: return build_id(vcpu, arg);
     default: return fail(Errc::enosys);
     }

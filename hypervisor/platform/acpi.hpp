@@ -65,6 +65,7 @@ struct Interrupt_override {
 
 struct Madt_info {
     Hpa local_apic_address;
+    u32 enabled_cpus = 0;
     Fixed_list<Io_apic_entry, 16> io_apics;
     Fixed_list<Interrupt_override, 32> overrides;
 };

@@ -11,7 +11,13 @@ namespace vmm
 namespace
 {
 
-enum Madt_record : u8 { io_apic = 1, interrupt_override = 2, address_override = 5 };
+enum Madt_record : u8 {
+    local_apic         = 0,
+    io_apic            = 1,
+    interrupt_override = 2,
+    address_override   = 5,
+    local_x2apic       = 9
+};
 
 constexpr u32 kFirstRecord = 44; // of MADT and MCFG
 constexpr u32 kMcfgEntry   = 16; // bytes
@@ -28,6 +34,8 @@ E two_bits(u64 value)
 bool read_record(const Physical_bytes& r, Madt_info& madt)
 {
     switch (r.get<u8>(0)) {
+    case local_apic: madt.enabled_cpus += r.get<u32>(4) & 1; return true;
+    case local_x2apic: madt.enabled_cpus += r.get<u32>(8) & 1; return true;
     case io_apic: return madt.io_apics.push({r.get<u8>(2), Hpa(r.get<u32>(4)), r.get<u32>(8)});
     case interrupt_override: {
         const u16 flags = r.get<u16>(8);
@@ -43,6 +51,8 @@ bool read_record(const Physical_bytes& r, Madt_info& madt)
 u32 record_size(u8 kind)
 {
     switch (kind) {
+    case local_apic: return 8;
+    case local_x2apic:
     case io_apic:
     case address_override: return 12;
     case interrupt_override: return 10;

@@ -22,9 +22,9 @@ def refused(machine, command, status, words):
 
 def created(machine):
     file = config(machine, "one")
-    same("what create -n --json takes from KEY=VALUE", xm_json(machine, f"create -n {file} memory=80")["memory"], 80)
+    same("what create -n --json takes from KEY=VALUE", xm_json(machine, f"create -n {file} memory=128")["memory"], 128)
     same("domains after create -n", domains(machine), {})
-    machine.shell(f"xm create -q -p {file} memory=80 vcpus=1", 60)
+    machine.shell(f"xm create -q -p {file} memory=128 vcpus=1", 60)
     same("its state after create -p", domains(machine)["one"]["state"], "--p---")
     xm_json(machine, "unpause one")
     with guest_shell(machine, "one"):
@@ -36,17 +36,17 @@ def looked_at(machine):
     same("domname", xm_json(machine, "domname 1"), {"domid": 1, "name": "one"})
     same("vcpu-list", [row["vcpu"] for row in xm_json(machine, "vcpu-list one")["vcpus"]], [0])
     same("uptime", xm_json(machine, "uptime one")["domains"][0]["name"], "one")
-    same("list -l", xm_json(machine, "list -l one")["domains"][0]["config"]["memory"], 80)
+    same("list -l", xm_json(machine, "list -l one")["domains"][0]["config"]["memory"], 128)
     if not xm_json(machine, "dmesg")["text"].strip():
         raise Failed("dmesg does not hold the hypervisor's log")
 
 
 def changed(machine):
-    same("mem-set", xm_json(machine, "mem-set one 64")["target_kib"], 64 * 1024)
-    wait_for(machine, "64 MiB", 20, lambda m: domains(m)["one"]["memory_kib"] < 65 * 1024)
-    same("mem-max", xm_json(machine, "mem-max one 70")["max_kib"], 70 * 1024)
-    refused(machine, "mem-set one 71", 1, "maxmem of 70 MiB")
-    refused(machine, "mem-max one 81", 1, "80 MiB it was created with")
+    same("mem-set", xm_json(machine, "mem-set one 112")["target_kib"], 112 * 1024)
+    wait_for(machine, "112 MiB", 20, lambda m: domains(m)["one"]["memory_kib"] < 113 * 1024)
+    same("mem-max", xm_json(machine, "mem-max one 118")["max_kib"], 118 * 1024)
+    refused(machine, "mem-set one 119", 1, "maxmem of 118 MiB")
+    refused(machine, "mem-max one 129", 1, "128 MiB it was created with")
     xm_json(machine, "sysrq one h")
     same("rename", xm_json(machine, "rename one uno"), {"domid": 1, "name": "uno"})
     refused(machine, "domid one", 4, "no domain is called")

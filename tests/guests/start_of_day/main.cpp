@@ -100,5 +100,9 @@ void test_main()
     print("version ", version >> 16, ".", version & 0xffff);
     CHECK_EQUAL(version, 4 << 16 | 17);
     check_features();
+    // What the hypervisor was started with: the control domain may know.
+    static xen_commandline_t command_line;
+    NEED(version_op(XENVER_commandline, command_line) == 0);
+    CHECK(command_line[0] != 0);
     CHECK_EQUAL(hypercall(63), -XEN_ENOSYS);
 }

@@ -184,6 +184,7 @@ TEST_CASE("acpi: MADT")
     Madt_info madt;
     REQUIRE(read_madt(m.tables, m.memory, madt));
     CHECK(madt.local_apic_address == Hpa(0x1fee00000));
+    CHECK(madt.enabled_cpus == 2);
     REQUIRE(madt.io_apics.size() == 1);
     CHECK(madt.io_apics[0].id == 5);
     CHECK(madt.io_apics[0].address == Hpa(0xfec00000));

@@ -17,6 +17,13 @@ namespace
 
 constexpr unsigned kNumbers = 64;
 
+// One row of hypercall/table.def.
+struct Hypercall_row {
+    Hypercall_handler handler;
+    u8 arity;
+    bool continuable;
+};
+
 constexpr std::array<Hypercall_row, kNumbers> make_table()
 {
     std::array<Hypercall_row, kNumbers> table{};
@@ -28,24 +35,30 @@ constexpr std::array<Hypercall_row, kNumbers> make_table()
 
 constexpr auto kTable = make_table();
 
+const Hypercall_row* hypercall_row(u64 number)
+{
+    return number < kNumbers && kTable[number].handler ? &kTable[number] : nullptr;
+}
+
 #define HYPERCALL(number, name, arity, continuable, handler)                                                 \
     static_assert(number == __HYPERVISOR_##name && (arity) <= 5);
 #include "hypercall/table.def"
 #undef HYPERCALL
 
 #ifdef NDEBUG
-void poison_arguments(Guest_registers&, const Hypercall_row*) {}
-void expect_continuable(const Hypercall_row*) {}
+void poison_arguments(Guest_registers&, u64) {}
+void expect_continuable(u64) {}
 #else
 // The ABI leaves the argument registers undefined after a call. As in Xen's debug builds they are made
 // useless, so that a guest that relies on one is found out.
-void poison_arguments(Guest_registers& regs, const Hypercall_row* row)
+void poison_arguments(Guest_registers& regs, u64 number)
 {
+    const auto* row        = hypercall_row(number);
     u64* const arguments[] = {&regs.rdi, &regs.rsi, &regs.rdx, &regs.r10, &regs.r8};
     for (unsigned i = 0; row && i < row->arity; ++i)
         *arguments[i] = 0xdeadbeefdeadf00d;
 }
-void expect_continuable(const Hypercall_row* row) { ASSERT(row->continuable); }
+void expect_continuable(u64 number) { ASSERT(hypercall_row(number)->continuable); }
 #endif
 
 u64 to_register(const Hypercall_result& result)
@@ -69,11 +82,6 @@ Errc why_refused(Vcpu& vcpu, const Paging_state& paging)
 
 } // namespace
 
-const Hypercall_row* hypercall_row(u64 number)
-{
-    return number < kNumbers && kTable[number].handler ? &kTable[number] : nullptr;
-}
-
 Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args)
 {
     const auto* row = hypercall_row(number);
@@ -92,10 +100,10 @@ void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
         return;
     }
     Hypercall_args args{{regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8}};
-    const auto* row   = hypercall_row(regs.rax);
-    const auto result = row ? row->handler(vcpu, args) : fail(Errc::enosys);
+    const u64 number  = regs.rax;
+    const auto result = call(vcpu, number, args);
     if (!result && result.error() == Errc::erestart) [[unlikely]] {
-        expect_continuable(row);
+        expect_continuable(number);
         // RIP stays: the instruction executes again, after whatever is pending, from where it got to.
         regs.rdi = args.a[0];
         regs.rsi = args.a[1];
@@ -105,7 +113,7 @@ void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
         return;
     }
     regs.rax = to_register(result);
-    poison_arguments(regs, row);
+    poison_arguments(regs, number);
     vcpu.backend().skip_instruction(regs, instruction_length);
 }
 

@@ -11,16 +11,8 @@ namespace vmm
 
 void handle_hypercall(Vcpu& vcpu, u8 instruction_length);
 
-// The call behind a number, for multicall. Enosys for a number without one.
+// The call behind a number. Enosys for a number without one.
 Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args);
-
-// One row of hypercall/table.def.
-struct Hypercall_row {
-    Hypercall_handler handler;
-    u8 arity;
-    bool continuable;
-};
-[[nodiscard]] const Hypercall_row* hypercall_row(u64 number);
 
 // Writes the page of call stubs that older kernels ask for by MSR: slot n at n * 32 is "mov $n, %eax;
 // vmmcall; ret".

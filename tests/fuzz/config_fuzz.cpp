@@ -71,12 +71,17 @@ constexpr std::string_view kPieces[] = {
     "'script=route,ip=10.0.0.2,rate=1Mb/s@5ms'",
     "devid=1,",
     "[[[[[[[[[[",
+    "disk=['/a,,xvda']\n",
+    "'file:/a,xvdb,w'",
+    "'vdev=hda,format=qcow2,target=/a'",
+    "backendtype=",
+    ":cdrom",
 };
 
 constexpr std::string_view kGood =
     "name = 'demo'\nkernel = \"/boot/vmlinuz\"\nextra = 'console=hvc0'\nmemory = 256\n"
     "vcpus = 2\ncpus = [ '0-3,^1', \"all\", ]\non_crash = 'restart'\nvif = [ 'bridge=br0,rate=1Mb/s', 'nat' "
-    "]\n";
+    "]\ndisk = [ 'phy:/dev/x,xvda,r', 'format=vdi, vdev=d3p1, access=w!, target=/a,b' ]\n";
 
 using Generator = std::mt19937_64;
 

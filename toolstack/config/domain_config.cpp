@@ -47,6 +47,20 @@ Checked check_text(std::string_view what, std::string_view text, std::size_t lon
     return {};
 }
 
+std::expected<void, Problem> check_disks(const std::vector<Disk>& disks)
+{
+    for (auto disk = disks.begin(); disk != disks.end(); ++disk) {
+        if (const auto good = check_disk(*disk); !good)
+            return std::unexpected(Problem{"disk", good.error()});
+        const auto same =
+            std::find_if(disks.begin(), disk, [&](const Disk& d) { return d.number() == disk->number(); });
+        if (same != disk)
+            return std::unexpected(Problem{"disk", "two disks are called \"" + shown(disk->vdev) +
+                                                       "\": give each its own vdev"});
+    }
+    return {};
+}
+
 } // namespace
 
 std::string_view to_string(End_action action)
@@ -134,7 +148,7 @@ std::expected<void, Problem> validate(const Domain_config& config)
         return std::unexpected(Problem{"cpus", "has " + std::to_string(config.affinity.size()) +
                                                    " entries for " + std::to_string(config.maxvcpus) +
                                                    " vCPUs"});
-    return {};
+    return check_disks(config.disks);
 }
 
 } // namespace vmm::config

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "toolstack/config/cpu_set.hpp"
+#include "toolstack/config/disk.hpp"
 #include "toolstack/config/uuid.hpp"
 #include "toolstack/config/vif_config.hpp"
 
@@ -57,6 +58,8 @@ struct Domain_config {
     unsigned vcpus    = 1;         // online at the start
     unsigned maxvcpus = 1;         // never below vcpus
     std::vector<Cpu_set> affinity; // one per vCPU, or shorter: the rest may run anywhere
+
+    std::vector<Disk> disks; // no two with the same number
 
     End_action on_poweroff = End_action::destroy;
     End_action on_reboot   = End_action::restart;

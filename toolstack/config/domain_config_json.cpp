@@ -87,6 +87,19 @@ Read read_vifs(const Json& value, std::vector<Vif_config>& out)
     return {};
 }
 
+Read read_disks(const Json& value, std::vector<Disk>& out)
+{
+    if (!value.is_array())
+        return std::unexpected("expected a list of objects");
+    for (const auto& entry : value) {
+        auto disk = disk_from_json(entry);
+        if (!disk)
+            return std::unexpected(std::move(disk.error()));
+        out.push_back(*std::move(disk));
+    }
+    return {};
+}
+
 struct Field {
     const char* name;
     Read (*read)(const Json& value, Domain_config& config);
@@ -104,6 +117,7 @@ constexpr Field kFields[] = {
     {"vcpus", [](const Json& v, Domain_config& c) { return read_number(v, c.vcpus); }},
     {"maxvcpus", [](const Json& v, Domain_config& c) { return read_number(v, c.maxvcpus); }},
     {"cpus", [](const Json& v, Domain_config& c) { return read_affinity(v, c.affinity); }},
+    {"disk", [](const Json& v, Domain_config& c) { return read_disks(v, c.disks); }},
     {"on_poweroff", [](const Json& v, Domain_config& c) { return read_action(v, c.on_poweroff); }},
     {"on_reboot", [](const Json& v, Domain_config& c) { return read_action(v, c.on_reboot); }},
     {"on_crash", [](const Json& v, Domain_config& c) { return read_action(v, c.on_crash); }},
@@ -131,6 +145,9 @@ Json to_json(const Domain_config& config)
     json["cpus"]     = Json::array();
     for (const auto& cpus : config.affinity)
         json["cpus"].push_back(cpus.to_string());
+    json["disk"] = Json::array();
+    for (const auto& disk : config.disks)
+        json["disk"].push_back(to_json(disk));
     json["on_poweroff"] = to_string(config.on_poweroff);
     json["on_reboot"]   = to_string(config.on_reboot);
     json["on_crash"]    = to_string(config.on_crash);

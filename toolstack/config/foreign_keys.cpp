@@ -67,7 +67,6 @@ constexpr Foreign_key kKeys[] = {
     {"cpuid", refused, kNot_yet},
     {"cpus_soft", refused, "soft affinity is not supported yet: use cpus ="},
     {"device_tree", refused, kNot_yet},
-    {"disk", refused, "disks are not supported yet: boot from a ramdisk"},
     {"dtdev", refused, kPass_through},
     {"firmware", refused, kUse_kernel},
     {"iomem", refused, kPass_through},

@@ -194,6 +194,25 @@ Reading_result read_vifs(const Value& value, Draft& draft)
     return {};
 }
 
+Reading_result read_disks(const Value& value, Draft& draft)
+{
+    const auto* list = std::get_if<std::vector<Value>>(&value.what);
+    if (list == nullptr)
+        return std::unexpected("expected a list: disk = [ \"...\" ]");
+    draft.config.disks.clear();
+    for (const auto& entry : *list) {
+        const auto text = as_text(entry);
+        if (!text)
+            return std::unexpected(Bad_value{text.error(), entry.at});
+        auto disk = parse_disk(*text);
+        if (!disk)
+            return std::unexpected(
+                Bad_value{std::move(disk.error().message), place_within(entry, disk.error().at)});
+        draft.config.disks.push_back(*std::move(disk));
+    }
+    return {};
+}
+
 constexpr Key_reader kReaders[] = {
     {"name", [](const Value& v, Draft& d) { return read_text(v, d.config.name, check_name); }},
     {"uuid", read_uuid},
@@ -210,6 +229,7 @@ constexpr Key_reader kReaders[] = {
     {"vcpus", [](const Value& v, Draft& d) { return read_vcpus(v, d.config.vcpus); }},
     {"maxvcpus", [](const Value& v, Draft& d) { return read_vcpus(v, d.maxvcpus); }},
     {"cpus", read_cpus},
+    {"disk", read_disks},
     {"on_poweroff", [](const Value& v, Draft& d) { return read_action(v, d.config.on_poweroff); }},
     {"on_reboot", [](const Value& v, Draft& d) { return read_action(v, d.config.on_reboot); }},
     {"on_crash", [](const Value& v, Draft& d) { return read_action(v, d.config.on_crash); }},

@@ -7,7 +7,7 @@ namespace vmm::config
 namespace
 {
 
-std::string quoted(std::string_view text)
+std::string in_quotes(std::string_view text)
 {
     static constexpr std::string_view kDigits = "0123456789abcdef";
     std::string result                        = "\"";
@@ -31,29 +31,34 @@ std::string write(const Domain_config& config)
     const auto line = [&](std::string_view key, const std::string& value) {
         text += std::string{key} + " = " + value + '\n';
     };
-    line("name", quoted(config.name));
+    line("name", in_quotes(config.name));
     if (config.uuid)
-        line("uuid", quoted(config.uuid->to_string()));
-    line("type", quoted(to_string(config.type)));
-    line("kernel", quoted(config.kernel));
+        line("uuid", in_quotes(config.uuid->to_string()));
+    line("type", in_quotes(to_string(config.type)));
+    line("kernel", in_quotes(config.kernel));
     if (!config.ramdisk.empty())
-        line("ramdisk", quoted(config.ramdisk));
-    line("cmdline", quoted(config.cmdline));
+        line("ramdisk", in_quotes(config.ramdisk));
+    line("cmdline", in_quotes(config.cmdline));
     line("memory", std::to_string(config.memory_mib));
     line("maxmem", std::to_string(config.maxmem_mib));
     line("vcpus", std::to_string(config.vcpus));
     line("maxvcpus", std::to_string(config.maxvcpus));
     std::string cpus;
     for (const auto& entry : config.affinity)
-        cpus += (cpus.empty() ? "" : ", ") + quoted(entry.to_string());
-    line("cpus", cpus.empty() ? quoted("all") : "[ " + cpus + " ]");
-    line("on_poweroff", quoted(to_string(config.on_poweroff)));
-    line("on_reboot", quoted(to_string(config.on_reboot)));
-    line("on_crash", quoted(to_string(config.on_crash)));
-    line("on_watchdog", quoted(to_string(config.on_watchdog)));
+        cpus += (cpus.empty() ? "" : ", ") + in_quotes(entry.to_string());
+    line("cpus", cpus.empty() ? in_quotes("all") : "[ " + cpus + " ]");
+    std::string disks;
+    for (const auto& disk : config.disks)
+        disks += (disks.empty() ? "\n    " : ",\n    ") + in_quotes(write_disk(disk));
+    if (!disks.empty())
+        line("disk", "[" + disks + "\n]");
+    line("on_poweroff", in_quotes(to_string(config.on_poweroff)));
+    line("on_reboot", in_quotes(to_string(config.on_reboot)));
+    line("on_crash", in_quotes(to_string(config.on_crash)));
+    line("on_watchdog", in_quotes(to_string(config.on_watchdog)));
     std::string vifs;
     for (const auto& vif : config.vifs)
-        vifs += (vifs.empty() ? "" : ", ") + quoted(to_string(vif));
+        vifs += (vifs.empty() ? "" : ", ") + in_quotes(to_string(vif));
     if (!vifs.empty())
         line("vif", "[ " + vifs + " ]");
     return text;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// How a class of devices plugs into the framework: derive from Device_class, hand the object to Devices::add,
-// and let vmmd's wanted_devices() name the devices a domain's config asks for. Devices owns every step that
-// is the same for all classes (nodes, permissions, states, time limits, undoing, records); a class knows only
-// what dom0 must do for its kind. It owns what it took in dom0 from prepare() to release(), by address.
+// How a class of devices plugs into the framework: derive from Device_class and hand the object to
+// Devices::add. Devices owns every step that is the same for all classes (nodes, permissions, states, time
+// limits, undoing, records); a class knows only what dom0 must do for its kind. It owns what it took in dom0
+// from prepare() to release(), by address.
 //
 // The life of one device, and which thread of it is the class's:
 //   prepare()   take what dom0 needs (open the image, start a server); says what to write to the store

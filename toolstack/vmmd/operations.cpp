@@ -154,6 +154,10 @@ Operations::Cancel Operations::create(const Json& args, Client client)
         client.answer(failed(Code::bad_config, config.error().to_string()));
         return {};
     }
+    if (!config->disks.empty()) {
+        client.answer(failed(Code::bad_config, "disk: disks are not supported yet: boot from a ramdisk"));
+        return {};
+    }
     Supervisor::Creation creation{
         std::move(*config), *paused, client.is_there, [this, client](Result<Domid> made) {
             if (!made) {

@@ -151,8 +151,13 @@ TEST_CASE("Wrong values say what would be right")
         {"on_crash = 'coredump-restart'", "a.cfg:3:12: on_crash: \"coredump-restart\": core dumps are not "
                                           "supported, give \"destroy\", \"restart\", "
                                           "\"rename-restart\" or \"preserve\""},
-        {"disk = ['phy:/dev/vg/a,xvda,w']",
-         "a.cfg:3:1: disk: disks are not supported yet: boot from a ramdisk"},
+        {"disk = 'phy:/dev/vg/a,xvda,w'", "a.cfg:3:8: disk: expected a list: disk = [ \"...\" ]"},
+        {"disk = ['phy:/dev/vg/a,xvda,w',\n   '/b, qcow3, xvdb']",
+         "a.cfg:4:9: disk: format: \"qcow3\" is not a format: give \"raw\", \"qcow2\", \"vmdk\", \"vdi\", "
+         "\"vhdx\", "
+         "\"vhd\", \"qcow\" or \"qed\""},
+        {"disk = ['/a,,xvda', '/b,,sda,', '/c,,xvda,r']",
+         "a.cfg:3:8: disk: two disks are called \"xvda\": give each its own vdev"},
         {"bootloader = 'pygrub'",
          "a.cfg:3:1: bootloader: not supported: name the kernel with kernel = and its initrd with ramdisk ="},
         {"cmdline = '\xff'", "a.cfg:3:11: cmdline: a command line is not valid UTF-8"},

@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The frontend's end of a request/response ring (block, net): a page with four counters and a power of two
-// of slots, each a request first and its response later. Private counters decide; what the backend writes
-// is bounded before it is used. [xen/include/public/io/ring.h]
+// The frontend's end of a request/response ring (ring.hpp) in pages of its own. Private counters decide; what
+// the backend writes is bounded before it is used. The pages outlive the object.
+// [xen/include/public/io/ring.h]
 #pragma once
 
-#include "guest/types.hpp"
+#include "protocol/ring.hpp"
 
 #include <atomic>
+#include <cstring>
 
-namespace vmm::guest
+namespace vmm::protocol
 {
-
-// The head of the shared page, followed by the slots.
-struct Ring_head {
-    u32 request_producer;
-    u32 request_event;
-    u32 response_producer;
-    u32 response_event;
-    u8 reserved[48];
-};
-static_assert(sizeof(Ring_head) == 64);
 
 template <class Request, class Response>
 class Front_ring
@@ -30,24 +21,27 @@ class Front_ring
         Request request;
         Response response;
     };
-    static constexpr u32 round_down(u64 n) { return 1u << (63 - __builtin_clzll(n)); }
-    static constexpr u32 kSlots = round_down((kPageSize - sizeof(Ring_head)) / sizeof(Slot));
 
-    explicit Front_ring(Page& page) : head_(*page.as<Ring_head>()), slots_(page.as<Slot>(sizeof(Ring_head)))
+    // `memory` is `bytes` long, a power of two of pages, aligned to pages.
+    Front_ring(void* memory, std::size_t bytes)
+        : head_(*static_cast<Ring_head*>(memory)),
+          slots_(reinterpret_cast<Slot*>(static_cast<std::byte*>(memory) + sizeof(Ring_head))),
+          count_(ring_slots(bytes, sizeof(Slot)))
     {
         head_                = {};
         head_.request_event  = 1;
         head_.response_event = 1;
     }
 
-    [[nodiscard]] bool full() const { return produced_ - consumed_ == kSlots; }
+    [[nodiscard]] std::uint32_t slots() const { return count_; }
+    [[nodiscard]] bool full() const { return produced_ - consumed_ == count_; }
     // The next free request; not full().
-    Request& next() { return slots_[produced_++ % kSlots].request; }
+    Request& next() { return slots_[produced_++ % count_].request; }
     // Makes the new requests visible. True when the backend wants an event for them.
     [[nodiscard]] bool push()
     {
-        const u32 old = published_;
-        published_    = produced_;
+        const std::uint32_t old = published_;
+        published_              = produced_;
         std::atomic_ref(head_.request_producer).store(published_, std::memory_order_release);
         std::atomic_thread_fence(std::memory_order_seq_cst);
         return published_ - std::atomic_ref(head_.request_event).load() < published_ - old;
@@ -55,11 +49,11 @@ class Front_ring
     // Takes one response; false when there is none.
     bool take(Response& to)
     {
-        const u32 ready =
+        const std::uint32_t ready =
             std::atomic_ref(head_.response_producer).load(std::memory_order_acquire) - consumed_;
         if (ready == 0 || ready > published_ - consumed_)
             return false;
-        __builtin_memcpy(&to, &slots_[consumed_++ % kSlots].response, sizeof to);
+        std::memcpy(&to, &slots_[consumed_++ % count_].response, sizeof to);
         return true;
     }
     // Asks for an event at the next response; true when one is there already.
@@ -73,9 +67,10 @@ class Front_ring
   private:
     Ring_head& head_;
     Slot* slots_;
-    u32 produced_  = 0;
-    u32 published_ = 0;
-    u32 consumed_  = 0;
+    std::uint32_t count_;
+    std::uint32_t produced_  = 0;
+    std::uint32_t published_ = 0;
+    std::uint32_t consumed_  = 0;
 };
 
-} // namespace vmm::guest
+} // namespace vmm::protocol

@@ -9,7 +9,8 @@ namespace
 
 std::string backend_part(const Address& address)
 {
-    return "backend/" + address.type + "/" + to_string(address.domain) + "/" + std::to_string(address.number);
+    const std::string& type = address.backend_type.empty() ? address.type : address.backend_type;
+    return "backend/" + type + "/" + to_string(address.domain) + "/" + std::to_string(address.number);
 }
 
 } // namespace

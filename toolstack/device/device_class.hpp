@@ -42,6 +42,7 @@ using Nodes = std::vector<std::pair<std::string, std::string>>;
 struct Prepared {
     Nodes frontend; // the guest can change these later: never read them back for a decision in dom0
     Nodes backend;  // the guest can read these
+    std::string backend_type{}; // the directory of its backend, see Address; empty: as the class
 };
 
 struct Task {

@@ -30,7 +30,7 @@ void Devices::save()
 {
     std::vector<Record> records;
     for (const auto& [address, device] : devices_) {
-        records.push_back({address, device->spec, device->note, device->complete});
+        records.push_back({device->address, device->spec, device->note, device->complete});
     }
     if (const auto saved = records_.save(records); !saved) {
         log::error(saved.error().message + "; a restart of vmmd would not find the devices again");
@@ -134,12 +134,14 @@ void Devices::prepared(const Device_ptr& device, Result<Prepared> result)
         release(device);
         return;
     }
-    device->phase = Phase::waiting;
-    auto started  = write_nodes(store_, device->address, *result);
+    device->phase                = Phase::waiting;
+    device->address.backend_type = result->backend_type;
+    save(); // before there are nodes: a successor must find them
+    auto started = write_nodes(store_, device->address, *result);
     if (started) {
         started = follow(device, patience_.backend, &Devices::check_backend, [this](const Device_ptr& late) {
             give_up(late, backend_failure(
-                              *late, "dom0's kernel has made no backend for it in " +
+                              *late, "no backend in dom0 has taken it up in " +
                                          std::to_string(patience_.backend / std::chrono::seconds(1)) + " s"));
         });
     }
@@ -150,9 +152,12 @@ void Devices::prepared(const Device_ptr& device, Result<Prepared> result)
 
 Error Devices::backend_failure(const Device& device, const std::string& what)
 {
-    const std::string said = backend_error(store_, device.address);
-    const std::string why  = said.empty() ? ": is the backend's module loaded (xen-blkback, xen-netback)?"
-                                          : ": it says \"" + said + "\"";
+    const std::string said     = backend_error(store_, device.address);
+    const std::string& program = device.address.backend_type;
+    const std::string missing  = program.empty()
+                                     ? ": is the backend's module loaded (xen-blkback, xen-netback)?"
+                                     : ": does the program that serves " + program + " devices run?";
+    const std::string why      = said.empty() ? missing : ": it says \"" + said + "\"";
     return {Errc::io, device.name() + ": " + what + why};
 }
 
@@ -242,7 +247,8 @@ void Devices::stop_following(Device& device)
 std::vector<Row> Devices::list(Domid domain, const std::string& type) const
 {
     std::vector<Row> rows;
-    for (const auto& [address, device] : devices_) {
+    for (const auto& [key, device] : devices_) {
+        const Address& address = device->address; // the key does not say which backend it is
         if (address.domain != domain || (!type.empty() && address.type != type)) {
             continue;
         }

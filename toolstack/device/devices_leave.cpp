@@ -196,7 +196,8 @@ void Devices::start()
 // orphan.
 void Devices::adopt(Domid domain)
 {
-    for (const auto& [address, device] : devices_) {
+    for (const auto& [key, device] : devices_) {
+        const Address& address = device->address;
         if (address.domain != domain || device->phase != Phase::orphan || !device->complete) {
             continue;
         }

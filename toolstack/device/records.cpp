@@ -16,6 +16,7 @@ Json to_json(const Record& record)
     return Json{{"domid", to_number(record.address.domain)},
                 {"type", record.address.type},
                 {"number", record.address.number},
+                {"backend", record.address.backend_type},
                 {"spec", record.spec},
                 {"note", record.note},
                 {"plugged", record.plugged}};
@@ -25,7 +26,7 @@ Json to_json(const Record& record)
 Record from_json(const Json& json)
 {
     return {{Domid{json.at("domid").get<std::uint16_t>()}, json.at("type").get<std::string>(),
-             json.at("number").get<unsigned>()},
+             json.at("number").get<unsigned>(), json.value("backend", "")},
             json.at("spec"),
             json.at("note"),
             json.at("plugged").get<bool>()};

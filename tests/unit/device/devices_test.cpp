@@ -25,6 +25,7 @@ class Test_class final : public Device_class
     explicit Test_class(Event_loop& loop) : loop_(loop) {}
 
     bool answers_prepare = true;
+    std::string backend_type; // of the next ones prepared
     std::optional<Error> prepare_error, connect_error;
     std::function<void(Result<Prepared>)> held;
     std::vector<std::string> calls;
@@ -41,7 +42,7 @@ class Test_class final : public Device_class
             return;
         }
         taken.insert(task.address);
-        const Prepared prepared{{{"device-type", "disk"}}, {{"mode", "w"}}};
+        const Prepared prepared{{{"device-type", "disk"}}, {{"mode", "w"}}, backend_type};
         if (!answers_prepare) {
             held = std::move(done);
             return;
@@ -222,7 +223,8 @@ TEST_CASE("a device that fails on the way leaves nothing, nor do those plugged w
     SECTION("no backend appears")
     {
         world.kernel->has_module = false;
-        expected                 = "disk xvd5 of domain 3: dom0's kernel has made no backend for it";
+        expected =
+            "disk xvd5 of domain 3: no backend in dom0 has taken it up in 0 s: is the backend's module";
     }
     SECTION("the backend fails and says why")
     {
@@ -247,6 +249,44 @@ TEST_CASE("one that fails takes down those that were there already")
     world.settle();
     CHECK(world.devices->list(Domid{3}).size() == 1); // what was there before stays
     world.unplug_all();
+    world.check_nothing_left();
+}
+
+TEST_CASE("a backend may have a directory of its own, and its device is found there again")
+{
+    World world;
+    world.device_class->backend_type = "vmmblk";
+    REQUIRE(world.plug({5}));
+    const std::string back = "/local/domain/0/backend/vmmblk/3/5";
+    CHECK(world.node("/local/domain/3/device/vbd/5/backend") == back);
+    CHECK(world.node(back + "/hotplug-status") == "connected");
+    CHECK_FALSE(world.store->exists("/local/domain/0/backend/vbd"));
+    world.start();
+    world.devices->adopt(Domid{3});
+    REQUIRE(world.devices->list(Domid{3}, "vbd").size() == 1);
+    CHECK(world.devices->list(Domid{3})[0].address.backend_path() == back);
+    CHECK(world.devices->list(Domid{3})[0].backend == State::init_wait);
+    SECTION("the guest is asked")
+    {
+        world.kernel->guest_connects(World::at(5));
+        world.settle();
+        CHECK(world.unplug(5, Removal::ask));
+    }
+    SECTION("it goes at once") { world.unplug_all(); }
+    world.check_nothing_left();
+    CHECK(world.store->list("/local/domain/0/backend/vmmblk").value().empty());
+}
+
+TEST_CASE("nobody serves a directory of backends")
+{
+    World world;
+    world.kernel->has_module         = false;
+    world.device_class->backend_type = "vmmblk";
+    const auto result                = world.plug({5});
+    REQUIRE_FALSE(result);
+    CHECK(result.error().message ==
+          "disk xvd5 of domain 3: no backend in dom0 has taken it up in 0 s: does the "
+          "program that serves vmmblk devices run?");
     world.check_nothing_left();
 }
 

@@ -73,7 +73,8 @@ class Vcpu
     u32 seen_p2m_generation = 0;
     bool initialised        = false; // has a start state
     bool nmi_pending        = false;
-    u8 upcall_vector        = 0; // HVMOP_set_evtchn_upcall_vector: upcalls come through the APIC instead
+    int offered_vector      = -1; // the APIC's, injected at this entry
+    u8 upcall_vector        = 0;  // HVMOP_set_evtchn_upcall_vector: upcalls come through the APIC instead
     u64 tsc_aux             = 0;
     u64 xcr0                = 1;
     Mtrr mtrr;

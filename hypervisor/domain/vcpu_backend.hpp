@@ -43,6 +43,7 @@ class Vcpu_backend
     [[nodiscard]] virtual bool can_take_interrupt(const Guest_registers& regs) const = 0;
     // True while an event is queued for the next entry, or was cut short and must be delivered again.
     [[nodiscard]] virtual bool event_queued() const                                  = 0;
+    // At the next entry. An external interrupt only if can_take_interrupt(); it takes the place of a window.
     virtual void inject(const Injection& event)                                      = 0;
     // Asks for an interrupt_window exit as soon as the guest can take an interrupt of this priority class
     // (vector >> 4) or above; cancel_window() takes the wish back.

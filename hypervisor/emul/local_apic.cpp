@@ -114,6 +114,12 @@ void Local_apic::accept(u8 vector)
     isr_.add(vector);
 }
 
+void Local_apic::give_back(u8 vector)
+{
+    isr_.remove(vector);
+    irr_.add(vector);
+}
+
 void Local_apic::end_of_interrupt()
 {
     const int in_service = isr_.highest();

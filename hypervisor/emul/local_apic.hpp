@@ -55,6 +55,8 @@ class Local_apic
     [[nodiscard]] int highest_requested() const { return irr_.highest(); }
     // The vCPU takes `vector`, which pending_vector() just returned.
     void accept(u8 vector);
+    // It did not, after all: requested again.
+    void give_back(u8 vector);
 
     // INIT: as after power-up, but the id and the mode in APIC_BASE stay. [SDM3 11.4.7.1, 11.12.5.1]
     void reset();

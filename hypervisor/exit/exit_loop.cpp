@@ -15,9 +15,11 @@ namespace
 
 constexpr u8 kVectorNmi = 2;
 
-// Takes what is pending in order of importance: NMI, the event-channel upcall, the virtual APIC. The upcall
+// Takes what is pending in order of importance: NMI, the virtual APIC, the event-channel upcall. The upcall
 // is a level, not a message: it is injected for as long as the guest leaves evtchn_upcall_pending set, and
-// no APIC is involved. What cannot be taken yet is asked for again by an interrupt window.
+// no APIC is involved. What cannot be taken yet is asked for again by an interrupt window. Where both are
+// pending the APIC's comes first, since its handler ends with an exit (EOI) that brings the other one in; an
+// upcall's handler ends with none.
 void deliver_pending(Vcpu& vcpu)
 {
     Vcpu_backend& backend = vcpu.backend();
@@ -26,21 +28,21 @@ void deliver_pending(Vcpu& vcpu)
     if (vcpu.nmi_pending && !backend.event_queued()) [[unlikely]] {
         vcpu.nmi_pending = false;
         backend.inject({kVectorNmi, Injection::Type::nmi, false, 0});
-        return;
     }
-    const int vector = upcall ? callback : vcpu.apic().pending_vector();
-    if (vector < 0) {
+    const int offered = vcpu.apic().pending_vector();
+    if (offered < 0 && !upcall) {
         if (vcpu.apic().held_back_by_tpr()) [[unlikely]]
             backend.request_window(static_cast<u8>(vcpu.apic().highest_requested() >> 4));
         return;
     }
     if (!backend.can_take_interrupt(vcpu.regs)) {
-        backend.request_window(static_cast<u8>(upcall ? 0xf : vector >> 4));
+        backend.request_window(static_cast<u8>(upcall ? 0xf : offered >> 4));
         return;
     }
-    if (!upcall)
-        vcpu.apic().accept(static_cast<u8>(vector));
-    backend.inject({static_cast<u8>(vector), Injection::Type::external, false, 0});
+    vcpu.offered_vector = offered;
+    if (offered >= 0)
+        vcpu.apic().accept(static_cast<u8>(offered));
+    backend.inject({offered >= 0 ? static_cast<u8>(offered) : callback, Injection::Type::external, false, 0});
 }
 
 } // namespace
@@ -60,6 +62,8 @@ void run_once(Vcpu& vcpu)
 {
     prepare_entry(vcpu);
     const Vm_exit exit = vcpu.backend().enter(vcpu.regs);
+    if (exit.interrupt_waits && vcpu.offered_vector >= 0) [[unlikely]]
+        vcpu.apic().give_back(static_cast<u8>(vcpu.offered_vector));
     if (exit.kind == Exit_kind::hypercall) [[likely]]
         handle_hypercall(vcpu, exit.instruction_length);
     else

@@ -59,6 +59,9 @@ struct Vm_exit {
     Exit_kind kind;
     // Length of the instruction that caused the exit; 0 where no instruction is to be skipped.
     u8 instruction_length;
+    // The external interrupt injected at this entry was not taken (the machine's own came first): it has to
+    // be injected again, or something better instead.
+    bool interrupt_waits;
     union {
         Msr_access msr;
         Io_access io;

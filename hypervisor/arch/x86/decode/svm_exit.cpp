@@ -68,7 +68,7 @@ constexpr auto kMeanings = [] {
 Vm_exit decode_exit(const Vmcb& vmcb, u32 msr_index)
 {
     const u64 code = vmcb.exitcode;
-    Vm_exit exit{.kind = Exit_kind::unknown, .instruction_length = 0, .code = code};
+    Vm_exit exit{.kind = Exit_kind::unknown, .instruction_length = 0, .interrupt_waits = false, .code = code};
     if (code == exitcode::npf) {
         exit.kind  = Exit_kind::nested_fault;
         exit.fault = decode_nested_fault(vmcb.exitinfo1, vmcb.exitinfo2);

@@ -86,11 +86,14 @@ static_assert(offsetof(Vmcb, g_pat) == 0x668);
 
 namespace vintr
 {
-inline constexpr u64 tpr_mask        = 0xf;
-inline constexpr u64 v_irq           = bit(8);
-inline constexpr unsigned prio_shift = 16;
-inline constexpr u64 prio_mask       = 0xfull << prio_shift;
-inline constexpr u64 intr_masking    = bit(24);
+inline constexpr u64 tpr_mask          = 0xf;
+inline constexpr u64 v_irq             = bit(8);
+inline constexpr unsigned prio_shift   = 16;
+inline constexpr u64 prio_mask         = 0xfull << prio_shift;
+inline constexpr u64 ignore_tpr        = bit(20);
+inline constexpr u64 intr_masking      = bit(24);
+inline constexpr unsigned vector_shift = 32;
+inline constexpr u64 vector_mask       = 0xffull << vector_shift;
 } // namespace vintr
 
 // [APM2 Appendix C, "SVM Intercept Exit Codes"]

@@ -84,6 +84,10 @@ Vm_exit Svm_vcpu::enter(Guest_registers& regs)
         requeue_interrupted_event();
 
     Vm_exit exit = decode_exit(*vmcb_, static_cast<u32>(regs.rcx));
+    if (interrupt_queued()) [[unlikely]] {
+        vmcb_->vintr &= ~vintr::v_irq;
+        exit.interrupt_waits = true;
+    }
     if (const auto which =
             exiting_instruction(vmcb_->exitcode, exit.kind == Exit_kind::msr && exit.msr.write)) {
         exit.instruction_length = features().next_rip_save ? static_cast<u8>(vmcb_->nrip - regs.rip)
@@ -108,12 +112,14 @@ void Svm_vcpu::take_asid()
 }
 
 // An event was being delivered when the exit happened: it is delivered again. A software interrupt is
-// not: RIP still points at its instruction, which executes again. [APM2 15.7.2]
+// not: RIP still points at its instruction, which executes again. [APM2 15.7.2] QEMU reports a virtual
+// interrupt that was cut short as an exception, which no vector above 31 is, and leaves V_IRQ set: it waits.
 void Svm_vcpu::requeue_interrupted_event()
 {
     const u64 type   = vmcb_->exitintinfo & event::type_mask;
     const u64 vector = vmcb_->exitintinfo & event::vector_mask;
-    if (type == event::type_software || (type == event::type_exception && (vector == 3 || vector == 4)))
+    if (type == event::type_software ||
+        (type == event::type_exception && (vector == 3 || vector == 4 || vector > 31)))
         return;
     vmcb_->eventinj = vmcb_->exitintinfo;
 }
@@ -159,8 +165,23 @@ bool Svm_vcpu::can_take_interrupt(const Guest_registers& regs) const
 
 bool Svm_vcpu::event_queued() const { return vmcb_->eventinj & event::valid; }
 
+// V_IRQ without its intercept is an interrupt the CPU delivers itself. A window is V_IRQ with the intercept.
+bool Svm_vcpu::interrupt_queued() const
+{
+    return (vmcb_->vintr & vintr::v_irq) && !(vmcb_->intercept_1 & intercepts(exitcode::vintr));
+}
+
+// External interrupts go by V_IRQ and not by EVENTINJ: the CPU then takes them like any interrupt, on every
+// implementation. QEMU (7.2 at least) keeps an interrupt injected by EVENTINJ in mind until the next exit and
+// delivers it once more, whatever IF says, when a timer of its own expires first. [APM2 15.21.4]
 void Svm_vcpu::inject(const Injection& what)
 {
+    if (what.type == Injection::Type::external) {
+        vmcb_->vintr = (vmcb_->vintr & ~vintr::vector_mask) | vintr::v_irq | vintr::ignore_tpr |
+                       static_cast<u64>(what.vector) << vintr::vector_shift;
+        vmcb_->intercept_1 &= ~intercepts(exitcode::vintr);
+        return;
+    }
     vmcb_->eventinj =
         what.vector | static_cast<u64>(what.type) << event::type_shift | event::valid |
         (what.has_error_code ? event::error_valid | static_cast<u64>(what.error_code) << 32 : 0);
@@ -168,8 +189,8 @@ void Svm_vcpu::inject(const Injection& what)
 
 void Svm_vcpu::request_window(u8 priority)
 {
-    vmcb_->vintr =
-        (vmcb_->vintr & ~vintr::prio_mask) | vintr::v_irq | static_cast<u64>(priority) << vintr::prio_shift;
+    vmcb_->vintr = (vmcb_->vintr & ~(vintr::prio_mask | vintr::ignore_tpr)) | vintr::v_irq |
+                   static_cast<u64>(priority) << vintr::prio_shift;
     vmcb_->intercept_1 |= intercepts(exitcode::vintr);
 }
 

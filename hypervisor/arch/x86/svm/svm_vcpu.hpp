@@ -47,6 +47,7 @@ class Svm_vcpu final : public Vcpu_backend
     void set_up_controls();
     void take_asid();
     void requeue_interrupted_event();
+    [[nodiscard]] bool interrupt_queued() const;
     u8 measure_instruction(const Guest_registers& regs, Intercepted_instruction which);
     // The guest executes 64-bit code: long mode, and CS says so.
     [[nodiscard]] bool in_long_code() const

@@ -75,6 +75,27 @@ TEST_CASE("the highest requested vector above the processor priority is taken")
     CHECK(vcpu.take() == 0x31);
 }
 
+TEST_CASE("an interrupt that the guest did not get to take is pending as before")
+{
+    Domain domain(1);
+    Vcpu& vcpu = domain[0];
+    vcpu.enable();
+    vcpu.apic.set_irq(0x31, false);
+    REQUIRE(vcpu.take() == 0x31);
+    vcpu.apic.set_irq(0x31, false); // merges with the one given back
+    vcpu.apic.set_irq(0x52, false);
+    REQUIRE(vcpu.take() == 0x52);
+    vcpu.apic.give_back(0x52);
+    CHECK(vcpu.read(reg_isr + 2) == 0);
+    CHECK(vcpu.read(reg_ppr) == 0x30);
+    vcpu.apic.give_back(0x31);
+    CHECK(vcpu.take() == 0x52);
+    vcpu.write(reg_eoi, 0);
+    CHECK(vcpu.take() == 0x31);
+    vcpu.write(reg_eoi, 0);
+    CHECK(vcpu.take() == -1);
+}
+
 TEST_CASE("a request that is there already wakes nobody again")
 {
     Domain domain(1);

@@ -60,6 +60,11 @@ class Machine:
     def text(self):
         return self._text
 
+    @property
+    def position(self):
+        """Up to where in `text` expect() has read."""
+        return self._seen
+
     def running(self):
         return self._qemu.poll() is None
 

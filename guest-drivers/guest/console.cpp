@@ -8,11 +8,6 @@
 namespace vmm::guest
 {
 
-namespace
-{
-void wake(evtchn_port_t) {} // the interrupt itself ends the wait
-} // namespace
-
 bool Console::open()
 {
     u64 pfn  = 0;
@@ -22,7 +17,7 @@ bool Console::open()
         return false;
     ring_ = at_gpa<xencons_interface>(pfn * kPageSize);
     port_ = static_cast<evtchn_port_t>(port);
-    events::listen(port_, wake);
+    events::listen(port_, events::ignore);
     return true;
 }
 
@@ -45,6 +40,11 @@ u32 Console::read(char* to, u32 count)
     if (done != 0)
         events::send(port_);
     return done;
+}
+
+bool Console::readable() const
+{
+    return Byte_ring(ring_->in, sizeof ring_->in, ring_->in_cons, ring_->in_prod).readable();
 }
 
 } // namespace vmm::guest

@@ -23,6 +23,7 @@ class Console
     void write(std::string_view text);
     // Bytes read; 0 when nobody typed anything.
     u32 read(char* to, u32 count);
+    [[nodiscard]] bool readable() const;
 
   private:
     xencons_interface* ring_ = nullptr;

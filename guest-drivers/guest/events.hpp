@@ -25,6 +25,8 @@ s64 send(evtchn_port_t port);
 
 // Starts calling `handler` for each event on the port, from the interrupt.
 void listen(evtchn_port_t port, Handler handler);
+// For ports whose events only have to end a wait.
+inline void ignore(evtchn_port_t) {}
 void mask(evtchn_port_t port);
 void unmask(evtchn_port_t port);
 [[nodiscard]] bool pending(evtchn_port_t port);

@@ -15,6 +15,10 @@ namespace
 constexpr u32 kFirstSpecialPage = 1;
 static_assert(kFirstSpecialPage + kFrames <= kSpecialPages);
 
+// The references nobody has, as a stack.
+u16 free_refs[kEntries];
+u32 free_count = 0;
+
 } // namespace
 
 s64 start()
@@ -28,7 +32,32 @@ s64 start()
         if (const s64 rc = memory_op(XENMEM_add_to_physmap, &place); rc < 0)
             return rc;
     }
+    free_count = 0;
+    for (u32 ref = kEntries; ref-- > kFirstOwn;)
+        free_refs[free_count++] = static_cast<u16>(ref);
     return 0;
+}
+
+grant_ref_t take() { return free_count == 0 ? 0 : free_refs[--free_count]; }
+void give(grant_ref_t ref) { free_refs[free_count++] = static_cast<u16>(ref); }
+
+grant_ref_t share(domid_t to, const void* page, bool writable)
+{
+    const grant_ref_t ref = take();
+    if (ref != 0)
+        allow(ref, to, gfn_of(page), writable);
+    return ref;
+}
+
+bool unshare(grant_ref_t& ref)
+{
+    if (ref == 0)
+        return true;
+    if (!revoke(ref))
+        return false;
+    give(ref);
+    ref = 0;
+    return true;
 }
 
 grant_entry_v1& entry(grant_ref_t ref)

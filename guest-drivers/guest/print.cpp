@@ -6,6 +6,13 @@
 namespace vmm::guest
 {
 
+namespace
+{
+constinit Text_sink chosen_sink = nullptr;
+}
+
+void print_to(Text_sink sink) { chosen_sink = sink; }
+
 void Line::put(std::string_view text)
 {
     for (const char c : text) {
@@ -37,6 +44,12 @@ void Line::put_decimal(u64 number)
     put(std::string_view(digits + first, sizeof digits - first));
 }
 
-void Line::write() const { console_write(buffer_, length_); }
+void Line::write() const
+{
+    if (chosen_sink)
+        chosen_sink(text());
+    else
+        console_write(buffer_, length_);
+}
 
 } // namespace vmm::guest

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Text for people: pieces put together in a line buffer and written by console_io, which needs no driver
-// and nothing set up. A domU of a release build of Xen is not heard; it has a console ring instead.
+// and nothing set up. A domU of a release build of Xen is not heard; it has a console ring instead, which
+// print_to() puts in its place.
 #pragma once
 
 #include "guest/types.hpp"
@@ -16,6 +17,10 @@ struct Hex {
     u64 value;
 };
 constexpr Hex hex(u64 value) { return {value}; }
+
+// Where text goes from now on; nullptr: to console_io again.
+using Text_sink = void (*)(std::string_view text);
+void print_to(Text_sink sink);
 
 class Line
 {

@@ -3,14 +3,10 @@
 
 #include "guest/events.hpp"
 #include "guest/hypercall.hpp"
+#include "protocol/number.hpp"
 
 namespace vmm::guest
 {
-
-namespace
-{
-void wake(evtchn_port_t) {} // the interrupt itself ends the wait
-} // namespace
 
 bool Store::open()
 {
@@ -21,7 +17,7 @@ bool Store::open()
         return false;
     ring_ = at_gpa<xenstore_domain_interface>(pfn * kPageSize);
     port_ = static_cast<evtchn_port_t>(port);
-    events::listen(port_, wake);
+    events::listen(port_, events::ignore);
     return true;
 }
 
@@ -54,16 +50,30 @@ void Store::get(void* bytes, u32 count)
     }
 }
 
-// Reads one message into payload_, or into event_ when it is a watch event. A length the protocol does not
-// allow cannot be skipped safely: the ring is given up.
+// One message in payload_; a watch event has been put where it belongs. A length the protocol does not allow
+// cannot be skipped safely.
 xsd_sockmsg Store::receive()
 {
     xsd_sockmsg header{};
     get(&header, sizeof header);
     if (header.len > XENSTORE_PAYLOAD_MAX)
         shut_down(SHUTDOWN_crash);
-    get(header.type == XS_WATCH_EVENT ? event_ : payload_, header.len);
+    get(payload_, header.len);
+    if (header.type == XS_WATCH_EVENT) {
+        const std::string_view event(payload_, header.len);
+        if (event.ends_with(kNoticeEnd))
+            ++notices_;
+        else
+            events_.put(event);
+    }
     return header;
+}
+
+// Nobody has asked anything, so all there can be is events.
+void Store::receive_events()
+{
+    while (Byte_ring(ring_->rsp, sizeof ring_->rsp, ring_->rsp_cons, ring_->rsp_prod).readable())
+        receive();
 }
 
 Store::Answer Store::request(u32 type, Piece first, Piece second)
@@ -72,7 +82,10 @@ Store::Answer Store::request(u32 type, Piece first, Piece second)
     xsd_sockmsg header{};
     header.type   = type;
     header.req_id = ++request_id_;
+    header.tx_id  = transaction_;
     header.len    = length(first) + length(second);
+    if (header.len > XENSTORE_PAYLOAD_MAX)
+        return {{}, "E2BIG"};
     put(&header, sizeof header);
     for (const Piece piece : {first, second}) {
         put(piece.text.data(), static_cast<u32>(piece.text.size()));
@@ -81,17 +94,17 @@ Store::Answer Store::request(u32 type, Piece first, Piece second)
     }
     for (;;) {
         const xsd_sockmsg answer = receive();
+        if (answer.type == XS_WATCH_EVENT || answer.req_id != header.req_id)
+            continue;
         const std::string_view text(payload_, answer.len);
-        if (answer.type == XS_WATCH_EVENT)
-            event_length_ = answer.len;
-        else if (answer.type == XS_ERROR)
+        if (answer.type == XS_ERROR)
             return {{}, text.substr(0, text.find('\0'))};
-        else
-            return {text, {}};
+        return {text, {}};
     }
 }
 
 Store::Answer Store::read(std::string_view path) { return request(XS_READ, {path, true}); }
+Store::Answer Store::make(std::string_view path) { return request(XS_MKDIR, {path, true}); }
 Store::Answer Store::list(std::string_view path) { return request(XS_DIRECTORY, {path, true}); }
 Store::Answer Store::remove(std::string_view path) { return request(XS_RM, {path, true}); }
 Store::Answer Store::write(std::string_view path, std::string_view value)
@@ -102,17 +115,43 @@ Store::Answer Store::watch(std::string_view path, std::string_view token)
 {
     return request(XS_WATCH, {path, true}, {token, true});
 }
-
-std::string_view Store::next_event()
+Store::Answer Store::unwatch(std::string_view path, std::string_view token)
 {
-    while (event_length_ == 0) {
-        const xsd_sockmsg message = receive();
-        if (message.type == XS_WATCH_EVENT)
-            event_length_ = message.len;
-    }
-    const u32 length = event_length_;
-    event_length_    = 0;
-    return {event_, length};
+    return request(XS_UNWATCH, {path, true}, {token, true});
+}
+
+bool Store::take_event(Watch_event& to)
+{
+    receive_events();
+    return events_.take(to);
+}
+
+bool Store::wait_event(Watch_event& to, u64 deadline)
+{
+    return wait_until([&] { return take_event(to); }, deadline);
+}
+
+u64 Store::notices()
+{
+    receive_events();
+    return notices_;
+}
+
+bool Store::begin()
+{
+    const Answer id = request(XS_TRANSACTION_START, {"", true});
+    const u64 given = protocol::number_from(id.text.substr(0, id.text.find('\0')), 0);
+    transaction_    = static_cast<u32>(given);
+    return id.ok() && transaction_ != 0 && transaction_ == given;
+}
+
+Store::End Store::end(bool commit)
+{
+    const Answer answer = request(XS_TRANSACTION_END, {commit ? "T" : "F", true});
+    transaction_        = 0;
+    if (answer.ok())
+        return End::done;
+    return answer.error == "EAGAIN" ? End::again : End::failed;
 }
 
 } // namespace vmm::guest

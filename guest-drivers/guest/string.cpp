@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The four functions a freestanding compiler calls on its own.
+// The functions a freestanding compiler and the headers of the standard library call on their own.
 #include <cstddef>
 #include <cstdint>
 
@@ -45,6 +45,16 @@ int memcmp(const void* a, const void* b, std::size_t n)
             return x[i] - y[i];
     }
     return 0;
+}
+
+const void* memchr(const void* where, int value, std::size_t n)
+{
+    const auto* at = static_cast<const unsigned char*>(where);
+    for (std::size_t i = 0; i < n; ++i) {
+        if (at[i] == static_cast<unsigned char>(value))
+            return at + i;
+    }
+    return nullptr;
 }
 
 std::size_t strlen(const char* text)

@@ -46,25 +46,31 @@ class Front_ring
         std::atomic_thread_fence(std::memory_order_seq_cst);
         return published_ - std::atomic_ref(head_.request_event).load() < published_ - old;
     }
-    // Takes one response; false when there is none.
+    // Takes one response; false when there is none, or broken().
     bool take(Response& to)
     {
-        const std::uint32_t ready =
-            std::atomic_ref(head_.response_producer).load(std::memory_order_acquire) - consumed_;
-        if (ready == 0 || ready > published_ - consumed_)
+        if (!readable())
             return false;
         std::memcpy(&to, &slots_[consumed_++ % count_].response, sizeof to);
         return true;
     }
+    [[nodiscard]] bool readable() const { return answered() - 1 < published_ - consumed_; }
+    // The backend claims to have answered what nobody asked: nothing it says can be believed any more.
+    [[nodiscard]] bool broken() const { return answered() > published_ - consumed_; }
     // Asks for an event at the next response; true when one is there already.
     bool rearm()
     {
         std::atomic_ref(head_.response_event).store(consumed_ + 1);
         std::atomic_thread_fence(std::memory_order_seq_cst);
-        return std::atomic_ref(head_.response_producer).load(std::memory_order_acquire) != consumed_;
+        return readable();
     }
 
   private:
+    [[nodiscard]] std::uint32_t answered() const
+    {
+        return std::atomic_ref(head_.response_producer).load(std::memory_order_acquire) - consumed_;
+    }
+
     Ring_head& head_;
     Slot* slots_;
     std::uint32_t count_;

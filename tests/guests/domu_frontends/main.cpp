@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A domU with every frontend of guest-drivers, for tests/system/frontends.py. It is started by xm with a
+// network interface and disks, prints a prompt on its console, and does what is typed there:
+//
+// - store: nodes are written, read, listed and removed; what a guest may not is refused; values larger than
+// the
+//   ring arrive whole; watches tell of changes made in dom0; transactions are all or nothing, also while
+//   somebody else writes.
+// - net: the device connects; ARP, thousands of ICMP echoes in flight together with content of their own
+// each,
+//   DNS over UDP with checksums filled in and left to the backend; junk is refused on both sides; the
+//   interface can be closed and opened again.
+//
+// Each command's last line is its verdict. The scenario compares what both sides have seen.
+#include "domu_frontends/commands.hpp"
+#include "domu_frontends/shell.hpp"
+
+#include "lib/verdict.hpp"
+
+const char* const kTestName = "domu_frontends";
+
+// It is no test as a first domain.
+void test_main() { SKIP("this guest is run by tests/system/frontends.py"); }
+
+void child_main()
+{
+    using namespace vmm::domu;
+    if (!start()) {
+        vmm::guest::print("the guest has no console or no store");
+        return;
+    }
+    static constexpr auto kCommands = [] {
+        std::array<Command, kStoreCommands.size() + kNetCommands.size()> all{};
+        auto* to = all.data();
+        for (const auto& some :
+             {std::span<const Command>(kStoreCommands), std::span<const Command>(kNetCommands)}) {
+            for (const Command& command : some)
+                *to++ = command;
+        }
+        return all;
+    }();
+    serve(kCommands, look_after_network);
+}

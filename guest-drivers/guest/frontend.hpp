@@ -61,6 +61,8 @@ class Frontend
     virtual u32 take_back() = 0;
 
     [[nodiscard]] domid_t backend() const { return backend_; }
+    // The last part of the directory.
+    [[nodiscard]] std::string_view name() const { return directory_.substr(directory_.rfind('/') + 1); }
     bool put(std::string_view node, std::string_view value);
     bool put(std::string_view node, u64 value);
     Store::Answer own(std::string_view node);

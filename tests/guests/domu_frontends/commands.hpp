@@ -36,7 +36,31 @@ inline constexpr std::array kNetCommands{
     Command{"junk", 2, net_junk},         Command{"counters", 0, net_counters},
 };
 
-// Answers ARP and ICMP echo, and follows the backend's states. True when there was something to do.
-bool look_after_network();
+Outcome disk_open(Words words);    // disk-open NUMBER
+Outcome disk_show(Words words);    // disk: what the backend says of it
+Outcome disk_close(Words words);   // disk-close
+Outcome disk_reopen(Words words);  // disk-reopen
+Outcome disk_gone(Words words);    // disk-gone: waits until the device was taken away
+Outcome disk_fill(Words words);    // fill SEED SECTOR COUNT: writes what belongs there, many requests at once
+Outcome disk_verify(Words words);  // verify SEED SECTOR COUNT: reads and compares
+Outcome disk_flush(Words words);   // flush
+Outcome disk_discard(Words words); // discard SECTOR COUNT
+Outcome disk_try_write(Words words); // try-write SECTOR COUNT: one request
+Outcome disk_try_read(Words words);  // try-read SECTOR COUNT
+
+inline constexpr std::array kDiskCommands{
+    Command{"disk-open", 1, disk_open},    Command{"disk", 0, disk_show},
+    Command{"disk-close", 0, disk_close},  Command{"disk-reopen", 0, disk_reopen},
+    Command{"disk-gone", 0, disk_gone},    Command{"fill", 3, disk_fill},
+    Command{"verify", 3, disk_verify},     Command{"flush", 0, disk_flush},
+    Command{"discard", 2, disk_discard},   Command{"try-write", 2, disk_try_write},
+    Command{"try-read", 2, disk_try_read},
+};
+
+// Follow the backends' states: called when something in the store has changed.
+void follow_network();
+void follow_disk();
+// Answers ARP and ICMP echo. True when there may be more to do.
+bool answer_network();
 
 } // namespace vmm::domu

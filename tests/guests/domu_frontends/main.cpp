@@ -11,6 +11,9 @@
 // each,
 //   DNS over UDP with checksums filled in and left to the backend; junk is refused on both sides; the
 //   interface can be closed and opened again.
+// - disk: sectors with content of their own each are written and read back by many requests of all lengths in
+//   flight; flush and discard; what the disk cannot do is refused; it can be closed, opened, taken and given
+//   back.
 //
 // Each command's last line is its verdict. The scenario compares what both sides have seen.
 #include "domu_frontends/commands.hpp"
@@ -18,27 +21,51 @@
 
 #include "lib/verdict.hpp"
 
+#include <algorithm>
+
 const char* const kTestName = "domu_frontends";
 
 // It is no test as a first domain.
 void test_main() { SKIP("this guest is run by tests/system/frontends.py"); }
 
+namespace vmm::domu
+{
+
+namespace
+{
+
+constexpr auto kCommands = [] {
+    std::array<Command, kStoreCommands.size() + kNetCommands.size() + kDiskCommands.size()> all{};
+    auto* to = all.data();
+    for (const std::span<const Command> some :
+         {std::span<const Command>(kStoreCommands), std::span<const Command>(kNetCommands),
+          std::span<const Command>(kDiskCommands)})
+        to = std::copy(some.begin(), some.end(), to);
+    return all;
+}();
+
+// While nobody types.
+bool idle()
+{
+    static u64 seen = 0;
+    if (const u64 now = store.notices(); now != seen) {
+        seen = now;
+        follow_network();
+        follow_disk();
+        return true;
+    }
+    return answer_network();
+}
+
+} // namespace
+
+} // namespace vmm::domu
+
 void child_main()
 {
-    using namespace vmm::domu;
-    if (!start()) {
+    if (!vmm::domu::start()) {
         vmm::guest::print("the guest has no console or no store");
         return;
     }
-    static constexpr auto kCommands = [] {
-        std::array<Command, kStoreCommands.size() + kNetCommands.size()> all{};
-        auto* to = all.data();
-        for (const auto& some :
-             {std::span<const Command>(kStoreCommands), std::span<const Command>(kNetCommands)}) {
-            for (const Command& command : some)
-                *to++ = command;
-        }
-        return all;
-    }();
-    serve(kCommands, look_after_network);
+    vmm::domu::serve(vmm::domu::kCommands, vmm::domu::idle);
 }

@@ -173,16 +173,15 @@ Echo judge(Bytes frame, const Ends& ends, Flight& flight, u64 size)
 
 } // namespace
 
-bool look_after_network()
+void follow_network()
 {
-    static u64 seen = 0;
-    if (!net)
-        return false;
-    if (const u64 now = store.notices(); now != seen) {
-        seen = now;
+    if (net)
         net->step();
-    }
-    if (!net->running())
+}
+
+bool answer_network()
+{
+    if (!net || !net->running())
         return false;
     const Incoming got = next_frame();
     if (got.frame.empty())

@@ -35,7 +35,8 @@ std::string_view read_line(bool (*idle)())
     for (;;) {
         char c = 0;
         while (console.read(&c, 1) == 0) {
-            if (!idle())
+            // idle() may have slept over the event that told of what was typed.
+            if (!idle() && !console.readable())
                 asm volatile("sti; hlt; cli" : : : "memory");
         }
         if (c == '\r' || c == '\n') {

@@ -15,8 +15,11 @@ project_build() {
         cmake --build "$PLINTH_BUILD/$PLINTH_PRESET" -j "$(nproc)" "${targets[@]}"
 }
 
-# project_install DIR: the toolstack's files below DIR, stripped, as `cmake --install` gives them to users.
+# project_install DIR: the files of the toolstack and of the backend below DIR, stripped, as `cmake --install` gives them to users.
 project_install() {
-    DESTDIR=$1 quietly "$PLINTH_BUILD/log/install.log" \
-        cmake --install "$PLINTH_BUILD/$PLINTH_PRESET/toolstack" --strip
+    local room
+    for room in toolstack guest-drivers/backend; do
+        DESTDIR=$1 quietly "$PLINTH_BUILD/log/install.log" \
+            cmake --install "$PLINTH_BUILD/$PLINTH_PRESET/$room" --strip
+    done
 }

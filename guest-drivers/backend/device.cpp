@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guest-drivers/backend/device.hpp"
+
+#include "toolstack/base/log.hpp"
+
+#include <utility>
+
+namespace vmm::block
+{
+
+namespace
+{
+
+std::string yes_no(bool yes) { return yes ? "1" : "0"; }
+
+// "/local/domain/0/backend/..." has its place for words about trouble in "/local/domain/0/error/backend/...".
+std::string error_path(const std::string& path)
+{
+    const auto at = path.find("/backend/");
+    return path.substr(0, at) + "/error" + (at == std::string::npos ? "" : path.substr(at)) + "/error";
+}
+
+} // namespace
+
+Result<void> Device::begin(std::function<void()> ended)
+{
+    ended_              = std::move(ended);
+    const auto frontend = TRY(services_.store.read(settings_.path + "/frontend"));
+    const auto state    = TRY(services_.store.read(settings_.path + "/state"));
+    const auto id       = TRY(services_.store.read(settings_.path + "/frontend-id"));
+    if (!frontend || !state || id != to_string(settings_.frontend)) {
+        return fail(Errc::not_found, "the store has no device of domain " + to_string(settings_.frontend) +
+                                         " at " + settings_.path + "; vmmd makes its nodes first");
+    }
+    frontend_path_ = *frontend;
+    own_           = protocol::state_from(*state);
+    if (own_ == State::init_wait) { // offered by a predecessor, who may have offered otherwise
+        own_ = State::initialising;
+    }
+    return {};
+}
+
+Result<std::optional<Situation>> Device::situation()
+{
+    Situation now;
+    if (!TRY(services_.store.read(settings_.path + "/state"))) {
+        return std::nullopt;
+    }
+    if (const auto frontend = TRY(services_.store.read(frontend_path_ + "/state"))) {
+        now.frontend = protocol::state_from(*frontend);
+    }
+    now.own       = own_;
+    now.online    = TRY(services_.store.read(settings_.path + "/online")) == "1";
+    now.connected = connection_ != nullptr;
+    return now;
+}
+
+void Device::look()
+{
+    if (closing_) {
+        return;
+    }
+    const auto now = situation();
+    if (!now) {
+        return; // the store is away: it is looked at again when it is back
+    }
+    if (!*now) {
+        return gone();
+    }
+    perform(next_step(**now));
+}
+
+void Device::perform(Step step)
+{
+    switch (step) {
+    case Step::wait: break;
+    case Step::offer: offer(); break;
+    case Step::connect: connect(); break;
+    case Step::close: say(State::closing); break;
+    case Step::let_go: let_go(false); break;
+    case Step::let_go_and_end: let_go(true); break;
+    }
+}
+
+void Device::offer()
+{
+    const Disk_shape& shape = services_.disk.shape();
+    const unsigned order    = settings_.offer.ring_page_order;
+    Store_link::Nodes nodes{
+        {"feature-persistent", "1"},
+        {"feature-flush-cache", "1"},
+        {"feature-barrier", "0"},
+        {"feature-max-indirect-segments", std::to_string(kMostSegments)},
+        {"feature-discard", yes_no(shape.discard)},
+        {"max-ring-page-order", std::to_string(order)},
+        {"max-ring-pages", std::to_string(1u << order)},
+        {"multi-queue-max-queues", std::to_string(settings_.offer.queues)},
+    };
+    if (shape.discard) {
+        nodes.insert(nodes.end(), {{"discard-granularity", std::to_string(shape.discard_granularity)},
+                                   {"discard-alignment", "0"},
+                                   {"discard-secure", "0"}});
+    }
+    say(State::init_wait, std::move(nodes));
+}
+
+// Sectors are always of 512 bytes: what frontends take for granted.
+Store_link::Nodes Device::properties() const
+{
+    const Disk_shape& shape = services_.disk.shape();
+    const unsigned info     = (shape.read_only ? VDISK_READONLY : 0u) | (settings_.cdrom ? VDISK_CDROM : 0u);
+    return {{"sectors", std::to_string(shape.sectors)},
+            {"info", std::to_string(info)},
+            {"sector-size", std::to_string(protocol::kSectorSize)},
+            {"physical-sector-size", std::to_string(shape.physical_sector)}};
+}
+
+void Device::connect()
+{
+    const auto nodes = read_frontend(services_.store, frontend_path_, settings_.offer);
+    if (!nodes) {
+        return nodes.error().code == Errc::protocol ? fault(nodes.error().message) : void();
+    }
+    auto connection = Connection::open(
+        *nodes,
+        {.grants     = services_.grants,
+         .events     = services_.events,
+         .disk       = services_.disk,
+         .complaints = services_.complaints,
+         .broken = [this] { fault("the frontend's ring makes no sense: more requests than it can hold"); },
+         .idle   = [this] { services_.loop.defer([this] { disconnected(); }); }});
+    if (!connection) {
+        return fault(connection.error().message);
+    }
+    const bool taken_over = own_ == State::connected;
+    connection_           = std::move(*connection);
+    if (taken_over || say(State::connected, properties())) {
+        connection_->turn();
+        if (taken_over) {
+            log::info("goes on where its predecessor stopped");
+            connection_->notify_all();
+        }
+    }
+}
+
+// The frontend's doing: it is not served any more until it has closed and comes again.
+void Device::fault(const std::string& why)
+{
+    log::warning(why + "; the disk is disconnected until the guest closes it");
+    (void)services_.store.write_if(settings_.path + "/state", {{error_path(settings_.path), why}});
+    const auto tell = [this] { say(State::closing); };
+    if (connection_ == nullptr) {
+        return tell();
+    }
+    closing_           = true;
+    when_disconnected_ = tell;
+    services_.loop.defer([this] { connection_->close(); });
+}
+
+void Device::let_go(bool end)
+{
+    const auto tell = [this, end] {
+        const bool told = say(State::closed);
+        if (end && told) {
+            gone();
+        }
+    };
+    if (connection_ == nullptr) {
+        return tell();
+    }
+    closing_           = true;
+    when_disconnected_ = tell;
+    services_.loop.defer([this] { connection_->close(); });
+}
+
+void Device::disconnected()
+{
+    if (connection_ == nullptr) {
+        return;
+    }
+    connection_.reset();
+    closing_ = false;
+    std::exchange(when_disconnected_, nullptr)();
+    look();
+}
+
+void Device::gone()
+{
+    if (connection_ != nullptr) {
+        closing_           = true;
+        when_disconnected_ = [this] { gone(); };
+        services_.loop.defer([this] { connection_->close(); });
+    } else if (ended_) {
+        std::exchange(ended_, nullptr)();
+    }
+}
+
+// False when there is nobody to say it to any more; then the device has come to its end.
+bool Device::say(State state, Store_link::Nodes nodes)
+{
+    own_ = state;
+    for (auto& [name, value] : nodes) {
+        name.insert(0, settings_.path + "/");
+    }
+    nodes.emplace_back(settings_.path + "/state", protocol::text_of(state));
+    const auto written = services_.store.write_if(settings_.path + "/state", nodes);
+    if (!written) {
+        log::warning(written.error().message);
+        return true; // said again when the store is back
+    }
+    if (!*written) {
+        gone();
+    }
+    return *written;
+}
+
+void Device::measure()
+{
+    const std::uint64_t before = services_.disk.shape().sectors;
+    services_.disk.measure();
+    if (services_.disk.shape().sectors != before && connection_ != nullptr && !closing_) {
+        log::info("the disk has " + std::to_string(services_.disk.shape().sectors) + " sectors now");
+        say(State::connected, properties());
+    }
+}
+
+} // namespace vmm::block

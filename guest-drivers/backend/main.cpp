@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vmm-blkback: one disk of one domain, served from dom0.
+#include "guest-drivers/backend/nbd_disk.hpp"
+#include "guest-drivers/backend/options.hpp"
+#include "guest-drivers/backend/privileges.hpp"
+#include "guest-drivers/backend/xen_events.hpp"
+#include "guest-drivers/backend/xen_grants.hpp"
+#include "guest-drivers/backend/xen_store.hpp"
+#include "toolstack/base/log.hpp"
+
+#include <csignal>
+#include <cstdio>
+
+namespace
+{
+
+using namespace vmm;
+using namespace vmm::block;
+
+Result<std::unique_ptr<Disk>> disk_from(const Options& options, Event_loop& loop, Nbd_disk::Lost lost)
+{
+    if (Nbd_disk::is_uri(options.source)) {
+        return Nbd_disk::connect(options.source, options.image, loop, std::move(lost));
+    }
+    return open_disk(TRY(open_image(options.source, options.image)), loop);
+}
+
+Result<void> serve(const Options& options)
+{
+    const auto loop = TRY(Event_loop::create());
+    Result<void> result;
+    const auto disk = TRY(disk_from(options, *loop, [&](std::string why) {
+        result = fail(Errc::io, std::move(why) + "; start this program again when the server is back");
+        loop->stop();
+    }));
+
+    const auto store   = TRY(Xen_store::open(*loop));
+    const auto grants  = TRY(Xen_grants::open(options.device.frontend));
+    const auto channel = TRY(Event_channel::open());
+    Xen_events events(*channel, options.device.frontend);
+    TRY(loop->add(channel->fd(), EPOLLIN, [&](std::uint32_t) { channel->dispatch(); }));
+    Complaints complaints(options.source, [](std::string_view line) { log::warning(line); });
+    TRY(drop_privileges());
+
+    Device device(options.device, {*loop, *store, *disk, *grants, events, complaints});
+    TRY(device.begin([&] { loop->stop(); }));
+    TRY(loop->on_signals({SIGHUP}, [&](int) { device.measure(); }));
+    TRY(store->watch({options.device.path, device.frontend_path() + "/state"}, [&] { device.look(); }));
+    device.look();
+    TRY(loop->run());
+    return result;
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    const auto options = parse_options({argv, static_cast<std::size_t>(argc)});
+    if (options && options->help) {
+        std::fputs(usage().c_str(), stdout);
+        return 0;
+    }
+    std::signal(SIGPIPE, SIG_IGN);
+    const auto served = options ? serve(*options) : std::unexpected(options.error());
+    if (!served) {
+        log::error("vmm-blkback: " + served.error().message);
+        return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The command line of vmm-blkback, checked.
+
+#include "guest-drivers/backend/device.hpp"
+#include "guest-drivers/backend/image.hpp"
+
+#include <span>
+#include <string>
+
+namespace vmm::block
+{
+
+struct Options {
+    Device::Settings device;
+    Image_options image;
+    std::string source; // a path or an NBD URI
+    bool help = false;
+};
+
+[[nodiscard]] Result<Options> parse_options(std::span<char* const> words);
+[[nodiscard]] std::string usage();
+
+} // namespace vmm::block

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// The store over its socket, by Xen's own client library. The daemon behind it may be killed and come back:
+// then the link is set up anew, with its watches, and everything is reported as changed. Requests wait for
+// their answers; while there is no daemon they fail at once.
+
+#include "guest-drivers/backend/store_link.hpp"
+#include "toolstack/base/event_loop.hpp"
+
+#include <functional>
+#include <memory>
+
+struct xs_handle;
+
+namespace vmm::block
+{
+
+class Xen_store final : public Store_link
+{
+  public:
+    using Changed = std::function<void()>;
+
+    // `changed` is called when anything at or below one of the paths may have changed, from the loop.
+    [[nodiscard]] static Result<std::unique_ptr<Xen_store>> open(Event_loop& loop);
+    Xen_store(const Xen_store&)            = delete;
+    Xen_store& operator=(const Xen_store&) = delete;
+    ~Xen_store() override;
+
+    [[nodiscard]] Result<std::optional<std::string>> read(const std::string& path) override;
+    [[nodiscard]] Result<bool> write_if(const std::string& guard, const Nodes& nodes) override;
+
+    [[nodiscard]] Result<void> watch(std::vector<std::string> paths, Changed changed);
+
+  private:
+    struct Close {
+        void operator()(xs_handle* handle) const;
+    };
+
+    explicit Xen_store(Event_loop& loop) : loop_(loop) {}
+    Result<void> connect();
+    void disconnect();
+    void reconnect();
+    void take_events(bool hung_up);
+
+    Event_loop& loop_;
+    std::unique_ptr<xs_handle, Close> handle_;
+    std::vector<std::string> paths_;
+    Changed changed_;
+};
+
+} // namespace vmm::block

@@ -50,6 +50,7 @@ inline constexpr std::string_view uptime        = "uptime";
 inline constexpr std::string_view sysrq         = "sysrq";
 inline constexpr std::string_view device_attach = "device-attach";
 inline constexpr std::string_view device_detach = "device-detach";
+inline constexpr std::string_view device_change = "device-change";
 inline constexpr std::string_view device_list   = "device-list";
 } // namespace op
 

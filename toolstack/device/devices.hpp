@@ -35,7 +35,8 @@ struct Row {
     Json spec;
     State frontend = State::absent;
     State backend  = State::absent;
-    Json ring; // what the frontend told about its ring and event channel, as text: it comes from the guest
+    Json ring = Json::object(); // what the frontend told about its ring and event channel, as text: it comes
+                                // from the guest
 };
 
 struct Patience {

@@ -104,6 +104,10 @@ Result<void> Daemon::open_devices(const Settings& settings)
                                        {settings.nat_bridge, *gateway, settings.dnsmasq, folder / "net"}));
     devices_ =
         std::make_unique<device::Devices>(*loop_, *store_, device::Record_file(folder / "devices.json"));
+    disk::Disk_setup disks;
+    disks.devices_reach_guests = TRY(control_->host()).directio;
+    vbds_                      = std::make_unique<disk::Vbd_class>(*loop_, loop_devices_, std::move(disks));
+    devices_->add(*vbds_);
     devices_->add(*vifs_);
     return {};
 }

@@ -7,6 +7,7 @@
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
 #include "toolstack/device/devices.hpp"
+#include "toolstack/disk/vbd_class.hpp"
 #include "toolstack/net/vif_class.hpp"
 #include "toolstack/vmmd/control_server.hpp"
 #include "toolstack/vmmd/settings.hpp"
@@ -46,6 +47,8 @@ class Daemon
     std::unique_ptr<Store_server> store_;
     std::unique_ptr<Domain_builder> builder_;
     std::unique_ptr<Domain_maker> maker_;
+    disk::Kernel_loop_driver loop_devices_;
+    std::unique_ptr<disk::Vbd_class> vbds_;
     std::unique_ptr<net::Vif_class> vifs_;
     std::unique_ptr<device::Devices> devices_;
     std::unique_ptr<Supervisor> supervisor_;

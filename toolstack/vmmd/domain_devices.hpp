@@ -16,14 +16,26 @@ namespace vmm
 
 [[nodiscard]] std::vector<device::Wanted> wanted_devices(Domid id, const config::Domain_config& config);
 
-// What `device-attach` was sent, checked and numbered. The config is changed in this copy only.
-struct Device_addition {
-    device::Wanted wanted;
+// Those too that stand for nothing in dom0 at the moment: a drive without a medium.
+struct Configured {
+    device::Wanted device;
+    bool exists = true;
+};
+[[nodiscard]] std::vector<Configured> configured_devices(Domid id, const config::Domain_config& config);
+
+// What was asked for at run time, checked and numbered, and the config with it, changed in this copy only.
+struct Device_edit {
+    Configured configured;
     config::Domain_config config;
 };
-[[nodiscard]] Result<Device_addition> add_device(Domid id, config::Domain_config config,
-                                                 const std::string& type, const device::Json& spec);
+[[nodiscard]] Result<Device_edit> add_device(Domid id, config::Domain_config config, const std::string& type,
+                                             const device::Json& spec);
+// Another medium, or none, for a drive that the config has.
+[[nodiscard]] Result<Device_edit> change_medium(Domid id, config::Domain_config config,
+                                                const std::string& type, const device::Json& spec);
 
+// The config with it, in place of what has its number.
+[[nodiscard]] config::Domain_config with_device(config::Domain_config config, const device::Wanted& device);
 // The config without it. A device that the config does not have is no error.
 [[nodiscard]] config::Domain_config without_device(config::Domain_config config,
                                                    const device::Address& address);

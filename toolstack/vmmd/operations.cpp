@@ -45,6 +45,7 @@ Operations::Cancel Operations::perform(const std::string& op, const Json& args, 
         {control::op::destroy, &Operations::destroy},
         {control::op::device_attach, &Operations::device_attach},
         {control::op::device_detach, &Operations::device_detach},
+        {control::op::device_change, &Operations::device_change},
     };
     if (const auto found = kImmediate.find(op); found != kImmediate.end()) {
         client.answer((this->*found->second)(args));
@@ -152,10 +153,6 @@ Operations::Cancel Operations::create(const Json& args, Client client)
     auto config = config::from_json(*given);
     if (!config) {
         client.answer(failed(Code::bad_config, config.error().to_string()));
-        return {};
-    }
-    if (!config->disks.empty()) {
-        client.answer(failed(Code::bad_config, "disk: disks are not supported yet: boot from a ramdisk"));
         return {};
     }
     Supervisor::Creation creation{

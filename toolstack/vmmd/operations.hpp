@@ -8,6 +8,7 @@
 #include "toolstack/control/domain_rows.hpp"
 #include "toolstack/control/protocol.hpp"
 #include "toolstack/store/store_server.hpp"
+#include "toolstack/vmmd/domain_devices.hpp"
 #include "toolstack/vmmd/supervisor.hpp"
 #include "toolstack/xen/control.hpp"
 
@@ -69,8 +70,12 @@ class Operations
 
     Cancel device_attach(const Json& args, Client client);
     Cancel device_detach(const Json& args, Client client);
+    Cancel device_change(const Json& args, Client client);
     std::expected<Target, control::Failure> device_holder(const Json& args);
-    void keep_device(const device::Wanted& wanted);
+    using Config_change = std::function<config::Domain_config(const config::Domain_config& config)>;
+    Cancel bring(const Target& holder, const Device_edit& edit, Client client);
+    void take(const device::Address& address, bool force, Client client, Config_change change);
+    static bool is_configured(const Target& holder, const device::Address& address);
 
     Answer device_list(const Json& args);
     Answer list(const Json& args);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// device-attach, device-detach, device-list: devices of running domains, whatever their class.
+// device-attach, device-detach, device-change, device-list: devices of running domains, whatever their class.
 #include "toolstack/vmmd/answers.hpp"
 #include "toolstack/vmmd/domain_devices.hpp"
 #include "toolstack/vmmd/operations.hpp"
+
+#include <algorithm>
 
 namespace vmm
 {
@@ -64,44 +66,47 @@ Operations::Cancel Operations::device_attach(const Json& args, Client client)
                               : failed(Code::bad_request, "the request has no \"spec\""));
         return {};
     }
-    const Domid id      = holder->id;
-    const auto addition = add_device(id, holder->domain->config, *type, *spec);
+    const auto addition = add_device(holder->id, holder->domain->config, *type, *spec);
     if (!addition) {
         client.answer(failed(Code::bad_config, addition.error().message));
         return {};
     }
-    const device::Wanted wanted = addition->wanted;
+    return bring(*holder, *addition, std::move(client));
+}
+
+// Plugs it, if there is anything to plug, and keeps it in the config: a restart of the domain brings it back.
+Operations::Cancel Operations::bring(const Target& holder, const Device_edit& edit, Client client)
+{
+    const device::Wanted wanted = edit.configured.device;
+    const auto bring_home       = [this, client, wanted] {
+        const Domid id = wanted.address.domain;
+        if (const Domain* const domain = supervisor_.domains().find(id)) {
+            supervisor_.set_config(id, with_device(domain->config, wanted)); // as the config is by now
+        }
+        client.answer(Json{{"domid", raw(id)},
+                           {"type", wanted.address.type},
+                           {"number", wanted.address.number},
+                           {"spec", wanted.spec}});
+    };
     if (devices_.has(wanted.address)) {
         client.answer(failed(Code::exists, "device " + std::to_string(wanted.address.number) + " of \"" +
-                                               holder->name +
-                                               "\" is there already, or just coming or going"));
+                                               holder.name + "\" is there already, or just coming or going"));
         return {};
     }
-    devices_.plug({wanted}, [this, client, wanted](const Result<void>& plugged) {
+    if (!edit.configured.exists) {
+        bring_home();
+        return {};
+    }
+    devices_.plug({wanted}, [client, bring_home](const Result<void>& plugged) {
         if (!plugged) {
             client.answer(failed(plugged.error()));
             return;
         }
-        keep_device(wanted);
-        client.answer(Json{{"domid", raw(wanted.address.domain)},
-                           {"type", wanted.address.type},
-                           {"number", wanted.address.number},
-                           {"spec", wanted.spec}});
+        bring_home();
     });
     return [this, address = wanted.address] {
         devices_.unplug(address, device::Removal::force, [](const Result<void>&) {});
     };
-}
-
-// Into the config as it is by now: a restart of the domain brings the device back.
-void Operations::keep_device(const device::Wanted& wanted)
-{
-    const Domid id = wanted.address.domain;
-    if (const Domain* const domain = supervisor_.domains().find(id)) {
-        if (auto addition = add_device(id, domain->config, wanted.address.type, wanted.spec)) {
-            supervisor_.set_config(id, std::move(addition->config));
-        }
-    }
 }
 
 Operations::Cancel Operations::device_detach(const Json& args, Client client)
@@ -118,23 +123,67 @@ Operations::Cancel Operations::device_detach(const Json& args, Client client)
         }
     }
     const Address address{holder->id, *type, static_cast<unsigned>(*number)};
-    if (*number > ~0U || !devices_.has(address)) {
+    if (*number > ~0U || (!devices_.has(address) && !is_configured(*holder, address))) {
         client.answer(failed(Code::bad_value,
                              "\"" + holder->name + "\" has no such device " + std::to_string(*number)));
         return {};
     }
-    devices_.unplug(address, *force ? device::Removal::force : device::Removal::ask,
-                    [this, client, address](const Result<void>& gone) {
-                        if (!gone) {
-                            client.answer(failed(gone.error()));
-                            return;
-                        }
-                        if (const Domain* const domain = supervisor_.domains().find(address.domain)) {
-                            supervisor_.set_config(address.domain, without_device(domain->config, address));
-                        }
-                        client.answer(Json{{"domid", raw(address.domain)}, {"number", address.number}});
-                    });
+    take(address, *force, std::move(client),
+         [address](const config::Domain_config& config) { return without_device(config, address); });
     return {}; // it goes on without its client
+}
+
+// Unplugs it, if it is there, and then changes the config.
+void Operations::take(const Address& address, bool force, Client client, Config_change change)
+{
+    auto gone = [this, client, address, change = std::move(change)](const Result<void>& result) {
+        if (!result) {
+            client.answer(failed(result.error()));
+            return;
+        }
+        if (const Domain* const domain = supervisor_.domains().find(address.domain)) {
+            supervisor_.set_config(address.domain, change(domain->config));
+        }
+        client.answer(Json{{"domid", raw(address.domain)}, {"number", address.number}});
+    };
+    if (!devices_.has(address)) {
+        gone({});
+        return;
+    }
+    devices_.unplug(address, force ? device::Removal::force : device::Removal::ask, std::move(gone));
+}
+
+Operations::Cancel Operations::device_change(const Json& args, Client client)
+{
+    const auto holder = device_holder(args);
+    const auto type   = text_argument(args, "type");
+    const auto spec   = args.find("spec");
+    const auto force  = flag_argument(args, "force");
+    if (!holder || !type || !force || spec == args.end()) {
+        client.answer(!holder  ? Answer(std::unexpected(holder.error()))
+                      : !type  ? Answer(std::unexpected(type.error()))
+                      : !force ? Answer(std::unexpected(force.error()))
+                               : failed(Code::bad_request, "the request has no \"spec\""));
+        return {};
+    }
+    const auto edit = change_medium(holder->id, holder->domain->config, *type, *spec);
+    if (!edit) {
+        client.answer(failed(Code::bad_config, edit.error().message));
+        return {};
+    }
+    if (edit->configured.exists) {
+        return bring(*holder, *edit, std::move(client));
+    }
+    const device::Wanted& drive = edit->configured.device;
+    take(drive.address, *force, std::move(client),
+         [drive](const config::Domain_config& config) { return with_device(config, drive); });
+    return {};
+}
+
+bool Operations::is_configured(const Target& holder, const Address& address)
+{
+    const auto all = configured_devices(holder.id, holder.domain->config);
+    return std::ranges::any_of(all, [&](const Configured& one) { return one.device.address == address; });
 }
 
 Answer Operations::device_list(const Json& args)
@@ -147,6 +196,13 @@ Answer Operations::device_list(const Json& args)
     Json rows = Json::array();
     for (const device::Row& row : devices_.list(found->id, *type)) {
         rows.push_back(row_of(store_, row));
+    }
+    if (found->domain != nullptr) {
+        for (const Configured& one : configured_devices(found->id, found->domain->config)) {
+            if (!one.exists && one.device.address.type == *type) {
+                rows.push_back(row_of(store_, {one.device.address, one.device.spec}));
+            }
+        }
     }
     return Json{{"devices", std::move(rows)}};
 }

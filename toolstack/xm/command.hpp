@@ -69,6 +69,13 @@ Outcome<> mem_max(Invocation&);
 Outcome<> info(Invocation&);
 Outcome<> dmesg(Invocation&);
 void dmesg_options(Options&);
+// block.cpp
+Outcome<> block_attach(Invocation&);
+Outcome<> block_detach(Invocation&);
+void block_detach_options(Options&);
+Outcome<> block_list(Invocation&);
+Outcome<> cd_insert(Invocation&);
+Outcome<> cd_eject(Invocation&);
 // network.cpp
 Outcome<> network_attach(Invocation&);
 Outcome<> network_detach(Invocation&);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // network-attach, network-detach, network-list. The words of an interface are those of `vif =` in xm.cfg(5).
 #include "toolstack/xm/command.hpp"
+#include "toolstack/xm/device_rows.hpp"
 
 #include "toolstack/config/vif_config.hpp"
 
@@ -14,18 +15,6 @@ namespace
 {
 
 constexpr const char* kType = "vif";
-
-Outcome<Json> rows_of(Invocation& invocation, const std::string& domain)
-{
-    const auto answer = TRY(invocation.call(control::op::device_list, {{"domain", domain}, {"type", kType}}));
-    return list_field(answer, "devices");
-}
-
-std::string text_of(const Json& object, const char* name)
-{
-    const auto found = object.find(name);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 std::string mac_of(const Json& row)
 {
@@ -51,26 +40,18 @@ Json interface_of(const Json& row)
 // The columns of xl.
 void print_row(const Json& row, std::ostream& out)
 {
-    const Json ring  = row.value("ring", Json::object());
-    const auto shown = [&](const char* name) {
-        return text_of(ring, name).empty() ? "-1" : text_of(ring, name);
-    };
     const auto number = std::to_string(row.value("number", 0U));
-    const auto refs   = shown("tx-ring-ref") + "/" + shown("rx-ring-ref");
-    const auto pad    = [](std::string text, std::size_t width) {
-        text.resize(std::max(width, text.size()), ' ');
-        return one_line(text) + " ";
-    };
-    out << pad(number, 3) << pad("0", 2) << pad(mac_of(row), 17) << pad(number, 6)
-        << pad(std::to_string(row.value("state", 0)), 5) << pad(shown("event-channel"), 8) << pad(refs, 15)
-        << one_line(text_of(row, "backend_path")) << '\n';
+    const auto refs   = ring_field(row, "tx-ring-ref") + "/" + ring_field(row, "rx-ring-ref");
+    out << column(number, 3) << column("0", 2) << column(mac_of(row), 17) << column(number, 6)
+        << column(std::to_string(row.value("state", 0)), 5) << column(ring_field(row, "event-channel"), 8)
+        << column(refs, 15) << one_line(text_of(row, "backend_path")) << '\n';
 }
 
 // An interface by its number, or by its address.
 Outcome<unsigned> number_of(Invocation& invocation, const std::string& word)
 {
     if (const auto mac = config::Mac_address::parse(word)) {
-        const auto rows = TRY(rows_of(invocation, invocation.word(0)));
+        const auto rows = TRY(device_rows(invocation, invocation.word(0), kType));
         for (const auto& row : rows)
             if (mac_of(row) == mac->to_string())
                 return row.value("number", 0U);
@@ -124,7 +105,7 @@ Outcome<> network_list(Invocation& invocation)
     Json interfaces = Json::array();
     std::vector<Json> rows;
     for (const auto& domain : invocation.words())
-        for (const auto& row : TRY(rows_of(invocation, domain))) {
+        for (const auto& row : TRY(device_rows(invocation, domain, kType))) {
             interfaces.push_back(interface_of(row));
             rows.push_back(row);
         }

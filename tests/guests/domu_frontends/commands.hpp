@@ -3,12 +3,11 @@
 // What the test guest can do, by subject. Each function is a command of the shell.
 #pragma once
 
-#include "domu_frontends/shell.hpp"
+#include "lib/shell.hpp"
 
 namespace vmm::domu
 {
 
-Outcome echo(Words words);         // echo WORD...: says them again
 Outcome store_write(Words words);  // write PATH VALUE
 Outcome store_read(Words words);   // read PATH: prints the value
 Outcome store_basics(Words words); // store: everything one guest can see for itself
@@ -16,8 +15,8 @@ Outcome store_watch(Words words);  // watch PATH VALUE: waits until the node has
 Outcome store_count(Words words);  // count COUNTER CLASH TIMES: adds one that often while others write CLASH
 
 inline constexpr std::array kStoreCommands{
-    Command{"echo", 1, echo},          Command{"write", 2, store_write}, Command{"read", 1, store_read},
-    Command{"store", 0, store_basics}, Command{"watch", 2, store_watch}, Command{"count", 3, store_count},
+    Command{"write", 2, store_write}, Command{"read", 1, store_read},   Command{"store", 0, store_basics},
+    Command{"watch", 2, store_watch}, Command{"count", 3, store_count},
 };
 
 Outcome net_open(Words words);   // net-open NUMBER IP [blank]: connects; takes frames with blank checksums

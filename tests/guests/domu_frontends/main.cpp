@@ -17,7 +17,7 @@
 //
 // Each command's last line is its verdict. The scenario compares what both sides have seen.
 #include "domu_frontends/commands.hpp"
-#include "domu_frontends/shell.hpp"
+#include "lib/shell.hpp"
 
 #include "lib/verdict.hpp"
 

@@ -89,17 +89,6 @@ Outcome watches()
 
 } // namespace
 
-Outcome echo(Words words)
-{
-    guest::Line line;
-    for (const std::string_view word : words) {
-        line.put(word);
-        line.put(" ");
-    }
-    guest::print("said: ", line.text());
-    return good();
-}
-
 Outcome store_write(Words words)
 {
     const Answer answer = store.write(words[0], words[1]);

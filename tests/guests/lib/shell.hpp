@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The console of a domU test guest as a shell: a line that was typed becomes words, the first of which names
-// a command; the answer is what the command prints and one last line, "ok" or "failed: REASON".
+// a command; the answer is what the command prints and one last line, "ok" or "failed: REASON". "echo
+// WORD..." every guest has.
 #pragma once
 
 #include "guest/console.hpp"

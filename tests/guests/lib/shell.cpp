@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "domu_frontends/shell.hpp"
+#include "lib/shell.hpp"
 
 #include "guest/events.hpp"
 #include "guest/grants.hpp"
@@ -66,8 +66,21 @@ Words split(std::string_view line)
     return {words.data(), count};
 }
 
+Outcome echo(Words words)
+{
+    guest::Line line;
+    for (const std::string_view word : words) {
+        line.put(word);
+        line.put(" ");
+    }
+    guest::print("said: ", line.text());
+    return good();
+}
+
 Outcome run(std::span<const Command> commands, Words words)
 {
+    if (words[0] == "echo")
+        return echo(words.subspan(1));
     for (const Command& command : commands) {
         if (command.name == words[0])
             return words.size() > command.words ? command.run(words.subspan(1))

@@ -14,6 +14,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "boot", "lib"))
 import times  # noqa: E402
+import traffic  # noqa: E402
 from icount import command  # noqa: E402
 from machine import Failed, Machine  # noqa: E402
 
@@ -33,6 +34,13 @@ def measure(kind, image, guest, log):
     return {name: statistics.median(taken) for name, taken in values.items()}
 
 
+def limit(bar, xen):
+    """The most that a figure may be. {"xen-by": 1.5} means: 1.5 times better than Xen's in the same run."""
+    if isinstance(bar, dict):
+        return xen / bar["xen-by"] if xen else None
+    return bar
+
+
 def table(title, figures, bars):
     kinds = list(figures)
     names = list(dict.fromkeys(name for kind in kinds for name in figures[kind]))
@@ -43,10 +51,10 @@ def table(title, figures, bars):
         line = f"{name:40}" + "".join(f"{value:>12,.0f}" if value is not None else f"{'-':>12}" for value in row)
         if len(kinds) > 1:
             line += f"{row[-1] / row[0]:>11.1f}x" if row[0] and row[-1] else f"{'-':>12}"
-        bar = bars.get(name)
+        bar = limit(bars.get(name), dict(zip(kinds, row)).get("xen"))
         if bar is not None:
             missed = row[0] is not None and kinds[0] == "plinth" and row[0] > bar
-            line += f"{bar:>12,}" + ("  MISSED" if missed else "")
+            line += f"{bar:>12,.0f}" + ("  MISSED" if missed else "")
         print(line)
 
 
@@ -68,13 +76,13 @@ def instruction_counts(options, subjects, failed):
     return figures
 
 
-def whole_jobs(options, subjects, failed):
-    """{kind: {job: virtual milliseconds}}"""
+def on_dom0(part, name, options, subjects, failed, *more):
+    """{kind: figures} of a part that boots a whole dom0 on every subject."""
     figures = {}
     for kind, image in subjects:
         try:
-            figures[kind] = times.measure(kind, image, options.images,
-                                          os.path.join(options.log, f"bench.times.{kind}.log"))
+            figures[kind] = part.measure(kind, image, options.images, *more,
+                                         os.path.join(options.log, f"bench.{name}.{kind}.log"))
         except Failed as trouble:
             failed.append(str(trouble))
             figures[kind] = {}
@@ -86,6 +94,8 @@ def main():
     parser.add_argument("--subject", action="append", required=True, metavar="KIND=IMAGE")
     parser.add_argument("--guests", help="folder with the micro-guests, bench*.elf")
     parser.add_argument("--images", help="folder with dom0/ and dom0.cpio, as boot/run --iso makes them")
+    parser.add_argument("--jobs", action="store_true", help="dom0's start, create, destroy; needs --images")
+    parser.add_argument("--probe", help="the program that moves data in dom0 and guests: TCP; needs --images")
     parser.add_argument("--log", required=True)
     parser.add_argument("--json", default="")
     parser.add_argument("--match", default="")
@@ -97,9 +107,12 @@ def main():
     if options.guests:
         results["instructions"] = instruction_counts(options, subjects, failed)
         table("instructions, median", results["instructions"], bars)
-    if options.images:
-        results["virtual milliseconds"] = whole_jobs(options, subjects, failed)
+    if options.jobs:
+        results["virtual milliseconds"] = on_dom0(times, "times", options, subjects, failed)
         table("virtual milliseconds", results["virtual milliseconds"], bars)
+    if options.probe:
+        results["virtual us per MiB"] = on_dom0(traffic, "traffic", options, subjects, failed, options.probe)
+        table("virtual us per MiB", results["virtual us per MiB"], bars)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(results, file, indent=2)

@@ -14,10 +14,10 @@ namespace
                                      .executable = true,
                                      .uncached   = type == P2m_type::mmio_uncached,
                                      .kind       = static_cast<u8>(type)};
-    return Npt_format::leaf(to_hpa(mfn), level, attributes);
+    return Nested_format::leaf(to_hpa(mfn), level, attributes);
 }
 
-P2m_type type_of(u64 entry) { return static_cast<P2m_type>(Npt_format::kind(entry)); }
+P2m_type type_of(u64 entry) { return static_cast<P2m_type>(Nested_format::kind(entry)); }
 
 // How much of a teardown is done between two chances to do something else, in entries looked at.
 constexpr u64 kDestroyBudget = 2048;
@@ -135,9 +135,9 @@ Expected<void> P2m::add_page(Gfn gfn, Mfn mfn, P2m_type type)
     const Table::Bottom bottom = Table::bottom(to_hpa(root_), gfn.value());
     const Hpa slot             = bottom.table == Hpa(0) ? Hpa(0) : Table::slot(bottom.table, gfn.value(), 1);
     const u64 was              = bottom.table == Hpa(0) ? bottom.leaf : Direct_memory::read(slot);
-    if (Npt_format::present(was) && !is_mmio(type_of(was)))
+    if (Nested_format::present(was) && !is_mmio(type_of(was)))
         return fail(Errc::eexist);
-    if (bottom.table == Hpa(0) || Npt_format::present(was)) [[unlikely]]
+    if (bottom.table == Hpa(0) || Nested_format::present(was)) [[unlikely]]
         return set_one(gfn, mfn, 1, type);
     Direct_memory::write(slot, make_leaf(mfn, 1, type));
     if (gfn > max_gfn_)
@@ -153,7 +153,7 @@ Expected<void> P2m::remove_page(Gfn gfn, Mfn mfn, P2m_type type)
     const Hpa table = Table::bottom(to_hpa(root_), gfn.value()).table;
     const Hpa slot  = Table::slot(table, gfn.value(), 1);
     const u64 entry = table == Hpa(0) ? 0 : Direct_memory::read(slot);
-    if (!Npt_format::present(entry) || Npt_format::leaf_address(entry) != to_hpa(mfn) ||
+    if (!Nested_format::present(entry) || Nested_format::leaf_address(entry) != to_hpa(mfn) ||
         type_of(entry) != type)
         return fail(Errc::einval);
     Direct_memory::write(slot, 0);
@@ -167,10 +167,10 @@ P2m_entry P2m::lookup(Gfn gfn) const
         return {kInvalidMfn, P2m_type::invalid, 0, false};
     const auto [entry, level] = Table::lookup(to_hpa(root_), gfn.value());
     const u8 order            = static_cast<u8>(level_order(level));
-    if (!Npt_format::present(entry)) [[unlikely]]
+    if (!Nested_format::present(entry)) [[unlikely]]
         return {kInvalidMfn, P2m_type::invalid, order, false};
-    const Mfn mfn = to_mfn(Npt_format::leaf_address(entry)) + (gfn.value() & low_bits(order));
-    return {mfn, type_of(entry), order, Npt_format::is_written(entry)};
+    const Mfn mfn = to_mfn(Nested_format::leaf_address(entry)) + (gfn.value() & low_bits(order));
+    return {mfn, type_of(entry), order, Nested_format::is_written(entry)};
 }
 
 bool P2m::find_region(Gfn gfn, Cursor& cursor) const
@@ -187,21 +187,21 @@ bool P2m::find_region(Gfn gfn, Cursor& cursor) const
     cursor.table  = bottom.table;
     cursor.leaf   = bottom.leaf;
     cursor.base =
-        to_mfn(Npt_format::leaf_address(bottom.leaf)).value() + (first & low_bits(level_order(bottom.level)));
+        to_mfn(Nested_format::leaf_address(bottom.leaf)).value() + (first & low_bits(level_order(bottom.level)));
     return true;
 }
 
 // Lets go of what a leaf maps.
 void P2m::release_leaf(u64 entry, unsigned level)
 {
-    const Mfn first      = to_mfn(Npt_format::leaf_address(entry));
+    const Mfn first      = to_mfn(Nested_format::leaf_address(entry));
     const unsigned order = level_order(level);
     switch (type_of(entry)) {
     case P2m_type::ram:
     case P2m_type::ram_ro:
         if (frames.state(first) != Frame_state::owned || frames.owner(first) != owner_)
             return;
-        return frames.release(first, order, account_, Npt_format::is_written(entry));
+        return frames.release(first, order, account_, Nested_format::is_written(entry));
     case P2m_type::foreign: return frames.put(first);
     default: return;
     }
@@ -214,20 +214,20 @@ bool P2m::destroy_table(Hpa table, unsigned level, u64& budget)
     for (unsigned i = 0; i < kEntriesPerTable; ++i) {
         const Hpa at    = table + i * sizeof(u64);
         const u64 entry = Direct_memory::read(at);
-        if (!Npt_format::present(entry))
+        if (!Nested_format::present(entry))
             continue;
-        const bool leaf = Npt_format::is_leaf(entry, level);
+        const bool leaf = Nested_format::is_leaf(entry, level);
         const u64 cost  = leaf ? level_pages(level) : 1;
         if (budget == 0)
             return false;
         budget -= cost < budget ? cost : budget;
-        if (!leaf && !destroy_table(Npt_format::table_address(entry), level - 1, budget))
+        if (!leaf && !destroy_table(Nested_format::table_address(entry), level - 1, budget))
             return false;
         Direct_memory::write(at, 0);
         if (leaf)
             release_leaf(entry, level);
         else
-            tables_.free(Npt_format::table_address(entry));
+            tables_.free(Nested_format::table_address(entry));
     }
     return true;
 }
@@ -236,8 +236,8 @@ Expected<void> P2m::destroy_some()
 {
     const Lock_guard guard(lock_);
     u64 budget      = kDestroyBudget;
-    const bool done = destroy_table(to_hpa(root_), Npt_format::levels, budget);
-    forgotten(Flush::needed, Npt_format::levels, tables_.used);
+    const bool done = destroy_table(to_hpa(root_), Nested_format::levels, budget);
+    forgotten(Flush::needed, Nested_format::levels, tables_.used);
     if (!done)
         return fail(Errc::erestart);
     return {};

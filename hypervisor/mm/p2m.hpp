@@ -92,11 +92,11 @@ class P2m
         const u64 index   = gfn.value() % kEntriesPerTable;
         const bool single = cursor.table != Hpa(0);
         const u64 entry   = single ? Direct_memory::read(cursor.table + index * sizeof(u64)) : cursor.leaf;
-        const auto type   = static_cast<P2m_type>(Npt_format::kind(entry));
-        if (!Npt_format::present(entry) || !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write)))
+        const auto type   = static_cast<P2m_type>(Nested_format::kind(entry));
+        if (!Nested_format::present(entry) || !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write)))
             [[unlikely]]
             return kInvalidMfn;
-        return single ? to_mfn(Npt_format::leaf_address(entry)) : Mfn(cursor.base + index);
+        return single ? to_mfn(Nested_format::leaf_address(entry)) : Mfn(cursor.base + index);
     }
 
     [[nodiscard]] Mfn root() const { return root_; }
@@ -120,7 +120,7 @@ class P2m
     }
 
     static constexpr u64 kDefaultTableLimit = 4096;
-    static constexpr u64 kLastGfn           = (1ull << (Npt_format::address_bits - kPageShift)) - 1;
+    static constexpr u64 kLastGfn           = (1ull << (Nested_format::address_bits - kPageShift)) - 1;
 
   private:
     // Where the engine gets its tables from: clean frames, counted.
@@ -130,7 +130,7 @@ class P2m
         Expected<Hpa> allocate();
         void free(Hpa table);
     };
-    using Table = Page_table<Npt_format, Direct_memory, Tables>;
+    using Table = Page_table<Nested_format, Direct_memory, Tables>;
 
     [[nodiscard]] Table table() { return Table(to_hpa(root_), tables_); }
     Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);

@@ -70,7 +70,7 @@ struct Long_mode_format : Entry_format {
 };
 
 struct Npt_format : Long_mode_format {
-    static constexpr u64 table(Hpa at) { return at.value() | p | rw | us | a; }
+    static constexpr u64 table(Hpa at) { return at.value() | p | rw | us; }
     static constexpr u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
     {
         return present_leaf(at, level, attributes) | us;
@@ -106,6 +106,38 @@ struct Ept_format : Entry_format {
                (attributes.executable ? x : 0) | (attributes.uncached ? 0 : write_back);
     }
 };
+
+// The tables that guests run on, in the format of the CPU at hand. What differs between the two is where a
+// leaf's attributes stand; those places are data, taken from the formats themselves, and chosen once at boot.
+struct Nested_format : Entry_format {
+    struct Places {
+        u64 bare;                           // present, read-only, not executable, cached
+        u64 writable, executable, uncached; // the bits that change when the attribute holds
+        u64 dirty;                          // all of these: the page was written
+    };
+    template <class Format>
+    static constexpr Places places_of{.bare     = Format::leaf(Hpa(0), 1, {false, false, false}),
+                                      .writable = Format::leaf(Hpa(0), 1, {true, false, false}) ^
+                                                  Format::leaf(Hpa(0), 1, {false, false, false}),
+                                      .executable = Format::leaf(Hpa(0), 1, {false, true, false}) ^
+                                                    Format::leaf(Hpa(0), 1, {false, false, false}),
+                                      .uncached = Format::leaf(Hpa(0), 1, {false, false, true}) ^
+                                                  Format::leaf(Hpa(0), 1, {false, false, false}),
+                                      .dirty = Format::d};
+    inline static constinit Places places = places_of<Npt_format>;
+
+    static bool present(u64 entry) { return (entry & bit(0)) != 0; }
+    static bool is_written(u64 entry) { return (entry & places.dirty) == places.dirty; }
+    static u64 table(Hpa at) { return Npt_format::table(at); }
+    static u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
+    {
+        return bare_leaf(at, level, attributes) | (places.bare ^ (attributes.writable ? places.writable : 0) ^
+                                                   (attributes.executable ? places.executable : 0) ^
+                                                   (attributes.uncached ? places.uncached : 0));
+    }
+};
+static_assert(Npt_format::table(Hpa(0x1000)) == Ept_format::table(Hpa(0x1000)));
+static_assert(Npt_format::p == Ept_format::r);
 
 static_assert(Entry_format::address_bits == kPageShift + 9 * Entry_format::levels);
 static_assert(Npt_format::kind(Npt_format::leaf(Hpa(0x1000), 1, {true, true, false, 9})) == 9);

@@ -12,6 +12,7 @@
 #include <functional>
 #include <optional>
 #include <random>
+#include <utility>
 
 using namespace vmm;
 using fakes::history;
@@ -190,4 +191,19 @@ TEMPLATE_TEST_CASE("random maps and unmaps agree with a map of pages", "", Npt_f
             REQUIRE(m.frame(i) == (at == model.end() ? std::nullopt : std::optional(at->second)));
         }
     }
+}
+
+TEMPLATE_TEST_CASE("the format chosen at boot writes what the vendor's own does", "", Npt_format, Ept_format)
+{
+    const auto at_boot    = std::exchange(Nested_format::places, Nested_format::places_of<TestType>);
+    const auto attributes = GENERATE(range(0u, 16u * 8));
+    const unsigned level  = GENERATE(1u, 2u, 3u);
+    const Leaf_attributes a{(attributes & 1) != 0, (attributes & 2) != 0, (attributes & 4) != 0,
+                            static_cast<u8>(attributes >> 3)};
+    const u64 leaf = Nested_format::leaf(Hpa(0x1c0000000), level, a);
+    CHECK(leaf == TestType::leaf(Hpa(0x1c0000000), level, a));
+    CHECK_FALSE(Nested_format::is_written(leaf));
+    CHECK(Nested_format::is_written(leaf | TestType::d));
+    CHECK(Nested_format::kind(leaf) == a.kind);
+    Nested_format::places = at_boot;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hypercall/dispatch.hpp"
 
+#include "arch/x86/vendor.hpp"
 #include "base/panic.hpp"
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
@@ -119,7 +120,9 @@ void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
 
 void fill_hypercall_page(std::byte* page)
 {
-    constexpr u8 stub[]     = {0xb8, 0, 0, 0, 0, 0x0f, 0x01, 0xd9, 0xc3}; // mov $n, %eax; vmmcall; ret
+    const auto instruction  = hypercall_instruction();
+    // mov $n, %eax; the instruction; ret
+    const u8 stub[]         = {0xb8, 0, 0, 0, 0, instruction[0], instruction[1], instruction[2], 0xc3};
     constexpr u8 ud2[]      = {0x0f, 0x0b};
     constexpr unsigned iret = 23; // has no meaning for these guests
     for (unsigned n = 0; n < 128; ++n) {

@@ -14,8 +14,8 @@ void handle_hypercall(Vcpu& vcpu, u8 instruction_length);
 // The call behind a number. Enosys for a number without one.
 Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args);
 
-// Writes the page of call stubs that older kernels ask for by MSR: slot n at n * 32 is "mov $n, %eax;
-// vmmcall; ret".
+// Writes the page of call stubs that older kernels ask for by MSR: slot n at n * 32 moves n to
+// EAX, executes the instruction of the CPU's vendor, and returns.
 void fill_hypercall_page(std::byte* page);
 
 } // namespace vmm

@@ -6,6 +6,8 @@
 
 #include "domain/vcpu_backend.hpp"
 
+#include <array>
+
 namespace vmm
 {
 
@@ -14,5 +16,9 @@ class Vcpu;
 // Turns virtualisation on for this CPU.
 Expected<void> enable_virtualisation();
 Expected<Unique<Vcpu_backend>> create_backend(Vcpu& vcpu);
+
+// The instruction by which a guest calls the hypervisor.
+using Hypercall_instruction = std::array<u8, 3>;
+Hypercall_instruction hypercall_instruction();
 
 } // namespace vmm

@@ -21,6 +21,7 @@ inline u64 read_cr2()
     asm volatile("mov %%cr2, %0" : "=r"(v));
     return v;
 }
+inline void write_cr2(u64 v) { asm volatile("mov %0, %%cr2" ::"r"(v)); }
 inline u64 read_cr3()
 {
     u64 v;
@@ -63,6 +64,14 @@ inline void write_debug_addresses(const u64 (&from)[4])
     asm volatile("mov %0, %%db2" ::"r"(from[2]));
     asm volatile("mov %0, %%db3" ::"r"(from[3]));
 }
+
+inline u64 read_dr6()
+{
+    u64 v;
+    asm volatile("mov %%db6, %0" : "=r"(v));
+    return v;
+}
+inline void write_dr6(u64 v) { asm volatile("mov %0, %%db6" ::"r"(v)); }
 
 inline void write_back_caches() { asm volatile("wbinvd" ::: "memory"); }
 

@@ -11,6 +11,8 @@ namespace
 {
 
 constexpr u64 kVmCrSvmDisabled = bit(4);
+constexpr u64 kFeatureLocked   = bit(0); // IA32_FEATURE_CONTROL
+constexpr u64 kFeatureVmxon    = bit(2);
 
 Cpu_facts::Vendor vendor_of(const Cpuid& leaf0)
 {
@@ -30,6 +32,16 @@ void read_svm(Cpu_facts& cpu, u32 highest_extended)
     cpu.svm_disabled_by_firmware = read_msr_safely(msr::kVmCr).value_or(0) & kVmCrSvmDisabled;
 }
 
+// The firmware locks the register one way or the other; where it did not, we may. [SDM3 24.7]
+void read_vmx(Cpu_facts& cpu)
+{
+    cpu.vmx = cpuid(1).ecx & bit(5);
+    if (!cpu.vmx)
+        return;
+    const u64 feature            = read_msr_safely(msr::kFeatureControl).value_or(0);
+    cpu.vmx_disabled_by_firmware = (feature & kFeatureLocked) && !(feature & kFeatureVmxon);
+}
+
 } // namespace
 
 Cpu_facts read_cpu_facts()
@@ -42,7 +54,6 @@ Cpu_facts read_cpu_facts()
 
     cpu.vendor = vendor_of(leaf0);
     cpu.pat    = leaf1.edx & bit(16);
-    cpu.vmx    = leaf1.ecx & bit(5);
     cpu.x2apic = leaf1.ecx & bit(21);
     if (highest >= 7) {
         const Cpuid leaf7 = cpuid(7);
@@ -54,6 +65,7 @@ Cpu_facts read_cpu_facts()
     if (highest_extended >= 0x80000008)
         cpu.physical_bits = cpuid(0x80000008).eax & 0xff;
     read_svm(cpu, highest_extended);
+    read_vmx(cpu);
     return cpu;
 }
 
@@ -66,11 +78,17 @@ std::string_view why_no_guests(const Cpu_facts& cpu)
         return "this CPU has AMD-V without nested paging, which guests need: a newer CPU is required";
     if (cpu.svm)
         return {};
+    if (cpu.vmx && cpu.vmx_disabled_by_firmware)
+        return "VT-x is there but disabled by the firmware: enable VMX (virtualization) in the firmware "
+               "setup";
     if (cpu.vmx)
-        return "this CPU has Intel VT-x, which this version does not drive yet: a CPU with AMD-V is required";
-    if (cpu.vendor == Cpu_facts::Vendor::amd)
-        return "this CPU does not offer AMD-V; in a virtual machine, nested virtualization has to be enabled";
-    return "this CPU offers no hardware virtualization that can be used: a CPU with AMD-V is required";
+        return {};
+    if (cpu.vendor != Cpu_facts::Vendor::other)
+        return "this CPU does not offer hardware virtualization; in a virtual machine, nested virtualization "
+               "has "
+               "to be enabled";
+    return "this CPU offers no hardware virtualization that can be used: a CPU with AMD-V or VT-x is "
+           "required";
 }
 
 } // namespace vmm

@@ -26,8 +26,9 @@ struct Cpu_facts {
     bool svm                      = false;
     bool svm_disabled_by_firmware = false; // VM_CR.SVMDIS
     bool nested_paging            = false;
-    // VT-x. [SDM3 23.6, 23.7]
+    // VT-x; what more it has to have is in its own MSRs (arch/x86/vmx). [SDM3 24.6, 24.7]
     bool vmx                      = false;
+    bool vmx_disabled_by_firmware = false;
 };
 
 Cpu_facts read_cpu_facts();

@@ -25,17 +25,26 @@ inline constexpr u64 pg = bit(31);
 
 namespace cr4
 {
+inline constexpr u64 vme        = bit(0);
+inline constexpr u64 pvi        = bit(1);
+inline constexpr u64 tsd        = bit(2);
+inline constexpr u64 de         = bit(3);
 inline constexpr u64 pse        = bit(4);
 inline constexpr u64 pae        = bit(5);
 inline constexpr u64 mce        = bit(6);
 inline constexpr u64 pge        = bit(7);
+inline constexpr u64 pce        = bit(8);
 inline constexpr u64 osfxsr     = bit(9);
 inline constexpr u64 osxmmexcpt = bit(10);
 inline constexpr u64 umip       = bit(11);
 inline constexpr u64 la57       = bit(12);
+inline constexpr u64 vmxe       = bit(13);
+inline constexpr u64 fsgsbase   = bit(16);
+inline constexpr u64 pcide      = bit(17);
 inline constexpr u64 osxsave    = bit(18);
 inline constexpr u64 smep       = bit(20);
 inline constexpr u64 smap       = bit(21);
+inline constexpr u64 pke        = bit(22);
 } // namespace cr4
 
 namespace efer

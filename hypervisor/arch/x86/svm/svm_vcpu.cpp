@@ -5,6 +5,7 @@
 #include "arch/x86/cpu/fpu.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/decode/svm_exit.hpp"
+#include "arch/x86/io_permissions.hpp"
 #include "arch/x86/regs/control.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
@@ -65,7 +66,7 @@ void Svm_vcpu::set_up_controls()
 
 Vm_exit Svm_vcpu::enter(Guest_registers& regs)
 {
-    if (!asid_is_current(asid_)) [[unlikely]]
+    if (!asids.is_current(asid_)) [[unlikely]]
         take_asid();
     vmcb_->rax    = regs.rax;
     vmcb_->rsp    = regs.rsp;
@@ -106,7 +107,7 @@ Vm_exit Svm_vcpu::enter(Guest_registers& regs)
 void Svm_vcpu::take_asid()
 {
     bool flush_all     = false;
-    asid_              = next_asid(flush_all);
+    asid_              = asids.next(flush_all);
     vmcb_->guest_asid  = asid_.number;
     vmcb_->tlb_control = flush_all ? 1 : 0;
 }
@@ -144,7 +145,7 @@ u8 Svm_vcpu::measure_instruction(const Guest_registers& regs, Intercepted_instru
 
 void Svm_vcpu::load()
 {
-    vmcb_->iopm_base_pa = io_permission_map_pa(vcpu_.domain());
+    vmcb_->iopm_base_pa = io_permission_map(vcpu_.domain()).value();
     restore_fpu(fpu_, vcpu_.xcr0);
     write_debug_addresses(debug_address_);
     if (features().rdtscp)

@@ -59,7 +59,7 @@ class Svm_vcpu final : public Vcpu_backend
     Vmcb* vmcb_;
     u64 vmcb_pa_;
     std::byte* fpu_;
-    Asid asid_;
+    Address_space_ids::Id asid_;
     u64 debug_address_[4] = {};
 };
 

@@ -16,6 +16,7 @@ namespace
 std::map<u32, Cpuid> leaves;
 Expected<u64> vm_cr() { return u64{0}; }
 Expected<u64> (*read_vm_cr)() = vm_cr;
+u64 feature_control           = 0;
 
 } // namespace
 
@@ -24,6 +25,8 @@ Expected<u64> read_msr_safely(u32 index)
 {
     if (index == msr::kVmCr)
         return read_vm_cr();
+    if (index == msr::kFeatureControl)
+        return feature_control;
     return fail(Errc::enxio);
 }
 
@@ -72,7 +75,7 @@ TEST_CASE("cpu: switched off by the firmware")
     CHECK(why_no_guests(read_cpu_facts()).empty());
 }
 
-TEST_CASE("cpu: AMD-V without nested paging, AMD without AMD-V, Intel, something else")
+TEST_CASE("cpu: AMD-V without nested paging, AMD without AMD-V")
 {
     amd();
     leaves[0x8000000a].edx = 0;
@@ -80,12 +83,24 @@ TEST_CASE("cpu: AMD-V without nested paging, AMD without AMD-V, Intel, something
 
     amd();
     leaves[0x80000001].ecx &= ~4u;
-    CHECK(why_no_guests(read_cpu_facts()).find("does not offer AMD-V") != std::string_view::npos);
+    CHECK(why_no_guests(read_cpu_facts()).find("does not offer") != std::string_view::npos);
+}
 
+TEST_CASE("cpu: Intel with VT-x, free, locked on or locked off; Intel without; something else")
+{
+    amd();
+    leaves[0x80000001].ecx &= ~4u;
     leaves[0] = {0xd, 0x756e6547, 0x6c65746e, 0x49656e69};
     leaves[1].ecx |= 1u << 5;
-    CHECK(why_no_guests(read_cpu_facts()).find("VT-x") != std::string_view::npos);
+    for (const u64 usable : {0u, 5u}) {
+        feature_control = usable;
+        CHECK(why_no_guests(read_cpu_facts()).empty());
+    }
+    feature_control = 1;
+    CHECK(why_no_guests(read_cpu_facts()).find("firmware") != std::string_view::npos);
 
     leaves[1].ecx &= ~(1u << 5);
-    CHECK_FALSE(why_no_guests(read_cpu_facts()).empty());
+    CHECK(why_no_guests(read_cpu_facts()).find("does not offer") != std::string_view::npos);
+    leaves[0].ebx = 0;
+    CHECK(why_no_guests(read_cpu_facts()).find("VT-x") != std::string_view::npos);
 }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a CPU's VT-x can do, from its capability MSRs, and which controls its guests run with. Pure, so that
+// it is tested against recorded CPUs. [SDM3 Appendix A]
+#pragma once
+
+#include "base/types.hpp"
+
+#include <string_view>
+
+namespace vmm::vmx
+{
+
+// One 32-bit control word: bits that have to be 1 (low half of its MSR) and those that may be (high half).
+struct Allowed {
+    u32 must = 0;
+    u32 may  = 0;
+
+    constexpr Allowed() = default;
+    constexpr explicit Allowed(u64 msr) : must(static_cast<u32>(msr)), may(static_cast<u32>(msr >> 32)) {}
+};
+
+// The MSRs themselves; of those that have a "true" form, that one where VMX_BASIC says it is there.
+struct Capabilities {
+    u64 basic = 0;
+    Allowed pin, cpu, cpu_2, exit, entry;
+    u64 misc       = 0;
+    u64 ept_vpid   = 0;
+    u64 cr0_fixed0 = 0, cr0_fixed1 = 0;
+    u64 cr4_fixed0 = 0, cr4_fixed1 = 0;
+};
+
+// Of which this is read.
+Capabilities read_capabilities(u64 (*read_msr)(u32));
+
+struct Controls {
+    u32 pin = 0, cpu = 0, cpu_2 = 0, exit = 0, entry = 0;
+    bool accessed_dirty             = false; // EPT has accessed and dirty flags
+    bool giant_pages                = false; // EPT has 1 GiB leaves
+    unsigned preemption_timer_shift = 0;     // it counts once in 2^this ticks of the TSC
+    std::string_view missing; // what the hypervisor cannot do without and this CPU lacks; empty: nothing
+
+    [[nodiscard]] bool has_pin(u32 control) const { return (pin & control) != 0; }
+    [[nodiscard]] bool has_2(u32 control) const { return (cpu_2 & control) != 0; }
+};
+
+Controls choose_controls(const Capabilities& capabilities);
+
+} // namespace vmm::vmx

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arch/x86/vendor.hpp"
+
+#include "arch/x86/cpu/features.hpp"
+#include "arch/x86/io_permissions.hpp"
+#include "arch/x86/svm/svm_host.hpp"
+#include "arch/x86/svm/svm_vcpu.hpp"
+#include "arch/x86/vmx/vmx_host.hpp"
+#include "arch/x86/vmx/vmx_vcpu.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+struct Vendor {
+    Expected<void> (*enable)();
+    Expected<Unique<Vcpu_backend>> (*create)(Vcpu&);
+    Hypercall_instruction hypercall;
+};
+
+constexpr Vendor kSvm{svm::enable_on_this_cpu, svm::Svm_vcpu::create, {0x0f, 0x01, 0xd9}}; // VMMCALL
+constexpr Vendor kVmx{vmx::enable_on_this_cpu, vmx::Vmx_vcpu::create, {0x0f, 0x01, 0xc1}}; // VMCALL
+constinit const Vendor* vendor = &kSvm;
+
+} // namespace
+
+Expected<void> enable_virtualisation()
+{
+    vendor = read_cpu_facts().svm ? &kSvm : &kVmx;
+    TRY(make_io_permissions());
+    return vendor->enable();
+}
+
+Expected<Unique<Vcpu_backend>> create_backend(Vcpu& vcpu) { return vendor->create(vcpu); }
+Hypercall_instruction hypercall_instruction() { return vendor->hypercall; }
+
+} // namespace vmm

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arch/x86/vmx/vmx_host.hpp"
+
+#include "arch/x86/cpu/control_registers.hpp"
+#include "arch/x86/cpu/descriptors.hpp"
+#include "arch/x86/cpu/msr.hpp"
+#include "arch/x86/io_permissions.hpp"
+#include "arch/x86/paging/entry_formats.hpp"
+#include "arch/x86/vmx/instructions.hpp"
+#include "debug/log.hpp"
+#include "mm/direct_map.hpp"
+
+namespace vmm::vmx
+{
+namespace
+{
+
+// Per CPU once there is more than one.
+struct Host {
+    Capabilities capabilities;
+    Controls controls;
+    Hpa msr_bitmap{0};
+    Hpa current{0};
+};
+constinit Host host;
+
+constexpr u64 kFeatureLocked = bit(0); // IA32_FEATURE_CONTROL
+constexpr u64 kFeatureVmxon  = bit(2);
+constexpr u32 kVpidCount     = 1u << 16;
+
+// A bit an MSR; reads of low and of high numbers, then writes. [SDM3 25.6.9]
+void let_through(u8* map, u32 index)
+{
+    const u32 at = (index >= 0xc0000000 ? 0x400 : 0) + (index & 0x1fff) / 8;
+    for (const u32 part : {0u, 0x800u})
+        map[part + at] = static_cast<u8>(map[part + at] & ~(1u << (index & 7)));
+}
+
+Expected<void> make_msr_bitmap()
+{
+    host.msr_bitmap = TRY(filled_pages(kOrder4k, 0xff));
+    auto* map       = to_virtual<u8>(host.msr_bitmap);
+    for (const u32 index : {msr::kStar, msr::kLstar, msr::kCstar, msr::kSfmask, msr::kFsBase, msr::kGsBase,
+                            msr::kKernelGsBase, msr::kSysenterCs, msr::kSysenterEsp, msr::kSysenterEip})
+        let_through(map, index);
+    return {};
+}
+
+struct [[gnu::packed]] Table_register {
+    u16 limit;
+    u64 base;
+};
+
+// Where the task state segment is, by its descriptor.
+u64 task_base(u64 gdt)
+{
+    const auto* descriptor = reinterpret_cast<const u64*>(gdt + kHostTaskSelector);
+    return field(descriptor[0], 39, 16) | field(descriptor[0], 63, 56) << 24 | descriptor[1] << 32;
+}
+
+} // namespace
+
+constinit Address_space_ids vpids;
+
+Expected<void> enable_on_this_cpu()
+{
+    host.capabilities = read_capabilities(read_msr);
+    host.controls     = choose_controls(host.capabilities);
+    if (!host.controls.missing.empty()) {
+        log::error("this CPU's VT-x lacks {}, which guests need: a newer CPU is required",
+                   host.controls.missing);
+        return fail(Errc::einval);
+    }
+    auto places = Nested_format::places_of<Ept_format>;
+    if (!host.controls.accessed_dirty)
+        places.dirty = 0; // every page may have been written
+    Nested_format::places = places;
+    vpids.init(host.controls.has_2(cpu_control_2::vpid) ? kVpidCount : 1);
+    TRY(make_msr_bitmap());
+
+    const u64 feature = read_msr(msr::kFeatureControl);
+    if (!(feature & kFeatureLocked))
+        write_msr(msr::kFeatureControl, feature | kFeatureLocked | kFeatureVmxon);
+    write_cr0(read_cr0() | host.capabilities.cr0_fixed0);
+    write_cr4(read_cr4() | host.capabilities.cr4_fixed0);
+    const Hpa region = TRY(filled_pages(kOrder4k, 0));
+    init_vmcs_region(region);
+    if (!vmxon(region)) {
+        log::error("VMXON failed, although the CPU and the firmware say that it can be done");
+        return fail(Errc::einval);
+    }
+    return {};
+}
+
+const Controls& controls() { return host.controls; }
+// A guest without restrictions may do without protection and paging. [SDM3 24.8]
+u64 cr0_must() { return host.capabilities.cr0_fixed0 & ~(cr0::pe | cr0::pg); }
+u64 cr4_must() { return host.capabilities.cr4_fixed0; }
+u64 cr4_may() { return host.capabilities.cr4_fixed1; }
+Hpa msr_bitmap() { return host.msr_bitmap; }
+
+u64 eptp_of(Hpa root)
+{
+    constexpr u64 write_back = 6, four_levels = 3u << 3, accessed_dirty = bit(6);
+    return root.value() | write_back | four_levels | (host.controls.accessed_dirty ? accessed_dirty : 0);
+}
+
+void init_vmcs_region(Hpa at)
+{
+    *to_virtual<u32>(at) = static_cast<u32>(host.capabilities.basic & 0x7fffffff);
+}
+
+void write_host_state()
+{
+    Table_register gdt{}, idt{};
+    asm volatile("sgdt %0" : "=m"(gdt));
+    asm volatile("sidt %0" : "=m"(idt));
+    write(Field::host_cr0, read_cr0());
+    write(Field::host_cr3, read_cr3());
+    write(Field::host_cr4, read_cr4());
+    write(Field::host_cs, kHostCodeSelector);
+    for (const Field data : {Field::host_ss, Field::host_ds, Field::host_es})
+        write(data, kHostDataSelector);
+    write(Field::host_fs, 0);
+    write(Field::host_gs, 0);
+    write(Field::host_tr, kHostTaskSelector);
+    write(Field::host_fs_base, read_msr(msr::kFsBase));
+    write(Field::host_gs_base, read_msr(msr::kGsBase));
+    write(Field::host_tr_base, task_base(gdt.base));
+    write(Field::host_gdtr_base, gdt.base);
+    write(Field::host_idtr_base, idt.base);
+    write(Field::host_sysenter_cs, 0);
+    write(Field::host_pat, read_msr(msr::kPat));
+    write(Field::host_efer, read_msr(msr::kEfer));
+}
+
+void make_current(Hpa vmcs)
+{
+    if (host.current == vmcs)
+        return;
+    vmptrld(vmcs);
+    host.current = vmcs;
+}
+
+void forget_current(Hpa vmcs)
+{
+    vmclear(vmcs);
+    if (host.current == vmcs)
+        host.current = Hpa(0);
+}
+
+} // namespace vmm::vmx

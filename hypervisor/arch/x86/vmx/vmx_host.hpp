@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// VT-x on this physical CPU: turning it on, the controls its guests run with, the pages it needs, the host
+// state that every exit returns to, and its VPIDs. [SDM3 24.7, 27.2]
+#pragma once
+
+#include "arch/x86/address_space_ids.hpp"
+#include "arch/x86/decode/vmx_capabilities.hpp"
+#include "base/expected.hpp"
+
+namespace vmm::vmx
+{
+
+// VMXON. The CPU is known to have VT-x, not disabled by the firmware. Einval, after a line in the log, when
+// it lacks something that guests need.
+Expected<void> enable_on_this_cpu();
+
+[[nodiscard]] const Controls& controls();
+// Bits of CR0 and CR4 that a guest's register must have set or may have set. [SDM3 A.7, A.8]
+[[nodiscard]] u64 cr0_must();
+[[nodiscard]] u64 cr4_must();
+[[nodiscard]] u64 cr4_may();
+
+// Marks a page with the CPU's revision of the VMCS.
+void init_vmcs_region(Hpa at);
+
+// Of this CPU.
+extern Address_space_ids vpids;
+
+// Of write-back tables in four levels below `root`. [SDM3 25.6.11]
+[[nodiscard]] u64 eptp_of(Hpa root);
+
+// Which MSRs a guest reaches without an exit: those in the VMCS, and those moved when a vCPU changes. One map
+// for all.
+[[nodiscard]] Hpa msr_bitmap();
+
+// Fills in the host part of the current VMCS, but for RSP and RIP.
+void write_host_state();
+
+// The VMCS that the instructions work on, changed only if it is another one.
+void make_current(Hpa vmcs);
+void forget_current(Hpa vmcs);
+
+} // namespace vmm::vmx

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "arch/x86/vmx/vmx_vcpu.hpp"
+
+#include "arch/x86/cpu/control_registers.hpp"
+#include "arch/x86/cpu/fpu.hpp"
+#include "arch/x86/cpu/msr.hpp"
+#include "arch/x86/io_permissions.hpp"
+#include "arch/x86/vmx/instructions.hpp"
+#include "domain/domain.hpp"
+#include "domain/vcpu.hpp"
+#include "mm/direct_map.hpp"
+#include "mm/frame_allocator.hpp"
+
+#include <cstring>
+
+extern "C" bool vmx_enter(vmm::Guest_registers* regs, bool launched);
+
+namespace vmm::vmx
+{
+namespace
+{
+
+// Exits that need no look at anything but the reason.
+bool is_bare(u32 why) { return why == reason::external || why == reason::interrupt_window; }
+
+Exit_fields read_exit()
+{
+    Exit_fields fields;
+    fields.reason = read32(Field::exit_reason);
+    const u32 why = fields.reason & reason::mask;
+    if (is_bare(why))
+        return fields;
+    fields.qualification      = read(Field::exit_qualification);
+    fields.instruction_length = read32(Field::instruction_length);
+    if (why == reason::ept_violation)
+        fields.gpa = read(Field::gpa);
+    if (why == reason::exception) {
+        fields.event      = read32(Field::exit_event);
+        fields.error_code = read32(Field::exit_error_code);
+    }
+    return fields;
+}
+
+} // namespace
+
+Expected<Unique<Vcpu_backend>> Vmx_vcpu::create(Vcpu& vcpu)
+{
+    const Mfn pages = TRY(frames.allocate(kPagesOrder));
+    auto backend    = make_unique<Vmx_vcpu>(vcpu, pages);
+    if (!backend) {
+        frames.free(pages, kPagesOrder);
+        return fail(backend.error());
+    }
+    return Unique<Vcpu_backend>(std::move(*backend));
+}
+
+Vmx_vcpu::Vmx_vcpu(Vcpu& vcpu, Mfn pages)
+    : vcpu_(vcpu), vmcs_(to_hpa(pages)), virtual_tpr_(to_virtual<u32>(pages + 1) + kVirtualTpr / sizeof(u32)),
+      fpu_(to_virtual<std::byte>(pages + 2)), eptp_(eptp_of(to_hpa(vcpu.domain().p2m().root())))
+{
+    init_vmcs_region(vmcs_);
+    init_fpu_area(fpu_);
+    vmclear(vmcs_);
+    use();
+    set_up_controls(to_hpa(pages + 1));
+    set_up_guest();
+}
+
+Vmx_vcpu::~Vmx_vcpu()
+{
+    forget_current(vmcs_);
+    frames.free(to_mfn(vmcs_), kPagesOrder);
+}
+
+void Vmx_vcpu::use() const { make_current(vmcs_); }
+
+Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
+{
+    use();
+    prepare_translation();
+    write_event();
+    write_registers(regs);
+    vmm::write_cr2(cr2_);
+    const bool entered = vmx_enter(&regs, launched_);
+    cr2_               = read_cr2();
+    if (!entered) [[unlikely]]
+        return {.kind               = Exit_kind::entry_failure,
+                .instruction_length = 0,
+                .interrupt_waits    = false,
+                .code               = read(Field::instruction_error)};
+    launched_ = true;
+    read_registers(regs);
+
+    const Exit_fields fields = read_exit();
+    after_exit(fields);
+    Vm_exit exit = decode_exit(fields, static_cast<u32>(regs.rcx));
+    if ((fields.reason & reason::mask) == reason::control_register && move_to_control_register(fields, regs))
+        exit.kind = Exit_kind::external_interrupt; // nothing is left to be done above
+    if (exit.kind == Exit_kind::exception && exit.exception.vector == 1) {
+        // What the debug exception would have left in DR6. [SDM3 28.2.1]
+        write_dr6((read_dr6() & ~low_bits(4)) | exit.exception.payload);
+        exit.exception.payload = read_dr6();
+    }
+    return exit;
+}
+
+void Vmx_vcpu::write_registers(const Guest_registers& regs)
+{
+    if (regs.rip != in_vmcs_.rip)
+        write(Field::guest_rip, regs.rip);
+    if (regs.rsp != in_vmcs_.rsp)
+        write(Field::guest_rsp, regs.rsp);
+    if (regs.rflags != in_vmcs_.rflags)
+        write(Field::guest_rflags, regs.rflags);
+    watch_interrupts_off(!(regs.rflags & rflags::if_));
+}
+
+void Vmx_vcpu::read_registers(Guest_registers& regs)
+{
+    regs.rip = in_vmcs_.rip = read(Field::guest_rip);
+    regs.rsp = in_vmcs_.rsp = read(Field::guest_rsp);
+    regs.rflags = in_vmcs_.rflags = read(Field::guest_rflags);
+}
+
+void Vmx_vcpu::prepare_translation()
+{
+    if (!vpids.is_current(vpid_)) [[unlikely]] {
+        bool flush_all = false;
+        vpid_          = vpids.next(flush_all);
+        if (controls().has_2(cpu_control_2::vpid)) {
+            write(Field::vpid, vpid_.number);
+            if (flush_all)
+                invvpid_all();
+        }
+    }
+    if (ept_changed_) [[unlikely]] {
+        ept_changed_ = false;
+        invept(eptp_);
+    }
+}
+
+// While a guest runs with interrupts off it exits after a millisecond at the latest. The machine's interrupts
+// end its turn whatever its IF says, by the manual; in Bochs (2.8 at least) they do not where IF was clear at
+// the entry and the host has just had it set, and such a guest would keep the CPU for ever. [SDM3 26.5.1]
+void Vmx_vcpu::watch_interrupts_off(bool off)
+{
+    if (off == watched_ || !controls().has_pin(pin::preemption_timer))
+        return;
+    watched_ = off;
+    write(Field::pin_controls, off ? controls().pin : controls().pin & ~pin::preemption_timer);
+}
+
+void Vmx_vcpu::write_event()
+{
+    if (!event_queued())
+        return;
+    write(Field::entry_event, event_);
+    if (event_ & event::error_valid)
+        write(Field::entry_error_code, event_error_);
+    event_ = 0; // the CPU clears its own at the exit
+}
+
+// What the exit says besides its reason: about NMIs, and about an event whose delivery it cut short.
+void Vmx_vcpu::after_exit(const Exit_fields& fields)
+{
+    const u32 why = fields.reason & reason::mask;
+    if (why == reason::exception && (fields.event & event::type_mask) == event::type_nmi)
+        asm volatile("int $2"); // the host's: its handler's IRET lets the next one come
+    if (why == reason::nmi_window) {
+        set_cpu_controls(0, cpu_control::nmi_window);
+        event_ = event::valid | event::type_nmi | 2;
+    }
+    if (fields.reason & bit(31)) // no entry: the fields below are an earlier exit's
+        return;
+    const u32 cut = read32(Field::cut_event);
+    if (cut & event::valid) [[unlikely]]
+        requeue_cut_event(cut);
+    else if ((why == reason::exception && (fields.event & event::nmi_unblocked)) ||
+             (why == reason::ept_violation && (fields.qualification & event::nmi_unblocked)))
+        write(Field::interruptibility, read(Field::interruptibility) | blocking::nmi);
+}
+
+// It is delivered again, but for those of an instruction's: RIP still points at it, and it executes again.
+// [SDM3 28.2.4]
+void Vmx_vcpu::requeue_cut_event(u32 cut)
+{
+    const u32 type = cut & event::type_mask;
+    if (type > event::type_hard)
+        return;
+    event_       = cut & ~event::nmi_unblocked; // undefined in this field
+    event_error_ = cut & event::error_valid ? read32(Field::cut_error_code) : 0;
+    if (type == event::type_nmi)
+        write(Field::interruptibility, read(Field::interruptibility) & ~u64{blocking::nmi});
+}
+
+void Vmx_vcpu::load()
+{
+    use();
+    const Hpa ports = io_permission_map(vcpu_.domain());
+    write(Field::io_bitmap_a, ports.value());
+    write(Field::io_bitmap_b, (ports + kPageSize).value());
+    restore_fpu(fpu_, vcpu_.xcr0);
+    restore_resident();
+    if (controls().has_2(cpu_control_2::rdtscp))
+        write_msr(msr::kTscAux, vcpu_.tsc_aux);
+    loaded_ = true;
+}
+
+void Vmx_vcpu::store()
+{
+    save_fpu(fpu_);
+    save_resident(resident_);
+    loaded_ = false;
+}
+
+bool Vmx_vcpu::can_take_interrupt(const Guest_registers& regs) const
+{
+    if (!(regs.rflags & rflags::if_) || event_queued())
+        return false;
+    use();
+    return (read32(Field::interruptibility) & (blocking::sti | blocking::mov_ss)) == 0;
+}
+
+bool Vmx_vcpu::event_queued() const { return event_ & event::valid; }
+
+void Vmx_vcpu::inject(const Injection& what)
+{
+    use();
+    constexpr u32 no_nmi = blocking::sti | blocking::mov_ss | blocking::nmi;
+    if (what.type == Injection::Type::nmi && (read32(Field::interruptibility) & no_nmi)) {
+        set_cpu_controls(cpu_control::nmi_window, 0);
+        return;
+    }
+    // Without protection no exception has an error code.
+    const bool error = what.has_error_code && (read(Field::guest_cr0) & cr0::pe);
+    event_           = event::valid | what.vector | static_cast<u32>(what.type) << event::type_shift |
+             (error ? event::error_valid : 0);
+    event_error_ = what.error_code;
+}
+
+void Vmx_vcpu::set_cpu_controls(u32 set, u32 clear)
+{
+    const u32 value = (cpu_controls_ & ~clear) | set;
+    if (value == cpu_controls_)
+        return;
+    cpu_controls_ = value;
+    write(Field::cpu_controls, value);
+}
+
+// An interrupt window ignores the TPR; where that holds the interrupt back, its fall is waited for first.
+void Vmx_vcpu::request_window(u8 priority)
+{
+    use();
+    if (priority > tpr() >> 4)
+        set_cpu_controls(cpu_control::interrupt_window, 0);
+    else
+        write(Field::tpr_threshold, priority);
+}
+
+void Vmx_vcpu::cancel_window()
+{
+    use();
+    set_cpu_controls(0, cpu_control::interrupt_window);
+    write(Field::tpr_threshold, 0);
+}
+
+// The threshold may not be above the TPR at an entry; who still waits asks again before the next.
+void Vmx_vcpu::set_tpr(u8 tpr)
+{
+    use();
+    *virtual_tpr_ = tpr & 0xf0;
+    write(Field::tpr_threshold, 0);
+}
+
+u8 Vmx_vcpu::tpr() const { return static_cast<u8>(*virtual_tpr_); }
+
+void Vmx_vcpu::skip_instruction(Guest_registers& regs, u8 length)
+{
+    use();
+    const u64 from = regs.rip;
+    regs.rip += length;
+    if (from >> 32 != regs.rip >> 32 && !in_long_code()) [[unlikely]]
+        regs.rip &= 0xffffffff;
+    const u32 shadow = read32(Field::interruptibility);
+    if (shadow & (blocking::sti | blocking::mov_ss)) [[unlikely]]
+        write(Field::interruptibility, shadow & ~(blocking::sti | blocking::mov_ss));
+    if (regs.rflags & rflags::tf) [[unlikely]] {
+        write_dr6(read_dr6() | dr6::bs);
+        inject({1, Injection::Type::exception, false, 0});
+    }
+}
+
+void Vmx_vcpu::flush_tlb(Tlb_scope scope)
+{
+    if (scope != Tlb_scope::guest)
+        return;
+    vpid_        = {};
+    ept_changed_ = true;
+}
+
+} // namespace vmm::vmx

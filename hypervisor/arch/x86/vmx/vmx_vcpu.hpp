@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The VT-x backend of one vCPU: its VMCS, its FPU, debug and SYSCALL registers, its VPID. [SDM3 25 to 28]
+#pragma once
+
+#include "arch/x86/decode/vmx_exit.hpp"
+#include "arch/x86/vmx/vmx_host.hpp"
+#include "domain/vcpu_backend.hpp"
+
+namespace vmm
+{
+class Vcpu;
+}
+
+namespace vmm::vmx
+{
+
+class Vmx_vcpu final : public Vcpu_backend
+{
+  public:
+    static Expected<Unique<Vcpu_backend>> create(Vcpu& vcpu);
+    // Takes over its pages: the VMCS, the virtual-APIC page (of which the CPU uses the TPR), the FPU area.
+    Vmx_vcpu(Vcpu& vcpu, Mfn pages);
+    ~Vmx_vcpu() override;
+
+    Vm_exit enter(Guest_registers& regs) override;
+    void load() override;
+    void store() override;
+    [[nodiscard]] bool can_take_interrupt(const Guest_registers& regs) const override;
+    [[nodiscard]] bool event_queued() const override;
+    void inject(const Injection& event) override;
+    void request_window(u8 priority) override;
+    void cancel_window() override;
+    void skip_instruction(Guest_registers& regs, u8 length) override;
+    [[nodiscard]] Paging_state paging() const override;
+    void read_system(System_state& state) const override;
+    Expected<void> write_system(const System_state& state) override;
+    void flush_tlb(Tlb_scope scope) override;
+    void set_tpr(u8 tpr) override;
+    [[nodiscard]] u8 tpr() const override;
+
+  private:
+    static constexpr unsigned kPagesOrder = 2;
+    static constexpr unsigned kVirtualTpr = 0x80; // in the virtual-APIC page
+
+    // Registers of the guest's that neither entry nor exit moves: they are in the CPU while the vCPU is
+    // loaded.
+    struct Resident {
+        u64 dr6 = 0xffff0ff0;
+        u64 debug_address[4]{};
+        u64 star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0;
+    };
+
+    struct In_vmcs {
+        u64 rip = ~0ull, rsp = ~0ull, rflags = ~0ull;
+    };
+
+    void use() const; // makes the VMCS current
+    void set_up_controls(Hpa virtual_apic);
+    void set_up_guest();
+
+    void prepare_translation();
+    void watch_interrupts_off(bool off);
+    void write_event();
+    void write_registers(const Guest_registers& regs);
+    void read_registers(Guest_registers& regs);
+    void after_exit(const Exit_fields& fields);
+    void requeue_cut_event(u32 cut);
+    void set_cpu_controls(u32 set, u32 clear);
+    void save_resident(Resident& to) const;
+    void restore_resident() const;
+    [[nodiscard]] bool in_long_code() const;
+    void set_efer(u64 value);
+
+    // control_access.cpp. False: not an access that can be emulated.
+    bool move_to_control_register(const Exit_fields& fields, Guest_registers& regs);
+    bool write_guest_cr0(u64 value); // false: #GP
+    bool write_guest_cr4(u64 value);
+    bool load_pdptes();
+    [[nodiscard]] u64 guest_cr0() const; // as the guest sees it
+    [[nodiscard]] u64 guest_cr4() const;
+    void set_cr0(u64 value);
+    void set_cr4(u64 value);
+
+    Vcpu& vcpu_;
+    Hpa vmcs_;
+    u32* virtual_tpr_;
+    std::byte* fpu_;
+    u64 eptp_;
+    Resident resident_;
+    u64 cr2_ = 0;
+    Address_space_ids::Id vpid_;
+    u32 event_        = 0; // for the next entry, as its VMCS field
+    u32 event_error_  = 0;
+    u32 cpu_controls_ = 0; // as in the VMCS
+    In_vmcs in_vmcs_;
+    bool watched_     = false; // the preemption timer is on
+    bool launched_    = false;
+    bool loaded_      = false;
+    bool ept_changed_ = true;
+};
+
+// CR0 and CR4 bits that the guest writes without an exit. [SDM3 25.6.6]
+[[nodiscard]] u64 guest_owned_cr0();
+[[nodiscard]] u64 guest_owned_cr4();
+
+} // namespace vmm::vmx

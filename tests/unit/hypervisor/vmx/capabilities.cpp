@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controls chosen on recorded CPUs, from one that has all to ones that lack what guests need.
+#include "arch/x86/decode/vmx_capabilities.hpp"
+
+#include "arch/x86/regs/msr.hpp"
+#include "arch/x86/regs/vmcs.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <map>
+
+using namespace vmm;
+using namespace vmm::vmx;
+
+namespace
+{
+
+std::map<u32, u64> msrs;
+
+u64 recorded(u32 index)
+{
+    INFO("MSR " << std::hex << index);
+    REQUIRE(msrs.count(index) == 1);
+    return msrs[index];
+}
+
+// Core i7 of the fourth generation: APICv of servers is not there, all else is.
+const std::map<u32, u64> kHaswell{{0x480, 0x00da0400'00000012},
+                                  {0x481, 0x0000007f'00000016},
+                                  {0x482, 0xfff9fffe'0401e172},
+                                  {0x483, 0x007fffff'00036dff},
+                                  {0x484, 0x0000ffff'000011ff},
+                                  {0x485, 0x300481e5},
+                                  {0x486, 0x80000021},
+                                  {0x487, 0xffffffff},
+                                  {0x488, 0x2000},
+                                  {0x489, 0x1767ff},
+                                  {0x48b, 0x00007cfe'00000000},
+                                  {0x48c, 0x00000f01'06334141},
+                                  {0x48d, 0x0000007f'00000016},
+                                  {0x48e, 0xfff9fffe'04006172},
+                                  {0x48f, 0x007fffff'00036dfb},
+                                  {0x490, 0x0000ffff'000011fb}};
+
+std::map<u32, u64> with(std::map<u32, u64> changes)
+{
+    changes.insert(kHaswell.begin(), kHaswell.end());
+    return changes;
+}
+
+// The second generation: no accessed and dirty flags, no 1 GiB leaves, no INVPCID.
+const auto kSandyBridge =
+    with({{0x489, 0x627ff}, {0x48b, 0x000000ff'00000000}, {0x48c, 0x00000f01'06114141}});
+// The first Core i7: EPT, but guests have to have paging on.
+const auto kNehalem = with({{0x489, 0x27ff}, {0x48b, 0x0000006f'00000000}, {0x48c, 0x00000f01'06114141}});
+// Core 2: no EPT.
+const auto kPenryn  = with({{0x489, 0x27ff}, {0x48b, 0x00000041'00000000}});
+
+Controls choose(const std::map<u32, u64>& cpu)
+{
+    msrs = cpu;
+    return choose_controls(read_capabilities(recorded));
+}
+
+bool within(u32 value, Allowed allowed)
+{
+    return (value & allowed.must) == allowed.must && (value & ~allowed.may) == 0;
+}
+
+} // namespace
+
+TEST_CASE("vmx: every control word is one that the CPU accepts")
+{
+    const auto& cpu  = GENERATE_REF(values<std::map<u32, u64>>({kHaswell, kSandyBridge, kNehalem, kPenryn}));
+    const Controls c = choose(cpu);
+    CHECK(within(c.pin, Allowed(cpu.at(0x48d))));
+    CHECK(within(c.cpu, Allowed(cpu.at(0x48e))));
+    CHECK(within(c.cpu_2, Allowed(cpu.at(0x48b))));
+    CHECK(within(c.exit, Allowed(cpu.at(0x48f))));
+    CHECK(within(c.entry, Allowed(cpu.at(0x490))));
+}
+
+TEST_CASE("vmx: a CPU that has all of it")
+{
+    const Controls c = choose(kHaswell);
+    CHECK(c.missing.empty());
+    CHECK(c.accessed_dirty);
+    CHECK(c.giant_pages);
+    CHECK(c.preemption_timer_shift == 5);
+    for (const u32 control : {cpu_control_2::ept, cpu_control_2::vpid, cpu_control_2::unrestricted,
+                              cpu_control_2::invpcid, cpu_control_2::rdtscp})
+        CHECK(c.has_2(control));
+    // What must not be on: loads and stores of CR3 would exit where the plain capabilities are believed.
+    CHECK((c.cpu & (bit(15) | bit(16))) == 0);
+}
+
+TEST_CASE("vmx: without the true capabilities the plain ones count")
+{
+    auto cpu = kHaswell;
+    cpu[0x480] &= ~bit(55);
+    for (const u32 unread : {0x48du, 0x48eu, 0x48fu, 0x490u})
+        cpu.erase(unread);
+    const Controls c = choose(cpu);
+    CHECK(c.missing.empty());
+    CHECK((c.cpu & (bit(15) | bit(16))) == (bit(15) | bit(16)));
+}
+
+TEST_CASE("vmx: older CPUs do with less, and are refused by the name of what they lack")
+{
+    const Controls sandy = choose(kSandyBridge);
+    CHECK(sandy.missing.empty());
+    CHECK_FALSE(sandy.accessed_dirty);
+    CHECK_FALSE(sandy.giant_pages);
+    CHECK_FALSE(sandy.has_2(cpu_control_2::invpcid));
+    CHECK(choose(kNehalem).missing == "unrestricted guests");
+    CHECK(choose(kPenryn).missing == "extended page tables (EPT)");
+}
+
+TEST_CASE("vmx: VPID is used only where it can be flushed")
+{
+    CHECK_FALSE(choose(with({{0x48c, 0x06334141}})).has_2(cpu_control_2::vpid));
+}
+
+TEST_CASE("vmx: EPT that cannot be flushed for one guest is refused")
+{
+    CHECK_FALSE(choose(with({{0x48c, 0x00000f01'04334141}})).missing.empty());
+}

@@ -24,7 +24,7 @@ class Failed(Exception):
 
 
 class Machine:
-    """Owns one QEMU process. `command` comes from qemu.command(); `on_text` is called with what the console says."""
+    """Owns one emulator. `command` comes from qemu.command(); `on_text` is called with what the console says."""
 
     def __init__(self, command, log, on_text=None):
         os.makedirs(os.path.dirname(os.path.abspath(log)), exist_ok=True)
@@ -35,10 +35,15 @@ class Machine:
         self._held = ""       # an escape sequence whose end has not come yet
         self._seen = 0        # how far expect() has consumed it
         self._marks = 0
+        self._emulator, self._output, self._input = self._start(command)
+        os.set_blocking(self._output.fileno(), False)
+
+    def _start(self, command):
+        """Starts the emulator: its process, and the serial port to read from and to write to."""
         serial = ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-monitor", "none"]
-        self._qemu = subprocess.Popen(command + serial, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=subprocess.STDOUT)
-        os.set_blocking(self._qemu.stdout.fileno(), False)
+        process = subprocess.Popen(command + serial, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+        return process, process.stdout, process.stdin
 
     def __enter__(self):
         return self
@@ -47,14 +52,14 @@ class Machine:
         self.close()
 
     def close(self):
-        """Ends QEMU if it still runs: only this one, by its own handle."""
-        if self._qemu.poll() is None:
-            self._qemu.kill()
-        self._qemu.wait()
+        """Ends the emulator if it still runs: only this one, by its own handle."""
+        if self._emulator.poll() is None:
+            self._emulator.kill()
+        self._emulator.wait()
         self._read(0)
         self._file.close()
-        self._qemu.stdin.close()
-        self._qemu.stdout.close()
+        self._input.close()
+        self._output.close()
 
     @property
     def text(self):
@@ -66,14 +71,14 @@ class Machine:
         return self._seen
 
     def running(self):
-        return self._qemu.poll() is None
+        return self._emulator.poll() is None
 
     def tail(self, lines=30):
         return "\n".join("    | " + line for line in self._text.splitlines()[-lines:])
 
     def _read(self, seconds):
         """Takes in what the console says within `seconds`; False once it is closed."""
-        output = self._qemu.stdout
+        output = self._output
         if not select.select([output], [], [], seconds)[0]:
             return True
         data = output.read(65536)
@@ -102,7 +107,7 @@ class Machine:
                 return match
             left = end - time.monotonic()
             if not opened or left <= 0:
-                reason = f"within {seconds * SCALE:.0f} s" if opened else "before QEMU ended"
+                reason = f"within {seconds * SCALE:.0f} s" if opened else "before the machine ended"
                 raise Failed(f"{what or 'the console'}: did not see /{pattern}/ {reason}; the console ends with\n"
                              f"{self.tail()}\n    (all of it: {self.log})")
             opened = self._read(min(left, 0.5))
@@ -114,12 +119,12 @@ class Machine:
             raise Failed(f"the console must not say /{pattern}/, but says: {match.group(0)}")
 
     def ended(self, seconds, what="the machine"):
-        """Waits until QEMU ends by itself; returns its exit status."""
+        """Waits until the emulator ends by itself; returns its exit status."""
         end = time.monotonic() + seconds * SCALE
         while time.monotonic() < end:
-            if not self._read(0.2) or self._qemu.poll() is not None:
+            if not self._read(0.2) or self._emulator.poll() is not None:
                 try:
-                    return self._qemu.wait(10)
+                    return self._emulator.wait(10)
                 except subprocess.TimeoutExpired:
                     break
         raise Failed(f"{what} did not end within {seconds * SCALE:.0f} s; the console ends with\n{self.tail()}")
@@ -131,8 +136,8 @@ class Machine:
             if start:
                 self._read(0)
                 time.sleep(TYPING_PAUSE)
-            self._qemu.stdin.write(text[start:start + TYPED_AT_ONCE].encode("latin-1"))
-            self._qemu.stdin.flush()
+            self._input.write(text[start:start + TYPED_AT_ONCE].encode("latin-1"))
+            self._input.flush()
 
     def line(self, text=""):
         self.send(text + "\n")

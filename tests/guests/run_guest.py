@@ -4,6 +4,7 @@
 
     run_guest.py [--hypervisor IMAGE] [--timeout SECONDS] [--icount] GUEST.elf
     run_guest.py --iso FILE ...     boots from a GRUB image instead (stock Xen as the oracle)
+    run_guest.py --bochs ...        on VT-x, which Bochs emulates, from a GRUB image made for it (multiboot2)
 
 The hypervisor is loaded by QEMU (multiboot1) with the guest as its first module. Everything the machine
 says is copied to standard output. Exit status: 0 success, 77 skip, 1 failure or error, 2 no verdict.
@@ -12,9 +13,15 @@ import argparse
 import os
 import re
 import selectors
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "boot", "lib"))
+import bochs  # noqa: E402
+from machine import Failed  # noqa: E402
 
 VERDICT = re.compile(rb"VERDICT (\S+) (success|skip|error|failure)")
 PANIC = re.compile(rb"PANIC|panic:")
@@ -70,10 +77,41 @@ def watch(command, timeout):
         process.wait()
 
 
+def grub_image(folder, args):
+    """A medium that boots the hypervisor with the guest as its first module."""
+    tree = os.path.join(folder, "tree")
+    os.makedirs(os.path.join(tree, "boot/grub"))
+    shutil.copy(args.hypervisor, os.path.join(tree, "boot/plinth"))
+    shutil.copy(args.guest, os.path.join(tree, "boot/guest"))
+    with open(os.path.join(tree, "boot/grub/grub.cfg"), "w", encoding="ascii") as file:
+        file.write("set timeout=0\nmenuentry guest {\n"
+                   f"multiboot2 /boot/plinth {args.append}\nmodule2 /boot/guest\n}}\n")
+    image = os.path.join(folder, "guest.iso")
+    subprocess.run(["grub-mkrescue", "-o", image, tree], check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    return image
+
+
+def watch_bochs(args):
+    """As watch(), on VT-x."""
+    def show(text):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    with tempfile.TemporaryDirectory(prefix="plinth-guest-") as folder:
+        with bochs.Bochs(grub_image(folder, args), os.path.join(folder, "console"), show, args.memory) as booted:
+            try:
+                seen = booted.expect(VERDICT.pattern.decode() + r"\n|" + PANIC.pattern.decode(), args.timeout)
+            except Failed:
+                return None
+            return VERDICT.search(seen.group(0).encode())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--hypervisor", help="the hypervisor image")
     parser.add_argument("--iso", help="a bootable image with everything in it")
+    parser.add_argument("--bochs", action="store_true", help="on VT-x, in Bochs")
     parser.add_argument("--append", default="console=com1 loglvl=debug guest_loglvl=debug noreboot")
     parser.add_argument("--cpu", default="EPYC,+svm,+npt")
     parser.add_argument("--memory", type=int, default=256)
@@ -84,7 +122,7 @@ def main():
     args = parser.parse_args()
     if not args.iso and not (args.hypervisor and args.guest):
         parser.error("needs --hypervisor and a guest, or --iso")
-    found = watch(machine(args), args.timeout)
+    found = watch_bochs(args) if args.bochs else watch(machine(args), args.timeout)
     if not found:
         print(f"\nno verdict within {args.timeout:g} s")
         return 2

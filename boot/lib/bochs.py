@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine with Intel's VT-x, in the Bochs emulator: headless, its serial port a pseudo-terminal. There is no PCIe in
+it (PIIX chipset, IDE, port CF8) and no IOMMU; it is five to six times slower than QEMU."""
+
+import os
+import pty
+import re
+import subprocess
+import tempfile
+import tty
+
+import machine
+
+# The oldest model with all that guests need and more: EPT with accessed and dirty flags, VPID, unrestricted guests.
+CPU = "corei7_haswell_4770"
+MOST_HOST_MEMORY = 2048     # MiB that Debian's build keeps in memory; what a larger machine has beyond goes to a file
+
+# Without VBE, with which GRUB's multiboot2 loader fails here. `ips` is how fast the machine's own time runs.
+CONFIGURATION = """\
+config_interface: textconfig
+display_library: term
+cpu: model={cpu}, count={cpus}, ips={ips}, reset_on_triple_fault=1, ignore_bad_msrs=1
+memory: guest={memory}, host={host_memory}
+romimage: file=/usr/share/bochs/BIOS-bochs-latest, options=fastboot
+vgaromimage: file=/usr/share/vgabios/vgabios.bin
+vga: extension=none, update_freq=1
+pci: enabled=1, chipset=i440fx
+clock: sync=none, time0=utc
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=cdrom, path={iso}, status=inserted
+ata1: enabled=1, ioaddr1=0x170, ioaddr2=0x370, irq=15
+boot: cdrom
+com1: enabled=1, mode=term, dev={serial}
+plugin_ctrl: speaker=0, gameport=0, parallel=0
+mouse: enabled=0
+log: {log}
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+"""
+
+# What Bochs writes of a CPU that was reset after it had started: a triple fault, or the guest's own doing.
+_RESET = re.compile(r"^\d+\w?\[CPU0 *\] cpu (hardware|software) reset", re.MULTILINE)
+
+
+class Bochs(machine.Machine):
+    """Boots `iso`. Its own log is kept beside the console's, as LOG.bochs."""
+
+    def __init__(self, iso, log, on_text=None, memory=512, cpus=1, ips=100_000_000, extra=()):
+        self._folder = tempfile.TemporaryDirectory(prefix="plinth-bochs-")
+        self._emulator_log = log + ".bochs"
+        self._iso, self._memory, self._cpus, self._ips, self._extra = iso, memory, cpus, ips, extra
+        super().__init__(None, log, on_text)
+
+    def _start(self, _):
+        ours, its = pty.openpty()
+        tty.setraw(its)
+        os.makedirs(os.path.dirname(os.path.abspath(self._emulator_log)), exist_ok=True)
+        configuration = os.path.join(self._folder.name, "bochsrc")
+        with open(configuration, "w", encoding="ascii") as file:
+            file.write(CONFIGURATION.format(
+                cpu=CPU, cpus=self._cpus, ips=self._ips, memory=self._memory, iso=os.path.abspath(self._iso),
+                host_memory=min(self._memory, MOST_HOST_MEMORY), serial=os.ttyname(its), log=self._emulator_log))
+            file.writelines(line + "\n" for line in self._extra)
+        # Debian's build has the debugger: it wants to be told to go on, and ends when its input does.
+        commands = os.path.join(self._folder.name, "commands")
+        with open(commands, "w", encoding="ascii") as file:
+            file.write("c\n")
+        environment = dict(os.environ, TERM="xterm", BXSHARE="/usr/share/bochs",
+                           LTDL_LIBRARY_PATH="/usr/lib/x86_64-linux-gnu/bochs/plugins")
+        process = subprocess.Popen(["bochs-bin", "-q", "-f", configuration, "-rc", commands], env=environment,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._its = its     # held open, or reading would fail whenever Bochs has it closed
+        return process, os.fdopen(ours, "rb", buffering=0), os.fdopen(os.dup(ours), "wb", buffering=0)
+
+    def running(self):
+        return super().running() and not self.was_reset()
+
+    def was_reset(self):
+        """A CPU starts once; Bochs goes on after a triple fault, which here is an end."""
+        try:
+            with open(self._emulator_log, encoding="latin-1") as file:
+                return len(_RESET.findall(file.read())) > 1
+        except OSError:
+            return False
+
+    def close(self):
+        super().close()
+        os.close(self._its)
+        self._folder.cleanup()

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from contextlib import contextmanager
 
+from exits import Exits
 from icount import command
 from machine import Failed, Machine
 
@@ -38,6 +39,27 @@ for name; do
     echo "address $name $address"
 done
 """
+# Counts the grant operations of dom0's kernel, which is all that the backends do: the batches that go through these
+# functions, and how many operations are in each.
+TRACING = "/sys/kernel/tracing"
+GRANTS = f"""#!/bin/sh
+[ -e {TRACING}/kprobe_events ] || mount -t tracefs tracefs {TRACING}
+cd {TRACING}
+if [ $1 = begin ]; then
+    echo 'p:bench/copy gnttab_batch_copy n=%si:u32' >kprobe_events
+    echo 'p:bench/map gnttab_map_refs n=%cx:u32' >>kprobe_events
+    echo 'p:bench/unmap gnttab_unmap_refs n=%cx:u32' >>kprobe_events
+    for event in copy map unmap; do
+        echo 'hist:keys=common_pid:vals=n' >events/bench/$event/trigger
+    done
+else
+    cat events/bench/*/hist | sed -n 's/.* n: *//p' | awk '{{ sum += $1 }} END {{ print "grants", sum + 0 }}'
+    for event in copy map unmap; do
+        echo '!hist:keys=common_pid:vals=n' >events/bench/$event/trigger
+    done
+    echo >kprobe_events
+fi
+"""
 ADDRESS = re.compile(r"^address (\S+) (\S+)$", re.MULTILINE)
 NANOSECONDS = re.compile(r"^probe-ns ([0-9]+)$", re.MULTILINE)
 
@@ -66,6 +88,7 @@ def make_images(images, probe, guests):
     shutil.rmtree(folder, ignore_errors=True)
     write(f"{folder}/domu/etc/inittab", INITTAB)
     write(f"{folder}/dom0/bench/up", UP)
+    write(f"{folder}/dom0/bench/grants", GRANTS)
     for name, lines in guests.items():
         write(f"{folder}/dom0/bench/{name}.cfg", f'name = "{name}"\n{GUEST}{lines}\n')
     for domain in ("dom0", "domu"):
@@ -80,8 +103,10 @@ def make_images(images, probe, guests):
 
 @contextmanager
 def dom0(kind, image, modules, log):
-    """The machine with vmmd answering on dom0's shell."""
-    with Machine(command(kind, image, modules, 2048), log) as machine:
+    """The machine with vmmd answering on dom0's shell; its `exits` count."""
+    exits = Exits()
+    with Machine(command(kind, image, modules, 2048) + exits.arguments, log) as machine:
+        machine.exits = exits
         machine.expect(DOM0, 600, "dom0's shell")
         machine.line("stty cols 1000; dmesg -n 1")
         machine.expect(DOM0, 60)
@@ -102,3 +127,13 @@ def probe_ns(machine, arguments, at=None):
     if not match:
         raise Failed(f"the probe printed no figure for `{arguments}`:\n{output}")
     return int(match.group(1))
+
+
+def counted(machine, arguments, mib, at=None):
+    """The same with what each MiB of `mib` takes: microseconds, exits, hypercalls, and, in a second run because
+    counting them takes time, grant operations."""
+    ns, exits, hypercalls = machine.exits.counted(lambda: probe_ns(machine, arguments, at))
+    machine.shell("sh /bench/grants begin", 60)
+    probe_ns(machine, arguments, at)
+    grants = int(re.search(r"^grants ([0-9]+)", machine.shell("sh /bench/grants end", 60)[1], re.MULTILINE).group(1))
+    return {"us": ns / 1000 / mib, "exits": exits / mib, "hypercalls": hypercalls / mib, "grants": grants / mib}

@@ -13,11 +13,13 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "boot", "lib"))
+import disks  # noqa: E402
 import times  # noqa: E402
 import traffic  # noqa: E402
 from icount import command  # noqa: E402
 from machine import Failed, Machine  # noqa: E402
 
+PARTS_WITH_PROBE = {"traffic": traffic, "disks": disks}
 FIGURE = re.compile(r"BENCH (\S+) (-?\d+)")
 END = r"BENCH-END"
 
@@ -89,13 +91,28 @@ def on_dom0(part, name, options, subjects, failed, *more):
     return figures
 
 
+def data_moved(part, name, options, subjects, failed, results, bars):
+    """The two tables of a part that moves data: how long a MiB takes, and what."""
+    lines = on_dom0(part, name, options, subjects, failed, options.probe)
+    times_of, counts_of = f"{name}: virtual us per MiB", f"{name}: calls per MiB"
+    results[times_of], results[counts_of] = {}, {}
+    for kind, figures in lines.items():
+        results[times_of][kind] = {line: each["us"] for line, each in figures.items()}
+        results[counts_of][kind] = {f"{line} {what}": each[what] for line, each in figures.items()
+                                    for what in ("exits", "hypercalls", "grants")}
+    for title in (times_of, counts_of):
+        table(title, results[title], bars)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subject", action="append", required=True, metavar="KIND=IMAGE")
     parser.add_argument("--guests", help="folder with the micro-guests, bench*.elf")
     parser.add_argument("--images", help="folder with dom0/ and dom0.cpio, as boot/run --iso makes them")
     parser.add_argument("--jobs", action="store_true", help="dom0's start, create, destroy; needs --images")
-    parser.add_argument("--probe", help="the program that moves data in dom0 and guests: TCP; needs --images")
+    parser.add_argument("--traffic", action="store_true", help="TCP; needs --images and --probe")
+    parser.add_argument("--disks", action="store_true", help="a guest's disks; needs --images and --probe")
+    parser.add_argument("--probe", help="the program that moves data in dom0 and guests")
     parser.add_argument("--log", required=True)
     parser.add_argument("--json", default="")
     parser.add_argument("--match", default="")
@@ -110,9 +127,9 @@ def main():
     if options.jobs:
         results["virtual milliseconds"] = on_dom0(times, "times", options, subjects, failed)
         table("virtual milliseconds", results["virtual milliseconds"], bars)
-    if options.probe:
-        results["virtual us per MiB"] = on_dom0(traffic, "traffic", options, subjects, failed, options.probe)
-        table("virtual us per MiB", results["virtual us per MiB"], bars)
+    for name, part in PARTS_WITH_PROBE.items():
+        if getattr(options, name):
+            data_moved(part, name, options, subjects, failed, results, bars)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump(results, file, indent=2)

@@ -134,6 +134,70 @@ TEST_CASE("network-list has the columns of xl, and more as JSON")
           std::string::npos);
 }
 
+TEST_CASE("block-list has the columns of xl, and more as JSON")
+{
+    Fake_vmmd fake;
+    const Json row{{"domid", 3},
+                   {"number", 51728},
+                   {"state", 4},
+                   {"backend_state", "connected"},
+                   {"spec", "vdev=xvdb, format=raw, access=rw, target=/srv/b.img"},
+                   {"ring", {{"ring-ref", "8"}, {"event-channel", "7\n"}}},
+                   {"backend_path", "/local/domain/0/backend/vbd/3/51728"},
+                   {"nodes", {{"physical-device-path", "/dev/loop3"}, {"sectors", "2048"}}}};
+    fake.answer("device-list", {{"devices", {row}}});
+    CHECK(run_xm({"block-list", "demo"}).out ==
+          "Vdev  BE  handle state evt-ch ring-ref BE-path\n"
+          "51728 0   51728  4     7?     8        /local/domain/0/backend/vbd/3/51728\n");
+    const auto json = Json::parse(run_xm({"block-list", "demo", "--json"}).out)["disks"][0];
+    CHECK(json["vdev"] == "xvdb");
+    CHECK(json["target"] == "/srv/b.img");
+    CHECK(json["device"] == "/dev/loop3");
+    CHECK(json["sectors"] == "2048");
+
+    fake.answer("device-attach", {{"domid", 3}, {"number", 51728}});
+    CHECK(run_xm({"block-attach", "demo", "vdev=xvdb", "access=ro", "target=/srv/b.img"}).exit == 0);
+    CHECK(fake.requests().back() == R"(device-attach {"domain":"demo","type":"vbd",)"
+                                    R"("spec":"vdev=xvdb, format=raw, access=ro, target=/srv/b.img"})");
+    CHECK(run_xm({"block-attach", "demo", "/srv/b.img,raw,nodisk,w"}).exit == 2);
+    fake.answer("device-detach", {{"domid", 3}, {"number", 51728}});
+    for (const char* const name : {"xvdb", "51728"}) {
+        CHECK(run_xm({"block-detach", "demo", name, "--force"}).exit == 0);
+        CHECK(fake.requests().back() ==
+              R"(device-detach {"domain":"demo","type":"vbd","number":51728,"force":true})");
+    }
+    CHECK(run_xm({"block-detach", "demo", "nodisk"}).exit == 2);
+}
+
+TEST_CASE("a medium goes into a drive, after the one that is there")
+{
+    Fake_vmmd fake;
+    const auto drive_with = [&](const std::string& target) {
+        const Json row{{"number", 51712},
+                       {"spec", "vdev=xvda, format=raw, access=ro, devtype=cdrom, target=" + target}};
+        const Json disk{{"number", 51728}, {"spec", "/srv/b.img,raw,xvdb,w"}};
+        fake.answer("device-list", {{"devices", {row, disk}}});
+    };
+    const auto change = [](const std::string& rest) {
+        return R"(device-change {"domain":"demo","type":"vbd","spec":"vdev=xvda, format=)" + rest +
+               R"(","force":false})";
+    };
+    fake.answer("device-change", {{"domid", 3}, {"number", 51712}});
+    drive_with("");
+    CHECK(run_xm({"cd-eject", "demo", "xvda"}).err == "xm cd-eject: drive xvda is empty\n");
+    CHECK(run_xm({"cd-insert", "demo", "xvda", "qcow2:/srv/one.qcow2"}).exit == 0);
+    CHECK(fake.requests().back() == change("qcow2, access=ro, devtype=cdrom, target=/srv/one.qcow2"));
+    drive_with("/srv/one.iso");
+    CHECK(run_xm({"cd-insert", "demo", "xvda", "/srv/two.iso"}).exit == 0);
+    REQUIRE(fake.requests().size() >= 2);
+    CHECK(fake.requests()[fake.requests().size() - 2] == change("raw, access=ro, devtype=cdrom, target="));
+    CHECK(fake.requests().back() == change("raw, access=ro, devtype=cdrom, target=/srv/two.iso"));
+    CHECK(run_xm({"cd-eject", "demo", "xvda"}).exit == 0);
+    CHECK(fake.requests().back() == change("raw, access=ro, devtype=cdrom, target="));
+    CHECK(run_xm({"cd-insert", "demo", "xvdb", "/srv/two.iso"}).err ==
+          "xm cd-insert: \"demo\" has no CD-ROM drive xvdb: `xm block-list` shows its disks\n");
+}
+
 TEST_CASE("list has the columns of xl")
 {
     Fake_vmmd fake;

@@ -115,6 +115,7 @@ initramfs_dom0() {
     cp -a "$PLINTH_BUILD/cache/xenstore-utils/usr/bin/." "$dir/usr/bin/"
     mkdir -p "$dir/usr/sbin"
     cp "$(command -v dnsmasq)" "$dir/usr/sbin/dnsmasq"
+    cp "$(command -v qemu-nbd)" "$(command -v qemu-img)" "$dir/usr/bin/"
     cp -r "$PLINTH_ROOT/boot/image/dom0/." "$dir/"
     "tree_tools_$tools" "$dir"
     [ -z "$overlay" ] || cp -a "$overlay/." "$dir/"

@@ -29,10 +29,10 @@ std::vector<char*> pointers(std::vector<std::string>& words)
 }
 
 // Between fork and exec: only what is safe in a signal handler, since other threads may hold any lock.
-[[noreturn]] void become(char* const* words, char* const* environment, bool ends_with_us, int report)
+[[noreturn]] void become(char* const* words, char* const* environment, const Program& program, int report)
 {
     ::setpgid(0, 0);
-    if (ends_with_us) {
+    if (program.ends_with_us) {
         ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     }
     struct sigaction by_default {
@@ -45,6 +45,9 @@ std::vector<char*> pointers(std::vector<std::string>& words)
     const int null = ::open("/dev/null", O_RDONLY);
     if (null >= 0) {
         ::dup2(null, STDIN_FILENO);
+    }
+    if (program.error_output >= 0) {
+        ::dup2(program.error_output, STDERR_FILENO);
     }
     ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
     ::execve(words[0], words, environment);
@@ -73,7 +76,7 @@ Result<pid_t> start(const Program& program)
         return fail_errno(what);
     }
     if (child == 0) {
-        become(arguments.data(), variables.data(), program.ends_with_us, writing.get());
+        become(arguments.data(), variables.data(), program, writing.get());
     }
     writing.reset();
     int why = 0;

@@ -18,6 +18,7 @@ struct Program {
     std::vector<std::string> words;       // the path of the program first
     std::vector<std::string> environment; // NAME=value
     bool ends_with_us = false;            // SIGTERM when this process ends, however it does
+    int error_output  = -1;               // in place of this process's
 };
 
 // An error says why the program could not be started, as known from execve() itself.

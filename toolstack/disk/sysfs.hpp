@@ -6,6 +6,9 @@
 #include "toolstack/base/error.hpp"
 #include "toolstack/device/address.hpp"
 
+#include <sys/types.h>
+
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +35,12 @@ class Sysfs
     [[nodiscard]] std::vector<Loop> loops() const; // those in use
     [[nodiscard]] bool loop_in_use(unsigned index) const;
     [[nodiscard]] bool loop_is_direct(unsigned index) const; // past the page cache
+
+    [[nodiscard]] std::vector<unsigned> nbd_devices() const; // in order
+    // A thread of the process that serves it.
+    [[nodiscard]] std::optional<pid_t> nbd_user(unsigned index) const;
+    [[nodiscard]] std::uint64_t nbd_sectors(unsigned index) const;
+    [[nodiscard]] std::optional<dev_t> nbd_number(unsigned index) const;
 
   private:
     [[nodiscard]] std::optional<std::string> read(const std::string& path) const;

@@ -6,6 +6,7 @@
 
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -54,14 +55,18 @@ Result<void> check_served(const Disk& disk)
     if (disk.is_empty()) {
         return fail(Errc::invalid, "disk " + disk.vdev + ": there is no medium to show");
     }
-    if (disk.format != config::Disk_format::raw || disk.is_remote() ||
-        disk.backend == config::Disk_backend::qdisk) {
-        return fail(Errc::unsupported,
-                    "disk " + disk.vdev +
-                        ": only raw files and block devices are served yet: convert it with "
-                        "qemu-img convert -O raw");
+    if (disk.access == Disk_access::shared && disk.format != config::Disk_format::raw) {
+        return fail(Errc::invalid, "disk " + disk.vdev +
+                                       ": only raw images and devices can have several writers, not " +
+                                       std::string(config::to_string(disk.format)));
     }
     return {};
+}
+
+bool needs_server(const Disk& disk)
+{
+    return disk.format != config::Disk_format::raw || disk.is_remote() ||
+           disk.backend == config::Disk_backend::qdisk;
 }
 
 } // namespace
@@ -113,18 +118,91 @@ Result<Image_file> Vbd_class::open(const Address& address, const Disk& disk) con
 void Vbd_class::prepare(device::Task task, std::function<void(Result<Prepared>)> done)
 {
     const auto disk = from_spec(task.spec);
-    done(disk ? take(task, *disk) : Result<Prepared>(std::unexpected(disk.error())));
+    auto taken      = disk ? take(task.address, *disk) : Result<Disk_in_use>(std::unexpected(disk.error()));
+    if (!taken) {
+        done(std::unexpected(std::move(taken.error())));
+        return;
+    }
+    Disk_in_use& in_use = disks_[task.address] = *std::move(taken);
+    if (needs_server(*disk)) {
+        if (auto started = serve(task, in_use, done); !started) {
+            forget(task.address);
+            done(fail(started.error().code, "disk " + disk->vdev + ": " + started.error().message));
+        }
+        return;
+    }
+    const auto shown = show_as_device(task, in_use);
+    if (!shown) {
+        forget(task.address);
+    }
+    done(shown ? Result<Prepared>(nodes_of(*disk, *shown)) : std::unexpected(shown.error()));
 }
 
-Result<Prepared> Vbd_class::take(const device::Task& task, const Disk& disk)
+Result<Vbd_class::Disk_in_use> Vbd_class::take(const Address& address, const Disk& disk)
 {
     TRY(check_served(disk));
-    Image_file image = TRY(open(task.address, disk));
-    Disk_in_use in_use{disk, std::move(image), {}};
-    const Block_device served = TRY(show_as_device(task, in_use));
-    claims_.add(task.address, in_use.image.identity, disk);
-    disks_[task.address] = std::move(in_use);
-    return nodes_of(disk, served);
+    Disk_in_use in_use;
+    in_use.disk = disk;
+    if (!disk.is_remote()) {
+        in_use.image = TRY(open(address, disk));
+        claims_.add(address, in_use.image.identity, disk);
+    }
+    return in_use;
+}
+
+void Vbd_class::forget(const Address& address)
+{
+    disks_.erase(address);
+    claims_.release(address);
+}
+
+Result<unsigned> Vbd_class::free_nbd_device() const
+{
+    const auto devices = setup_.sysfs.nbd_devices();
+    const auto taken   = [&](unsigned index) {
+        return setup_.sysfs.nbd_user(index) || std::ranges::any_of(disks_, [&](const auto& entry) {
+                   return entry.second.server && entry.second.server->index() == index;
+               });
+    };
+    const auto found = std::ranges::find_if_not(devices, taken);
+    if (found == devices.end()) {
+        return fail(Errc::busy,
+                    devices.empty()
+                        ? "there is no nbd device in Domain-0: modprobe nbd"
+                        : "all " + std::to_string(devices.size()) +
+                              " nbd devices of Domain-0 are taken: load the module with a larger nbds_max");
+    }
+    return *found;
+}
+
+Result<void> Vbd_class::serve(const device::Task& task, Disk_in_use& in_use,
+                              std::function<void(Result<Prepared>)> done)
+{
+    const unsigned index = TRY(free_nbd_device());
+    task.note(Json{{"nbd", index}});
+    auto ready = [this, address = task.address, done = std::move(done)](Result<void> result) {
+        served(address, std::move(result), done);
+    };
+    in_use.server =
+        TRY(Nbd_server::launch(loop_, setup_.sysfs, setup_.nbd, index, in_use.disk, std::move(ready)));
+    return {};
+}
+
+void Vbd_class::served(const Address& address, Result<void> ready,
+                       const std::function<void(Result<Prepared>)>& done)
+{
+    Disk_in_use& in_use = disks_.at(address);
+    const auto number   = setup_.sysfs.nbd_number(in_use.server->index());
+    if (ready && !number) {
+        ready = fail(Errc::not_found, "the kernel does not tell the number of " + in_use.server->path());
+    }
+    if (ready) {
+        done(nodes_of(in_use.disk, {in_use.server->path(), *number}));
+        return;
+    }
+    const Error error{ready.error().code,
+                      "disk " + in_use.disk.vdev + ": " + in_use.disk.target + ": " + ready.error().message};
+    let_go(address, [done, error] { done(std::unexpected(error)); });
 }
 
 Result<Vbd_class::Block_device> Vbd_class::show_as_device(const device::Task& task, Disk_in_use& in_use)
@@ -176,19 +254,28 @@ void Vbd_class::release(const Address& address, std::function<void()> done)
 
 void Vbd_class::let_go(const Address& address, std::function<void()> done)
 {
-    auto node = disks_.extract(address);
-    if (node.empty()) {
+    const auto found = disks_.find(address);
+    if (found == disks_.end()) {
         done();
         return;
     }
-    Disk_in_use& in_use     = node.mapped();
+    if (found->second.server) {
+        found->second.server->stop([this, address, done = std::move(done)] {
+            // Not inside a callback of the server that goes here.
+            loop_.defer([this, address, done] {
+                forget(address);
+                done();
+            });
+        });
+        return;
+    }
+    Disk_in_use in_use      = std::move(disks_.extract(found).mapped());
     const std::string shown = in_use.loop ? in_use.loop->path() : in_use.disk.target;
     // The kernel closes what a loop device showed a moment after the device has gone.
     const auto is_free      = [this, loop = in_use.loop ? std::optional(in_use.loop->index) : std::nullopt,
                           device = in_use.image.identity.is_device ? in_use.disk.target : ""] {
         return (!loop || !setup_.sysfs.loop_in_use(*loop)) && (device.empty() || is_unclaimed(device));
     };
-    in_use = {};
     eventually(loop_, setup_.patience, is_free, [this, address, shown, done = std::move(done)](bool free) {
         if (!free) {
             log::warning(shown + " is still in use by somebody in Domain-0");
@@ -200,16 +287,22 @@ void Vbd_class::let_go(const Address& address, std::function<void()> done)
 
 Result<void> Vbd_class::adopt(device::Task task, const Json& record)
 {
-    const Disk disk = TRY(from_spec(task.spec));
-    Disk_in_use in_use{disk, {}, {}};
+    const Disk disk   = TRY(from_spec(task.spec));
+    Disk_in_use& kept = disks_[task.address];
+    kept.disk         = disk;
     if (record.is_object() && record.contains("loop")) {
-        in_use.loop        = Loop_device{};
-        in_use.loop->index = record.at("loop").get<unsigned>();
+        kept.loop        = Loop_device{};
+        kept.loop->index = record.at("loop").get<unsigned>();
     }
-    Disk_in_use& kept = disks_[task.address] = std::move(in_use);
-    claims_.add(task.address, TRY(identify(disk)), disk);
-    // A loop device keeps for itself what its maker had for himself.
-    kept.image = kept.loop ? TRY(look_again(disk)) : TRY(open_image(disk, setup_.sysfs));
+    if (!disk.is_remote()) {
+        claims_.add(task.address, TRY(identify(disk)), disk);
+        // A loop device keeps for itself what its maker had for himself.
+        kept.image = kept.loop ? TRY(look_again(disk)) : TRY(open_image(disk, setup_.sysfs));
+    }
+    if (record.is_object() && record.contains("nbd")) {
+        kept.server =
+            TRY(Nbd_server::find(loop_, setup_.sysfs, setup_.nbd, record.at("nbd").get<unsigned>()));
+    }
     return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 
 using namespace vmm;
 using namespace vmm::disk;
@@ -24,7 +25,10 @@ constexpr unsigned kXvda = 51712;
 struct World : Disk_fixture {
     World() : vbds(*loop, *this, setup()) {}
 
-    Disk_setup setup() const { return {false, sysfs, 100ms, 20ms}; }
+    Disk_setup setup() const
+    {
+        return {false, sysfs, {directory + "/qemu-nbd", directory + "/run"}, 100ms, 20ms};
+    }
 
     Result<Prepared> prepare(unsigned domain, const std::string& text)
     {
@@ -62,6 +66,18 @@ struct World : Disk_fixture {
     Json noted;
     Vbd_class vbds;
 };
+
+// Not as a zombie either, which is what an orphan may be for a while.
+bool is_running(pid_t process)
+{
+    std::ifstream status("/proc/" + std::to_string(process) + "/status");
+    for (std::string word; status >> word;) {
+        if (word == "State:") {
+            return status >> word && word != "Z" && word != "X";
+        }
+    }
+    return false;
+}
 
 std::string value(const Nodes& nodes, const std::string& name)
 {
@@ -188,6 +204,66 @@ TEST_CASE("a refusal takes nothing")
     std::filesystem::create_symlink(world.directory + "/a.img", world.directory + "/soft.img");
     CHECK(world.refusal(3, "%/soft.img,raw,xvda,r").find("it is disk xvda of domain 4") != std::string::npos);
     CHECK(world.attached.size() == 1);
+}
+
+TEST_CASE("other formats are served by qemu-nbd, which a successor finds and ends")
+{
+    World world;
+    world.install_qemu_nbd(2);
+    world.image("a.qcow2");
+    const auto prepared = world.prepare(3, "%/a.qcow2,qcow2,xvda,r");
+    REQUIRE(prepared);
+    CHECK(value(prepared->backend, "physical-device") == "2b:0");
+    CHECK(value(prepared->backend, "physical-device-path") == "/dev/nbd0");
+    CHECK(value(prepared->backend, "mode") == "r");
+    CHECK(world.noted == Json{{"nbd", 0}});
+    CHECK(world.attached.empty());
+    const std::string asked = world.asked_of_qemu_nbd();
+    CHECK(asked.find("--connect=/dev/nbd0 --socket=" + world.directory + "/run/nbd0.sock --format=qcow2") ==
+          0);
+    CHECK(asked.ends_with("--read-only " + world.directory + "/a.qcow2"));
+    const auto process = world.sysfs.nbd_user(0).value();
+
+    world.image("b.vhd");
+    const auto second = world.prepare(4, "%/b.vhd,vhd,xvda,w");
+    REQUIRE(second);
+    CHECK(value(second->backend, "physical-device-path") == "/dev/nbd1");
+    CHECK(world.asked_of_qemu_nbd().find("--format=vpc") != std::string::npos);
+    CHECK(world.asked_of_qemu_nbd().find("--read-only") == std::string::npos);
+    CHECK(world.refusal(5, "vdev=xvda, target=nbd://server/name") ==
+          "disk xvda: all 2 nbd devices of Domain-0 are taken: load the module with a larger nbds_max");
+    CHECK(world.refusal(5, "%/a.qcow2,qcow2,xvda,w").find("is disk xvda of domain 3") != std::string::npos);
+
+    Vbd_class successor(*world.loop, world, world.setup());
+    const auto spec = config::write_disk(world.disk("%/a.qcow2,qcow2,xvda,r"));
+    REQUIRE(successor.adopt({World::at(3), spec, [](const Json&) {}}, Json{{"nbd", 0}}));
+    bool released = false;
+    successor.release(World::at(3), [&] { released = true; });
+    world.run_until([&] { return released; });
+    CHECK_FALSE(is_running(process));
+    world.release(World::at(4));
+    CHECK(std::filesystem::is_empty(world.directory + "/run"));
+}
+
+TEST_CASE("what qemu-nbd says against an image is passed on")
+{
+    World world;
+    world.image("bad.qcow2");
+    CHECK(world.refusal(3, "%/bad.qcow2,qcow2,xvda,w") ==
+          "disk xvda: there is no nbd device in Domain-0: modprobe nbd");
+    world.write_sysfs("/block/nbd0/dev", "43:0");
+    CHECK(world.refusal(3, "%/bad.qcow2,qcow2,xvda,w") ==
+          "disk xvda: cannot start " + world.directory +
+              "/qemu-nbd: No such file or directory (the package "
+              "qemu-utils has it)");
+    world.install_qemu_nbd(1);
+    CHECK(world.refusal(3, "%/bad.qcow2,qcow2,xvda,w") ==
+          "disk xvda: " + world.directory + "/bad.qcow2: qemu-nbd says: Failed: no such format");
+    CHECK(std::filesystem::is_empty(world.directory + "/run"));
+    CHECK(world.refusal(3, "%/bad.qcow2,qcow2,xvda,w!").find("only raw images") != std::string::npos);
+    world.image("good.qcow2");
+    REQUIRE(world.prepare(4, "%/good.qcow2,qcow2,xvda,w")); // the device is free again
+    world.release(World::at(4));
 }
 
 TEST_CASE("a successor knows what is in use, and gives it back")

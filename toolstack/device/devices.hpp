@@ -71,6 +71,9 @@ class Devices
     // guest does let go. Forced: it goes now, whatever the guest does with it.
     void unplug(const Address& address, Removal how, Done done);
 
+    // For who was told that it stays for now. Nothing is called for a device that is not there.
+    void when_gone(const Address& address, std::function<void()> call);
+
     // The domain has stopped for good, or never ran: all its devices go, also those just being plugged.
     // `done` is called at once if it has none.
     void unplug_all(Domid domain, std::function<void()> done);

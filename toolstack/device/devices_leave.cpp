@@ -53,6 +53,13 @@ void Devices::unplug(const Address& address, Removal how, Done done)
     }
 }
 
+void Devices::when_gone(const Address& address, std::function<void()> call)
+{
+    if (const auto found = devices_.find(address); found != devices_.end()) {
+        found->second->when_gone.push_back(std::move(call));
+    }
+}
+
 void Devices::check_asked(const Device_ptr& device)
 {
     const State state = backend_state(store_, device->address);

@@ -133,17 +133,24 @@ Operations::Cancel Operations::device_detach(const Json& args, Client client)
     return {}; // it goes on without its client
 }
 
-// Unplugs it, if it is there, and then changes the config.
+// Unplugs it, if it is there, and then changes the config: also when the guest takes its time, and the client
+// has been told so.
 void Operations::take(const Address& address, bool force, Client client, Config_change change)
 {
-    auto gone = [this, client, address, change = std::move(change)](const Result<void>& result) {
-        if (!result) {
-            client.answer(failed(result.error()));
-            return;
-        }
+    const auto change_config = [this, address, change = std::move(change)] {
         if (const Domain* const domain = supervisor_.domains().find(address.domain)) {
             supervisor_.set_config(address.domain, change(domain->config));
         }
+    };
+    auto gone = [this, client, address, change_config](const Result<void>& result) {
+        if (!result) {
+            if (result.error().code == Errc::timed_out) {
+                devices_.when_gone(address, change_config);
+            }
+            client.answer(failed(result.error()));
+            return;
+        }
+        change_config();
         client.answer(Json{{"domid", raw(address.domain)}, {"number", address.number}});
     };
     if (!devices_.has(address)) {

@@ -48,7 +48,8 @@ void Daemon_fixture::start()
     maker   = std::make_unique<Domain_maker>(*loop, hypervisor, *builder, hypervisor, *store,
                                            Console_logs{directory + "/console", {}});
     devices =
-        std::make_unique<device::Devices>(*loop, *store, device::Record_file(directory + "/devices.json"));
+        std::make_unique<device::Devices>(*loop, *store, device::Record_file(directory + "/devices.json"),
+                                          device::Patience{.guest = std::chrono::milliseconds(300)});
     worker = Worker::create(*loop).value();
     supervisor =
         std::make_unique<Supervisor>(Supervisor::Parts{*loop, hypervisor, *builder, *maker, *store, *devices,

@@ -125,6 +125,27 @@ TEST_CASE("devices come and go at run time, and the config follows")
     CHECK(daemon.store->list("/local/domain/0/backend/vif").value_or(std::vector<std::string>{}).empty());
 }
 
+TEST_CASE("a device that the guest lets go late is out of the config then")
+{
+    Easy_class vifs("vif");
+    Daemon_fixture daemon;
+    daemon.devices->add(vifs);
+    Fake_kernel kernel(*daemon.store);
+    kernel.guest_lets_go = false;
+    const Domid id       = daemon.create("demo", {{"vif", {"mac=00:16:3e:00:00:04,nat"}}});
+    const device::Address address{id, "vif", 0};
+    const auto vifs_in_config = [&] { return daemon.supervisor->domains().find(id)->config.vifs.size(); };
+    kernel.guest_connects(address);
+    daemon.run_until([&] { return daemon.node(address.backend_path() + "/state") == "4"; });
+    const auto asked = daemon.perform("device-detach", {{"domain", "demo"}, {"type", "vif"}, {"number", 0}});
+    REQUIRE_FALSE(asked);
+    CHECK(asked.error().message.find("the guest has not let it go") != std::string::npos);
+    CHECK(vifs_in_config() == 1);
+    kernel.guest_releases(address);
+    daemon.run_until([&] { return !daemon.devices->has(address); });
+    CHECK(vifs_in_config() == 0);
+}
+
 TEST_CASE("a drive stays when its medium goes, and only a medium makes a device of it")
 {
     Easy_class vbds("vbd");

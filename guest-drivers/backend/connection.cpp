@@ -35,11 +35,12 @@ Result<void> Connection::add(const Frontend_nodes::Ring& ring, protocol::Block_a
         return fail(Errc::protocol, "the frontend's ring cannot be mapped: one of its " +
                                         std::to_string(ring.pages.size()) + " grants is not valid");
     }
-    const Evtchn_port port = TRY(services_.events.bind(ring.port, [this] { turn(); }));
-    Link& link             = links_.emplace_back();
-    link.pages             = std::move(pages);
-    link.port              = port;
-    link.queue.emplace(link.pages.bytes(), abi,
+    const Evtchn_port port   = TRY(services_.events.bind(ring.port, [this] { turn(); }));
+    const std::size_t number = links_.size();
+    Link& link               = links_.emplace_back();
+    link.pages               = std::move(pages);
+    link.port                = port;
+    link.queue.emplace(link.pages.bytes(), abi, services_.log.queue(number),
                        Queue::Services{services_.grants, kept_ ? &*kept_ : nullptr, services_.disk, buffers_,
                                        services_.complaints});
     return {};

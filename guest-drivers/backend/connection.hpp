@@ -24,6 +24,7 @@ class Connection
         Events& events;
         Disk& disk;
         Complaints& complaints;
+        Request_log& log;
         std::function<void()> broken; // a ring makes no sense any more; told once
         std::function<void()> idle;   // closed, and nothing is under way
     };

@@ -24,20 +24,30 @@ std::string error_path(const std::string& path)
 
 Result<void> Device::begin(std::function<void()> ended)
 {
-    ended_              = std::move(ended);
-    const auto frontend = TRY(services_.store.read(settings_.path + "/frontend"));
-    const auto state    = TRY(services_.store.read(settings_.path + "/state"));
-    const auto id       = TRY(services_.store.read(settings_.path + "/frontend-id"));
-    if (!frontend || !state || id != to_string(settings_.frontend)) {
-        return fail(Errc::not_found, "the store has no device of domain " + to_string(settings_.frontend) +
-                                         " at " + settings_.path + "; vmmd makes its nodes first");
+    ended_ = std::move(ended);
+    return services_.store.watch(settings_.path);
+}
+
+// The nodes come all at once.
+bool Device::begun()
+{
+    if (!frontend_path_.empty()) {
+        return true;
     }
-    frontend_path_ = *frontend;
-    own_           = protocol::state_from(*state);
+    const auto frontend = services_.store.read(settings_.path + "/frontend");
+    const auto state    = services_.store.read(settings_.path + "/state");
+    if (!frontend || !*frontend || !state || !*state) {
+        return false;
+    }
+    frontend_path_ = **frontend;
+    own_           = protocol::state_from(**state);
     if (own_ == State::init_wait) { // offered by a predecessor, who may have offered otherwise
         own_ = State::initialising;
     }
-    return {};
+    if (const auto watched = services_.store.watch(frontend_path_ + "/state"); !watched) {
+        log::warning(watched.error().message);
+    }
+    return true;
 }
 
 Result<std::optional<Situation>> Device::situation()
@@ -57,7 +67,7 @@ Result<std::optional<Situation>> Device::situation()
 
 void Device::look()
 {
-    if (closing_) {
+    if (closing_ || !begun()) {
         return;
     }
     const auto now = situation();
@@ -121,19 +131,23 @@ void Device::connect()
     if (!nodes) {
         return nodes.error().code == Errc::protocol ? fault(nodes.error().message) : void();
     }
+    const bool taken_over = own_ == State::connected;
+    if (!taken_over) {
+        services_.log.clear();
+    }
     auto connection = Connection::open(
         *nodes,
         {.grants     = services_.grants,
          .events     = services_.events,
          .disk       = services_.disk,
          .complaints = services_.complaints,
+         .log        = services_.log,
          .broken = [this] { fault("the frontend's ring makes no sense: more requests than it can hold"); },
          .idle   = [this] { services_.loop.defer([this] { disconnected(); }); }});
     if (!connection) {
         return fault(connection.error().message);
     }
-    const bool taken_over = own_ == State::connected;
-    connection_           = std::move(*connection);
+    connection_ = std::move(*connection);
     if (taken_over || say(State::connected, properties())) {
         connection_->turn();
         if (taken_over) {

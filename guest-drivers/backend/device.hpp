@@ -32,15 +32,18 @@ class Device
         Grants& grants;
         Events& events;
         Complaints& complaints;
+        Request_log& log;
     };
 
     Device(Settings settings, Services services) : settings_(std::move(settings)), services_(services) {}
     Device(const Device&)            = delete;
     Device& operator=(const Device&) = delete;
 
-    // Takes up where the store says a predecessor was. `ended` is called once, from the loop.
+    // Waits for the device's nodes to be there, and takes up where they say a predecessor was. `ended` is
+    // called once, from the loop.
     [[nodiscard]] Result<void> begin(std::function<void()> ended);
-    [[nodiscard]] const std::string& frontend_path() const { return frontend_path_; }
+    // The nodes are there.
+    [[nodiscard]] bool begun();
 
     // Something in the store may have changed.
     void look();

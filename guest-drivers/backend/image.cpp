@@ -14,7 +14,9 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 namespace vmm::block
 {
@@ -37,17 +39,45 @@ Result<struct stat> status_of(const std::string& path, int fd)
     return status;
 }
 
-// One writer, or any number of readers: for files by an advisory lock, for devices by the kernel.
-Result<void> claim(const std::string& path, int fd, bool read_only)
+// One writer, or any number of readers: for files by an advisory lock, for devices by the kernel. What a
+// killed backend left with the kernel holds on to both until it has ended, so nobody writes before that.
+template <class Attempt>
+bool with_patience(int busy, Attempt attempt)
 {
-    if (flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) {
-        return {};
+    constexpr int kTries = 50;
+    for (int tries = 0; !attempt(); ++tries) {
+        if (errno != busy || tries == kTries) {
+            return false;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(40));
     }
-    if (errno == EWOULDBLOCK) {
-        return fail(Errc::busy, path + " is in use by another domain or program; detach it there first" +
-                                    (read_only ? "" : ", or attach it read-only to all of them"));
+    return true;
+}
+
+std::unexpected<Error> in_use(const std::string& path)
+{
+    return fail(Errc::busy, path +
+                                " is in use by another domain or program, or mounted; end that, or attach it "
+                                "read-only everywhere");
+}
+
+Result<Unique_fd> open_alone(const std::string& path, bool read_only)
+{
+    struct stat named {
+    };
+    // O_EXCL without O_CREAT is for devices: nobody else has it open so, or mounted.
+    const bool device = stat(path.c_str(), &named) == 0 && S_ISBLK(named.st_mode);
+    const int flags   = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | (device && !read_only ? O_EXCL : 0);
+    Unique_fd fd;
+    if (!with_patience(EBUSY, [&] { return fd.reset(open(path.c_str(), flags)), bool(fd); })) {
+        return errno == EBUSY ? in_use(path)
+                              : fail_errno("cannot open " + path + (read_only ? "" : " for writing"));
     }
-    return fail_errno("cannot lock " + path);
+    const int lock = (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB;
+    if (!device && !with_patience(EWOULDBLOCK, [&] { return flock(fd.get(), lock) == 0; })) {
+        return errno == EWOULDBLOCK ? in_use(path) : fail_errno("cannot lock " + path);
+    }
+    return fd;
 }
 
 // Some file systems and devices have no direct I/O, or none for sectors of 512 bytes.
@@ -108,22 +138,9 @@ Result<std::uint64_t> measure_image(const Image& image)
 Result<Image> open_image(const std::string& path, const Image_options& options)
 {
     Image image;
-    struct stat named {
-    };
-    // O_EXCL without O_CREAT is for devices: nobody else has it open so, or mounted.
-    const bool is_device = stat(path.c_str(), &named) == 0 && S_ISBLK(named.st_mode);
-    const int exclusive  = is_device && !options.read_only ? O_EXCL : 0;
-    image.fd.reset(open(path.c_str(), (options.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | exclusive));
-    if (!image.fd) {
-        return errno == EBUSY
-                   ? fail(Errc::busy, path + " is mounted or in use; unmount it or attach it read-only")
-                   : fail_errno("cannot open " + path + (options.read_only ? "" : " for writing"));
-    }
+    image.fd                 = TRY(open_alone(path, options.read_only));
     const struct stat status = TRY(status_of(path, image.fd.get()));
     image.device             = S_ISBLK(status.st_mode);
-    if (!image.device) {
-        TRY(claim(path, image.fd.get(), options.read_only));
-    }
     struct statfs system {
     };
     image.in_memory = !image.device && fstatfs(image.fd.get(), &system) == 0 &&

@@ -18,6 +18,8 @@ namespace
 using namespace vmm;
 using namespace vmm::block;
 
+constexpr std::chrono::seconds kPatience{30}; // for the device's nodes
+
 Result<std::unique_ptr<Disk>> disk_from(const Options& options, Event_loop& loop, Nbd_disk::Lost lost)
 {
     if (Nbd_disk::is_uri(options.source)) {
@@ -35,19 +37,27 @@ Result<void> serve(const Options& options)
         loop->stop();
     }));
 
-    const auto store   = TRY(Xen_store::open(*loop));
+    Device* served     = nullptr;
+    const auto store   = TRY(Xen_store::open(*loop, [&] { served->look(); }));
     const auto grants  = TRY(Xen_grants::open(options.device.frontend));
     const auto channel = TRY(Event_channel::open());
     Xen_events events(*channel, options.device.frontend);
     TRY(loop->add(channel->fd(), EPOLLIN, [&](std::uint32_t) { channel->dispatch(); }));
+    Request_log requests = TRY(Request_log::open(options.log));
     Complaints complaints(options.source, [](std::string_view line) { log::warning(line); });
     TRY(drop_privileges());
 
-    Device device(options.device, {*loop, *store, *disk, *grants, events, complaints});
+    Device device(options.device, {*loop, *store, *disk, *grants, events, complaints, requests});
+    served = &device;
     TRY(device.begin([&] { loop->stop(); }));
     TRY(loop->on_signals({SIGHUP}, [&](int) { device.measure(); }));
-    TRY(store->watch({options.device.path, device.frontend_path() + "/state"}, [&] { device.look(); }));
-    device.look();
+    loop->after(kPatience, [&] {
+        if (!device.begun()) {
+            result = fail(Errc::not_found, "the store has no device at " + options.device.path +
+                                               "; vmmd makes its nodes, or a toolstack like it");
+            loop->stop();
+        }
+    });
     TRY(loop->run());
     return result;
 }

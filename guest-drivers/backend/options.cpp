@@ -17,10 +17,11 @@ constexpr option kOptions[] = {{"read-only", no_argument, nullptr, 'r'},
                                {"no-discard", no_argument, nullptr, 'd'},
                                {"queues", required_argument, nullptr, 'q'},
                                {"ring-page-order", required_argument, nullptr, 'o'},
+                               {"log", required_argument, nullptr, 'l'},
                                {"help", no_argument, nullptr, 'h'},
                                {}};
 
-constexpr unsigned kMostQueues = 16;
+constexpr unsigned kMostQueues = Request_log::kQueues;
 constexpr unsigned kMostOrder  = 4; // what Linux' frontends know
 
 Result<unsigned> number(std::string_view what, std::string_view text, unsigned least, unsigned most)
@@ -48,6 +49,7 @@ std::string usage()
            "  --no-discard        discard is not offered\n"
            "  --queues N          offers the guest that many rings (4)\n"
            "  --ring-page-order N offers rings of two to the power of N pages (4)\n"
+           "  --log FILE          requests under way, for the process that follows if this one is killed\n"
            "  --help              this text\n";
 }
 
@@ -68,6 +70,7 @@ Result<Options> parse_options(std::span<char* const> words)
         case 'd': options.image.discard = false; break;
         case 'q': offer.queues = TRY(number("--queues", optarg, 1, kMostQueues)); break;
         case 'o': offer.ring_page_order = TRY(number("--ring-page-order", optarg, 0, kMostOrder)); break;
+        case 'l': options.log = optarg; break;
         case 'h': options.help = true; return options;
         default: return fail(Errc::invalid, "there is no such option, or its value is missing; see --help");
         }

@@ -15,6 +15,7 @@ struct Options {
     Device::Settings device;
     Image_options image;
     std::string source; // a path or an NBD URI
+    std::string log;    // where requests are noted for a successor; empty: nowhere
     bool help = false;
 };
 

@@ -25,8 +25,10 @@ constexpr std::size_t length_of(const blkif_request_segment& segment)
 
 } // namespace
 
-Queue::Queue(std::span<std::byte> ring, protocol::Block_abi abi, Services services)
-    : ring_(ring, protocol::block_slot_size(abi)), abi_(abi), services_(services), pending_(ring_.slots())
+Queue::Queue(std::span<std::byte> ring, protocol::Block_abi abi, std::span<Request_log::Entry> log,
+             Services services)
+    : ring_(ring, protocol::block_slot_size(abi)), abi_(abi), log_(log), services_(services),
+      pending_(ring_.slots())
 {
 }
 
@@ -54,10 +56,25 @@ void Queue::serve()
     } while (starved_ == nullptr && ring_.rearm());
 }
 
+// The only copy that is looked at: the log's, which is the predecessor's if it had taken this request.
+std::span<const std::byte> Queue::take_slot()
+{
+    const std::uint32_t number = ring_.next();
+    Request_log::Entry& entry  = log_[number % ring_.slots()];
+    if (entry.whole != 0 && entry.number == number) {
+        ring_.skip();
+        return entry.slot;
+    }
+    std::atomic_ref(entry.whole).store(0);
+    ring_.take(entry.slot);
+    entry.number = number;
+    std::atomic_ref(entry.whole).store(1);
+    return entry.slot;
+}
+
 void Queue::take()
 {
-    std::array<std::byte, sizeof(blkif_request)> slot;
-    ring_.take(slot);
+    const auto slot  = take_slot();
     Pending& pending = pending_at(taken_++);
     pending.client   = this;
     pending.request  = protocol::read_block_request(slot, abi_);

@@ -3,14 +3,15 @@
 // One ring of one block frontend, served: each request is copied out once, judged, done on the disk and
 // answered. It trusts nothing the frontend wrote and knows neither events nor the store. Data passes through
 // dom0's own memory, or goes straight to and from the frontend's pages where the disk is immediate and the
-// pages are kept. Answers are in the order of requests, so that what a killed backend had not answered is
-// still on the ring for its successor. [xen/include/public/io/blkif.h]
+// pages are kept. Answers are in the order of requests, and those taken are in the log, so that a successor
+// finds all that a killed backend had not answered. [xen/include/public/io/blkif.h]
 
 #include "guest-drivers/backend/buffer_pool.hpp"
 #include "guest-drivers/backend/complaints.hpp"
 #include "guest-drivers/backend/disk.hpp"
 #include "guest-drivers/backend/grants.hpp"
 #include "guest-drivers/backend/kept_grants.hpp"
+#include "guest-drivers/backend/request_log.hpp"
 #include "guest-drivers/protocol/back_ring.hpp"
 #include "guest-drivers/protocol/block.hpp"
 
@@ -36,7 +37,9 @@ class Queue final : public Disk_client
         Complaints& complaints;
     };
 
-    Queue(std::span<std::byte> ring, protocol::Block_abi abi, Services services);
+    // The log is this queue's own.
+    Queue(std::span<std::byte> ring, protocol::Block_abi abi, std::span<Request_log::Entry> log,
+          Services services);
     Queue(const Queue&)            = delete;
     Queue& operator=(const Queue&) = delete;
 
@@ -68,6 +71,7 @@ class Queue final : public Disk_client
 
     void ended(Disk_io& io) override;
 
+    [[nodiscard]] std::span<const std::byte> take_slot();
     void take();
     [[nodiscard]] std::optional<std::int16_t> refuse(Pending& pending);
     [[nodiscard]] bool load_segments(Pending& pending);
@@ -88,6 +92,7 @@ class Queue final : public Disk_client
 
     protocol::Back_ring ring_;
     protocol::Block_abi abi_;
+    std::span<Request_log::Entry> log_;
     Services services_;
     std::vector<Pending> pending_; // by the number of the request
     std::uint32_t taken_    = 0;

@@ -24,6 +24,8 @@ class Store_link
     [[nodiscard]] virtual Result<std::optional<std::string>> read(const std::string& path)    = 0;
     // All at once, and only while `guard` exists: false if it does not.
     [[nodiscard]] virtual Result<bool> write_if(const std::string& guard, const Nodes& nodes) = 0;
+    // From now on changes at and below the path are told, the first time at once.
+    [[nodiscard]] virtual Result<void> watch(const std::string& path)                         = 0;
 };
 
 } // namespace vmm::block

@@ -25,9 +25,9 @@ constexpr std::chrono::seconds kRetry{1};
 
 void Xen_store::Close::operator()(xs_handle* handle) const { xs_close(handle); }
 
-Result<std::unique_ptr<Xen_store>> Xen_store::open(Event_loop& loop)
+Result<std::unique_ptr<Xen_store>> Xen_store::open(Event_loop& loop, Changed changed)
 {
-    std::unique_ptr<Xen_store> store(new Xen_store(loop));
+    std::unique_ptr<Xen_store> store(new Xen_store(loop, std::move(changed)));
     TRY(store->connect());
     return store;
 }
@@ -68,12 +68,13 @@ void Xen_store::reconnect()
     loop_.after(kRetry, [this] { reconnect(); });
 }
 
-Result<void> Xen_store::watch(std::vector<std::string> paths, Changed changed)
+Result<void> Xen_store::watch(const std::string& path)
 {
-    changed_ = std::move(changed);
-    paths_   = std::move(paths);
-    disconnect();
-    return connect();
+    paths_.push_back(path);
+    if (handle_ && !xs_watch(handle_.get(), path.c_str(), path.c_str())) {
+        return fail_errno("cannot watch " + path + " in the store");
+    }
+    return {};
 }
 
 void Xen_store::take_events(bool hung_up)

@@ -20,8 +20,8 @@ class Xen_store final : public Store_link
   public:
     using Changed = std::function<void()>;
 
-    // `changed` is called when anything at or below one of the paths may have changed, from the loop.
-    [[nodiscard]] static Result<std::unique_ptr<Xen_store>> open(Event_loop& loop);
+    // `changed` is called from the loop when anything that is watched may have changed.
+    [[nodiscard]] static Result<std::unique_ptr<Xen_store>> open(Event_loop& loop, Changed changed);
     Xen_store(const Xen_store&)            = delete;
     Xen_store& operator=(const Xen_store&) = delete;
     ~Xen_store() override;
@@ -29,23 +29,23 @@ class Xen_store final : public Store_link
     [[nodiscard]] Result<std::optional<std::string>> read(const std::string& path) override;
     [[nodiscard]] Result<bool> write_if(const std::string& guard, const Nodes& nodes) override;
 
-    [[nodiscard]] Result<void> watch(std::vector<std::string> paths, Changed changed);
+    [[nodiscard]] Result<void> watch(const std::string& path) override;
 
   private:
     struct Close {
         void operator()(xs_handle* handle) const;
     };
 
-    explicit Xen_store(Event_loop& loop) : loop_(loop) {}
+    Xen_store(Event_loop& loop, Changed changed) : loop_(loop), changed_(std::move(changed)) {}
     Result<void> connect();
     void disconnect();
     void reconnect();
     void take_events(bool hung_up);
 
     Event_loop& loop_;
+    Changed changed_;
     std::unique_ptr<xs_handle, Close> handle_;
     std::vector<std::string> paths_;
-    Changed changed_;
 };
 
 } // namespace vmm::block

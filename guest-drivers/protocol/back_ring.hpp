@@ -20,7 +20,7 @@ class Back_ring
 {
   public:
     // Goes on behind the responses the ring already holds: none in a new ring. What a predecessor took but
-    // did not answer is therefore taken again, and it is still there if answers are in the order of requests.
+    // did not answer is therefore taken again.
     Back_ring(std::span<std::byte> pages, std::uint32_t slot_size)
         : head_(*reinterpret_cast<Ring_head*>(pages.data())), slots_(pages.data() + sizeof(Ring_head)),
           slot_size_(slot_size), count_(ring_slots(pages.size(), slot_size)),
@@ -30,6 +30,8 @@ class Back_ring
     }
 
     [[nodiscard]] std::uint32_t slots() const { return count_; }
+    // The number of the next request.
+    [[nodiscard]] std::uint32_t next() const { return taken_; }
     [[nodiscard]] std::uint32_t unanswered() const { return taken_ - answered_; }
 
     // Requests there and not yet taken; nothing if the frontend claims more than can be.
@@ -47,6 +49,8 @@ class Back_ring
         std::memcpy(to.data(), slot(taken_++), to.size() < slot_size_ ? to.size() : slot_size_);
         std::atomic_signal_fence(std::memory_order_seq_cst); // the copy is what is looked at from now on
     }
+    // The next request is known already; only when some are waiting().
+    void skip() { ++taken_; }
     // Only for a request that was taken. push() shows it.
     void answer(std::span<const std::byte> response)
     {

@@ -84,7 +84,7 @@ class Hostile
     void connect()
     {
         queue_.emplace(
-            ring_memory_.bytes(), abi_,
+            ring_memory_.bytes(), abi_, log_.queue(0),
             Queue::Services{front_.guest, kept_ ? &*kept_ : nullptr, disk_, buffers_, complaints_});
         slots_ = protocol::ring_slots(ring_memory_.bytes().size(), protocol::block_slot_size(abi_));
     }
@@ -252,6 +252,7 @@ class Hostile
     Buffer_pool buffers_;
     Complaints complaints_;
     std::optional<Kept_grants> kept_;
+    Request_log log_ = Request_log::open("").value();
     Mapped_pages ring_memory_;
     std::optional<Queue> queue_;
     std::uint32_t slots_           = 0;
@@ -263,7 +264,7 @@ class Hostile
 int main(int argc, char** argv)
 {
     const unsigned first = argc > 1 ? static_cast<unsigned>(std::atoi(argv[1])) : 1;
-    const unsigned count = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 2000;
+    const unsigned count = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 800;
     for (unsigned seed = first; seed < first + count; ++seed) {
         Hostile(seed).run();
     }

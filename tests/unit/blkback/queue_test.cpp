@@ -43,7 +43,7 @@ struct Rig {
     void connect()
     {
         pages = front.map_ring();
-        queue.emplace(pages.bytes(), abi,
+        queue.emplace(pages.bytes(), abi, log.queue(0),
                       Queue::Services{front.guest, kept ? &*kept : nullptr, disk, buffers, complaints});
     }
     // Everything asked is taken, done and answered. How often the frontend was notified.
@@ -79,6 +79,7 @@ struct Rig {
     Complaints complaints;
     Block_abi abi;
     std::optional<Kept_grants> kept;
+    Request_log log = Request_log::open("").value();
     Mapped_pages pages;
     std::optional<Queue> queue;
 };
@@ -334,6 +335,8 @@ TEST_CASE("what a killed backend had not answered its successor does", "[blkback
     (void)rig.queue->settle();
     CHECK(rig.front.answers().size() == 2);
 
+    // It had begun to answer: what stood in the ring is gone.
+    std::memset(rig.front.guest.page(0) + sizeof(protocol::Ring_head), 0xee, 4 * sizeof(blkif_request));
     rig.disk.started.clear(); // the process is gone, and with it what was under way
     rig.disk.history.clear();
     rig.connect();

@@ -160,7 +160,7 @@ void Device::connect()
 // The frontend's doing: it is not served any more until it has closed and comes again.
 void Device::fault(const std::string& why)
 {
-    log::warning(why + "; the disk is disconnected until the guest closes it");
+    services_.complaints.say(why + "; the disk is disconnected until the guest closes it");
     (void)services_.store.write_if(settings_.path + "/state", {{error_path(settings_.path), why}});
     const auto tell = [this] { say(State::closing); };
     if (connection_ == nullptr) {

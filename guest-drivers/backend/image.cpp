@@ -61,20 +61,23 @@ std::unexpected<Error> in_use(const std::string& path)
                                 "read-only everywhere");
 }
 
-Result<Unique_fd> open_alone(const std::string& path, bool read_only)
+Result<Unique_fd> open_alone(const std::string& path, const Image_options& options)
 {
+    const bool read_only = options.read_only;
     struct stat named {
     };
     // O_EXCL without O_CREAT is for devices: nobody else has it open so, or mounted.
     const bool device = stat(path.c_str(), &named) == 0 && S_ISBLK(named.st_mode);
-    const int flags   = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | (device && !read_only ? O_EXCL : 0);
+    const int flags =
+        (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | (device && !read_only && !options.shared ? O_EXCL : 0);
     Unique_fd fd;
     if (!with_patience(EBUSY, [&] { return fd.reset(open(path.c_str(), flags)), bool(fd); })) {
         return errno == EBUSY ? in_use(path)
                               : fail_errno("cannot open " + path + (read_only ? "" : " for writing"));
     }
     const int lock = (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB;
-    if (!device && !with_patience(EWOULDBLOCK, [&] { return flock(fd.get(), lock) == 0; })) {
+    if (!device && !options.shared &&
+        !with_patience(EWOULDBLOCK, [&] { return flock(fd.get(), lock) == 0; })) {
         return errno == EWOULDBLOCK ? in_use(path) : fail_errno("cannot lock " + path);
     }
     return fd;
@@ -138,7 +141,7 @@ Result<std::uint64_t> measure_image(const Image& image)
 Result<Image> open_image(const std::string& path, const Image_options& options)
 {
     Image image;
-    image.fd                 = TRY(open_alone(path, options.read_only));
+    image.fd                 = TRY(open_alone(path, options));
     const struct stat status = TRY(status_of(path, image.fd.get()));
     image.device             = S_ISBLK(status.st_mode);
     struct statfs system {

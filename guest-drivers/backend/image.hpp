@@ -16,7 +16,8 @@ namespace vmm::block
 
 struct Image_options {
     bool read_only = false;
-    bool discard   = true; // offer it if the image can
+    bool shared    = false; // others may write it, too: the guests see to it that this ends well
+    bool discard   = true;  // offer it if the image can
 };
 
 struct Image {

@@ -19,6 +19,7 @@ using namespace vmm;
 using namespace vmm::block;
 
 constexpr std::chrono::seconds kPatience{30}; // for the device's nodes
+constexpr std::chrono::seconds kMeasured{5};  // how often the disk's size is looked at
 
 Result<std::unique_ptr<Disk>> disk_from(const Options& options, Event_loop& loop, Nbd_disk::Lost lost)
 {
@@ -50,7 +51,7 @@ Result<void> serve(const Options& options)
     Device device(options.device, {*loop, *store, *disk, *grants, events, complaints, requests});
     served = &device;
     TRY(device.begin([&] { loop->stop(); }));
-    TRY(loop->on_signals({SIGHUP}, [&](int) { device.measure(); }));
+    loop->every(kMeasured, [&] { device.measure(); });
     loop->after(kPatience, [&] {
         if (!device.begun()) {
             result = fail(Errc::not_found, "the store has no device at " + options.device.path +

@@ -17,6 +17,7 @@ constexpr option kOptions[] = {{"read-only", no_argument, nullptr, 'r'},
                                {"no-discard", no_argument, nullptr, 'd'},
                                {"queues", required_argument, nullptr, 'q'},
                                {"ring-page-order", required_argument, nullptr, 'o'},
+                               {"shared", no_argument, nullptr, 's'},
                                {"log", required_argument, nullptr, 'l'},
                                {"help", no_argument, nullptr, 'h'},
                                {}};
@@ -45,6 +46,7 @@ std::string usage()
            "  BACKEND-PATH        the device's directory in the store, /local/domain/0/backend/...\n"
            "  IMAGE               a raw image, a block device, or an NBD URI (nbd+unix:///NAME?socket=PATH)\n"
            "  --read-only         the guest cannot write\n"
+           "  --shared            others may write the image, too\n"
            "  --cdrom             the guest sees a CD-ROM drive\n"
            "  --no-discard        discard is not offered\n"
            "  --queues N          offers the guest that many rings (4)\n"
@@ -70,6 +72,7 @@ Result<Options> parse_options(std::span<char* const> words)
         case 'd': options.image.discard = false; break;
         case 'q': offer.queues = TRY(number("--queues", optarg, 1, kMostQueues)); break;
         case 'o': offer.ring_page_order = TRY(number("--ring-page-order", optarg, 0, kMostOrder)); break;
+        case 's': options.image.shared = true; break;
         case 'l': options.log = optarg; break;
         case 'h': options.help = true; return options;
         default: return fail(Errc::invalid, "there is no such option, or its value is missing; see --help");

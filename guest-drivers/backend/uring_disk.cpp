@@ -2,6 +2,7 @@
 #include "guest-drivers/backend/uring_disk.hpp"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 
 #include <array>
 
@@ -28,15 +29,21 @@ Result<std::unique_ptr<Disk>> Uring_disk::create(Image image, Event_loop& loop)
         disk->ring_.ring_fd = -1;
         return fail_errno("cannot set up io_uring (Linux 5.6 or later has it)", -error);
     }
-    TRY(loop.add(disk->ring_.ring_fd, EPOLLIN, [self = disk.get()](std::uint32_t) { self->reap(); }));
+    disk->ended_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!disk->ended_ || io_uring_register_eventfd(&disk->ring_, disk->ended_.get()) < 0) {
+        return fail_errno("cannot hear of what io_uring has done");
+    }
+    TRY(loop.add(disk->ended_.get(), EPOLLIN, [self = disk.get()](std::uint32_t) { self->reap(); }));
     return disk;
 }
 
 Uring_disk::~Uring_disk()
 {
     if (ring_.ring_fd >= 0) {
-        loop_.remove(ring_.ring_fd);
         io_uring_queue_exit(&ring_);
+    }
+    if (ended_) {
+        loop_.remove(ended_.get());
     }
 }
 
@@ -88,13 +95,15 @@ void Uring_disk::submit()
 
 void Uring_disk::reap()
 {
+    eventfd_t count = 0;
+    eventfd_read(ended_.get(), &count);
     io_uring_get_events(&ring_);
     std::array<io_uring_cqe*, 64> entries;
-    while (const unsigned count = io_uring_peek_batch_cqe(&ring_, entries.data(), entries.size())) {
-        for (unsigned i = 0; i < count; ++i) {
+    while (const unsigned ready = io_uring_peek_batch_cqe(&ring_, entries.data(), entries.size())) {
+        for (unsigned i = 0; i < ready; ++i) {
             ended(*static_cast<Disk_io*>(io_uring_cqe_get_data(entries[i])), entries[i]->res);
         }
-        io_uring_cq_advance(&ring_, count);
+        io_uring_cq_advance(&ring_, ready);
     }
     batch_ended();
     submit();

@@ -32,6 +32,7 @@ class Uring_disk final : public Disk
     Image image_;
     Event_loop& loop_;
     io_uring ring_{};
+    Unique_fd ended_; // an eventfd: epoll does not hear of completions through the ring's own descriptor
 };
 
 } // namespace vmm::block

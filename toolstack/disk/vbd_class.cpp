@@ -63,11 +63,9 @@ Result<void> check_served(const Disk& disk)
     return {};
 }
 
-bool needs_server(const Disk& disk)
-{
-    return disk.format != config::Disk_format::raw || disk.is_remote() ||
-           disk.backend == config::Disk_backend::qdisk;
-}
+bool is_for_program(const Disk& disk) { return disk.backend == config::Disk_backend::qdisk; }
+
+bool needs_server(const Disk& disk) { return disk.format != config::Disk_format::raw || disk.is_remote(); }
 
 } // namespace
 
@@ -118,7 +116,10 @@ Result<Image_file> Vbd_class::open(const Address& address, const Disk& disk) con
 void Vbd_class::prepare(device::Task task, std::function<void(Result<Prepared>)> done)
 {
     const auto disk = from_spec(task.spec);
-    auto taken      = disk ? take(task.address, *disk) : Result<Disk_in_use>(std::unexpected(disk.error()));
+    if (disk && is_for_program(*disk) && check_served(*disk)) {
+        return programs_.prepare(task, *disk, std::move(done));
+    }
+    auto taken = disk ? take(task.address, *disk) : Result<Disk_in_use>(std::unexpected(disk.error()));
     if (!taken) {
         done(std::unexpected(std::move(taken.error())));
         return;
@@ -228,6 +229,9 @@ Result<Vbd_class::Block_device> Vbd_class::show_as_device(const device::Task& ta
 // The nodes are there and so is the backend, but only sysfs tells whether it could open the device.
 void Vbd_class::connect(const Address& address, device::Done done)
 {
+    if (programs_.has(address)) {
+        return done({}); // it has opened what it serves, and said so in the store
+    }
     const auto serves = [this, address] { return setup_.sysfs.backend_serves(address); };
     eventually(loop_, setup_.patience, serves, [this, address, done = std::move(done)](bool does) {
         Disk_in_use& in_use = disks_.at(address);
@@ -243,6 +247,9 @@ void Vbd_class::connect(const Address& address, device::Done done)
 // blkback may hold the device for a moment longer than the store tells.
 void Vbd_class::release(const Address& address, std::function<void()> done)
 {
+    if (programs_.has(address)) {
+        return programs_.release(address, std::move(done));
+    }
     const auto has_gone = [this, address] { return !setup_.sysfs.backend_exists(address); };
     eventually(loop_, setup_.patience, has_gone, [this, address, done = std::move(done)](bool gone) {
         if (!gone) {
@@ -287,7 +294,10 @@ void Vbd_class::let_go(const Address& address, std::function<void()> done)
 
 Result<void> Vbd_class::adopt(device::Task task, const Json& record)
 {
-    const Disk disk   = TRY(from_spec(task.spec));
+    const Disk disk = TRY(from_spec(task.spec));
+    if (is_for_program(disk)) {
+        return programs_.adopt(task, disk, record);
+    }
     Disk_in_use& kept = disks_[task.address];
     kept.disk         = disk;
     if (record.is_object() && record.contains("loop")) {

@@ -15,6 +15,7 @@
 #include "toolstack/disk/image_file.hpp"
 #include "toolstack/disk/loop_device.hpp"
 #include "toolstack/disk/nbd_server.hpp"
+#include "toolstack/disk/program_disks.hpp"
 #include "toolstack/disk/sysfs.hpp"
 
 #include <map>
@@ -31,6 +32,7 @@ struct Disk_setup {
     Nbd_setup nbd;
     Event_loop::Duration patience   = std::chrono::seconds(5); // for dom0's kernel
     Event_loop::Duration size_check = std::chrono::seconds(2); // how often targets are asked for their size
+    Server_programs programs{};
 };
 
 class Vbd_class final : public device::Device_class
@@ -75,6 +77,7 @@ class Vbd_class final : public device::Device_class
     Loop_driver& loops_;
     Disk_setup setup_;
     Claims claims_;
+    Program_disks programs_{loop_, setup_.programs, setup_.sysfs, claims_};
     std::map<device::Address, Disk_in_use> disks_;
     Event_loop::Timer_id size_timer_;
 };

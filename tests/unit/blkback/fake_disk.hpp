@@ -33,7 +33,7 @@ class Fake_disk final : public Disk
         }
     }
     void submit() override {}
-    void measure() override {}
+    void measure() override { shape_.sectors = grows_to != 0 ? grows_to : shape_.sectors; }
 
     // Ends the operation that is at this place among those under way, as a real disk's memory would be used
     // only now.
@@ -54,8 +54,9 @@ class Fake_disk final : public Disk
     std::vector<std::byte> bytes;
     std::vector<Disk_io*> started;
     std::string history; // a letter for each operation that ended: r w f d
-    int fail_with      = 0;
-    bool asked_too_far = false; // which nobody may
+    std::uint64_t grows_to = 0;
+    int fail_with          = 0;
+    bool asked_too_far     = false; // which nobody may
 
   private:
     void end(Disk_io& io)

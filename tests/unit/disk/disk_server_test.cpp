@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// The programs that serve a disk, with scripts in their place: started in order, started again, found by a
+// successor.
+#include "disk_fixture.hpp"
+#include "toolstack/disk/disk_server.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <sys/wait.h>
+
+using namespace vmm;
+using namespace vmm::disk;
+using namespace vmm::test;
+using namespace std::chrono_literals;
+using device::Json;
+
+namespace
+{
+
+const device::Address kXvda{Domid{3}, "vbd", 51712, "vmmblk"};
+
+// Notes how it was called, shows that it has opened the disk, and waits to be ended.
+constexpr const char* kServes = "#!/bin/sh\n"
+                                "echo \"$0 $*\" >> ${0%/*}/calls\n"
+                                "for word in \"$@\"; do\n"
+                                "    case $word in --socket=*) : > ${word#--socket=} ;; esac\n"
+                                "    [ \"$last\" != --log ] || : > $word\n"
+                                "    last=$word\n"
+                                "done\n"
+                                "while :; do sleep 0.05; done\n";
+constexpr const char* kFails  = "#!/bin/sh\nexit 1\n";
+
+struct World : Disk_fixture {
+    World()
+    {
+        programs.blkback  = script("blkback", kServes);
+        programs.nbd      = script("nbd", kServes);
+        programs.folder   = directory + "/run";
+        programs.patience = 3s;
+        programs.pause    = 10ms;
+    }
+    std::string script(const std::string& name, const char* text)
+    {
+        const std::string path = directory + "/" + name;
+        std::ofstream(path) << text;
+        std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+        return path;
+    }
+    std::unique_ptr<Disk_server> server(const std::string& text)
+    {
+        return std::make_unique<Disk_server>(*loop, programs, kXvda, disk(text),
+                                             [this](Json record) { noted = record; });
+    }
+    std::string open(Disk_server& server)
+    {
+        std::optional<Result<void>> got;
+        server.open([&](Result<void> result) { got = std::move(result); });
+        run_until([&] { return got.has_value(); });
+        return *got ? "" : got->error().message;
+    }
+    void close(Disk_server& server)
+    {
+        bool done = false;
+        for (const char* which : {"blkback", "nbd"}) {
+            if (const int pid = noted.value(which, 0); pid > 0) {
+                kill(pid, SIGKILL);
+            }
+        }
+        server.close([&] { done = true; });
+        run_until([&] { return done; });
+    }
+    [[nodiscard]] std::string calls() const
+    {
+        std::ostringstream text;
+        text << std::ifstream(directory + "/calls").rdbuf();
+        return text.str();
+    }
+
+    Server_programs programs;
+    Json noted = Json::object();
+};
+
+} // namespace
+
+TEST_CASE("a raw image has a vmm-blkback")
+{
+    World world;
+    world.image("a.img");
+    const auto server = world.server("%/a.img,raw,xvda,r");
+    CHECK(world.open(*server).empty());
+    CHECK_THAT(world.calls(), Catch::Contains("--read-only 3 /local/domain/0/backend/vmmblk/3/51712 ") &&
+                                  Catch::Contains("/a.img\n"));
+    CHECK(world.noted.at("blkback").get<int>() > 0);
+    CHECK(world.noted.at("nbd") == 0);
+    world.close(*server);
+    CHECK(std::filesystem::is_empty(world.programs.folder));
+}
+
+TEST_CASE("another format has a qemu-nbd before it")
+{
+    World world;
+    world.image("a.qcow2");
+    const auto server = world.server("%/a.qcow2,qcow2,xvda,w");
+    CHECK(world.open(*server).empty());
+    const std::string calls = world.calls();
+    const auto nbd          = calls.find("--format=qcow2");
+    CHECK(nbd != calls.npos);
+    CHECK(calls.find("nbd+unix:///?socket=") > nbd);
+    CHECK(world.noted.at("nbd").get<int>() > 0);
+    world.close(*server);
+    CHECK(std::filesystem::is_empty(world.programs.folder));
+}
+
+TEST_CASE("what cannot be started or opened is told")
+{
+    World world;
+    world.image("a.img");
+    SECTION("vmm-blkback fails")
+    {
+        world.script("blkback", kFails);
+        const auto server = world.server("%/a.img,raw,xvda,w");
+        CHECK_THAT(world.open(*server), Catch::Contains("vmm-blkback cannot serve"));
+        world.close(*server);
+    }
+    SECTION("qemu-nbd fails")
+    {
+        world.script("nbd", kFails);
+        const auto server = world.server("%/a.img,qcow2,xvda,w");
+        CHECK_THAT(world.open(*server),
+                   Catch::Contains("qemu-nbd cannot open") && Catch::Contains("as qcow2"));
+        world.close(*server);
+    }
+    SECTION("there is no qemu-nbd")
+    {
+        world.programs.nbd = "/none/qemu-nbd";
+        const auto server  = world.server("%/a.img,qcow2,xvda,w");
+        CHECK_THAT(world.open(*server), Catch::Contains("install qemu-utils"));
+        world.close(*server);
+    }
+}
+
+TEST_CASE("one that is killed is started again, also for a successor")
+{
+    World world;
+    world.image("a.img");
+    auto server = world.server("%/a.img,raw,xvda,w");
+    REQUIRE(world.open(*server).empty());
+    const Json first = world.noted;
+    SECTION("by the vmmd that started it")
+    {
+        kill(first.at("blkback").get<int>(), SIGKILL);
+        world.run_until([&] { return world.noted != first; });
+    }
+    SECTION("while its successor follows it")
+    {
+        server = world.server("%/a.img,raw,xvda,w");
+        server->adopt(first);
+        kill(first.at("blkback").get<int>(), SIGKILL);
+        world.run_until([&] { return world.noted != first; });
+    }
+    SECTION("that it was killed before the successor came")
+    {
+        server.reset();
+        kill(first.at("blkback").get<int>(), SIGKILL);
+        waitpid(first.at("blkback").get<int>(), nullptr, 0);
+        server = world.server("%/a.img,raw,xvda,w");
+        server->adopt(first);
+        world.run_until([&] { return world.noted != first; });
+    }
+    world.close(*server);
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toolstack/disk/disk_server.hpp"
+
+#include "toolstack/base/log.hpp"
+#include "toolstack/disk/eventually.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+namespace vmm::disk
+{
+
+using config::Disk;
+using config::Disk_access;
+using config::Disk_format;
+using device::Done;
+using device::Json;
+
+namespace
+{
+
+// QEMU's name for it.
+std::string driver_of(Disk_format format)
+{
+    return format == Disk_format::vhd ? "vpc" : std::string(to_string(format));
+}
+
+} // namespace
+
+Disk_server::Disk_server(Event_loop& loop, const Server_programs& programs, device::Address address,
+                         Disk disk, Note note)
+    : loop_(loop), programs_(programs), address_(std::move(address)), disk_(std::move(disk)),
+      note_(std::move(note))
+{
+}
+
+Disk_server::~Disk_server()
+{
+    if (restart_) {
+        loop_.cancel(*restart_);
+    }
+}
+
+bool Disk_server::needs_nbd() const { return disk_.format != Disk_format::raw && !disk_.is_remote(); }
+
+std::string Disk_server::name() const
+{
+    return "disk " + disk_.vdev + " of domain " + to_string(address_.domain);
+}
+
+std::string Disk_server::file(const std::string& ending) const
+{
+    return programs_.folder / (to_string(address_.domain) + "-" + std::to_string(address_.number) + ending);
+}
+
+void Disk_server::open(Done done)
+{
+    std::error_code error;
+    std::filesystem::create_directories(programs_.folder, error);
+    std::filesystem::remove(file(".log"), error); // another's, of the same number
+    launch([this, done = std::move(done)](Result<void> result) {
+        opened_ = result.has_value();
+        done(std::move(result));
+    });
+}
+
+void Disk_server::launch(Done done)
+{
+    launched_ = Event_loop::Clock::now();
+    if (needs_nbd()) {
+        launch_nbd(std::move(done));
+    } else {
+        launch_blkback(std::move(done));
+    }
+}
+
+// The socket is there once the image is open. It serves one client and ends with it.
+void Disk_server::launch_nbd(Done done)
+{
+    const std::string socket = file(".nbd");
+    std::error_code error;
+    std::filesystem::remove(socket, error);
+    Program program{.words = {programs_.nbd, "--format=" + driver_of(disk_.format), "--socket=" + socket,
+                              "--discard=" + std::string(disk_.discard ? "unmap" : "ignore")},
+                    .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}};
+    if (disk_.access == Disk_access::read_only) {
+        program.words.emplace_back("--read-only");
+    }
+    program.words.insert(program.words.end(), {"--", disk_.target});
+    auto nbd = Followed_process::start(loop_, program, [](const std::string&, bool) {});
+    if (!nbd) {
+        return done(fail(nbd.error().code, "disk " + disk_.vdev + ": " + nbd.error().message +
+                                               ", which reads " + std::string(to_string(disk_.format)) +
+                                               " images: install qemu-utils"));
+    }
+    nbd_ = *std::move(nbd);
+    take_note();
+    eventually(
+        loop_, programs_.patience,
+        [here = std::weak_ptr(here_), this, socket] {
+            return !here.lock() || !nbd_->running() || std::filesystem::exists(socket);
+        },
+        while_here([this, done = std::move(done)](bool so) {
+            if (so && nbd_->running()) {
+                launch_blkback(done);
+            } else {
+                nbd_->signal(SIGKILL);
+                done(fail(Errc::io, "disk " + disk_.vdev + ": qemu-nbd cannot open " + disk_.target + " as " +
+                                        std::string(to_string(disk_.format)) + ": vmmd's log says why"));
+            }
+        }));
+}
+
+// Its log of requests is there once the disk is open.
+void Disk_server::launch_blkback(Done done)
+{
+    Program program{.words       = {programs_.blkback, "--log", file(".log")},
+                    .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}};
+    if (disk_.access == Disk_access::read_only) {
+        program.words.emplace_back("--read-only");
+    } else if (disk_.access == Disk_access::shared) {
+        program.words.emplace_back("--shared");
+    }
+    if (disk_.cdrom) {
+        program.words.emplace_back("--cdrom");
+    }
+    if (!disk_.discard) {
+        program.words.emplace_back("--no-discard");
+    }
+    const std::string source = needs_nbd() ? "nbd+unix:///?socket=" + file(".nbd") : disk_.target;
+    program.words.insert(program.words.end(), {to_string(address_.domain), address_.backend_path(), source});
+    auto blkback = Followed_process::start(loop_, program,
+                                           [this](const std::string& how, bool well) { ended(how, well); });
+    if (!blkback) {
+        return done(fail(blkback.error().code, "disk " + disk_.vdev + ": " + blkback.error().message));
+    }
+    blkback_ = *std::move(blkback);
+    take_note();
+    eventually(
+        loop_, programs_.patience,
+        [here = std::weak_ptr(here_), this] {
+            return !here.lock() || !blkback_->running() || std::filesystem::exists(file(".log"));
+        },
+        while_here([this, done = std::move(done)](bool so) {
+            const bool opened = so && blkback_->running();
+            if (!opened) {
+                blkback_->signal(SIGKILL);
+            }
+            done(opened ? Result<void>()
+                        : fail(Errc::io, "disk " + disk_.vdev + ": vmm-blkback cannot serve " + disk_.target +
+                                             ": vmmd's log says why"));
+        }));
+}
+
+void Disk_server::take_note()
+{
+    Json record{{"blkback", blkback_ ? blkback_->pid() : 0}, {"nbd", nbd_ ? nbd_->pid() : 0}};
+    note_(std::move(record));
+}
+
+bool Disk_server::is_record(const Json& record) { return record.is_object() && record.contains("blkback"); }
+
+// What ended while there was no vmmd is started again.
+void Disk_server::adopt(const Json& record)
+{
+    opened_   = true;
+    launched_ = Event_loop::Clock::now();
+    if (needs_nbd()) {
+        nbd_ = Followed_process::adopt(loop_, record.value("nbd", 0), "--socket=" + file(".nbd"),
+                                       [](const std::string&, bool) {});
+    }
+    blkback_ = Followed_process::adopt(loop_, record.value("blkback", 0), address_.backend_path(),
+                                       [this](const std::string& how, bool well) { ended(how, well); });
+    if (!blkback_) {
+        ended("ended while vmmd was away", false);
+    }
+}
+
+// One that ended well has seen its device taken away.
+void Disk_server::ended(const std::string& how, bool well)
+{
+    if (closing_ || !opened_ || well) {
+        return;
+    }
+    constexpr unsigned kMostDoublings = 6;
+    const bool soon                   = Event_loop::Clock::now() - launched_ < std::chrono::seconds(10);
+    fails_                            = soon ? std::min(fails_ + 1, kMostDoublings) : 0;
+    log::warning("vmm-blkback, which serves " + name() + ", " + how + "; it is started again");
+    restart_ = loop_.after(programs_.pause * (1u << fails_), [this] {
+        restart_.reset();
+        end_nbd(while_here([this] {
+            launch([this](const Result<void>& result) {
+                if (!result) {
+                    log::error(result.error().message);
+                }
+            });
+        }));
+    });
+}
+
+// An image has one qemu-nbd at a time, so that nothing of the last one is written after the next has begun.
+void Disk_server::end_nbd(std::function<void()> done)
+{
+    if (!nbd_ || !nbd_->running()) {
+        return done();
+    }
+    const auto is_gone = [here = std::weak_ptr(here_), this] { return !here.lock() || !nbd_->running(); };
+    eventually(loop_, programs_.patience, is_gone,
+               while_here([this, is_gone, done = std::move(done)](bool gone) {
+                   if (gone) {
+                       return done();
+                   }
+                   nbd_->signal(SIGKILL);
+                   eventually(loop_, programs_.patience, is_gone, while_here([done](bool) { done(); }));
+               }));
+}
+
+void Disk_server::close(std::function<void()> done)
+{
+    closing_ = true;
+    if (restart_) {
+        loop_.cancel(*std::exchange(restart_, std::nullopt));
+    }
+    const auto is_gone = [this] { return !blkback_ || !blkback_->running(); };
+    eventually(loop_, programs_.patience, is_gone, [this, done = std::move(done)](bool gone) {
+        if (!gone) {
+            log::warning("vmm-blkback, which serves " + name() + ", does not end; it is killed");
+            blkback_->signal(SIGKILL);
+        }
+        end_nbd([this, done] {
+            std::error_code error;
+            std::filesystem::remove(file(".log"), error);
+            std::filesystem::remove(file(".nbd"), error);
+            done();
+        });
+    });
+}
+
+} // namespace vmm::disk

@@ -221,7 +221,7 @@ void Block::send()
 void Block::reap()
 {
     blkif_response response{};
-    while (running() && (ring_->readable() || ring_->rearm())) {
+    while (connected() && (ring_->readable() || ring_->rearm())) {
         ring_->take(response);
         Slot* const slot = response.id < kBlockRequests ? &slots_[response.id] : nullptr;
         if (!slot || !slot->used || slot->outcome != Block_outcome::pending ||
@@ -230,14 +230,21 @@ void Block::reap()
         else
             slot->outcome = outcome_of(response.status);
     }
-    if (running() && ring_->broken())
+    if (connected() && ring_->broken())
         give_up();
+}
+
+bool Block::quiet()
+{
+    reap();
+    return std::ranges::none_of(
+        slots_, [](const Slot& slot) { return slot.used && slot.outcome == Block_outcome::pending; });
 }
 
 bool Block::poll()
 {
     reap();
-    return !running() || std::ranges::any_of(slots_, [](const Slot& slot) {
+    return !connected() || std::ranges::any_of(slots_, [](const Slot& slot) {
         return slot.used && slot.outcome != Block_outcome::pending;
     });
 }
@@ -265,13 +272,13 @@ Block_outcome Block::run(const Block_request& request, u64 deadline, Block_refus
         [&] {
             poll();
             outcome = collect(ticket.slot);
-            return outcome != Block_outcome::pending || !running();
+            return outcome != Block_outcome::pending || !connected();
         },
         deadline);
     if (outcome != Block_outcome::pending)
         return outcome;
     slots_[ticket.slot].abandoned = true;
-    close();
+    give_up();
     return Block_outcome::lost;
 }
 

@@ -74,7 +74,7 @@ class Block final : public Frontend
     Ticket submit(const Block_request& request);
     void send();
     // Takes in what the backend answered. True when there is something to collect, or nothing more will come;
-    // for waiting.
+    // for waiting. Goes on while the device closes.
     bool poll();
     // What became of a request, as far as poll() has seen. The ticket is used up unless it is pending.
     Block_outcome collect(u32 slot);
@@ -100,6 +100,7 @@ class Block final : public Frontend
     bool share() override;
     bool publish() override;
     bool agree() override;
+    bool quiet() override;
     u32 take_back() override;
     bool grant(Slot& slot, const Block_request& request);
     u32 ungrant(Slot& slot);

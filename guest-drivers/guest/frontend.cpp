@@ -121,6 +121,11 @@ bool Frontend::act(Front_step what)
             close();
         return false;
     case Front_step::let_go: close(); return true;
+    case Front_step::finish:
+        if (!quiet())
+            return false;
+        give_up();
+        return true;
     case Front_step::take_back: release(Front_phase::closed); return false;
     case Front_step::start_over:
         release(Front_phase::waiting);
@@ -156,13 +161,22 @@ bool Frontend::settle(Front_phase wanted, u64 deadline)
             return false;
         // What a backend still holds is not announced when it lets go: ask again soon.
         const u64 again = phase_ == Front_phase::leaving ? system_time() + 20 * kMillisecond : deadline;
-        wait_until([&] { return store_->notices() != seen; }, again < deadline ? again : deadline);
+        wait_until([&] { return store_->notices() != seen || (phase_ == Front_phase::draining && quiet()); },
+                   again < deadline ? again : deadline);
         if (system_time() >= deadline)
             return false;
     }
 }
 
 void Frontend::close()
+{
+    if (running() && !quiet())
+        phase_ = Front_phase::draining;
+    else if (phase_ != Front_phase::draining)
+        give_up();
+}
+
+void Frontend::give_up()
 {
     if (phase_ == Front_phase::gone || phase_ == Front_phase::closed)
         return;

@@ -36,7 +36,8 @@ class Frontend
     // Steps until the phase is reached; false: the deadline came first, or the device will never get there by
     // itself. A device that has gone counts as closed.
     bool settle(Front_phase wanted, u64 deadline);
-    // Says Closed. What was shared comes back when the backend lets go: settle(closed).
+    // Says Closed, as soon as what is on its way is answered. What was shared comes back when the backend
+    // lets go: settle(closed).
     void close();
     // After closed: says that it wants the device again.
     void reopen();
@@ -52,11 +53,14 @@ class Frontend
     ~Frontend() = default;
 
     // Grants, port and fresh rings. After false, take_back() follows all the same.
-    virtual bool share()    = 0;
+    virtual bool share()   = 0;
     // Writes their nodes; in a transaction, so perhaps several times.
-    virtual bool publish()  = 0;
+    virtual bool publish() = 0;
     // Reads the backend's nodes; false: it cannot be worked with. Called again when they may have changed.
-    virtual bool agree()    = 0;
+    virtual bool agree()   = 0;
+    // Whether nothing is on its way. (A stock backend that is left in the middle of something keeps the
+    // ring.)
+    virtual bool quiet() { return true; }
     // Takes back all that can be; the number of grants that are still in use. Called again later if not 0.
     virtual u32 take_back() = 0;
 
@@ -68,8 +72,10 @@ class Frontend
     Store::Answer own(std::string_view node);
     Store::Answer ask(std::string_view node);
     u64 ask_number(std::string_view node, u64 absent);
-    // Over with this backend: what it did cannot be worked with.
-    void give_up() { close(); }
+    // Over with this backend, at once: what it did cannot be worked with.
+    void give_up();
+    // Answers are still taken.
+    [[nodiscard]] bool connected() const { return running() || phase_ == Front_phase::draining; }
 
   private:
     static constexpr u64 kLongestPath = 160; // with a node's name it fits into a Line

@@ -14,9 +14,10 @@ enum class Front_phase : unsigned char {
     waiting, // nothing is shared; the backend is not ready
     offered, // rings, grants and port are in the store; the backend has not answered
     running,
-    leaving, // says Closed; the backend may still use what was offered
-    closed,  // nothing is shared, and nothing will be unless somebody asks
-    gone,    // the device is not there any more
+    draining, // nothing new is asked; what is on its way is waited for, then Closed is said
+    leaving,  // says Closed; the backend may still use what was offered
+    closed,   // nothing is shared, and nothing will be unless somebody asks
+    gone,     // the device is not there any more
 };
 
 enum class Front_step : unsigned char {
@@ -24,7 +25,8 @@ enum class Front_step : unsigned char {
     offer,      // share rings and tell the backend
     accept,     // the backend is connected: read what it says of itself
     refresh,    // it may say something new (a size)
-    let_go,     // say Closed; take nothing back yet
+    let_go,     // ask nothing more, and say Closed when all is answered; take nothing back yet
+    finish,     // say Closed if all is answered
     take_back,  // the backend has let go
     start_over, // a new backend has come for the old one: take back, say Initialising
     vanish,     // no device: take back
@@ -51,6 +53,7 @@ constexpr Front_step front_step(Front_phase phase, Xenbus_state backend)
         if (ends)
             return Front_step::let_go;
         return fresh || backend == initialised ? Front_step::start_over : Front_step::refresh;
+    case Front_phase::draining: return fresh ? Front_step::start_over : Front_step::finish;
     case Front_phase::leaving: return backend == closed || fresh ? Front_step::take_back : Front_step::wait;
     case Front_phase::closed:
     case Front_phase::gone: break;

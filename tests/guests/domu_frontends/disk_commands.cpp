@@ -105,7 +105,7 @@ Outcome finish_some(Block_operation operation, Flight (&flights)[kInFlight], u64
         const Block_outcome outcome = disk.collect(flight.slot);
         if (outcome == Block_outcome::pending) {
             ++left;
-            if (!disk.running())
+            if (disk.phase() != Front_phase::running && disk.phase() != Front_phase::draining)
                 return failure("sector ", flight.sector, ": the device has gone");
             continue;
         }

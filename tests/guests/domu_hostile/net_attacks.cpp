@@ -251,7 +251,7 @@ Outcome events()
     return leave();
 }
 
-// None of these may connect.
+// The stock backend says Connected even after it has refused, so only what comes after tells.
 Outcome nodes()
 {
     static constexpr Node kLies[] = {
@@ -266,8 +266,7 @@ Outcome nodes()
         {"multi-queue-num-queues", "1000000"},
     };
     for (const Node& lie : kLies) {
-        if (connect({&lie, 1}, 1))
-            return failure("with ", lie.name, " = ", lie.value, " the backend connects");
+        connect({&lie, 1}, 1);
         if (const Outcome outcome = leave(); !outcome.good())
             return failure(lie.name, " = ", lie.value, ": ", outcome.reason.text());
         guest::Line node;
@@ -275,7 +274,7 @@ Outcome nodes()
         node.put(lie.name);
         store.remove(node.text());
     }
-    return good();
+    return connect() ? leave() : failure("cannot connect any more");
 }
 
 struct Attack {

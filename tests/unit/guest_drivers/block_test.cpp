@@ -304,6 +304,43 @@ TEST_CASE("the same request answered twice")
     CHECK(bench.disk.collect(static_cast<u32>(wire.id)) == Block_outcome::done);
 }
 
+TEST_CASE("a disk that is closed waits for what is on its way")
+{
+    Bench bench;
+    bench.connect();
+    const Block::Ticket ticket = bench.disk.submit({Op::read, 0, 1, bench.pages.get()});
+    bench.disk.send();
+    SECTION("by this end") { bench.disk.close(); }
+    SECTION("by the backend's end")
+    {
+        Bench::back("state", "5");
+        bench.disk.step();
+    }
+    CHECK(bench.disk.step() == Front_phase::draining);
+    CHECK(Bench::said("state") == "4");
+    CHECK(bench.disk.submit({Op::read, 0, 1, bench.pages.get()}).refusal == Block_refusal::not_running);
+    bench.serve();
+    CHECK(bench.disk.step() == Front_phase::leaving);
+    CHECK(Bench::said("state") == "6");
+    CHECK(bench.disk.collect(ticket.slot) == Block_outcome::done);
+    Bench::back("state", "6");
+    CHECK(bench.disk.step() == Front_phase::closed);
+    CHECK(fake::world().granted.empty());
+}
+
+TEST_CASE("a disk that waits for what is on its way, and whose backend goes")
+{
+    Bench bench;
+    bench.connect();
+    const Block::Ticket ticket = bench.disk.submit({Op::read, 0, 1, bench.pages.get()});
+    bench.disk.send();
+    bench.disk.close();
+    fake::world().nodes.erase(std::string(kBack) + "/state");
+    CHECK(bench.disk.step() == Front_phase::gone);
+    CHECK(bench.disk.collect(ticket.slot) == Block_outcome::lost);
+    CHECK(fake::world().granted.empty());
+}
+
 TEST_CASE("a new size is seen while the disk is in use")
 {
     Bench bench;

@@ -12,8 +12,9 @@ namespace
 
 constexpr Xenbus_state kStates[] = {unknown, initialising, init_wait,     initialised, connected,
                                     closing, closed,       reconfiguring, reconfigured};
-constexpr Front_phase kPhases[]  = {Front_phase::waiting, Front_phase::offered, Front_phase::running,
-                                    Front_phase::leaving, Front_phase::closed,  Front_phase::gone};
+constexpr Front_phase kPhases[]  = {Front_phase::waiting,  Front_phase::offered, Front_phase::running,
+                                    Front_phase::draining, Front_phase::leaving, Front_phase::closed,
+                                    Front_phase::gone};
 
 } // namespace
 
@@ -27,6 +28,8 @@ TEST_CASE("a device comes up, runs, and is taken away")
     CHECK(front_step(Front_phase::running, connected) == Front_step::refresh);
     CHECK(front_step(Front_phase::running, reconfiguring) == Front_step::refresh);
     CHECK(front_step(Front_phase::running, closing) == Front_step::let_go);
+    CHECK(front_step(Front_phase::draining, closing) == Front_step::finish);
+    CHECK(front_step(Front_phase::draining, connected) == Front_step::finish);
     CHECK(front_step(Front_phase::leaving, closing) == Front_step::wait);
     CHECK(front_step(Front_phase::leaving, closed) == Front_step::take_back);
     CHECK(front_step(Front_phase::closed, closed) == Front_step::wait);

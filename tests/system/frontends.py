@@ -15,7 +15,7 @@ from small_guest import Small_guest, disk_with
 GATEWAY = "10.76.0.1"
 ECHOES = 5000
 SECTORS = 16384     # of each disk
-XVDA, XVDB = 51712, 51728
+XVDA, XVDB, XVDC = 51712, 51728, 51744
 WRITABLE = "file:/tmp/w.img,xvda,w"
 chosen = options(__doc__)
 guest = Small_guest("frontends", "/root/guest.elf")
@@ -114,8 +114,8 @@ def detach(machine):
         typed(f"ping {GATEWAY} 500 1400", 60)
 
 
-def content(machine):
-    return machine.shell("sync; sha256sum < /tmp/w.img", 60)[1].split()[0]
+def content(machine, name="w"):
+    return machine.shell(f"sync; sha256sum < /tmp/{name}.img", 60)[1].split()[0]
 
 
 def disk(machine):
@@ -177,6 +177,25 @@ def disk_detach(machine):
         typed("disk-close", 60)
 
 
+def our_backend(machine):
+    """The same frontend on vmm-blkback, attached and detached while the guest runs."""
+    machine.shell(f"truncate -s {SECTORS * SECTOR} /tmp/q.img; xm block-attach {guest.name} "
+                  "format=raw,vdev=xvdc,access=w,backendtype=qdisk,target=/tmp/q.img", 60)
+    with guest.console(machine) as typed:
+        typed(f"disk-open {XVDC}", 60)
+        typed(f"fill 11 0 {SECTORS}", 120)
+        typed("flush", 60)
+        typed(f"verify 11 0 {SECTORS}", 120)
+        typed("disk-close", 60)
+        typed("disk-reopen", 60)
+        typed(f"verify 11 0 {SECTORS}", 120)
+    if content(machine, "q") != digest(sectors(11, 0, SECTORS)):
+        raise Failed("what the guest wrote is not in the image")
+    machine.shell(f"xm block-detach {guest.name} xvdc", 60)
+    with guest.console(machine) as typed:
+        typed("disk-gone", 60)
+
+
 def read_only(machine):
     """A device of dom0's that the guest may only read."""
     with guest.console(machine) as typed:
@@ -216,6 +235,7 @@ with start(chosen, "frontends", extra=["-no-reboot"] + disk_with(elf) + disk_wit
         ("disk: reconnect", disk_reconnect),
         ("disk: detach and attach", disk_detach),
         ("disk: read-only", read_only),
+        ("disk: vmm-blkback", our_backend),
         ("destroy leaves nothing", destroy),
     ])
 if seen:

@@ -22,7 +22,6 @@ DISK_ATTACKS = {"requests": None, "read-only": "access denied", "far-ahead": "bo
                 "just-ahead": "bogus ring requests", "wrapped": "bogus ring requests", "rewritten": None,
                 "withdrawn": None, "rewritten-list": None, "vanish": None, "events": None,
                 "nodes": "unknown fe protocol"}
-DISKS = {51712: "w", 51728: "r"}
 TROUBLE = "BUG|Oops|WARNING: CPU|blocked for more"
 # blkback warns so, and goes on, when a ring cannot be mapped: its count of requests is that of a ring that was.
 BEARABLE = r"WARNING: CPU: \d+ PID: \d+ at drivers/block/xen-blkback/xenbus.c:\d+ xen_blkif_disconnect.*"
@@ -89,26 +88,15 @@ def net_attack(name, words):
     return (f"net: {name}", step)
 
 
-def stock_disks(machine):
-    hostile.create(machine, disk="[ 'file:/tmp/w.img,xvda,w', 'file:/tmp/r.img,xvdb,r' ]")
-
-
-def our_disks(machine):
-    """vmm-blkback started by hand; its devices stand in a directory of their own."""
-    hostile.create(machine)
-    domid = hostile.row(machine)["domid"]
-    for number, access in DISKS.items():
-        front, back = f"/local/domain/{domid}/device/vbd/{number}", f"/local/domain/0/backend/vmm-vbd/{domid}/{number}"
-        nodes = {f"{front}/backend": back, f"{front}/backend-id": 0, f"{front}/virtual-device": number,
-                 f"{front}/state": 1, f"{back}/frontend": front, f"{back}/frontend-id": domid, f"{back}/online": 1,
-                 f"{back}/state": 1}
-        machine.shell(f"xenstore-write {front} '' {back} ''; xenstore-chmod {front} n{domid} r0; "
-                      f"xenstore-chmod {back} n0 r{domid}; "
-                      "xenstore-write " + " ".join(f"{path} {value}" for path, value in nodes.items()))
-        option = "--read-only " if access == "r" else ""
-        in_background(machine, f"vmm-blkback {option}{domid} {back} /tmp/{access}.img; echo $? >> /tmp/ended")
-        wait_for(machine, "vmm-blkback waits", 30,
-                 lambda m, node=f"{back}/state": m.shell(f"xenstore-read {node}", check=False)[1].strip() == "2")
+def create_with_disks(kind):
+    """`kind` is what the configuration says of the backend."""
+    def step(machine):
+        hostile.create(machine, disk="[ " + ", ".join(
+            f"'format=raw,vdev={vdev},access={access},{kind}target=/tmp/{access}.img'"
+            for vdev, access in (("xvda", "w"), ("xvdb", "r"))) + " ]")
+        if kind and len(machine.shell("pidof vmm-blkback", check=False)[1].split()) != 2:
+            raise Failed("vmm-blkback does not serve the disks")
+    return step
 
 
 def disk_attack(backend, name, words):
@@ -126,14 +114,8 @@ def disk_attack(backend, name, words):
 def disks_end(machine):
     machine.shell("xm destroy hostile", 60)
     nothing_left(machine)
-    wait_for(machine, "the loop devices go", 30, lambda m: not m.shell("losetup -a")[1].strip())
-
-
-def our_disks_end(machine):
-    disks_end(machine)
-    wait_for(machine, "vmm-blkback ends", 30,
-             lambda m: m.shell("cat /tmp/ended", check=False)[1].split() == ["0"] * len(DISKS))
-    machine.shell("xenstore-rm /local/domain/0/backend/vmm-vbd")
+    wait_for(machine, "the loop devices and backends go", 30,
+             lambda m: not m.shell("losetup -a; pidof vmm-blkback", check=False)[1].strip())
 
 
 def elf(name):
@@ -143,9 +125,10 @@ def elf(name):
 with start(chosen, "hostile", extra=["-no-reboot"] + disk_with(elf("frontends")) + disk_with(elf("hostile"))) as booted:
     seen = play(booted, [("boot to dom0's shell", shell_of_dom0), ("a bystander", create_bystander)] +
                 [net_attack(*attack) for attack in NET_ATTACKS.items()] +
-                [("disks of blkback", stock_disks)] +
+                [("disks of blkback", create_with_disks(""))] +
                 [disk_attack("blkback", *attack) for attack in DISK_ATTACKS.items()] +
-                [("they go with the attacker", disks_end), ("disks of vmm-blkback", our_disks)] +
+                [("they go with the attacker", disks_end),
+                 ("disks of vmm-blkback", create_with_disks("backendtype=qdisk,"))] +
                 [disk_attack("vmm-blkback", name, None) for name in DISK_ATTACKS] +
-                [("they go with the attacker", our_disks_end)])
+                [("they go with the attacker", disks_end)])
 sys.exit(0 if seen else 1)

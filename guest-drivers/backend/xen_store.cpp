@@ -7,7 +7,11 @@ extern "C" {
 #include <xenstore.h>
 }
 
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <cstdlib>
+#include <cstring>
 
 namespace vmm::block
 {
@@ -36,7 +40,9 @@ Xen_store::~Xen_store() { disconnect(); }
 
 Result<void> Xen_store::connect()
 {
-    handle_.reset(xs_open(XS_UNWATCH_FILTER));
+    TRY(hold_line());
+    // Only by the socket: through the kernel's device a request would wait for a daemon that is not there.
+    handle_.reset(xs_open(XS_UNWATCH_FILTER | XS_OPEN_SOCKETONLY));
     if (!handle_) {
         return fail_errno("cannot reach the store (is vmmd running?)");
     }
@@ -45,12 +51,26 @@ Result<void> Xen_store::connect()
             return fail_errno("cannot watch " + path + " in the store");
         }
     }
-    return loop_.add(xs_fileno(handle_.get()), EPOLLIN,
-                     [this](std::uint32_t events) { take_events((events & EPOLLHUP) != 0); });
+    return loop_.add(xs_fileno(handle_.get()), EPOLLIN, [this](std::uint32_t) { take_events(); });
+}
+
+Result<void> Xen_store::hold_line()
+{
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    std::strncpy(address.sun_path, xs_daemon_socket(), sizeof address.sun_path - 1);
+    line_.reset(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!line_ || ::connect(line_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+        return fail_errno("cannot reach the store at " + std::string(address.sun_path));
+    }
+    return loop_.add(line_.get(), EPOLLRDHUP, [this](std::uint32_t) { lost(); });
 }
 
 void Xen_store::disconnect()
 {
+    if (line_) {
+        loop_.remove(line_.get());
+        line_.reset();
+    }
     if (handle_) {
         loop_.remove(xs_fileno(handle_.get()));
         handle_.reset();
@@ -64,7 +84,7 @@ void Xen_store::reconnect()
         changed_();
         return;
     }
-    handle_.reset();
+    disconnect();
     loop_.after(kRetry, [this] { reconnect(); });
 }
 
@@ -77,19 +97,22 @@ Result<void> Xen_store::watch(const std::string& path)
     return {};
 }
 
-void Xen_store::take_events(bool hung_up)
+void Xen_store::take_events()
 {
     bool any = false;
     while (const std::unique_ptr<char*, Free> event{xs_check_watch(handle_.get())}) {
         any = true;
     }
-    if (hung_up || errno != EAGAIN) {
-        log::warning("the store is gone; waiting for it to come back, disks are served meanwhile");
-        disconnect();
-        loop_.after(kRetry, [this] { reconnect(); });
-    } else if (any) {
+    if (any) {
         changed_();
     }
+}
+
+void Xen_store::lost()
+{
+    log::warning("the store is gone; waiting for it to come back, the disk is served meanwhile");
+    disconnect();
+    loop_.after(kRetry, [this] { reconnect(); });
 }
 
 Result<std::optional<std::string>> Xen_store::read(const std::string& path)

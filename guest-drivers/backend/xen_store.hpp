@@ -6,6 +6,7 @@
 
 #include "guest-drivers/backend/store_link.hpp"
 #include "toolstack/base/event_loop.hpp"
+#include "toolstack/base/unique_fd.hpp"
 
 #include <functional>
 #include <memory>
@@ -40,11 +41,14 @@ class Xen_store final : public Store_link
     Result<void> connect();
     void disconnect();
     void reconnect();
-    void take_events(bool hung_up);
+    Result<void> hold_line();
+    void take_events();
+    void lost();
 
     Event_loop& loop_;
     Changed changed_;
     std::unique_ptr<xs_handle, Close> handle_;
+    Unique_fd line_; // a connection without requests: its end is the daemon's, which the library tells nobody
     std::vector<std::string> paths_;
 };
 

@@ -294,6 +294,19 @@ def full_file_system(machine):
     machine.shell("umount /little; rmdir /little")
 
 
+def reboot(machine):
+    """The domain that comes in place of the old one has the disks of the old one, changes at run time included."""
+    machine.shell("xm block-attach a /images/second.img,raw,xvde,w", 60)
+    before = {name: disk["target"] for name, disk in disks_of(machine, "a").items()}
+    machine.shell("xm reboot -w a", 120)
+    expect_equal("the disks after a reboot", {name: disk["target"] for name, disk in disks_of(machine, "a").items()},
+                 before)
+    with guest_shell(machine, "a") as guest:
+        wait_in_guest(guest, "test -b /dev/xvde -a -b /dev/xvdc")
+        expect_equal("ro.img after a reboot", sum_of(guest.shell, "cat /dev/xvdc"),
+                     digest(b"read me\n" * (4 * MIB // 8)))
+
+
 def file_system_in_guest(machine):
     """A file system made by the guest, read by dom0 when the guest has gone: destroyed in the middle of writing, what
     it had synced is there."""
@@ -337,6 +350,7 @@ with start(chosen, "disks", extra=qemu_arguments()) as booted:
         ("a device grows", resize),
         ("discard", discards),
         ("full file system", full_file_system),
+        ("reboot", reboot),
         ("destroyed while it writes", file_system_in_guest),
         ("nothing is left", nothing_left),
     ])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A dom0 with guests to move data between, on the machine of icount.py: the images of boot/run with the probe
-added to dom0 and to its guests, each of which keeps a server of it running. Whatever is typed is short and typed
-while nobody is busy: stock Xen loses characters otherwise."""
+added to dom0 and to its guests, each of which keeps a server of it running. Whatever is typed is short, and typed
+while nobody is busy, on stock Xen slowly: it loses characters otherwise."""
 
 import os
 import re
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from contextlib import contextmanager
 
+import machine as console
 from exits import Exits
 from icount import command
 from machine import Failed, Machine
@@ -105,6 +106,7 @@ def make_images(images, probe, guests):
 def dom0(kind, image, modules, log):
     """The machine with vmmd answering on dom0's shell; its `exits` count."""
     exits = Exits()
+    console.TYPING_PAUSE = 0.1 if kind == "xen" else 0.02
     with Machine(command(kind, image, modules, 2048) + exits.arguments, log) as machine:
         machine.exits = exits
         machine.expect(DOM0, 600, "dom0's shell")

@@ -9,6 +9,7 @@
 //   probe at ADDRESS PORT WORD...                runs `probe WORD...` where that server is
 //   probe [rand]read|[rand]write DEVICE BLOCK_KIB MIB     past the cache, one request at a time
 #include <arpa/inet.h>
+#include <cpuid.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
@@ -55,11 +56,20 @@ std::uint64_t number(const char* text)
     return value;
 }
 
+// An exit that nobody else makes at this address: whoever counts exits sees where the work begins and ends.
+[[gnu::noinline]] void leave_a_mark()
+{
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    __cpuid(0, a, b, c, d);
+}
+
 void print_duration(const std::function<void()>& work)
 {
+    leave_a_mark();
     const auto begin = std::chrono::steady_clock::now();
     work();
     const std::chrono::nanoseconds took = std::chrono::steady_clock::now() - begin;
+    leave_a_mark();
     std::printf("probe-ns %lld\n", static_cast<long long>(took.count()));
 }
 

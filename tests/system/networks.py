@@ -7,7 +7,7 @@ time and with vmmd restarted, and nothing is left behind."""
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import Failed, config, guest_shell, options, play, shell_of_dom0, start, wait_for, xm_json
+from dom0 import Failed, config, domains, guest_shell, options, play, shell_of_dom0, start, wait_for, xm_json
 from pattern import Peer, digest, pattern
 
 MIB = 1 << 20
@@ -93,6 +93,53 @@ def transfers(machine):
     got = machine.shell(f"wget -q -O - http://{lease['b']}:8080/data | sha256sum", 300)[1].split()[0]
     if got != expected("and b says that"):
         raise Failed("what dom0 got from b is not what is there")
+
+
+def mean_frame(machine, interface, direction, action):
+    """The mean length of what passes the interface while `action` is done."""
+    def counters():
+        path = f"/sys/class/net/{interface}/statistics/{direction}"
+        return [int(word) for word in machine.shell(f"cat {path}_bytes {path}_packets")[1].split()]
+    before = counters()
+    action()
+    size, count = (after - earlier for after, earlier in zip(counters(), before))
+    return size / count
+
+
+def offloads(machine):
+    """Stock ends hand each other frames longer than the wire's, with checksums left blank, in both directions."""
+    domid = domains(machine)["b"]["domid"]
+    offer = f"/local/domain/{domid}/device/vif/0"
+    machine.shell(f"test $(xenstore-read {offer}/feature-sg {offer}/feature-gso-tcpv4 | tr -d '\\n') = 11 && "
+                  f"! xenstore-exists {offer}/feature-no-csum-offload")
+
+    def fetch_from_guest():
+        machine.shell(f"wget -q -O /dev/null http://{lease['b']}:8080/data", 300)
+
+    def fetch_by_guest():
+        with guest_shell(machine, "b") as guest:
+            fetch(guest, "http://10.76.0.1:8080/data", "dom0 says this")
+
+    told = []
+    for direction, action in (("rx", fetch_from_guest), ("tx", fetch_by_guest)):
+        mean = mean_frame(machine, f"vif{domid}.0", direction, action)
+        if mean < 2 * 1514:
+            raise Failed(f"frames are {mean:.0f} bytes long in the mean: they are segmented before they pass")
+        told.append(f"{mean:.0f}")
+    return "frames of " + " and ".join(told) + " bytes"
+
+
+def queues(machine):
+    """A guest with two CPUs has two queues where dom0 offers them, and data passes."""
+    setting = "/sys/module/xen_netback/parameters/max_queues"
+    usual = machine.shell(f"cat {setting}; echo 2 > {setting}")[1].strip()
+    file = config(machine, "c", memory=128, vcpus=2)
+    machine.shell(f"echo \"vif = [ 'nat' ]\" >> {file}; xm create {file}", 120)
+    with guest_shell(machine, "c") as guest:
+        guest.shell("for i in $(seq 60); do ip route | grep -q default && break; sleep 1; done; "
+                    "test -d /sys/class/net/eth0/queues/tx-1 && test -d /sys/class/net/eth0/queues/rx-1", 120)
+        fetch(guest, "http://10.76.0.1:8080/data", "dom0 says this")
+    machine.shell(f"xm destroy c; echo {usual} > {setting}", 60)
 
 
 def exchange(guest, gateway):
@@ -195,6 +242,8 @@ with start(chosen, "networks", extra=qemu_arguments()) as booted:
         ("two guests with vif = [ 'nat' ]", create),
         ("DHCP and DNS; ping", leases),
         ("16 MiB dom0 to guest, guest to guest, guest to dom0", transfers),
+        ("segmentation and checksums are left to the other end", offloads),
+        ("two queues", queues),
         ("through NAT to the outside and back", outside),
         ("a guest cannot use another's address", spoofing),
         ("attach to a bridge with a real card; detach", bridged),

@@ -96,9 +96,10 @@ tree_tools_xl() {
     cp -r "$PLINTH_ROOT/boot/image/dom0-xl/." "$dir/"
 }
 
-# initramfs_dom0 FILE TOOLS DOMU_INITRAMFS [OVERLAY]: TOOLS is plinth or xl.
+# initramfs_dom0 FILE TOOLS DOMU_INITRAMFS OVERLAY...: TOOLS is plinth or xl; an OVERLAY may be empty.
 initramfs_dom0() {
-    local file=$1 tools=$2 domu=$3 overlay=$4 dir=${1%.cpio} cloud standard
+    local file=$1 tools=$2 domu=$3 dir=${1%.cpio} cloud standard overlay
+    shift 3
     rm -rf "$dir"
     tree_busybox "$dir"
     kernel_fetch cloud-amd64
@@ -118,7 +119,9 @@ initramfs_dom0() {
     cp "$(command -v qemu-nbd)" "$(command -v qemu-img)" "$dir/usr/bin/"
     cp -r "$PLINTH_ROOT/boot/image/dom0/." "$dir/"
     "tree_tools_$tools" "$dir"
-    [ -z "$overlay" ] || cp -a "$overlay/." "$dir/"
+    for overlay in "$@"; do
+        [ -z "$overlay" ] || cp -a "$overlay/." "$dir/"
+    done
     rm -rf "${dir:?}/usr/share" "${dir:?}/usr/include"
     ln -sfn /bin/busybox "$dir/init"
     tree_libraries "$dir"

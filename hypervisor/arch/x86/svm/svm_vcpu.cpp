@@ -215,7 +215,7 @@ void Svm_vcpu::skip_instruction(Guest_registers& regs, u8 length)
 
 Paging_state Svm_vcpu::paging() const
 {
-    return {vmcb_->cr0, vmcb_->cr3, vmcb_->cr4, vmcb_->efer, vmcb_->cpl, in_long_code()};
+    return {vmcb_->cr0, vmcb_->cr3, vmcb_->cr4, vmcb_->efer & ~efer::svme, vmcb_->cpl, in_long_code()};
 }
 
 void Svm_vcpu::flush_tlb(Tlb_scope scope)

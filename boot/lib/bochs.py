@@ -2,17 +2,21 @@
 """A machine with Intel's VT-x, in the Bochs emulator: headless, its serial port a pseudo-terminal. There is no PCIe in
 it (PIIX chipset, IDE, port CF8) and no IOMMU; it is five to six times slower than QEMU."""
 
+import argparse
 import os
 import pty
 import re
+import select
 import subprocess
 import tempfile
+import termios
 import tty
 
 import machine
 
 # The oldest model with all that guests need and more: EPT with accessed and dirty flags, VPID, unrestricted guests.
 CPU = "corei7_haswell_4770"
+END_KEYS = b"\x01x"      # as QEMU has them
 MOST_HOST_MEMORY = 2048     # MiB that Debian's build keeps in memory; what a larger machine has beyond goes to a file
 
 # Without VBE, with which GRUB's multiboot2 loader fails here. `ips` is how fast the machine's own time runs.
@@ -46,6 +50,8 @@ _RESET = re.compile(r"^\d+\w?\[CPU0 *\] cpu (hardware|software) reset", re.MULTI
 
 class Bochs(machine.Machine):
     """Boots `iso`. Its own log is kept beside the console's, as LOG.bochs."""
+
+    slowness = 6
 
     def __init__(self, iso, log, on_text=None, memory=512, cpus=1, ips=100_000_000, extra=()):
         self._folder = tempfile.TemporaryDirectory(prefix="plinth-bochs-")
@@ -89,3 +95,39 @@ class Bochs(machine.Machine):
         super().close()
         os.close(self._its)
         self._folder.cleanup()
+
+    def converse(self):
+        """For people: the serial console on this terminal, until Ctrl-a x or the machine's end."""
+        typed = b""
+        while self.running():
+            ready = select.select([0, self._output], [], [], 1)[0]
+            if self._output in ready:
+                os.write(1, self._output.read(65536) or b"")
+            if 0 in ready:
+                key = os.read(0, 1)
+                if not key or typed + key == END_KEYS:
+                    return
+                if key != END_KEYS[:1]:
+                    self._input.write(key)
+                typed = key
+
+
+def main():
+    parser = argparse.ArgumentParser(description="boots an image in Bochs with its serial console on this terminal")
+    parser.add_argument("--iso", required=True)
+    parser.add_argument("--memory", type=int, default=1024)
+    options = parser.parse_args()
+    saved = termios.tcgetattr(0) if os.isatty(0) else None
+    with tempfile.TemporaryDirectory(prefix="plinth-bochs-") as folder:
+        with Bochs(options.iso, os.path.join(folder, "console"), memory=options.memory) as booted:
+            try:
+                if saved:
+                    tty.setraw(0)
+                booted.converse()
+            finally:
+                if saved:
+                    termios.tcsetattr(0, termios.TCSADRAIN, saved)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ import random
 import re
 import sys
 
+import bochs
 import qemu
 from machine import Failed, Machine
 from steps import play, show
@@ -99,7 +100,11 @@ def main():
     qemu.add_options(parser)
     parser.add_argument("--log", required=True, help="where the whole console is kept")
     options = parser.parse_args()
-    with Machine(qemu.command_from(options) + ["-no-reboot"], options.log, show) as machine:
+    if options.machine == "bochs":
+        booted = bochs.Bochs(options.iso, options.log, show, options.memory)
+    else:
+        booted = Machine(qemu.command_from(options) + ["-no-reboot"], options.log, show)
+    with booted as machine:
         seen = play(machine, STEPS)
     print("== demo: all steps were seen" if seen else f"== demo: FAILED; the whole console is in {options.log}")
     return 0 if seen else 1

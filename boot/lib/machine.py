@@ -26,6 +26,8 @@ class Failed(Exception):
 class Machine:
     """Owns one emulator. `command` comes from qemu.command(); `on_text` is called with what the console says."""
 
+    slowness = 1    # stretches every limit
+
     def __init__(self, command, log, on_text=None):
         os.makedirs(os.path.dirname(os.path.abspath(log)), exist_ok=True)
         self.log = log
@@ -98,7 +100,7 @@ class Machine:
     def expect(self, pattern, seconds, what=None):
         """Waits until `pattern` (a regular expression) is said after what was last matched."""
         regex = re.compile(pattern, re.MULTILINE)
-        end = time.monotonic() + seconds * SCALE
+        end = time.monotonic() + seconds * SCALE * self.slowness
         opened = True
         while True:
             match = regex.search(self._text, self._seen)
@@ -107,7 +109,7 @@ class Machine:
                 return match
             left = end - time.monotonic()
             if not opened or left <= 0:
-                reason = f"within {seconds * SCALE:.0f} s" if opened else "before the machine ended"
+                reason = f"within {seconds * SCALE * self.slowness:.0f} s" if opened else "before the machine ended"
                 raise Failed(f"{what or 'the console'}: did not see /{pattern}/ {reason}; the console ends with\n"
                              f"{self.tail()}\n    (all of it: {self.log})")
             opened = self._read(min(left, 0.5))
@@ -120,14 +122,14 @@ class Machine:
 
     def ended(self, seconds, what="the machine"):
         """Waits until the emulator ends by itself; returns its exit status."""
-        end = time.monotonic() + seconds * SCALE
+        end = time.monotonic() + seconds * SCALE * self.slowness
         while time.monotonic() < end:
             if not self._read(0.2) or self._emulator.poll() is not None:
                 try:
                     return self._emulator.wait(10)
                 except subprocess.TimeoutExpired:
                     break
-        raise Failed(f"{what} did not end within {seconds * SCALE:.0f} s; the console ends with\n{self.tail()}")
+        raise Failed(f"{what} did not end within {seconds * SCALE * self.slowness:.0f} s; the console ends with\n{self.tail()}")
 
     def send(self, text):
         """Types at the pace of a very fast typist: whoever owns the UART has a small buffer (stock Xen's holds 32
@@ -135,7 +137,7 @@ class Machine:
         for start in range(0, len(text), TYPED_AT_ONCE):
             if start:
                 self._read(0)
-                time.sleep(TYPING_PAUSE)
+                time.sleep(TYPING_PAUSE * self.slowness)
             self._input.write(text[start:start + TYPED_AT_ONCE].encode("latin-1"))
             self._input.flush()
 

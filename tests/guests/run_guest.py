@@ -101,7 +101,8 @@ def watch_bochs(args):
     with tempfile.TemporaryDirectory(prefix="plinth-guest-") as folder:
         with bochs.Bochs(grub_image(folder, args), os.path.join(folder, "console"), show, args.memory) as booted:
             try:
-                seen = booted.expect(VERDICT.pattern.decode() + r"\n|" + PANIC.pattern.decode(), args.timeout)
+                seen = booted.expect(VERDICT.pattern.decode() + r"\n|" + PANIC.pattern.decode(),
+                                     2 * args.timeout / booted.slowness)
             except Failed:
                 return None
             return VERDICT.search(seen.group(0).encode())

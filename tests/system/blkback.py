@@ -66,8 +66,9 @@ def backends(machine):
     found = {}
     for row in rows.splitlines():
         words = row.split()
-        path = next(word for word in words if word.startswith("/local/domain/0/backend/"))
-        found[int(path.split("/")[-1])] = int(words[0])
+        # One that is just ending has no command line any more.
+        for path in (word for word in words if word.startswith("/local/domain/0/backend/")):
+            found[int(path.split("/")[-1])] = int(words[0])
     return found
 
 

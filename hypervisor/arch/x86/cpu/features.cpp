@@ -83,10 +83,10 @@ std::string_view why_no_guests(const Cpu_facts& cpu)
                "setup";
     if (cpu.vmx)
         return {};
-    if (cpu.vendor != Cpu_facts::Vendor::other)
-        return "this CPU does not offer hardware virtualization; in a virtual machine, nested virtualization "
-               "has "
-               "to be enabled";
+    if (cpu.vendor == Cpu_facts::Vendor::amd)
+        return "this CPU does not offer AMD-V; in a virtual machine, nested virtualization has to be enabled";
+    if (cpu.vendor == Cpu_facts::Vendor::intel)
+        return "this CPU does not offer VT-x; in a virtual machine, nested virtualization has to be enabled";
     return "this CPU offers no hardware virtualization that can be used: a CPU with AMD-V or VT-x is "
            "required";
 }

@@ -83,7 +83,7 @@ TEST_CASE("cpu: AMD-V without nested paging, AMD without AMD-V")
 
     amd();
     leaves[0x80000001].ecx &= ~4u;
-    CHECK(why_no_guests(read_cpu_facts()).find("does not offer") != std::string_view::npos);
+    CHECK(why_no_guests(read_cpu_facts()).find("does not offer AMD-V") != std::string_view::npos);
 }
 
 TEST_CASE("cpu: Intel with VT-x, free, locked on or locked off; Intel without; something else")
@@ -100,7 +100,7 @@ TEST_CASE("cpu: Intel with VT-x, free, locked on or locked off; Intel without; s
     CHECK(why_no_guests(read_cpu_facts()).find("firmware") != std::string_view::npos);
 
     leaves[1].ecx &= ~(1u << 5);
-    CHECK(why_no_guests(read_cpu_facts()).find("does not offer") != std::string_view::npos);
+    CHECK(why_no_guests(read_cpu_facts()).find("does not offer VT-x") != std::string_view::npos);
     leaves[0].ebx = 0;
     CHECK(why_no_guests(read_cpu_facts()).find("VT-x") != std::string_view::npos);
 }

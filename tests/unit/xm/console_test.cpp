@@ -136,6 +136,7 @@ TEST_CASE("Ctrl-] leaves, after what was typed before it, and leaves the domain 
     CHECK(result.exit == 0);
     CHECK(result.err == "[left the console of demo; it goes on]\n");
     CHECK(hear(scene.console.master, "\n") == "ls\n");
+    scene.vmmd.wait_for_hang_ups(1); // all that was asked has come by then
     CHECK(scene.vmmd.requests().size() == 2);
 }
 

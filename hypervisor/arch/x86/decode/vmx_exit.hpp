@@ -4,12 +4,15 @@
 // tests. [SDM3 28.2, Appendix C]
 #pragma once
 
+#include "base/bits.hpp"
 #include "exit/vm_exit.hpp"
 
 #include <optional>
 
 namespace vmm::vmx
 {
+
+inline constexpr u32 kEntryFailed = bit(31); // in the reason: the guest did not run
 
 // The fields, as read after an exit; those that have no meaning for its reason may hold anything.
 struct Exit_fields {

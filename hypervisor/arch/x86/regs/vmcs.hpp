@@ -94,6 +94,8 @@ enum class Field : u32 {
     host_tr_base       = 0x6c0a,
     host_gdtr_base     = 0x6c0c,
     host_idtr_base     = 0x6c0e,
+    host_sysenter_esp  = 0x6c10,
+    host_sysenter_eip  = 0x6c12,
     host_rsp           = 0x6c14,
     host_rip           = 0x6c16,
 };
@@ -202,6 +204,7 @@ inline constexpr u32 guest_state      = 33;
 inline constexpr u32 msr_loading      = 34;
 inline constexpr u32 mwait            = 36;
 inline constexpr u32 monitor          = 39;
+inline constexpr u32 machine_check    = 41; // during an entry
 inline constexpr u32 tpr_threshold    = 43;
 inline constexpr u32 ept_violation    = 48;
 inline constexpr u32 invept           = 50;

@@ -92,6 +92,7 @@ Expected<void> enable_on_this_cpu()
     return {};
 }
 
+const Capabilities& capabilities() { return host.capabilities; }
 const Controls& controls() { return host.controls; }
 // A guest without restrictions may do without protection and paging. [SDM3 24.8]
 u64 cr0_must() { return host.capabilities.cr0_fixed0 & ~(cr0::pe | cr0::pg); }
@@ -129,7 +130,8 @@ void write_host_state()
     write(Field::host_tr_base, task_base(gdt.base));
     write(Field::host_gdtr_base, gdt.base);
     write(Field::host_idtr_base, idt.base);
-    write(Field::host_sysenter_cs, 0);
+    for (const Field none : {Field::host_sysenter_cs, Field::host_sysenter_esp, Field::host_sysenter_eip})
+        write(none, 0);
     write(Field::host_pat, read_msr(msr::kPat));
     write(Field::host_efer, read_msr(msr::kEfer));
 }

@@ -15,6 +15,7 @@ namespace vmm::vmx
 // it lacks something that guests need.
 Expected<void> enable_on_this_cpu();
 
+[[nodiscard]] const Capabilities& capabilities();
 [[nodiscard]] const Controls& controls();
 // Bits of CR0 and CR4 that a guest's register must have set or may have set. [SDM3 A.7, A.8]
 [[nodiscard]] u64 cr0_must();

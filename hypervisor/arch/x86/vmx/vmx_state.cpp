@@ -73,6 +73,19 @@ Segment task_in_order(Segment s, bool long_mode)
     return s;
 }
 
+// WRMSR, by which LSTAR, CSTAR and KERNEL_GS_BASE are loaded, would fault, and in the hypervisor.
+// [SDM3 27.3.1.1]
+bool addresses_are_canonical(const System_state& s)
+{
+    const unsigned unused = cr4_may() & cr4::la57 ? 64 - 57 : 64 - 48;
+    for (const u64 address :
+         {s.sysenter_esp, s.sysenter_eip, s.lstar, s.cstar, s.kernel_gs_base, s.fs.base, s.gs.base}) {
+        if (static_cast<u64>(static_cast<s64>(address << unused) >> unused) != address)
+            return false;
+    }
+    return true;
+}
+
 // What an entry would refuse and cannot be put in order. [SDM3 27.3.1.1]
 bool enterable(const System_state& s)
 {
@@ -83,6 +96,8 @@ bool enterable(const System_state& s)
     if ((s.cr4 & ~(guest_owned_cr4() | cr4::mce)) != 0)
         return false;
     if ((s.efer & ~kGuestEfer) != 0 || (s.dr6 >> 32) != 0 || (s.dr7 >> 32) != 0)
+        return false;
+    if (!addresses_are_canonical(s))
         return false;
     const bool long_paging = (s.efer & efer::lme) && (s.cr0 & cr0::pg);
     if (long_paging && !(s.cr4 & cr4::pae))

@@ -2,10 +2,13 @@
 #include "arch/x86/vmx/vmx_vcpu.hpp"
 
 #include "arch/x86/cpu/control_registers.hpp"
+#include "arch/x86/cpu/features.hpp"
 #include "arch/x86/cpu/fpu.hpp"
 #include "arch/x86/cpu/msr.hpp"
+#include "arch/x86/decode/vmx_entry.hpp"
 #include "arch/x86/io_permissions.hpp"
 #include "arch/x86/vmx/instructions.hpp"
+#include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "mm/direct_map.hpp"
@@ -83,15 +86,20 @@ Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
     vmm::write_cr2(cr2_);
     const bool entered = vmx_enter(&regs, launched_);
     cr2_               = read_cr2();
-    if (!entered) [[unlikely]]
+    if (!entered) [[unlikely]] {
+        const u64 error = read(Field::instruction_error);
+        explain_refusal(instruction_error_words(error));
         return {.kind               = Exit_kind::entry_failure,
                 .instruction_length = 0,
                 .interrupt_waits    = false,
-                .code               = read(Field::instruction_error)};
-    launched_ = true;
-    read_registers(regs);
-
+                .code               = error};
+    }
     const Exit_fields fields = read_exit();
+    if (fields.reason & kEntryFailed) [[unlikely]]
+        explain_refusal(entry_exit_words(fields.reason, fields.qualification));
+    else
+        launched_ = true;
+    read_registers(regs);
     after_exit(fields);
     Vm_exit exit = decode_exit(fields, static_cast<u32>(regs.rcx));
     if ((fields.reason & reason::mask) == reason::control_register && move_to_control_register(fields, regs))
@@ -102,6 +110,20 @@ Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
         exit.exception.payload = read_dr6();
     }
     return exit;
+}
+
+// The guest does not run again: its domain is crashed above.
+void Vmx_vcpu::explain_refusal(std::string_view what_the_cpu_says) const
+{
+    const auto fault = find_entry_fault(
+        read, {capabilities(), read_cpu_facts().physical_bits, static_cast<u8>(*virtual_tpr_)});
+    const Domain& domain = vcpu_.domain();
+    if (fault)
+        log::error("d{}v{}: VM entry failed, {}: {} {} = {x}: {}", domain.id(), vcpu_.id(), what_the_cpu_says,
+                   fault->owner, fault->field, fault->value, fault->rule);
+    else
+        log::error("d{}v{}: VM entry failed, {}: no field breaks a rule that is known here", domain.id(),
+                   vcpu_.id(), what_the_cpu_says);
 }
 
 void Vmx_vcpu::write_registers(const Guest_registers& regs)
@@ -170,7 +192,7 @@ void Vmx_vcpu::after_exit(const Exit_fields& fields)
         set_cpu_controls(0, cpu_control::nmi_window);
         event_ = event::valid | event::type_nmi | 2;
     }
-    if (fields.reason & bit(31)) // no entry: the fields below are an earlier exit's
+    if (fields.reason & kEntryFailed) // no entry: the fields below are an earlier exit's
         return;
     const u32 cut = read32(Field::cut_event);
     if (cut & event::valid) [[unlikely]]

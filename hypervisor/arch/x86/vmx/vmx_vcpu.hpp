@@ -59,6 +59,7 @@ class Vmx_vcpu final : public Vcpu_backend
     void set_up_controls(Hpa virtual_apic);
     void set_up_guest();
 
+    void explain_refusal(std::string_view what_the_cpu_says) const;
     void prepare_translation();
     void watch_interrupts_off(bool off);
     void write_event();

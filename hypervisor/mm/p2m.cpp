@@ -87,7 +87,7 @@ Expected<void> P2m::set(Gfn gfn, Mfn mfn, unsigned order, P2m_type type)
     if (!is_aligned(gfn.value() | mfn.value(), count) || !in_range(gfn) || !in_range(gfn + (count - 1)))
         return fail(Errc::einval);
     const Lock_guard guard(lock_);
-    const unsigned level = leaf_level(0, count);
+    const unsigned level = leaf_level(0, count, Nested_format::largest_leaf());
     for (u64 done = 0; done < count; done += level_pages(level))
         TRY(set_one(gfn + done, mfn + done, level, type));
     return {};
@@ -102,7 +102,7 @@ Expected<void> P2m::set_identity(Gfn first, u64 count, P2m_type type)
     const Lock_guard guard(lock_);
     u64 page = first.value();
     while (count > 0) {
-        const unsigned level = leaf_level(page, count);
+        const unsigned level = leaf_level(page, count, Nested_format::largest_leaf());
         TRY(set_one(Gfn(page), Mfn(page), level, type));
         page += level_pages(level);
         count -= level_pages(level);
@@ -186,8 +186,8 @@ bool P2m::find_region(Gfn gfn, Cursor& cursor) const
     cursor.region = gfn.value() / kEntriesPerTable;
     cursor.table  = bottom.table;
     cursor.leaf   = bottom.leaf;
-    cursor.base =
-        to_mfn(Nested_format::leaf_address(bottom.leaf)).value() + (first & low_bits(level_order(bottom.level)));
+    cursor.base   = to_mfn(Nested_format::leaf_address(bottom.leaf)).value() +
+                  (first & low_bits(level_order(bottom.level)));
     return true;
 }
 

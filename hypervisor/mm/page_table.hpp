@@ -24,11 +24,11 @@ inline constexpr unsigned kEntriesPerTable = 1u << kLevelBits;
 
 constexpr unsigned level_order(unsigned level) { return (level - 1) * kLevelBits; }
 constexpr u64 level_pages(unsigned level) { return bit(level_order(level)); }
-// The largest leaf (level 1 to 3) that can start at `alignment` (pages, or frames and pages or-ed) and holds
-// at most `count` pages.
-constexpr unsigned leaf_level(u64 alignment, u64 count)
+// The largest leaf (level 1 to `largest`) that can start at `alignment` (pages, or frames and pages or-ed)
+// and holds at most `count` pages.
+constexpr unsigned leaf_level(u64 alignment, u64 count, unsigned largest = 3)
 {
-    unsigned level = 3;
+    unsigned level = largest;
     while (level > 1 && (!is_aligned(alignment, level_pages(level)) || count < level_pages(level)))
         --level;
     return level;
@@ -101,7 +101,7 @@ class Page_table
     {
         Flush flush = Flush::none;
         while (count > 0) {
-            const unsigned level = leaf_level(page | frame, count);
+            const unsigned level = leaf_level(page | frame, count, Format::largest_leaf());
             flush = flush | TRY(set(page, level, Format::leaf(Hpa(frame << kPageShift), level, attributes)));
             page += level_pages(level);
             frame += level_pages(level);

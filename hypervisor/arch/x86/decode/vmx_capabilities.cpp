@@ -56,9 +56,17 @@ void choose_secondary(const Capabilities& capabilities, Controls& chosen)
 
 void check_ept(u64 offered, Controls& chosen)
 {
-    constexpr u64 needed = kEptFourLevels | kEptWriteBack | kEptLargePages | kInvept | kInveptSingle;
-    if ((offered & needed) != needed && chosen.missing.empty())
-        chosen.missing = "four-level EPT with 2 MiB pages, write-back memory and INVEPT";
+    constexpr struct {
+        u64 bits;
+        std::string_view name;
+    } needed[] = {{kEptFourLevels, "EPT tables of four levels"},
+                  {kEptWriteBack, "write-back memory for EPT tables"},
+                  {kEptLargePages, "EPT pages of 2 MiB"},
+                  {kInvept | kInveptSingle, "INVEPT for one guest's tables"}};
+    for (const auto& [bits, name] : needed) {
+        if ((offered & bits) != bits && chosen.missing.empty())
+            chosen.missing = name;
+    }
     chosen.accessed_dirty = offered & kEptAccessedDirty;
     chosen.giant_pages    = offered & kEptGiantPages;
 }
@@ -119,6 +127,22 @@ Controls choose_controls(const Capabilities& capabilities)
                        .need(in::load_debug | in::load_pat | in::load_efer, "loading of PAT and EFER")
                        .value;
     return chosen;
+}
+
+Nested_format::Places ept_places(const Controls& chosen)
+{
+    auto places = Nested_format::places_of<Ept_format>;
+    if (!chosen.accessed_dirty)
+        places.dirty = 0; // every page may have been written
+    if (!chosen.giant_pages)
+        places.largest_leaf = 2;
+    return places;
+}
+
+u64 make_eptp(Hpa root, const Controls& chosen)
+{
+    constexpr u64 write_back = 6, four_levels = 3u << 3, accessed_dirty = bit(6);
+    return root.value() | write_back | four_levels | (chosen.accessed_dirty ? accessed_dirty : 0);
 }
 
 } // namespace vmm::vmx

@@ -4,7 +4,7 @@
 // it is tested against recorded CPUs. [SDM3 Appendix A]
 #pragma once
 
-#include "base/types.hpp"
+#include "arch/x86/paging/entry_formats.hpp"
 
 #include <string_view>
 
@@ -45,5 +45,10 @@ struct Controls {
 };
 
 Controls choose_controls(const Capabilities& capabilities);
+
+// The format of the tables that guests run on: what this CPU's EPT has of large leaves and of dirty flags.
+Nested_format::Places ept_places(const Controls& chosen);
+// Of write-back tables in four levels below `root`. [SDM3 25.6.11]
+u64 make_eptp(Hpa root, const Controls& chosen);
 
 } // namespace vmm::vmx

@@ -22,6 +22,7 @@ struct Leaf_attributes {
 struct Entry_format {
     static constexpr unsigned levels       = 4;
     static constexpr unsigned address_bits = 48;
+    static constexpr unsigned largest_leaf() { return 3; } // its level: 1 GiB
 
     static constexpr u64 ps              = bit(7); // in levels 2 and 3: a leaf
     static constexpr u64 target          = field(~0ull, 51, 12) << 12;
@@ -114,6 +115,7 @@ struct Nested_format : Entry_format {
         u64 bare;                           // present, read-only, not executable, cached
         u64 writable, executable, uncached; // the bits that change when the attribute holds
         u64 dirty;                          // all of these: the page was written
+        unsigned largest_leaf;              // 2 where the CPU has no leaves of 1 GiB
     };
     template <class Format>
     static constexpr Places places_of{.bare     = Format::leaf(Hpa(0), 1, {false, false, false}),
@@ -123,9 +125,11 @@ struct Nested_format : Entry_format {
                                                     Format::leaf(Hpa(0), 1, {false, false, false}),
                                       .uncached = Format::leaf(Hpa(0), 1, {false, false, true}) ^
                                                   Format::leaf(Hpa(0), 1, {false, false, false}),
-                                      .dirty = Format::d};
+                                      .dirty        = Format::d,
+                                      .largest_leaf = Entry_format::largest_leaf()};
     inline static constinit Places places = places_of<Npt_format>;
 
+    static unsigned largest_leaf() { return places.largest_leaf; }
     static bool present(u64 entry) { return (entry & bit(0)) != 0; }
     static bool is_written(u64 entry) { return (entry & places.dirty) == places.dirty; }
     static u64 table(Hpa at) { return Npt_format::table(at); }

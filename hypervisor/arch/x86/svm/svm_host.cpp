@@ -4,6 +4,7 @@
 #include "arch/x86/cpu/cpuid.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/io_permissions.hpp"
+#include "arch/x86/paging/entry_formats.hpp"
 #include "arch/x86/regs/control.hpp"
 #include "base/bits.hpp"
 #include "mm/direct_map.hpp"
@@ -49,7 +50,12 @@ Expected<void> enable_on_this_cpu()
     const auto leaf = cpuid(0x8000000a);
     asids.init(leaf.ebx);
     host.features.next_rip_save = leaf.edx & bit(3);
-    host.features.rdtscp        = cpuid(0x80000001).edx & bit(27);
+    const auto extended         = cpuid(0x80000001);
+    host.features.rdtscp        = extended.edx & bit(27);
+    const bool giant_pages      = extended.edx & bit(26);
+
+    Nested_format::places              = Nested_format::places_of<Npt_format>;
+    Nested_format::places.largest_leaf = giant_pages ? 3 : 2;
 
     if (host.msrpm_pa == 0)
         TRY(make_msr_map());

@@ -5,7 +5,6 @@
 #include "arch/x86/cpu/descriptors.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/io_permissions.hpp"
-#include "arch/x86/paging/entry_formats.hpp"
 #include "arch/x86/vmx/instructions.hpp"
 #include "debug/log.hpp"
 #include "mm/direct_map.hpp"
@@ -71,10 +70,7 @@ Expected<void> enable_on_this_cpu()
                    host.controls.missing);
         return fail(Errc::einval);
     }
-    auto places = Nested_format::places_of<Ept_format>;
-    if (!host.controls.accessed_dirty)
-        places.dirty = 0; // every page may have been written
-    Nested_format::places = places;
+    Nested_format::places = ept_places(host.controls);
     vpids.init(host.controls.has_2(cpu_control_2::vpid) ? kVpidCount : 1);
     TRY(make_msr_bitmap());
 
@@ -99,12 +95,6 @@ u64 cr0_must() { return host.capabilities.cr0_fixed0 & ~(cr0::pe | cr0::pg); }
 u64 cr4_must() { return host.capabilities.cr4_fixed0; }
 u64 cr4_may() { return host.capabilities.cr4_fixed1; }
 Hpa msr_bitmap() { return host.msr_bitmap; }
-
-u64 eptp_of(Hpa root)
-{
-    constexpr u64 write_back = 6, four_levels = 3u << 3, accessed_dirty = bit(6);
-    return root.value() | write_back | four_levels | (host.controls.accessed_dirty ? accessed_dirty : 0);
-}
 
 void init_vmcs_region(Hpa at)
 {

@@ -28,9 +28,6 @@ void init_vmcs_region(Hpa at);
 // Of this CPU.
 extern Address_space_ids vpids;
 
-// Of write-back tables in four levels below `root`. [SDM3 25.6.11]
-[[nodiscard]] u64 eptp_of(Hpa root);
-
 // Which MSRs a guest reaches without an exit: those in the VMCS, and those moved when a vCPU changes. One map
 // for all.
 [[nodiscard]] Hpa msr_bitmap();

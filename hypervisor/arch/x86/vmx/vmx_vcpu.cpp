@@ -59,7 +59,7 @@ Expected<Unique<Vcpu_backend>> Vmx_vcpu::create(Vcpu& vcpu)
 
 Vmx_vcpu::Vmx_vcpu(Vcpu& vcpu, Mfn pages)
     : vcpu_(vcpu), vmcs_(to_hpa(pages)), virtual_tpr_(to_virtual<u32>(pages + 1) + kVirtualTpr / sizeof(u32)),
-      fpu_(to_virtual<std::byte>(pages + 2)), eptp_(eptp_of(to_hpa(vcpu.domain().p2m().root())))
+      fpu_(to_virtual<std::byte>(pages + 2)), eptp_(make_eptp(to_hpa(vcpu.domain().p2m().root()), controls()))
 {
     init_vmcs_region(vmcs_);
     init_fpu_area(fpu_);

@@ -123,6 +123,25 @@ TEST_CASE("identity ranges use the largest pages and touch nothing else")
     CHECK_FALSE(p2m->lookup(Gfn(0xc0000 - 4)).present());
 }
 
+TEST_CASE("a CPU without 1 GiB leaves gets none")
+{
+    Memory memory(4096);
+    Nested_format::places.largest_leaf = 2;
+    const auto p2m                     = std::move(*P2m::create(kOwner, &account));
+    REQUIRE(p2m->set_identity(Gfn(0x40000), 0x40000, P2m_type::mmio));
+    REQUIRE(p2m->set(Gfn(0x80000), Mfn(0xc0000), 18, P2m_type::mmio));
+    Nested_format::places.largest_leaf = 3;
+    for (const u64 page : {0x40000u, 0x7ffffu, 0x80000u, 0xbffffu}) {
+        const auto at = p2m->lookup(Gfn(page));
+        CHECK(at.order == 9);
+        CHECK(at.mfn == Mfn(page < 0x80000 ? page : page + 0x40000));
+    }
+    REQUIRE(p2m->remove(Gfn(0x80000), 18));
+    CHECK_FALSE(p2m->lookup(Gfn(0x80000)).present());
+    CHECK_FALSE(p2m->lookup(Gfn(0xbffff)).present());
+    CHECK(p2m->lookup(Gfn(0x7ffff)).present());
+}
+
 TEST_CASE("a page may cover what shows the machine, and only that")
 {
     Memory memory(64);

@@ -122,7 +122,33 @@ TEST_CASE("vmx: VPID is used only where it can be flushed")
     CHECK_FALSE(choose(with({{0x48c, 0x06334141}})).has_2(cpu_control_2::vpid));
 }
 
-TEST_CASE("vmx: EPT that cannot be flushed for one guest is refused")
+TEST_CASE("vmx: EPT that cannot hold or forget a guest's tables is refused by the name of what it lacks")
 {
-    CHECK_FALSE(choose(with({{0x48c, 0x00000f01'04334141}})).missing.empty());
+    const auto lacking = [](u64 bits) {
+        return choose(with({{0x48c, 0x00000f01'06334141 & ~bits}})).missing;
+    };
+    CHECK(lacking(bit(6)) == "EPT tables of four levels");
+    CHECK(lacking(bit(14)) == "write-back memory for EPT tables");
+    CHECK(lacking(bit(16)) == "EPT pages of 2 MiB");
+    CHECK(lacking(bit(20)) == "INVEPT for one guest's tables");
+    CHECK(lacking(bit(25)) == "INVEPT for one guest's tables");
+    // What can be done without: 1 GiB pages, uncached tables, flags, flushing all.
+    CHECK(lacking(bit(17) | bit(8) | bit(21) | bit(26)).empty());
+}
+
+TEST_CASE("vmx: EPT is used with what the CPU's has")
+{
+    const Controls haswell = choose(kHaswell), sandy = choose(kSandyBridge);
+    const u64 entry    = Ept_format::leaf(Hpa(0x200000), 2, {true, true, false, 1});
+    const auto written = [&](const Controls& chosen, u64 flags) {
+        Nested_format::places = ept_places(chosen);
+        return Nested_format::is_written(entry | flags);
+    };
+    CHECK(written(haswell, Ept_format::d));
+    CHECK_FALSE(written(haswell, 0));
+    CHECK(written(sandy, 0)); // nobody noted, so it has to be believed
+    CHECK(ept_places(haswell).largest_leaf == 3);
+    CHECK(ept_places(sandy).largest_leaf == 2);
+    CHECK(make_eptp(Hpa(0x123000), haswell) == 0x12305e);
+    CHECK(make_eptp(Hpa(0x123000), sandy) == 0x12301e);
 }

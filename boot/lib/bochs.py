@@ -14,8 +14,10 @@ import tty
 
 import machine
 
-# The oldest model with all that guests need and more: EPT with accessed and dirty flags, VPID, unrestricted guests.
+# Has all that is used: EPT with accessed and dirty flags and 1 GiB pages, VPID, and a virtual APIC in hardware.
 CPU = "corei7_haswell_4770"
+# The oldest that has what guests need: none of these but VPID.
+OLDEST_CPU = "corei7_sandy_bridge_2600k"
 END_KEYS = b"\x01x"      # as QEMU has them
 MOST_HOST_MEMORY = 2048     # MiB that Debian's build keeps in memory; what a larger machine has beyond goes to a file
 
@@ -53,10 +55,12 @@ class Bochs(machine.Machine):
 
     slowness = 6
 
-    def __init__(self, iso, log, on_text=None, memory=512, cpus=1, ips=100_000_000, extra=()):
+    def __init__(self, iso, log, on_text=None, memory=512, cpus=1, ips=100_000_000, cpu=CPU,
+                 extra=()):
         self._folder = tempfile.TemporaryDirectory(prefix="plinth-bochs-")
         self._emulator_log = log + ".bochs"
-        self._iso, self._memory, self._cpus, self._ips, self._extra = iso, memory, cpus, ips, extra
+        self._iso, self._memory, self._cpus, self._ips = iso, memory, cpus, ips
+        self._cpu, self._extra = cpu, extra
         super().__init__(None, log, on_text)
 
     def _start(self, _):
@@ -66,7 +70,7 @@ class Bochs(machine.Machine):
         configuration = os.path.join(self._folder.name, "bochsrc")
         with open(configuration, "w", encoding="ascii") as file:
             file.write(CONFIGURATION.format(
-                cpu=CPU, cpus=self._cpus, ips=self._ips, memory=self._memory, iso=os.path.abspath(self._iso),
+                cpu=self._cpu, cpus=self._cpus, ips=self._ips, memory=self._memory, iso=os.path.abspath(self._iso),
                 host_memory=min(self._memory, MOST_HOST_MEMORY), serial=os.ttyname(its), log=self._emulator_log))
             file.writelines(line + "\n" for line in self._extra)
         # Debian's build has the debugger: it wants to be told to go on, and ends when its input does.

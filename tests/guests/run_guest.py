@@ -4,7 +4,8 @@
 
     run_guest.py [--hypervisor IMAGE] [--timeout SECONDS] [--icount] GUEST.elf
     run_guest.py --iso FILE ...     boots from a GRUB image instead (stock Xen as the oracle)
-    run_guest.py --bochs ...        on VT-x, which Bochs emulates, from a GRUB image made for it (multiboot2)
+    run_guest.py --bochs ...        on VT-x, which Bochs emulates, from a GRUB image made for it (multiboot2);
+                                    --oldest: on the least VT-x that guests can do with
 
 The hypervisor is loaded by QEMU (multiboot1) with the guest as its first module. Everything the machine
 says is copied to standard output. Exit status: 0 success, 77 skip, 1 failure or error, 2 no verdict.
@@ -99,7 +100,8 @@ def watch_bochs(args):
         sys.stdout.flush()
 
     with tempfile.TemporaryDirectory(prefix="plinth-guest-") as folder:
-        with bochs.Bochs(grub_image(folder, args), os.path.join(folder, "console"), show, args.memory) as booted:
+        with bochs.Bochs(grub_image(folder, args), os.path.join(folder, "console"), show, args.memory,
+                         cpu=bochs.OLDEST_CPU if args.oldest else bochs.CPU) as booted:
             try:
                 seen = booted.expect(VERDICT.pattern.decode() + r"\n|" + PANIC.pattern.decode(),
                                      2 * args.timeout / booted.slowness)
@@ -113,6 +115,7 @@ def main():
     parser.add_argument("--hypervisor", help="the hypervisor image")
     parser.add_argument("--iso", help="a bootable image with everything in it")
     parser.add_argument("--bochs", action="store_true", help="on VT-x, in Bochs")
+    parser.add_argument("--oldest", action="store_true", help="with --bochs: its oldest CPU that will do")
     parser.add_argument("--append", default="console=com1 loglvl=debug guest_loglvl=debug noreboot")
     parser.add_argument("--cpu", default="EPYC,+svm,+npt")
     parser.add_argument("--memory", type=int, default=256)

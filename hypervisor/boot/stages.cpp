@@ -171,8 +171,11 @@ void start_console_input()
 
 void start_virtualisation()
 {
-    if (!enable_virtualisation())
-        refuse("AMD-V cannot be enabled: too little memory");
+    const auto enabled = enable_virtualisation();
+    if (!enabled)
+        refuse("no guest can run: {}", enabled.error() == Errc::enomem
+                                           ? "there is too little memory to start with"
+                                           : "this CPU lacks what the line above says");
 }
 
 } // namespace vmm::boot

@@ -32,7 +32,7 @@ inline constexpr u64 ac  = 1u << 18;
 } // namespace rflags
 
 // A segment register with its hidden part. `attributes`: type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, D/B 10,
-// G 11, as the HVM save records and the VMCB pack them. [APM2 15.5, hvm/save.h hvm_hw_cpu]
+// G 11, as the HVM save records pack them. [hvm/save.h hvm_hw_cpu]
 struct Segment {
     u16 selector;
     u16 attributes;

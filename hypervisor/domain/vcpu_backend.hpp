@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The vendor seam: what the exit loop needs of a hardware-virtualised CPU, once per vCPU. SVM implements
-// it today; a second vendor implements the same and nothing above changes. A backend never decides policy
-// and never touches the domain; it is owned by its Vcpu. Only the CPU that runs the vCPU calls it, with
+// The vendor seam: what the exit loop needs of a hardware-virtualised CPU, once per vCPU. Each vendor's
+// implementation is under arch/, and nothing above knows which it has. A backend never decides policy and
+// never touches the domain; it is owned by its Vcpu. Only the CPU that runs the vCPU calls it, with
 // interrupts off.
 #pragma once
 

@@ -6,7 +6,7 @@
 // caller injects #GP. Everything is called on the CPU that runs the vCPU, except set_irq(), which any CPU
 // may call. [SDM3 11, above all 11.12; APM2 16]
 //
-// The TPR has one home, the backend's (V_TPR in the VMCB, which MOV CR8 changes without an exit). This
+// The TPR has one home, the backend's, which MOV CR8 changes without an exit. This
 // class reads it from there whenever it matters and keeps only the low four bits, which CR8 does not have.
 #pragma once
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exit/cpu_policy.hpp"
 
+#include "arch/x86/policy/guest_features.hpp"
 #include "base/bits.hpp"
 
 #include <algorithm>
 #include <bit>
+#include <initializer_list>
 
 namespace vmm
 {
@@ -13,7 +15,8 @@ namespace
 
 using Features = std::array<u32, Cpu_policy::kFeatureWords>;
 
-constexpr Features set_of(std::initializer_list<unsigned> features)
+template <class List = std::initializer_list<unsigned>>
+constexpr Features set_of(const List& features)
 {
     Features set{};
     for (const unsigned f : features)
@@ -23,53 +26,11 @@ constexpr Features set_of(std::initializer_list<unsigned> features)
 
 #define F(name) XEN_X86_FEATURE_##name
 
-// Leaves 1 and 0x80000001 are shown as the machine has them but for what is not virtualised ...
+// Leaves 1 and 0x80000001 are shown as the machine has them but for what is not virtualised, and of the later
+// ones only what is known to need nothing from a hypervisor.
 constexpr unsigned kOldWords = 4;
-constexpr Features kHidden   = set_of({F(DTES64),
-                                       F(MONITOR),
-                                       F(DSCPL),
-                                       F(VMX),
-                                       F(SMX),
-                                       F(EIST),
-                                       F(TM2),
-                                       32 + 10 /* L1 context id */,
-                                       32 + 11 /* silicon debug */,
-                                       F(XTPR),
-                                       F(PDCM),
-                                       F(DCA),
-                                       F(TSC_DEADLINE),
-                                       F(OSXSAVE),
-                                       18 /* PSN */,
-                                       F(DS),
-                                       F(ACPI),
-                                       F(SS),
-                                       F(HTT),
-                                       F(TM1),
-                                       F(PBE),
-                                       F(SVM),
-                                       F(OSVW),
-                                       F(IBS),
-                                       F(SKINIT),
-                                       F(WDT),
-                                       F(LWP),
-                                       F(NODEID_MSR),
-                                       F(TOPOEXT),
-                                       96 + 23 /* core counters */,
-                                       96 + 24 /* northbridge counters */,
-                                       F(DBEXT),
-                                       96 + 27 /* PerfTsc */,
-                                       96 + 28 /* L2 counters */,
-                                       F(MONITORX)});
-// ... and of the later ones only what is known to need nothing from a hypervisor.
-constexpr Features kShown =
-    set_of({F(XSAVEOPT),      F(XGETBV1),       F(FSGSBASE), F(BMI1),          F(AVX2),
-            F(SMEP),          F(BMI2),          F(ERMS),     F(INVPCID),       F(AVX512F),
-            F(AVX512DQ),      F(RDSEED),        F(ADX),      F(SMAP),          F(AVX512_IFMA),
-            F(CLFLUSHOPT),    F(CLWB),          F(AVX512PF), F(AVX512ER),      F(AVX512CD),
-            F(SHA),           F(AVX512BW),      F(AVX512VL), F(AVX512_VBMI),   F(UMIP),
-            F(PKU),           F(AVX512_VBMI2),  F(GFNI),     F(VAES),          F(VPCLMULQDQ),
-            F(AVX512_VNNI),   F(AVX512_BITALG), F(RDPID),    F(AVX512_4VNNIW), F(AVX512_VPOPCNTDQ),
-            F(AVX512_4FMAPS), F(FSRM),          F(CLZERO),   F(ITSC),          F(AVX512_VP2INTERSECT)});
+constexpr Features kHidden   = set_of(kHiddenFeatures);
+constexpr Features kShown    = set_of(kShownFeatures);
 // What the toolstack may set for its own topology whatever the machine says.
 constexpr Features kTopology = set_of({F(HTT), F(X2APIC), F(CMP_LEGACY)});
 

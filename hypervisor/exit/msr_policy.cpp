@@ -3,6 +3,7 @@
 
 #include "arch/x86/cpu/execution.hpp"
 #include "arch/x86/cpu/msr.hpp"
+#include "arch/x86/policy/guest_msrs.hpp"
 #include "arch/x86/regs/control.hpp"
 #include "base/bits.hpp"
 #include "debug/log.hpp"
@@ -70,34 +71,6 @@ Expected<void> write_hypercall_page(Vcpu& vcpu, u64 value)
     return {};
 }
 
-// What kernels look at because their CPU has it, and, where it says so, may write without effect. Each is
-// there only where the machine has it, so that a guest finds what fits the vendor that CPUID names.
-struct Fixed_msr {
-    u32 index;
-    bool ignore_writes;
-    u64 from_host; // the bits that are the machine's
-    u64 set;       // and those that are so for guests
-};
-constexpr Fixed_msr kFixed[] = {
-    {0x0000008b, true, ~0ull, 0},             // PATCH_LEVEL, BIOS_SIGN_ID
-    {0x00000179, false, 0, 0},                // MCG_CAP: no banks
-    {0x0000017a, true, 0, 0},                 // MCG_STATUS
-    {0x000001a0, true, 1, bit(11) | bit(12)}, // MISC_ENABLE: fast strings; neither BTS nor PEBS
-    {0xc0010010, false, 0, 0},                // SYSCFG
-    {0xc0010015, true, 0, 0},                 // HWCR
-    {0xc001001f, true, 0, bit(46)},           // NB_CFG: extended configuration by CF8 is on already
-    {0xc0011029, true, ~0ull, 0},             // DE_CFG: whether LFENCE serialises
-};
-
-const Fixed_msr* find_fixed(u32 index)
-{
-    for (const auto& row : kFixed) {
-        if (row.index == index)
-            return &row;
-    }
-    return nullptr;
-}
-
 } // namespace
 
 Expected<u64> read_guest_msr(Vcpu& vcpu, u32 index)
@@ -116,7 +89,7 @@ Expected<u64> read_guest_msr(Vcpu& vcpu, u32 index)
     }
     case msr::kTscAux: return vcpu.tsc_aux;
     default:
-        if (const auto* row = find_fixed(index)) {
+        if (const auto* row = find_fixed_msr(index)) {
             if (const auto host = read_msr_safely(index))
                 return (*host & row->from_host) | row->set;
         }
@@ -141,7 +114,7 @@ Expected<void> write_guest_msr(Vcpu& vcpu, u32 index, u64 value)
         return {};
     case kHypercallPageMsr: return write_hypercall_page(vcpu, value);
     default:
-        if (const auto* row = find_fixed(index); row && row->ignore_writes && read_msr_safely(index))
+        if (const auto* row = find_fixed_msr(index); row && row->ignore_writes && read_msr_safely(index))
             return {};
         return fail(Errc::einval);
     }

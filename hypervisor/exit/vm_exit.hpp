@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Why a vCPU stopped running, in terms no CPU vendor owns. The backends (arch/x86/svm, arch/x86/vmx) decode
-// their own exit information into it with pure functions; everything above the seam sees only this.
+// Why a vCPU stopped running, in terms no CPU vendor owns. The backends decode their own exit information
+// into it with pure functions (arch/x86/decode); everything above the seam sees only this.
 #pragma once
 
 #include "base/types.hpp"

@@ -2,7 +2,7 @@
 //
 // Channel 2 of the legacy timer, the one clock every PC has and whose rate is known: for calibration and
 // for waiting before anything better is there. Polled; channel 0 and its interrupt are never used.
-// [Intel 8254 data sheet]
+// [8254 data sheet]
 #pragma once
 
 #include "base/types.hpp"

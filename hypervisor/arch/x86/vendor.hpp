@@ -13,7 +13,8 @@ namespace vmm
 
 class Vcpu;
 
-// Turns virtualisation on for this CPU.
+// Turns virtualisation on for this CPU. Enomem; einval, after a line in the log, when the CPU lacks
+// something.
 Expected<void> enable_virtualisation();
 Expected<Unique<Vcpu_backend>> create_backend(Vcpu& vcpu);
 

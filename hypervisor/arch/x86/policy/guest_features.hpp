@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which CPUID features of the machine guests are shown, of whichever vendor: data for exit/cpu_policy, in
+// numbers of the featureset. [xen/include/public/arch-x86/cpufeatureset.h]
+#pragma once
+
+#include <xen/arch-x86/cpufeatureset.h>
+
+namespace vmm
+{
+
+#define F(name) XEN_X86_FEATURE_##name
+
+// Of leaves 1 and 0x80000001: what is not virtualised.
+inline constexpr unsigned kHiddenFeatures[] = {F(DTES64),
+                                               F(MONITOR),
+                                               F(DSCPL),
+                                               F(VMX),
+                                               F(SMX),
+                                               F(EIST),
+                                               F(TM2),
+                                               32 + 10 /* L1 context id */,
+                                               32 + 11 /* silicon debug */,
+                                               F(XTPR),
+                                               F(PDCM),
+                                               F(DCA),
+                                               F(TSC_DEADLINE),
+                                               F(OSXSAVE),
+                                               18 /* PSN */,
+                                               F(DS),
+                                               F(ACPI),
+                                               F(SS),
+                                               F(HTT),
+                                               F(TM1),
+                                               F(PBE),
+                                               F(SVM),
+                                               F(OSVW),
+                                               F(IBS),
+                                               F(SKINIT),
+                                               F(WDT),
+                                               F(LWP),
+                                               F(NODEID_MSR),
+                                               F(TOPOEXT),
+                                               96 + 23 /* core counters */,
+                                               96 + 24 /* northbridge counters */,
+                                               F(DBEXT),
+                                               96 + 27 /* PerfTsc */,
+                                               96 + 28 /* L2 counters */,
+                                               F(MONITORX)};
+
+// Of the later leaves: what needs nothing from a hypervisor but the state that XSAVE moves.
+inline constexpr unsigned kShownFeatures[] = {
+    F(XSAVEOPT),      F(XGETBV1),       F(FSGSBASE), F(BMI1),          F(AVX2),
+    F(SMEP),          F(BMI2),          F(ERMS),     F(INVPCID),       F(AVX512F),
+    F(AVX512DQ),      F(RDSEED),        F(ADX),      F(SMAP),          F(AVX512_IFMA),
+    F(CLFLUSHOPT),    F(CLWB),          F(AVX512PF), F(AVX512ER),      F(AVX512CD),
+    F(SHA),           F(AVX512BW),      F(AVX512VL), F(AVX512_VBMI),   F(UMIP),
+    F(PKU),           F(AVX512_VBMI2),  F(GFNI),     F(VAES),          F(VPCLMULQDQ),
+    F(AVX512_VNNI),   F(AVX512_BITALG), F(RDPID),    F(AVX512_4VNNIW), F(AVX512_VPOPCNTDQ),
+    F(AVX512_4FMAPS), F(FSRM),          F(CLZERO),   F(ITSC),          F(AVX512_VP2INTERSECT)};
+
+#undef F
+
+} // namespace vmm

@@ -30,9 +30,12 @@ bool Connection::flush()
 
 Connection::Status Connection::serve()
 {
-    const Status status = serve_until_limit();
+    Status status = serve_until_limit();
     keep_();
     transport_.acknowledge();
+    if (status == Status::idle && wants_to_read() && transport_.has_input()) {
+        status = Status::more;
+    }
     transport_.notify();
     return status;
 }

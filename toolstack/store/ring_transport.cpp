@@ -85,6 +85,9 @@ void Ring_transport::acknowledge()
 
 Result<std::size_t> Ring_transport::write(std::string_view bytes)
 {
+    // A guest sends an event for room only if it found the ring full: whether it is full is looked up after
+    // all that was written has been shown.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
     const std::uint32_t used = response_producer_ - load(page().rsp_cons);
     if (used > XENSTORE_RING_SIZE) {
         return bad_indices();
@@ -98,6 +101,14 @@ Result<std::size_t> Ring_transport::write(std::string_view bytes)
     store(page().rsp_prod, response_producer_);
     moved_ = moved_ || count > 0;
     return count;
+}
+
+// A guest sends an event for a request only if it found all earlier ones taken, and looks at that after it
+// has moved its own index: here it is the other way round.
+bool Ring_transport::has_input()
+{
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return load(page().req_prod) != request_consumer_;
 }
 
 void Ring_transport::notify()

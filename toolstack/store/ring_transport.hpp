@@ -35,6 +35,7 @@ class Ring_transport final : public Transport
     [[nodiscard]] Result<std::size_t> read(std::span<char> into) override;
     void acknowledge() override;
     [[nodiscard]] Result<std::size_t> write(std::string_view bytes) override;
+    [[nodiscard]] bool has_input() override;
     void notify() override;
 
     // The guest has asked for a fresh start of the connection.

@@ -17,7 +17,9 @@ class Socket_transport final : public Transport
     [[nodiscard]] Result<std::size_t> read(std::span<char> into) override;
     [[nodiscard]] Result<std::size_t> write(std::string_view bytes) override;
     void acknowledge() override {} // a socket ends with the process
-    void notify() override {}      // the kernel does
+    // The event loop tells, for as long as it is so.
+    [[nodiscard]] bool has_input() override { return false; }
+    void notify() override {} // the kernel does
 
   private:
     Unique_fd socket_;

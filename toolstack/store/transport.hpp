@@ -25,6 +25,9 @@ class Transport
     [[nodiscard]] virtual Result<std::size_t> read(std::span<char> into)    = 0;
     virtual void acknowledge()                                              = 0;
     [[nodiscard]] virtual Result<std::size_t> write(std::string_view bytes) = 0;
+    // Whether there is more than the last read() found. Asked after acknowledge(): what the other side wrote
+    // before that it need not tell of.
+    [[nodiscard]] virtual bool has_input()                                  = 0;
     // Tells the other side of all reads and writes since the last call.
     virtual void notify()                                                   = 0;
 };

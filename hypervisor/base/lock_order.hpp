@@ -14,7 +14,8 @@ namespace vmm
 {
 
 // The order in which locks may be taken: outer first. Equal ranks never nest, except two grant tables or
-// two event tables, which are taken in the order of their addresses (Lock_pair).
+// two event tables, which are taken in the order of their addresses (Lock_pair), and a second scheduler queue,
+// which is only tried.
 enum class Lock_rank : u8 {
     domain_table,
     domain,
@@ -24,6 +25,7 @@ enum class Lock_rank : u8 {
     delivery,
     p2m,
     scheduler,
+    cpu_cap,
     timer,
     heap,
     frames,
@@ -43,6 +45,8 @@ class Lock_order
         ASSERT(here()[index] == (paired ? 1 : 0));
         ++here()[index];
     }
+    // Taken without waiting.
+    static void tried(Lock_rank rank) { ++here()[static_cast<unsigned>(rank)]; }
     static void released(Lock_rank rank) { --here()[static_cast<unsigned>(rank)]; }
 
   private:
@@ -58,6 +62,7 @@ class Lock_order
     }
 #else
     static void taking(Lock_rank, bool) {}
+    static void tried(Lock_rank) {}
     static void released(Lock_rank) {}
 #endif
 };

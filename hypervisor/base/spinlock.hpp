@@ -25,6 +25,14 @@ class Spinlock
         while (held_.exchange(true, std::memory_order_acquire))
             [[unlikely]] __builtin_ia32_pause();
     }
+    // Takes it if it is free: in any order, for who does not wait cannot hang.
+    [[nodiscard]] bool try_lock()
+    {
+        if (held_.load(std::memory_order_relaxed) || held_.exchange(true, std::memory_order_acquire))
+            return false;
+        Lock_order::tried(rank_);
+        return true;
+    }
     void unlock()
     {
         held_.store(false, std::memory_order_release);

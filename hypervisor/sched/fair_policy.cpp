@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What happens in the queue of one CPU. Where vCPUs go: placement.cpp.
+#include "sched/fair_policy.hpp"
+
+namespace vmm
+{
+namespace
+{
+
+constexpr unsigned kScaleShift = 24;
+
+bool before(u64 a, u64 b) { return Heap_queue::before(a, b); }
+u64 later(u64 a, u64 b) { return before(a, b) ? b : a; }
+
+Sched_entity* entity_of(Heap_queue::Node* node) { return static_cast<Sched_entity*>(node); }
+
+} // namespace
+
+u64 Fair_policy::scaled(u64 ns, u64 scale)
+{
+    return static_cast<u64>(static_cast<unsigned __int128>(ns) * scale >> kScaleShift);
+}
+
+u32 Fair_policy::lock_queue_of(const Sched_entity& entity)
+{
+    for (;;) {
+        const u32 cpu = entity.cpu.load(std::memory_order_relaxed);
+        queues_[cpu].lock.lock();
+        if (entity.cpu.load(std::memory_order_relaxed) == cpu) [[likely]]
+            return cpu;
+        queues_[cpu].lock.unlock();
+    }
+}
+
+// What runs has used its time up to now.
+void Fair_policy::charge(Cpu_queue& queue, Time now)
+{
+    u64 least = queue.waiting.empty() ? 0 : queue.waiting.top()->key;
+    if (Sched_entity* e = queue.running) {
+        const u64 ran = now > e->started ? now - e->started : 0;
+        e->virtual_time += scaled(ran, e->scale);
+        e->started = now;
+        e->portion -= static_cast<s64>(ran);
+        least = queue.waiting.empty() || before(e->virtual_time, least) ? e->virtual_time : least;
+    } else if (queue.waiting.empty()) {
+        return;
+    }
+    queue.floor = later(queue.floor, least);
+}
+
+u64 Fair_policy::slice(const Cpu_queue& queue)
+{
+    return std::clamp(kRound / (queue.count + 1), kShortest, kLongest);
+}
+
+void Fair_policy::enqueue(u32 cpu, Sched_entity& entity)
+{
+    Cpu_queue& queue = queues_[cpu];
+    entity.state     = State::queued;
+    entity.key       = entity.virtual_time;
+    queue.waiting.insert(entity);
+    if (queue.count++ == 0) {
+        crowded_.add(cpu);
+        if (idle_.has(cpu))
+            idle_.remove(cpu);
+    }
+    if (entity.counted == 0) {
+        entity.counted = entity.group.weight.load(std::memory_order_relaxed);
+        queue.load.fetch_add(entity.counted, std::memory_order_relaxed);
+    }
+}
+
+void Fair_policy::dequeue(u32 cpu, Sched_entity& entity)
+{
+    Cpu_queue& queue = queues_[cpu];
+    queue.waiting.remove(entity);
+    if (--queue.count == 0)
+        crowded_.remove(cpu);
+}
+
+// Neither runs nor waits here any longer.
+void Fair_policy::leave(u32 cpu, Sched_entity& entity)
+{
+    queues_[cpu].load.fetch_sub(entity.counted, std::memory_order_relaxed);
+    entity.counted = 0;
+    entity.state   = State::off;
+}
+
+void Fair_policy::release_parked(u32 cpu, Time now)
+{
+    Cpu_queue& queue = queues_[cpu];
+    while (!queue.parked.empty() && !before(now.value(), queue.parked.top()->key)) {
+        Sched_entity& entity = *entity_of(queue.parked.top());
+        queue.parked.remove(entity);
+        entity.state        = State::off;
+        entity.virtual_time = later(entity.virtual_time, queue.floor - kWakeCredit);
+        if (queue.waiting.empty() || !move_elsewhere(cpu, entity, now))
+            enqueue(cpu, entity);
+    }
+}
+
+// Unless the cap allows no more; then it is parked.
+void Fair_policy::start(u32 cpu, Sched_entity& entity, Time now)
+{
+    Cpu_queue& queue = queues_[cpu];
+    if (entity.group.cap.limits()) [[unlikely]] {
+        entity.portion = entity.group.cap.take(now, entity.group.members.load(std::memory_order_relaxed));
+        if (entity.portion == 0) {
+            leave(cpu, entity);
+            entity.state = State::parked;
+            entity.key   = entity.group.cap.refill().value();
+            queue.parked.insert(entity);
+            return;
+        }
+    }
+    const u32 weight = entity.group.weight.load(std::memory_order_relaxed);
+    entity.scale =
+        weight == kDefaultWeight ? u64{1} << kScaleShift : (u64{kDefaultWeight} << kScaleShift) / weight;
+    entity.started = now;
+    entity.state   = State::running;
+    queue.running  = &entity;
+}
+
+// It had the CPU: if it wants it still, it is queued here, or where it would be better off.
+void Fair_policy::stand_in_line(u32 cpu, Sched_entity& entity, Time now)
+{
+    Cpu_queue& queue = queues_[cpu];
+    if (queue.gives_way && !queue.waiting.empty())
+        entity.virtual_time = later(entity.virtual_time, queue.waiting.top()->key + 1);
+    while (host_.wants_cpu(entity)) {
+        const bool may = may_stay(entity, cpu);
+        if ((!may || !queue.waiting.empty()) && move_elsewhere(cpu, entity, now))
+            return;
+        if (may)
+            return enqueue(cpu, entity);
+        queue.lock.unlock(); // whoever has the lock of the queue where it must go may want ours
+        __builtin_ia32_pause();
+        queue.lock.lock();
+    }
+    leave(cpu, entity);
+}
+
+// Somebody was queued: what runs keeps the CPU at most for a slice, or gives it up at once.
+void Fair_policy::notify(u32 cpu, const Sched_entity& arrived, Time now)
+{
+    Cpu_queue& queue = queues_[cpu];
+    charge(queue, now);
+    if (!queue.running || before(arrived.virtual_time + kGranularity, queue.running->virtual_time)) {
+        host_.kick(cpu, Sched_host::Look::again);
+        return;
+    }
+    const Time end = now + slice(queue);
+    if (queue.until > end) {
+        queue.until = end;
+        host_.kick(cpu, Sched_host::Look::timer);
+    }
+}
+
+// Out of the line it stands in.
+void Fair_policy::take_out(u32 cpu, Sched_entity& entity)
+{
+    if (entity.state == State::queued)
+        dequeue(cpu, entity);
+    else if (entity.state == State::parked)
+        queues_[cpu].parked.remove(entity);
+    leave(cpu, entity);
+}
+
+// False: it has to go where the lock is taken just now.
+bool Fair_policy::wake(u32 cpu, Sched_entity& entity, Time now)
+{
+    Cpu_queue& queue = queues_[cpu];
+    charge(queue, now);
+    entity.virtual_time = later(entity.virtual_time, queue.floor - kWakeCredit);
+    if (!is_only_cpu(cpu) && move_elsewhere(cpu, entity, now))
+        return true;
+    if (!may_stay(entity, cpu))
+        return false;
+    enqueue(cpu, entity);
+    notify(cpu, entity, now);
+    return true;
+}
+
+void Fair_policy::add(Sched_entity& entity)
+{
+    const u32 cpu = allowed(entity).next(0);
+    entity.cpu.store(cpu == Cpu_set::kNone ? 0 : cpu, std::memory_order_relaxed);
+    const u32 home      = lock_queue_of(entity);
+    entity.virtual_time = queues_[home].floor;
+    queues_[home].lock.unlock();
+    entity.group.members.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Fair_policy::remove(Sched_entity& entity)
+{
+    const u32 cpu = lock_queue_of(entity);
+    take_out(cpu, entity);
+    queues_[cpu].lock.unlock();
+    entity.group.members.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Fair_policy::update(Sched_entity& entity, Time now)
+{
+    for (bool done = false; !done;) {
+        const u32 cpu    = lock_queue_of(entity);
+        const bool wants = host_.wants_cpu(entity);
+        done             = true;
+        if (wants && entity.state == State::off)
+            done = wake(cpu, entity, now);
+        else if (!wants && entity.state == State::running)
+            host_.kick(cpu, Sched_host::Look::again);
+        else if (!wants && entity.state != State::off)
+            take_out(cpu, entity);
+        queues_[cpu].lock.unlock();
+    }
+}
+
+// Whoever waits comes anew; whoever runs, at the next decision.
+void Fair_policy::changed(Sched_entity& entity, Time now)
+{
+    const u32 cpu = lock_queue_of(entity);
+    if (entity.state == State::running)
+        host_.kick(cpu, Sched_host::Look::again);
+    else
+        take_out(cpu, entity);
+    queues_[cpu].lock.unlock();
+    update(entity, now);
+}
+
+Time Fair_policy::deadline(const Cpu_queue& queue, Time now) const
+{
+    Time until = queue.parked.empty() ? kNever : Time(queue.parked.top()->key);
+    if (queue.running && queue.count != 0)
+        until = std::min(until, now + slice(queue));
+    if (queue.running && queue.running->group.cap.limits()) [[unlikely]]
+        until = std::min(until, now + static_cast<u64>(queue.running->portion));
+    return until;
+}
+
+Sched_decision Fair_policy::decide(u32 cpu, Time now)
+{
+    Cpu_queue& queue = queues_[cpu];
+    const Lock_guard guard(queue.lock);
+    charge(queue, now);
+    if (Sched_entity* last = std::exchange(queue.running, nullptr)) {
+        if (last->group.cap.limits()) [[unlikely]]
+            last->group.cap.give_back(std::exchange(last->portion, 0));
+        stand_in_line(cpu, *last, now);
+    }
+    queue.gives_way = false;
+    if (!queue.parked.empty()) [[unlikely]]
+        release_parked(cpu, now);
+    while (!queue.running && queue.online) {
+        Sched_entity* next = entity_of(queue.waiting.top());
+        if (next)
+            dequeue(cpu, *next);
+        else if (next = steal(cpu, now); !next)
+            break;
+        start(cpu, *next, now);
+    }
+    if (queue.online && !queue.running)
+        idle_.add(cpu);
+    else if (idle_.has(cpu))
+        idle_.remove(cpu);
+    queue.until = deadline(queue, now);
+    return {queue.running, queue.until};
+}
+
+bool Fair_policy::yield(u32 cpu, Time now)
+{
+    Cpu_queue& queue = queues_[cpu];
+    const Lock_guard guard(queue.lock);
+    if (queue.waiting.empty())
+        return false;
+    charge(queue, now);
+    queue.gives_way = true;
+    return true;
+}
+
+// The one that runs and the other change places in virtual time: on the whole nobody gains.
+bool Fair_policy::yield_to(u32 cpu, Sched_entity& target, Time now)
+{
+    const u32 other = lock_queue_of(target);
+    u64 lent        = 0;
+    if (target.state == State::queued) {
+        Cpu_queue& queue = queues_[other];
+        dequeue(other, target);
+        lent = before(queue.floor, target.virtual_time) ? target.virtual_time - queue.floor : 0;
+        target.virtual_time -= lent;
+        enqueue(other, target);
+        host_.kick(other, Sched_host::Look::again);
+    }
+    queues_[other].lock.unlock();
+    Cpu_queue& queue = queues_[cpu];
+    const Lock_guard guard(queue.lock);
+    if (queue.running)
+        queue.running->virtual_time += lent;
+    charge(queue, now);
+    queue.gives_way = !queue.waiting.empty();
+    return queue.gives_way;
+}
+
+void Fair_policy::cpu_online(u32 cpu, const Cpu_neighbours& neighbours, Time)
+{
+    Cpu_queue& queue = queues_[cpu];
+    const Lock_guard guard(queue.lock);
+    queue.neighbours = neighbours;
+    queue.dice       = cpu * 2'654'435'761u + 1;
+    queue.online     = true;
+    online_.add(cpu);
+    online_count_.fetch_add(1, std::memory_order_relaxed);
+    host_.kick(cpu, Sched_host::Look::again);
+}
+
+void Fair_policy::cpu_offline(u32 cpu, Time now)
+{
+    Cpu_queue& queue = queues_[cpu];
+    queue.lock.lock();
+    queue.online = false;
+    online_.remove(cpu);
+    online_count_.fetch_sub(1, std::memory_order_relaxed);
+    idle_.remove(cpu);
+    host_.kick(cpu, Sched_host::Look::again);
+    while (!queue.waiting.empty() || !queue.parked.empty()) {
+        Sched_entity& entity = *entity_of((queue.waiting.empty() ? queue.parked : queue.waiting).top());
+        take_out(cpu, entity);
+        if (move_elsewhere(cpu, entity, now))
+            continue;
+        enqueue(cpu, entity);
+        queue.lock.unlock();
+        __builtin_ia32_pause();
+        queue.lock.lock();
+    }
+    queue.lock.unlock();
+}
+
+} // namespace vmm

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "simulator.hpp"
+
+#include "sched/fair_policy.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+namespace vmm
+{
+namespace
+{
+
+struct Fair_with_queues {
+    Fair_with_queues(Sched_host& host, u32 cpus) : queues(cpus), policy(host, queues) {}
+    std::vector<Cpu_queue> queues;
+    Fair_policy policy;
+};
+
+} // namespace
+
+Simulator::Make fair()
+{
+    return [](Sched_host& host, u32 cpus) {
+        static std::vector<std::unique_ptr<Fair_with_queues>> all;
+        all.push_back(std::make_unique<Fair_with_queues>(host, cpus));
+        return std::unique_ptr<Policy, void (*)(Policy*)>(&all.back()->policy, [](Policy* p) {
+            std::erase_if(all, [p](const auto& one) { return &one->policy == p; });
+        });
+    };
+}
+
+Simulator::Simulator(Shape shape, const Make& make)
+    : shape_(shape), policy_(make(*this, shape.cpus)), cpus_(shape.cpus)
+{
+    for (u32 cpu = 0; cpu < shape.cpus; ++cpu)
+        online(cpu);
+}
+
+Sched_group& Simulator::group(u32 weight, u32 cap)
+{
+    auto& group  = groups_.emplace_back();
+    group.weight = weight;
+    group.cap.set_percent(cap);
+    return group;
+}
+
+Simulator::Task& Simulator::task(Sched_group& group, u64 burst, u64 sleep)
+{
+    return task(group, [&](Task& t) {
+        t.burst = burst;
+        t.sleep = sleep;
+    });
+}
+
+Simulator::Task& Simulator::task(Sched_group& group, const std::function<void(Task&)>& prepare)
+{
+    Task& task = tasks_.emplace_back(group);
+    prepare(task);
+    policy_->add(task.entity);
+    push(now_, Event::wake, 0, &task);
+    return task;
+}
+
+void Simulator::remove(Task& task)
+{
+    pause(task, true);
+    policy_->remove(task.entity);
+}
+
+void Simulator::pause(Task& task, bool paused)
+{
+    task.paused = paused;
+    policy_->update(task.entity, Time(now_));
+    follow_kicks();
+}
+
+void Simulator::online(u32 cpu)
+{
+    const auto members = [&](u32 each) {
+        Cpu_set set;
+        for (u32 c = cpu / each * each; c < std::min(cpu / each * each + each, shape_.cpus); ++c)
+            set = set.with(c);
+        return set;
+    };
+    cpus_[cpu].online = true;
+    policy_->cpu_online(cpu, {members(shape_.threads), members(shape_.threads * shape_.cores)}, Time(now_));
+    follow_kicks();
+}
+
+void Simulator::offline(u32 cpu)
+{
+    policy_->cpu_offline(cpu, Time(now_));
+    follow_kicks();
+    REQUIRE(cpus_[cpu].runs == nullptr);
+    REQUIRE(cpus_[cpu].until == kNever);
+    cpus_[cpu].online = false;
+}
+
+void Simulator::yield(u32 cpu, Task* to)
+{
+    if (to ? policy_->yield_to(cpu, to->entity, Time(now_)) : policy_->yield(cpu, Time(now_)))
+        kick(cpu, Look::again);
+    follow_kicks();
+}
+
+void Simulator::reset_counts()
+{
+    for (u32 cpu = 0; cpu < shape_.cpus; ++cpu)
+        account(cpus_[cpu]);
+    for (auto& t : tasks_) {
+        t.ran = t.worst_wait = t.longest_gap = t.moves = 0;
+        t.last_ran = t.woke = now_;
+    }
+    decisions_ = 0;
+}
+
+void Simulator::run_for(u64 ns)
+{
+    const u64 end = now_ + ns;
+    while (!events_.empty() && events_.top().time <= end) {
+        const Event event = events_.top();
+        events_.pop();
+        REQUIRE(event.time >= now_);
+        now_ = event.time;
+        happen(event);
+        follow_kicks();
+    }
+    now_ = end;
+    for (auto& cpu : cpus_)
+        account(cpu);
+    for (auto& t : tasks_) {
+        if (t.wants && t.on == Cpu_set::kNone)
+            t.longest_gap = std::max(t.longest_gap, now_ - t.last_ran);
+    }
+}
+
+bool Simulator::wants_cpu(const Sched_entity& entity)
+{
+    const auto& task = *static_cast<const Task*>(entity.owner);
+    return task.wants && !task.paused;
+}
+
+void Simulator::kick(u32 cpu, Look look)
+{
+    if (!cpus_[cpu].look && !cpus_[cpu].new_time)
+        kicked_.push_back(cpu);
+    (look == Look::again ? cpus_[cpu].look : cpus_[cpu].new_time) = true;
+}
+
+void Simulator::push(u64 time, Event::Kind kind, u32 cpu, Task* task)
+{
+    events_.push({time, order_++, kind, cpu, cpus_[cpu].stamp, task});
+}
+
+void Simulator::happen(const Event& event)
+{
+    if (event.kind == Event::wake) {
+        Task& task = *event.task;
+        task.wants = true;
+        task.left  = task.burst;
+        task.woke  = now_;
+        task.waits = true;
+        if (task.burst == 0)
+            task.last_ran = now_;
+        policy_->update(task.entity, Time(now_));
+    } else if (event.stamp == cpus_[event.cpu].stamp) {
+        if (event.kind == Event::burst_end) {
+            event.task->wants = false;
+            push(now_ + event.task->sleep, Event::wake, 0, event.task);
+        }
+        kick(event.cpu, Look::again);
+    }
+}
+
+void Simulator::follow_kicks()
+{
+    while (!kicked_.empty()) {
+        const u32 cpu = kicked_.back();
+        kicked_.pop_back();
+        const bool look     = std::exchange(cpus_[cpu].look, false);
+        cpus_[cpu].new_time = false;
+        if (look) {
+            decide(cpu);
+        } else {
+            cpus_[cpu].until = policy_->until(cpu);
+            account(cpus_[cpu]);
+            arm(cpu);
+        }
+    }
+}
+
+void Simulator::account(Cpu& cpu)
+{
+    if (cpu.runs) {
+        const u64 ran = now_ - cpu.since;
+        cpu.runs->ran += ran;
+        cpu.runs->left -= std::min(cpu.runs->left, ran);
+        cpu.runs->last_ran = now_;
+    }
+    cpu.since = now_;
+}
+
+void Simulator::decide(u32 cpu)
+{
+    Cpu& c = cpus_[cpu];
+    account(c);
+    if (c.runs)
+        c.runs->on = Cpu_set::kNone;
+    const auto [next, until] = policy_->decide(cpu, Time(now_));
+    ++decisions_;
+    c.runs  = next ? static_cast<Task*>(next->owner) : nullptr;
+    c.until = until;
+    if (c.runs)
+        start(cpu, *c.runs);
+    arm(cpu);
+}
+
+void Simulator::start(u32 cpu, Task& task)
+{
+    if (task.on != Cpu_set::kNone || !wants_cpu(task.entity))
+        FAIL("a task runs twice, or without wanting to");
+    if (!task.entity.group.cpus.has(cpu) || !cpus_[cpu].online)
+        FAIL("a task runs outside its pool or on a CPU that is offline");
+    task.on = cpu;
+    task.moves += task.last_cpu != cpu && task.last_cpu != Cpu_set::kNone;
+    task.last_cpu    = cpu;
+    task.longest_gap = std::max(task.longest_gap, now_ - task.last_ran);
+    if (std::exchange(task.waits, false))
+        task.worst_wait = std::max(task.worst_wait, now_ - task.woke);
+}
+
+void Simulator::arm(u32 cpu)
+{
+    Cpu& c = cpus_[cpu];
+    ++c.stamp;
+    if (c.until != kNever)
+        push(std::max(c.until.value(), now_), Event::timer, cpu, nullptr);
+    if (c.runs && c.runs->burst)
+        push(now_ + c.runs->left, Event::burst_end, cpu, c.runs);
+}
+
+} // namespace vmm

@@ -19,7 +19,7 @@ namespace vmm
 
 inline constexpr u64 kMs = 1'000'000;
 
-class Simulator : public Sched_host
+class Simulator final : public Sched_host
 {
   public:
     struct Task {

@@ -85,6 +85,15 @@ void Connection::notify_all()
     }
 }
 
+bool Connection::was_used()
+{
+    bool used = false;
+    for (Link& link : links_) {
+        used |= link.queue->newly_taken() != 0;
+    }
+    return used;
+}
+
 void Connection::close()
 {
     closed_ = true;

@@ -26,7 +26,7 @@ class Connection
         Complaints& complaints;
         Request_log& log;
         std::function<void()> broken; // a ring makes no sense any more; told once
-        std::function<void()> idle;   // closed, and nothing is under way
+        std::function<void()> idle;   // closed, and nothing is under way: told at each turn
     };
 
     [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const Frontend_nodes& nodes,
@@ -39,7 +39,10 @@ class Connection
     void turn();
     // Tells the frontend of answers that a predecessor may have left untold.
     void notify_all();
+    // From now on requests are refused; those under way end, and are answered.
     void close();
+    // The frontend has asked for something since the last call.
+    [[nodiscard]] bool was_used();
 
   private:
     struct Link {

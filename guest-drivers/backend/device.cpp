@@ -13,6 +13,12 @@ namespace
 
 std::string yes_no(bool yes) { return yes ? "1" : "0"; }
 
+// How long a guest must have asked for nothing to be through with its disk, and how long it is seen off at
+// most; in times of Settings::farewell, each begun when the last has passed, so that a machine that stood
+// still counts as one.
+constexpr unsigned kQuiet    = 8;
+constexpr unsigned kFarewell = 20;
+
 // "/local/domain/0/backend/..." has its place for words about trouble in "/local/domain/0/error/backend/...".
 std::string error_path(const std::string& path)
 {
@@ -148,6 +154,7 @@ void Device::connect()
         return fault(connection.error().message);
     }
     connection_ = std::move(*connection);
+    idle_looks_ = 0;
     if (taken_over || say(State::connected, properties())) {
         connection_->turn();
         if (taken_over) {
@@ -160,51 +167,90 @@ void Device::connect()
 // The frontend's doing: it is not served any more until it has closed and comes again.
 void Device::fault(const std::string& why)
 {
+    if (closing_) {
+        return;
+    }
     services_.complaints.say(why + "; the disk is disconnected until the guest closes it");
     (void)services_.store.write_if(settings_.path + "/state", {{error_path(settings_.path), why}});
-    const auto tell = [this] { say(State::closing); };
-    if (connection_ == nullptr) {
-        return tell();
-    }
-    closing_           = true;
-    when_disconnected_ = tell;
-    services_.loop.defer([this] { connection_->close(); });
+    disconnect([this] { say(State::closing); });
 }
 
 void Device::let_go(bool end)
 {
-    const auto tell = [this, end] {
+    if (end && connection_ != nullptr && is_used_by_living_guest()) {
+        return see_off();
+    }
+    disconnect([this, end] {
         const bool told = say(State::closed);
         if (end && told) {
             gone();
         }
-    };
+    });
+}
+
+// `then` is called when nothing is under way any more.
+void Device::disconnect(std::function<void()> then)
+{
     if (connection_ == nullptr) {
-        return tell();
+        return then();
     }
     closing_           = true;
-    when_disconnected_ = tell;
+    when_disconnected_ = [this, then = std::move(then)] {
+        connection_.reset();
+        closing_ = false;
+        then();
+        look();
+    };
     services_.loop.defer([this] { connection_->close(); });
 }
 
 void Device::disconnected()
 {
-    if (connection_ == nullptr) {
-        return;
+    if (const auto then = std::exchange(when_disconnected_, nullptr)) {
+        then();
     }
-    connection_.reset();
-    closing_ = false;
-    std::exchange(when_disconnected_, nullptr)();
-    look();
+}
+
+// The toolstack says Closing in this end's place when it takes a disk from a guest that goes on. A frontend
+// that said Closing first is through.
+bool Device::is_used_by_living_guest()
+{
+    const auto state = services_.store.read(settings_.path + "/state");
+    const bool lives = state && *state && protocol::state_from(**state) == State::closing;
+    return lives && own_ != State::closing && (idle_looks_ == 0 || connection_->was_used());
+}
+
+// A guest's kernel cannot let go of a disk before it has an answer to everything that its programs had asked
+// before it heard of the end, and some of that reaches the ring only now: it is refused, until there is no
+// more.
+void Device::see_off()
+{
+    closing_           = true;
+    when_disconnected_ = [this] {
+        if (say(State::closed)) {
+            linger(0, 0);
+        }
+    };
+    services_.loop.defer([this] { connection_->close(); });
+}
+
+void Device::linger(unsigned quiet, unsigned passed)
+{
+    if (quiet == kQuiet || passed == kFarewell) {
+        connection_.reset();
+        return gone();
+    }
+    services_.loop.after(settings_.farewell, [this, quiet, passed] {
+        linger(connection_->was_used() ? 0 : quiet + 1, passed + 1);
+    });
 }
 
 void Device::gone()
 {
     if (connection_ != nullptr) {
-        closing_           = true;
-        when_disconnected_ = [this] { gone(); };
-        services_.loop.defer([this] { connection_->close(); });
-    } else if (ended_) {
+        return disconnect([this] { gone(); });
+    }
+    if (ended_) {
         std::exchange(ended_, nullptr)();
     }
 }
@@ -232,6 +278,7 @@ void Device::measure()
 {
     const std::uint64_t before = services_.disk.shape().sectors;
     services_.disk.measure();
+    idle_looks_ = connection_ != nullptr && connection_->was_used() ? 0 : idle_looks_ + 1;
     if (services_.disk.shape().sectors != before && connection_ != nullptr && !closing_) {
         log::info("the disk has " + std::to_string(services_.disk.shape().sectors) + " sectors now");
         say(State::connected, properties());

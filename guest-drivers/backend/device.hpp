@@ -23,7 +23,8 @@ class Device
         Domid frontend{};
         std::string path; // the backend's directory in the store
         bool cdrom = false;
-        Offer offer;
+        Offer offer{};
+        Event_loop::Duration farewell = std::chrono::milliseconds(250); // see see_off()
     };
     struct Services {
         Event_loop& loop;
@@ -58,6 +59,10 @@ class Device
     void offer();
     void connect();
     void let_go(bool end);
+    void disconnect(std::function<void()> then);
+    [[nodiscard]] bool is_used_by_living_guest();
+    void see_off();
+    void linger(unsigned quiet, unsigned passed);
     void gone();
     void fault(const std::string& why);
     void disconnected();
@@ -70,7 +75,8 @@ class Device
     std::function<void()> ended_;
     State own_ = State::initialising;
     std::unique_ptr<Connection> connection_;
-    bool closing_ = false; // the connection closes; nothing else happens until it has
+    bool closing_        = false; // the connection closes; nothing else happens until it has
+    unsigned idle_looks_ = 0;     // of measure() between which the guest asked for nothing
     std::function<void()> when_disconnected_;
 };
 

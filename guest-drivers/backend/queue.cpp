@@ -34,10 +34,12 @@ Queue::Queue(std::span<std::byte> ring, protocol::Block_abi abi, std::span<Reque
 
 void Queue::serve()
 {
-    if (broken_ || closed_) {
+    if (broken_) {
         return;
     }
-    if (starved_ != nullptr) {
+    if (starved_ != nullptr && closed_) {
+        finish(*std::exchange(starved_, nullptr), BLKIF_RSP_ERROR);
+    } else if (starved_ != nullptr) {
         begin(*std::exchange(starved_, nullptr));
     }
     do {
@@ -82,7 +84,9 @@ void Queue::take()
     pending.finished = pending.copy_failed = false;
     pending.segments.clear();
     pending.memory.clear();
-    if (const auto status = refuse(pending)) {
+    if (closed_) {
+        finish(pending, BLKIF_RSP_ERROR);
+    } else if (const auto status = refuse(pending)) {
         finish(pending, *status);
     } else {
         begin(pending);
@@ -255,10 +259,8 @@ void Queue::ended(Disk_io& io)
 {
     Pending& pending = static_cast<Pending&>(io);
     --under_way_;
-    if (pending.error != 0 && !closed_) {
+    if (pending.error != 0) {
         complain(pending);
-    }
-    if (pending.error != 0 || closed_) {
         finish(pending, pending.error == EOPNOTSUPP ? BLKIF_RSP_EOPNOTSUPP : BLKIF_RSP_ERROR);
     } else if (pending.stage == Stage::flush_before) {
         pending.stage = Stage::data_between;
@@ -275,7 +277,7 @@ void Queue::ended(Disk_io& io)
 
 bool Queue::settle()
 {
-    if (closed_) {
+    if (broken_) {
         return false;
     }
     for (Pending* pending : taking_) {

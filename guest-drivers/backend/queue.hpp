@@ -17,6 +17,7 @@
 
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace vmm::block
@@ -47,12 +48,15 @@ class Queue final : public Disk_client
     void serve();
     // Answers what has ended. True when the frontend is to be notified.
     [[nodiscard]] bool settle();
-    // From now on nothing is taken or answered. The queue must live on until nothing is under_way().
+    // From now on every request is refused: what is under way still ends and is answered, so that a frontend
+    // that goes waits for nothing. The queue must live on until nothing is under_way().
     void close() { closed_ = true; }
 
     // The frontend broke the protocol of the ring: there is no telling what it wants.
     [[nodiscard]] bool broken() const { return broken_; }
     [[nodiscard]] unsigned under_way() const { return under_way_; }
+    // Requests taken since the last call.
+    [[nodiscard]] std::uint32_t newly_taken() { return taken_ - std::exchange(counted_, taken_); }
     // A request waits for memory that others will give back: serve() again then.
     [[nodiscard]] bool starved() const { return starved_ != nullptr; }
 
@@ -97,6 +101,7 @@ class Queue final : public Disk_client
     std::vector<Pending> pending_; // by the number of the request
     std::uint32_t taken_    = 0;
     std::uint32_t answered_ = 0;
+    std::uint32_t counted_  = 0; // of those taken
     unsigned under_way_     = 0;
     bool broken_            = false;
     bool closed_            = false;

@@ -171,8 +171,8 @@ def restart_of_vmmd(machine):
 
 
 def detach(machine):
-    """A disk that is not used goes and comes by another name; one that the guest writes to goes by force, and the
-    other disks are served on."""
+    """A disk that is not used goes and comes by another name; one that the guest writes to goes by force: its writers
+    get errors, the disk can be given again, and the other disks are served on."""
     machine.shell("xm block-detach a xvde", 60)
     expect_equal("the disks left", sorted(disk["vdev"] for disk in xm_json(machine, "block-list a")["disks"]),
                  ["xvda", "xvdb", "xvdc", "xvdd"])
@@ -180,12 +180,22 @@ def detach(machine):
     with guest_shell(machine, "a") as guest:
         guest.shell("for i in $(seq 100); do test -b /dev/xvdf && break; sleep 0.2; done; test -b /dev/xvdf", 60)
         expect_equal("what is read by the other name", take(guest, "xvdf"), expected("read me"))
-        guest.shell("(while dd if=/tmp/long of=/dev/xvdc bs=64k conv=fsync; do :; done) > /dev/null 2>&1 & true")
+        # By the open file, since a name that has just gone would become one of a plain file.
+        guest.shell("for i in 1 2 3; do (exec 3<>/dev/xvdc; while dd if=/tmp/long of=/proc/self/fd/3 bs=64k conv=fsync; "
+                    "do :; done; echo over) > /tmp/writer$i 2>&1 & done; true")
     machine.shell("xm block-detach --force a xvdc", 60)
     if number_of("xvdc") in backends(machine):
         raise Failed("the backend of a disk that was taken away by force still runs")
     machine.shell("dd if=/dev/vdb of=/dev/null bs=1M count=1 2>/dev/null")
     with guest_shell(machine, "a") as guest:
+        guest.shell("for i in $(seq 300); do [ $(cat /tmp/writer? | grep -c over) = 3 ] && break; sleep 0.2; done; "
+                    "[ $(cat /tmp/writer? | grep -c over) = 3 ]", 120)
+    machine.shell("xm block-attach a vdev=xvdc,backendtype=qdisk,format=raw,target=/dev/vdb", 60)
+    with guest_shell(machine, "a") as guest:
+        guest.shell("for i in $(seq 100); do test -b /dev/xvdc && break; sleep 0.2; done; test -b /dev/xvdc", 60)
+        put(guest, "xvdc", "back again", seek=4)
+        expect_equal("what is read back of a disk that was taken and given again", take(guest, "xvdc", skip=4),
+                     expected("back again"))
         put(guest, "xvda", "life goes on", seek=32)
         guest.shell("dd if=/dev/xvda of=/tmp/back bs=1M skip=32 count=4 iflag=direct 2>/dev/null", 60)
         expect_equal("what is read back", sum_of(guest.shell, "cat /tmp/back"), expected("life goes on"))

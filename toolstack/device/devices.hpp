@@ -121,6 +121,7 @@ class Devices
     void give_up(const Device_ptr& device, Error error);
     Error backend_failure(const Device& device, const std::string& what);
 
+    void tell_to_close(const Device& device);
     void check_asked(const Device_ptr& device);
     void take_down(const Device_ptr& device);
     void check_leaving(const Device_ptr& device);

@@ -18,6 +18,9 @@ void Devices::unplug(const Address& address, Removal how, Done done)
     const Device_ptr device = found->second;
     if (how == Removal::force) {
         device->when_gone.push_back([done] { done({}); });
+        if (device->phase == Phase::plugged || device->phase == Phase::asked) {
+            tell_to_close(*device);
+        }
         take_down(device);
         return;
     }
@@ -50,6 +53,14 @@ void Devices::unplug(const Address& address, Removal how, Done done)
         if (const Done tell = std::exchange(device->let_go, nullptr)) {
             loop_.defer([tell, error = std::move(asked.error())] { tell(std::unexpected(error)); });
         }
+    }
+}
+
+// The guest hears of it, too, and may begin to give up what it does with the device.
+void Devices::tell_to_close(const Device& device)
+{
+    if (const auto told = ask_to_close(store_, device.address); !told) {
+        log::warning(told.error().message);
     }
 }
 

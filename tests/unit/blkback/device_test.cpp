@@ -80,7 +80,11 @@ struct World {
     }
     void begin()
     {
-        device.emplace(Device::Settings{Domid{3}, kBack, false, {}},
+        device.emplace(Device::Settings{.frontend = Domid{3},
+                                        .path     = kBack,
+                                        .cdrom    = false,
+                                        .offer    = {},
+                                        .farewell = std::chrono::milliseconds(2)},
                        Device::Services{*loop, store, disk, front.guest, events, complaints, log});
         REQUIRE(device->begin([this] { ended = true; }));
     }
@@ -177,7 +181,53 @@ TEST_CASE("nothing is given back while the disk works", "[blkback]")
     world.disk.end_all();
     world.look();
     CHECK(world.front.guest.mapped == 0);
-    CHECK(world.front.answers().empty());
+    CHECK(world.front.answers().size() == 1);
+    CHECK(world.disk.started.empty());
+}
+
+TEST_CASE("a guest whose disk is taken from it gets an answer to everything", "[blkback]")
+{
+    World world;
+    world.connect();
+    const auto ask = [&] {
+        world.front.ask(BLKIF_OP_WRITE, 0, {{Frontend::ref(9), 0, 7}});
+        REQUIRE(world.front.ring.push());
+        world.events.bells.at(5)();
+    };
+    ask();
+    world.nodes({{kBack + "/online", "0"}, {kBack + "/state", "5"}, {kFront + "/state", "6"}});
+    world.look();
+    CHECK(world.back("state") == "5"); // the disk still works
+    world.disk.end_all();
+    world.look();
+    CHECK(world.back("state") == "6");
+    REQUIRE_FALSE(world.ended);
+    SECTION("also to what it asks after that, and when the nodes are gone")
+    {
+        world.store.nodes.clear();
+        ask();
+        ask();
+        const auto answers = world.front.answers();
+        REQUIRE(answers.size() == 3);
+        CHECK(answers[0].status == BLKIF_RSP_OKAY);
+        CHECK(answers[1].status == BLKIF_RSP_ERROR);
+        CHECK(answers[2].status == BLKIF_RSP_ERROR);
+        CHECK(world.disk.history == "w");
+    }
+    SECTION("but not for ever")
+    {
+        for (unsigned i = 0; i < 1000 && !world.ended; ++i) {
+            ask();
+            REQUIRE(world.loop->run_once(std::chrono::seconds(1)));
+            (void)world.front.answers();
+        }
+    }
+    for (unsigned i = 0; i < 1000 && !world.ended; ++i) {
+        REQUIRE(world.loop->run_once(std::chrono::seconds(1)));
+    }
+    CHECK(world.ended);
+    CHECK(world.front.guest.mapped == 0);
+    CHECK(world.events.bells.empty());
 }
 
 TEST_CASE("a frontend may close and come again, also with other rings", "[blkback]")

@@ -376,9 +376,10 @@ TEST_CASE("a producer that runs backwards is broken, too", "[blkback]")
     rig.queue->close();
     rig.disk.end_all();
     CHECK(rig.queue->under_way() == 0);
+    CHECK_FALSE(rig.queue->settle());
 }
 
-TEST_CASE("after it is closed nothing more is taken or answered", "[blkback]")
+TEST_CASE("after it is closed what is under way is answered and what comes is refused", "[blkback]")
 {
     Rig rig({});
     rig.front.ask(BLKIF_OP_READ, 0, {{Frontend::ref(9), 0, 7}});
@@ -386,12 +387,20 @@ TEST_CASE("after it is closed nothing more is taken or answered", "[blkback]")
     rig.queue->serve();
     rig.queue->close();
     CHECK(rig.queue->under_way() == 1);
-    rig.kept.reset(); // the frontend's pages are gone before the disk has ended
+    rig.front.ask(BLKIF_OP_WRITE, 0, {{Frontend::ref(9), 0, 7}});
+    CHECK(rig.front.ring.push());
+    rig.queue->serve();
+    CHECK(rig.queue->under_way() == 1);
+    CHECK(rig.queue->newly_taken() == 2);
     rig.disk.end_all();
     CHECK(rig.queue->under_way() == 0);
-    CHECK_FALSE(rig.queue->settle());
-    CHECK(rig.front.answers().empty());
-    CHECK(rig.front.guest.mapped == 1);
+    CHECK(rig.queue->settle());
+    const auto answers = rig.front.answers();
+    REQUIRE(answers.size() == 2);
+    CHECK(answers[0].status == BLKIF_RSP_OKAY);
+    CHECK(answers[1].status == BLKIF_RSP_ERROR);
+    CHECK(rig.disk.history == "r");
+    CHECK(rig.queue->newly_taken() == 0);
 }
 
 TEST_CASE("large requests share little memory without starving each other", "[blkback]")

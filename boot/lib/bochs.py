@@ -10,6 +10,7 @@ import select
 import subprocess
 import tempfile
 import termios
+import threading
 import tty
 
 import machine
@@ -50,6 +51,33 @@ debug: action=ignore
 _RESET = re.compile(r"^\d+\w?\[CPU0 *\] cpu (hardware|software) reset", re.MULTILINE)
 
 
+# What it says of the terminal on which it shows its VGA screen: one that it makes, and waits for when it is full.
+_SCREEN = re.compile(rb'screen "(.*?)"')
+
+
+def _drain(errors):
+    """Reads what Bochs says to its standard error, and once it has named it, its screen, until it ends."""
+    screen = None
+    try:
+        while line := errors.readline():
+            named = _SCREEN.search(line)
+            if named and screen is None:
+                screen = os.open(named.group(1), os.O_RDWR | os.O_NOCTTY)
+                tty.setraw(screen)      # without echo, which would be typed on the machine's keyboard
+                threading.Thread(target=_discard, args=(screen,), daemon=True).start()
+    finally:
+        errors.close()
+
+
+def _discard(screen):
+    try:
+        while os.read(screen, 65536):
+            pass
+    except OSError:     # Bochs has ended
+        pass
+    os.close(screen)
+
+
 class Bochs(machine.Machine):
     """Boots `iso`. Its own log is kept beside the console's, as LOG.bochs."""
 
@@ -80,7 +108,8 @@ class Bochs(machine.Machine):
         environment = dict(os.environ, TERM="xterm", BXSHARE="/usr/share/bochs",
                            LTDL_LIBRARY_PATH="/usr/lib/x86_64-linux-gnu/bochs/plugins")
         process = subprocess.Popen(["bochs-bin", "-q", "-f", configuration, "-rc", commands], env=environment,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        threading.Thread(target=_drain, args=(process.stderr,), daemon=True).start()
         self._its = its     # held open, or reading would fail whenever Bochs has it closed
         return process, os.fdopen(ours, "rb", buffering=0), os.fdopen(os.dup(ours), "wb", buffering=0)
 

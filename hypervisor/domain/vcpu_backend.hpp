@@ -13,7 +13,7 @@
 namespace vmm
 {
 
-class Domain;
+class Interrupt_delivery;
 
 // An event to be delivered at the next entry. [APM2 15.20, SDM3 25.8.3]
 struct Injection {
@@ -59,6 +59,8 @@ class Vcpu_backend
     virtual void flush_tlb(Tlb_scope scope)                        = 0;
     virtual void set_tpr(u8 tpr)         = 0; // keeps CR8 and the virtual APIC's TPR one register
     [[nodiscard]] virtual u8 tpr() const = 0;
+    // Null where the CPU does not deliver the APIC's interrupts itself.
+    [[nodiscard]] virtual Interrupt_delivery* interrupt_delivery() { return nullptr; }
 };
 
 } // namespace vmm

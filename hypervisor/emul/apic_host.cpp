@@ -40,6 +40,7 @@ System_state state_after_startup(u8 page)
 
 u8 tpr(const Vcpu& vcpu) { return vcpu.backend().tpr(); }
 void set_tpr(Vcpu& vcpu, u8 tpr) { vcpu.backend().set_tpr(tpr); }
+Interrupt_delivery* interrupt_delivery(Vcpu& vcpu) { return vcpu.backend().interrupt_delivery(); }
 void wake(Vcpu& vcpu) { vcpu.kick(); }
 Domain& domain_of(const Vcpu& vcpu) { return vcpu.domain(); }
 Vcpu* vcpu_at(Domain& domain, unsigned index) { return domain.vcpu(index); }

@@ -10,6 +10,7 @@ namespace vmm
 {
 
 class Domain;
+class Interrupt_delivery;
 class Local_apic;
 class Vcpu;
 
@@ -18,6 +19,8 @@ namespace apic_host
 
 [[nodiscard]] u8 tpr(const Vcpu& vcpu);
 void set_tpr(Vcpu& vcpu, u8 tpr);
+// nullptr where the CPU does not deliver interrupts itself.
+[[nodiscard]] Interrupt_delivery* interrupt_delivery(Vcpu& vcpu);
 // Something was requested for this vCPU. Any CPU.
 void wake(Vcpu& vcpu);
 [[nodiscard]] Domain& domain_of(const Vcpu& vcpu);

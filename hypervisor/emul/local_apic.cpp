@@ -38,11 +38,13 @@ void Local_apic::reset()
 void Local_apic::clear()
 {
     timer_.stop();
+    if (delivery_)
+        (void)delivery_->stop();
+    delivery_ = nullptr;
     irr_.clear();
     isr_.clear();
     tmr_.clear();
     spurious_            = kSpuriousAfterReset;
-    tpr_low_             = 0;
     timer_divide_        = 0;
     timer_shift_         = 1;
     timer_initial_count_ = 0;
@@ -53,25 +55,55 @@ void Local_apic::clear()
         entry = kLvtMasked;
 }
 
-u8 Local_apic::tpr() const
+// Whoever is switched off delivers nothing, and a CPU would not know.
+void Local_apic::choose_delivery()
 {
-    const u8 task_class = priority_class(apic_host::tpr(vcpu_));
-    return task_class | tpr_low_;
+    Interrupt_delivery* const wanted =
+        x2apic() && accepts_interrupts() ? apic_host::interrupt_delivery(vcpu_) : nullptr;
+    if (wanted == delivery_)
+        return;
+    if (wanted) {
+        wanted->start({irr_.take(), isr_.take()}, tmr_.vectors());
+    } else {
+        const auto left = delivery_->stop();
+        irr_.add(left.requested);
+        isr_.add(left.in_service);
+    }
+    delivery_ = wanted;
 }
 
-void Local_apic::write_tpr(u8 value)
+// The IRR is emptied before the TMR is read: each vector found in the one was put into the other before.
+int Local_apic::offer()
 {
-    tpr_low_ = value & 0x0f;
-    apic_host::set_tpr(vcpu_, priority_class(value));
+    if (!delivery_)
+        return find_deliverable();
+    const Vectors requested = irr_.take();
+    delivery_->request(requested, tmr_.vectors());
+    return -1;
 }
+
+Vectors Local_apic::requested() const
+{
+    Vectors all = irr_.vectors();
+    if (delivery_) {
+        const Vectors handed_over = delivery_->state().requested;
+        for (unsigned i = 0; i < all.size(); ++i)
+            all[i] |= handed_over[i];
+    }
+    return all;
+}
+
+Vectors Local_apic::in_service() const { return delivery_ ? delivery_->state().in_service : isr_.vectors(); }
+
+u8 Local_apic::tpr() const { return apic_host::tpr(vcpu_); }
 
 u8 Local_apic::processor_priority() const
 {
-    const int in_service = isr_.highest();
-    const u8 task        = tpr();
-    if (in_service < 0 || priority_class(task) >= priority_class(static_cast<u8>(in_service)))
+    const int serving = delivery_ ? highest(in_service()) : isr_.highest();
+    const u8 task     = tpr();
+    if (serving < 0 || priority_class(task) >= priority_class(static_cast<u8>(serving)))
         return task;
-    return priority_class(static_cast<u8>(in_service));
+    return priority_class(static_cast<u8>(serving));
 }
 
 void Local_apic::set_irq(u8 vector, bool level_triggered)
@@ -92,11 +124,11 @@ void Local_apic::set_irq(u8 vector, bool level_triggered)
 
 int Local_apic::find_deliverable() const
 {
-    const int requested = irr_.highest();
-    if (requested < 0 || !accepts_interrupts())
+    const int vector = delivery_ ? highest(requested()) : irr_.highest();
+    if (vector < 0 || !accepts_interrupts())
         return -1;
-    const u8 wanted = priority_class(static_cast<u8>(requested));
-    return wanted > priority_class(processor_priority()) ? requested : -1;
+    const u8 wanted = priority_class(static_cast<u8>(vector));
+    return wanted > priority_class(processor_priority()) ? vector : -1;
 }
 
 bool Local_apic::wait_for_tpr() const
@@ -127,6 +159,11 @@ void Local_apic::end_of_interrupt()
         return;
     const u8 vector = static_cast<u8>(in_service);
     isr_.remove(vector);
+    in_service_ended(vector);
+}
+
+void Local_apic::in_service_ended(u8 vector)
+{
     if (tmr_.contains(vector))
         apic_host::level_interrupt_ended(vcpu_, vector);
 }

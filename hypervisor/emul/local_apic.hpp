@@ -6,14 +6,15 @@
 // caller injects #GP. Everything is called on the CPU that runs the vCPU, except set_irq(), which any CPU
 // may call. [SDM3 11, above all 11.12; APM2 16]
 //
-// The TPR has one home, the backend's, which MOV CR8 changes without an exit. This
-// class reads it from there whenever it matters and keeps only the low four bits, which CR8 does not have.
+// The TPR has one home, the backend's, which MOV CR8 changes without an exit: this class reads it from there
+// whenever it matters. Where the CPU delivers interrupts itself, and while the APIC is on, what is in service
+// and what was requested before the last entry are there too; the IRR here then has only what came since.
 #pragma once
 
 #include "arch/x86/regs/local_apic.hpp"
 #include "base/expected.hpp"
 #include "domain/time.hpp"
-#include "emul/vector_set.hpp"
+#include "emul/interrupt_delivery.hpp"
 #include "sched/timer.hpp"
 
 #include <array>
@@ -46,17 +47,22 @@ class Local_apic
     // A message arrived for this APIC: request the interrupt and wake the vCPU. Any CPU.
     void set_irq(u8 vector, bool level_triggered);
 
-    // The highest requested vector that the processor priority lets through, or -1. On the way to every
+    // What has to be injected at this entry, or -1: nothing, or the CPU delivers it. On the way to every
     // guest entry, so cheap when nothing is requested.
-    [[nodiscard]] int pending_vector() const { return irr_.empty() ? -1 : find_deliverable(); }
+    [[nodiscard]] int next_to_inject() { return irr_.empty() ? -1 : offer(); }
+    // The highest requested vector that the processor priority lets through, or -1.
+    [[nodiscard]] int pending_vector() const { return irr_.empty() && !delivery_ ? -1 : find_deliverable(); }
     // Something is requested that only the task priority holds back: it becomes deliverable by a MOV CR8.
-    [[nodiscard]] bool held_back_by_tpr() const { return !irr_.empty() && wait_for_tpr(); }
+    [[nodiscard]] bool held_back_by_tpr() const { return !irr_.empty() && !delivery_ && wait_for_tpr(); }
     // The highest requested vector, deliverable or not, or -1.
     [[nodiscard]] int highest_requested() const { return irr_.highest(); }
-    // The vCPU takes `vector`, which pending_vector() just returned.
+    // The vCPU takes `vector`, which next_to_inject() just returned.
     void accept(u8 vector);
     // It did not, after all: requested again.
     void give_back(u8 vector);
+
+    // The CPU took the guest's EOI of this vector.
+    void in_service_ended(u8 vector);
 
     // INIT: as after power-up, but the id and the mode in APIC_BASE stay. [SDM3 11.4.7.1, 11.12.5.1]
     void reset();
@@ -76,6 +82,10 @@ class Local_apic
     enum Lvt : u8 { lvt_timer, lvt_thermal, lvt_performance, lvt_lint0, lvt_lint1, lvt_error, lvt_count };
 
     void clear();
+    void choose_delivery();
+    int offer();
+    [[nodiscard]] Vectors requested() const;
+    [[nodiscard]] Vectors in_service() const;
     [[nodiscard]] int find_deliverable() const;
     [[nodiscard]] bool wait_for_tpr() const;
     [[nodiscard]] u8 tpr() const;
@@ -92,7 +102,6 @@ class Local_apic
     Expected<void> write_divide(u32 value);
     static bool lvt_is_valid(Lvt entry, u32 value);
     void set_divide(u32 value);
-    void write_tpr(u8 value);
     void end_of_interrupt();
     Expected<void> send_ipi(u64 command);
     void self_ipi(u8 vector);
@@ -108,11 +117,11 @@ class Local_apic
     Vector_set irr_;
     Vector_set isr_;
     Vector_set tmr_;
+    Interrupt_delivery* delivery_ = nullptr; // of the CPU, while it is in use
     Vcpu& vcpu_;
     u64 base_;
     u32 id_;
     u32 spurious_;
-    u8 tpr_low_              = 0;
     u8 timer_shift_          = 1; // the timer counts 2^timer_shift_ bus cycles
     u32 timer_divide_        = 0; // the divide configuration register as written
     u32 timer_initial_count_ = 0;

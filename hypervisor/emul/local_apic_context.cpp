@@ -64,7 +64,7 @@ Expected<void> Local_apic::load(const hvm_hw_lapic& state, const hvm_hw_lapic_re
     clear();
     base_     = (base & ~kBaseBootCpu) | (base_ & kBaseBootCpu);
     spurious_ = spurious;
-    write_tpr(static_cast<u8>(get(registers, reg_tpr)));
+    apic_host::set_tpr(vcpu_, static_cast<u8>(get(registers, reg_tpr)));
     for (u32 i = 0; i < 8; ++i) {
         const u32 legal = i == 0 ? 0xffff0000 : 0xffffffff;
         isr_.set_register(i, get(registers, reg_isr + i) & legal);
@@ -79,6 +79,7 @@ Expected<void> Local_apic::load(const hvm_hw_lapic& state, const hvm_hw_lapic_re
     timer_initial_count_ = get(registers, reg_initial_count);
     if (const u32 left = get(registers, reg_current_count))
         start_countdown(left);
+    choose_delivery();
     apic_host::wake(vcpu_);
     return {};
 }

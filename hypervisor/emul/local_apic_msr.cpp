@@ -22,8 +22,8 @@ Expected<u64> Local_apic::read_msr(u32 index)
 Expected<u64> Local_apic::read_register(u32 offset) const
 {
     if (offset >= reg_isr && offset < reg_error_status) {
-        const Vector_set& set = offset < reg_tmr ? isr_ : offset < reg_irr ? tmr_ : irr_;
-        return u64{set.register_value(offset % 8)};
+        const Vectors all = offset < reg_tmr ? in_service() : offset < reg_irr ? tmr_.vectors() : requested();
+        return u64{all[offset % 8]};
     }
     if (offset >= reg_lvt_timer && offset <= reg_lvt_error)
         return u64{lvt_[offset - reg_lvt_timer].load(std::memory_order_relaxed)};
@@ -70,7 +70,7 @@ Expected<void> Local_apic::write_register(u32 offset, u32 value)
     switch (offset) {
     case reg_eoi: end_of_interrupt(); return {};
     case reg_self_ipi: self_ipi(static_cast<u8>(value)); return {};
-    case reg_tpr: write_tpr(static_cast<u8>(value)); return {};
+    case reg_tpr: apic_host::set_tpr(vcpu_, static_cast<u8>(value)); return {};
     case reg_spurious: return write_spurious(value);
     case reg_error_status: error_status_ = errors_.exchange(0, std::memory_order_relaxed); return {};
     case reg_initial_count: start_timer(value); return {};
@@ -109,6 +109,7 @@ Expected<void> Local_apic::write_spurious(u32 value)
         for (auto& entry : lvt_)
             entry.fetch_or(kLvtMasked, std::memory_order_relaxed);
     }
+    choose_delivery();
     return {};
 }
 
@@ -145,6 +146,7 @@ Expected<void> Local_apic::write_base(u64 value)
     if (was_on && !enable)
         reset();
     base_ = (value & ~kBaseBootCpu) | (base_ & kBaseBootCpu);
+    choose_delivery();
     return {};
 }
 

@@ -13,6 +13,19 @@
 namespace vmm
 {
 
+// Such a set at one moment, as the APIC's eight registers have it.
+using Vectors = std::array<u32, 8>;
+
+// The highest vector, or -1 when there is none.
+constexpr int highest(const Vectors& vectors)
+{
+    for (unsigned i = 8; i-- > 0;) {
+        if (vectors[i] != 0)
+            return static_cast<int>(i * 32 + 31 - static_cast<unsigned>(std::countl_zero(vectors[i])));
+    }
+    return -1;
+}
+
 class Vector_set
 {
   public:
@@ -54,6 +67,30 @@ class Vector_set
         const unsigned shift = i % 2 * 32;
         const u64 others     = word(i / 2) & ~(0xffffffffull << shift);
         words_[i / 2].store(others | static_cast<u64>(value) << shift, std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] Vectors vectors() const
+    {
+        Vectors all{};
+        for (unsigned i = 0; i < all.size(); ++i)
+            all[i] = register_value(i);
+        return all;
+    }
+    void add(const Vectors& more)
+    {
+        for (unsigned i = 0; i < words_.size(); ++i)
+            words_[i].fetch_or(more[2 * i] | u64{more[2 * i + 1]} << 32, std::memory_order_acq_rel);
+    }
+    // Empties it.
+    Vectors take()
+    {
+        Vectors all{};
+        for (unsigned i = 0; i < words_.size(); ++i) {
+            const u64 word = words_[i].exchange(0, std::memory_order_acq_rel);
+            all[2 * i]     = static_cast<u32>(word);
+            all[2 * i + 1] = static_cast<u32>(word >> 32);
+        }
+        return all;
     }
 
   private:

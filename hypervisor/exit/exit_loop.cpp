@@ -29,7 +29,7 @@ void deliver_pending(Vcpu& vcpu)
         vcpu.nmi_pending = false;
         backend.inject({kVectorNmi, Injection::Type::nmi, false, 0});
     }
-    const int offered = vcpu.apic().pending_vector();
+    const int offered = vcpu.apic().next_to_inject();
     if (offered < 0 && !upcall) {
         if (vcpu.apic().held_back_by_tpr()) [[unlikely]]
             backend.request_window(static_cast<u8>(vcpu.apic().highest_requested() >> 4));
@@ -90,6 +90,7 @@ void handle_exit(Vcpu& vcpu, const Vm_exit& exit)
     case Exit_kind::exception: handle_exception(vcpu, exit); break;
     case Exit_kind::xsetbv: handle_xsetbv(vcpu, exit); break;
     case Exit_kind::wbinvd: handle_wbinvd(vcpu, exit); break;
+    case Exit_kind::end_of_interrupt: vcpu.apic().in_service_ended(exit.vector); break;
     case Exit_kind::undefined: inject_undefined(vcpu); break;
     case Exit_kind::shutdown: handle_triple_fault(vcpu); break;
     case Exit_kind::entry_failure:

@@ -132,7 +132,8 @@ void handle_msr(Vcpu& vcpu, const Vm_exit& exit)
         done     = true;
     }
     if (done) {
-        vcpu.backend().skip_instruction(regs, exit.instruction_length);
+        if (exit.instruction_length != 0)
+            vcpu.backend().skip_instruction(regs, exit.instruction_length);
         return;
     }
     log::guest(log::Level::debug, "d{}v{}: {} of MSR {x} refused, rip {x}", vcpu.domain().id(), vcpu.id(),

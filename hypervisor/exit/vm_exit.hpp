@@ -21,9 +21,10 @@ enum class Exit_kind : u8 {
     exception, // a fault intercepted to be re-injected: vector, error code
     xsetbv,
     wbinvd,
-    undefined,     // an instruction guests do not have: inject #UD
-    shutdown,      // triple fault
-    entry_failure, // the CPU refused the guest state
+    end_of_interrupt, // which the CPU has taken: of one that somebody else has to hear of
+    undefined,        // an instruction guests do not have: inject #UD
+    shutdown,         // triple fault
+    entry_failure,    // the CPU refused the guest state
     unknown,
 };
 
@@ -57,7 +58,8 @@ struct Exception_exit {
 
 struct Vm_exit {
     Exit_kind kind;
-    // Length of the instruction that caused the exit; 0 where no instruction is to be skipped.
+    // Length of the instruction that caused the exit; 0 where no instruction is to be skipped. An MSR access
+    // without is one that the CPU has executed, but for its effect.
     u8 instruction_length;
     // The external interrupt injected at this entry was not taken (the machine's own came first): it has to
     // be injected again, or something better instead.
@@ -67,7 +69,8 @@ struct Vm_exit {
         Io_access io;
         Nested_fault fault;
         Exception_exit exception;
-        u64 code; // unknown and entry_failure: the CPU's own exit code, for the log
+        u8 vector; // end_of_interrupt
+        u64 code;  // unknown and entry_failure: the CPU's own exit code, for the log
     };
 };
 

@@ -2,7 +2,6 @@
 #include "arch/x86/decode/vmx_capabilities.hpp"
 
 #include "arch/x86/regs/msr.hpp"
-#include "arch/x86/regs/vmcs.hpp"
 
 namespace vmm::vmx
 {
@@ -47,8 +46,9 @@ void choose_secondary(const Capabilities& capabilities, Controls& chosen)
     word.need(cpu_control_2::ept, "extended page tables (EPT)")
         .need(cpu_control_2::unrestricted, "unrestricted guests")
         .need(cpu_control_2::wbinvd, "exits for WBINVD")
-        .like(cpu_control_2::rdtscp | cpu_control_2::invpcid | cpu_control_2::xsaves);
-    const u64 vpid = kInvvpid | kInvvpidAll;
+        .like(cpu_control_2::rdtscp | cpu_control_2::invpcid);
+    chosen.virtual_apic = (capabilities.cpu_2.may & kVirtualApic) == kVirtualApic;
+    const u64 vpid      = kInvvpid | kInvvpidAll;
     if ((capabilities.ept_vpid & vpid) == vpid)
         word.like(cpu_control_2::vpid);
     chosen.cpu_2 = word.value;

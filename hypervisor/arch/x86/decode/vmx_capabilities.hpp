@@ -5,6 +5,7 @@
 #pragma once
 
 #include "arch/x86/paging/entry_formats.hpp"
+#include "arch/x86/regs/vmcs.hpp"
 
 #include <string_view>
 
@@ -33,10 +34,15 @@ struct Capabilities {
 // Of which this is read.
 Capabilities read_capabilities(u64 (*read_msr)(u32));
 
+// Secondary controls of a vCPU whose x2APIC the CPU works.
+inline constexpr u32 kVirtualApic =
+    cpu_control_2::x2apic | cpu_control_2::apic_reads | cpu_control_2::delivery;
+
 struct Controls {
     u32 pin = 0, cpu = 0, cpu_2 = 0, exit = 0, entry = 0;
     bool accessed_dirty             = false; // EPT has accessed and dirty flags
     bool giant_pages                = false; // EPT has 1 GiB leaves
+    bool virtual_apic               = false; // the CPU can work a guest's x2APIC: kVirtualApic may be added
     unsigned preemption_timer_shift = 0;     // it counts once in 2^this ticks of the TSC
     std::string_view missing; // what the hypervisor cannot do without and this CPU lacks; empty: nothing
 

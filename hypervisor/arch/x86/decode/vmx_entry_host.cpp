@@ -32,6 +32,9 @@ void Entry_judge::controls()
          "NMI-window exiting needs virtual NMIs");
     need(has(Field::cpu_controls_2, cpu_control_2::ept), kControl, "secondary processor-based controls",
          Field::cpu_controls_2, "unrestricted guests need EPT");
+    need(has(Field::cpu_controls, cpu_control::tpr_shadow) || !has(Field::cpu_controls_2, kVirtualApic),
+         kControl, "secondary processor-based controls", Field::cpu_controls_2,
+         "a virtual APIC needs the TPR shadow");
     for (const Field count : {Field::exit_msr_stores, Field::exit_msr_loads, Field::entry_msr_loads})
         need(at(count) == 0, kControl, "MSR list", count, "has to be empty: it has no address");
 }
@@ -48,8 +51,10 @@ void Entry_judge::addresses()
     if (has(Field::cpu_controls, cpu_control::tpr_shadow)) {
         need_page(kControl, "virtual-APIC address", Field::virtual_apic);
         const u64 threshold = at(Field::tpr_threshold);
-        need(threshold <= 0xf && threshold <= rules_.virtual_tpr >> 4, kControl, "TPR threshold",
-             Field::tpr_threshold, "has to be at most the class of the virtual TPR");
+        need(has(Field::cpu_controls_2, cpu_control_2::delivery) ||
+                 (threshold <= 0xf && threshold <= rules_.virtual_tpr >> 4),
+             kControl, "TPR threshold", Field::tpr_threshold,
+             "has to be at most the class of the virtual TPR");
     }
     if (has(Field::cpu_controls_2, cpu_control_2::vpid))
         need(at(Field::vpid) != 0, kControl, "VPID", Field::vpid, "has to be other than 0, the host's");

@@ -56,6 +56,8 @@ constexpr auto kMeanings = [] {
     all[r::invd] = all[r::wbinvd] = {wbinvd, true};
     all[r::xsetbv]                = {xsetbv, true};
     all[r::ept_violation]         = {nested_fault};
+    all[r::virtual_eoi]           = {end_of_interrupt};
+    all[r::apic_write]            = {msr}; // the CPU has executed it
     for (const u32 instruction : {r::getsec, r::rdpmc, r::rsm, r::mwait, r::monitor, r::invept, r::invvpid,
                                   r::rdtscp, r::invpcid, r::vmfunc, r::xsaves, r::xrstors})
         all[instruction] = {undefined};
@@ -81,7 +83,8 @@ Vm_exit decode_exit(const Exit_fields& fields, u32 msr_index)
     if (kMeanings[why].instruction)
         exit.instruction_length = static_cast<u8>(fields.instruction_length);
     switch (exit.kind) {
-    case Exit_kind::msr: exit.msr = {msr_index, why == reason::wrmsr}; break;
+    case Exit_kind::msr: exit.msr = {msr_index, why != reason::rdmsr}; break;
+    case Exit_kind::end_of_interrupt: exit.vector = static_cast<u8>(fields.qualification); break;
     case Exit_kind::io: exit.io = decode_io(fields.qualification); break;
     case Exit_kind::nested_fault: exit.fault = decode_ept_violation(fields.qualification, fields.gpa); break;
     case Exit_kind::exception:

@@ -14,6 +14,7 @@ enum class Field : u32 {
     // 16 bits
     vpid               = 0x0000,
     guest_es           = 0x0800, // and so on, two apart: cs ss ds fs gs ldtr tr
+    interrupt_status   = 0x0810,
     host_es            = 0x0c00,
     host_cs            = 0x0c02,
     host_ss            = 0x0c04,
@@ -27,6 +28,7 @@ enum class Field : u32 {
     msr_bitmap         = 0x2004,
     virtual_apic       = 0x2012,
     eptp               = 0x201a,
+    eoi_exits_0        = 0x201c, // to 3, two apart
     gpa                = 0x2400,
     link_pointer       = 0x2800,
     guest_debugctl     = 0x2802,
@@ -130,9 +132,12 @@ namespace cpu_control_2
 {
 inline constexpr u32 ept          = bit(1);
 inline constexpr u32 rdtscp       = bit(3);
+inline constexpr u32 x2apic       = bit(4);
 inline constexpr u32 vpid         = bit(5);
 inline constexpr u32 wbinvd       = bit(6);
 inline constexpr u32 unrestricted = bit(7);
+inline constexpr u32 apic_reads   = bit(8); // APIC-register virtualization
+inline constexpr u32 delivery     = bit(9); // of virtual interrupts
 inline constexpr u32 invpcid      = bit(12);
 inline constexpr u32 xsaves       = bit(20);
 } // namespace cpu_control_2
@@ -206,6 +211,7 @@ inline constexpr u32 mwait            = 36;
 inline constexpr u32 monitor          = 39;
 inline constexpr u32 machine_check    = 41; // during an entry
 inline constexpr u32 tpr_threshold    = 43;
+inline constexpr u32 virtual_eoi      = 45;
 inline constexpr u32 ept_violation    = 48;
 inline constexpr u32 invept           = 50;
 inline constexpr u32 rdtscp           = 51;
@@ -213,6 +219,7 @@ inline constexpr u32 preemption_timer = 52;
 inline constexpr u32 invvpid          = 53;
 inline constexpr u32 wbinvd           = 54;
 inline constexpr u32 xsetbv           = 55;
+inline constexpr u32 apic_write       = 56;
 inline constexpr u32 invpcid          = 58;
 inline constexpr u32 vmfunc           = 59;
 inline constexpr u32 xsaves           = 63;

@@ -224,8 +224,17 @@ void Svm_vcpu::flush_tlb(Tlb_scope scope)
         asid_ = {};
 }
 
-void Svm_vcpu::set_tpr(u8 tpr) { vmcb_->vintr = (vmcb_->vintr & ~vintr::tpr_mask) | (tpr >> 4); }
+void Svm_vcpu::set_tpr(u8 tpr)
+{
+    vmcb_->vintr = (vmcb_->vintr & ~vintr::tpr_mask) | (tpr >> 4);
+    tpr_         = tpr;
+}
 
-u8 Svm_vcpu::tpr() const { return static_cast<u8>((vmcb_->vintr & vintr::tpr_mask) << 4); }
+// MOV CR8 changes the class, and clears the rest. [APM2 15.21.2, 16.2.4]
+u8 Svm_vcpu::tpr() const
+{
+    const u8 task_class = static_cast<u8>((vmcb_->vintr & vintr::tpr_mask) << 4);
+    return task_class == (tpr_ & 0xf0) ? tpr_ : task_class;
+}
 
 } // namespace vmm::svm

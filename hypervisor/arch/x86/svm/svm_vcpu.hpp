@@ -60,6 +60,7 @@ class Svm_vcpu final : public Vcpu_backend
     u64 vmcb_pa_;
     std::byte* fpu_;
     Address_space_ids::Id asid_;
+    u8 tpr_               = 0; // as last written, not by MOV CR8
     u64 debug_address_[4] = {};
 };
 

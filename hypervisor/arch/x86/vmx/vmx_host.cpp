@@ -4,6 +4,7 @@
 #include "arch/x86/cpu/control_registers.hpp"
 #include "arch/x86/cpu/descriptors.hpp"
 #include "arch/x86/cpu/msr.hpp"
+#include "arch/x86/decode/vmx_apic.hpp"
 #include "arch/x86/io_permissions.hpp"
 #include "arch/x86/vmx/instructions.hpp"
 #include "debug/log.hpp"
@@ -18,7 +19,7 @@ namespace
 struct Host {
     Capabilities capabilities;
     Controls controls;
-    Hpa msr_bitmap{0};
+    Hpa msr_bitmaps[2]{};
     Hpa current{0};
 };
 constinit Host host;
@@ -27,21 +28,12 @@ constexpr u64 kFeatureLocked = bit(0); // IA32_FEATURE_CONTROL
 constexpr u64 kFeatureVmxon  = bit(2);
 constexpr u32 kVpidCount     = 1u << 16;
 
-// A bit an MSR; reads of low and of high numbers, then writes. [SDM3 25.6.9]
-void let_through(u8* map, u32 index)
+Expected<void> make_msr_bitmaps()
 {
-    const u32 at = (index >= 0xc0000000 ? 0x400 : 0) + (index & 0x1fff) / 8;
-    for (const u32 part : {0u, 0x800u})
-        map[part + at] = static_cast<u8>(map[part + at] & ~(1u << (index & 7)));
-}
-
-Expected<void> make_msr_bitmap()
-{
-    host.msr_bitmap = TRY(filled_pages(kOrder4k, 0xff));
-    auto* map       = to_virtual<u8>(host.msr_bitmap);
-    for (const u32 index : {msr::kStar, msr::kLstar, msr::kCstar, msr::kSfmask, msr::kFsBase, msr::kGsBase,
-                            msr::kKernelGsBase, msr::kSysenterCs, msr::kSysenterEsp, msr::kSysenterEip})
-        let_through(map, index);
+    for (const bool apic : {false, true}) {
+        host.msr_bitmaps[apic] = TRY(filled_pages(kOrder4k, 0xff));
+        make_msr_bitmap(to_virtual<u8>(host.msr_bitmaps[apic]), apic);
+    }
     return {};
 }
 
@@ -72,7 +64,7 @@ Expected<void> enable_on_this_cpu()
     }
     Nested_format::places = ept_places(host.controls);
     vpids.init(host.controls.has_2(cpu_control_2::vpid) ? kVpidCount : 1);
-    TRY(make_msr_bitmap());
+    TRY(make_msr_bitmaps());
 
     const u64 feature = read_msr(msr::kFeatureControl);
     if (!(feature & kFeatureLocked))
@@ -94,7 +86,7 @@ const Controls& controls() { return host.controls; }
 u64 cr0_must() { return host.capabilities.cr0_fixed0 & ~(cr0::pe | cr0::pg); }
 u64 cr4_must() { return host.capabilities.cr4_fixed0; }
 u64 cr4_may() { return host.capabilities.cr4_fixed1; }
-Hpa msr_bitmap() { return host.msr_bitmap; }
+Hpa msr_bitmap(bool apic) { return host.msr_bitmaps[apic]; }
 
 void init_vmcs_region(Hpa at)
 {

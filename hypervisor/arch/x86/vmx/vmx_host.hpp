@@ -28,9 +28,8 @@ void init_vmcs_region(Hpa at);
 // Of this CPU.
 extern Address_space_ids vpids;
 
-// Which MSRs a guest reaches without an exit: those in the VMCS, and those moved when a vCPU changes. One map
-// for all.
-[[nodiscard]] Hpa msr_bitmap();
+// Which MSRs a guest reaches without an exit, for all vCPUs whose x2APIC the CPU works and for all others.
+[[nodiscard]] Hpa msr_bitmap(bool apic);
 
 // Fills in the host part of the current VMCS, but for RSP and RIP.
 void write_host_state();

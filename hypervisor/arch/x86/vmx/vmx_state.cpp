@@ -126,7 +126,7 @@ void Vmx_vcpu::set_up_controls(Hpa virtual_apic)
          {Field::fault_code_mask, Field::fault_code_match, Field::cr3_targets, Field::exit_msr_stores,
           Field::exit_msr_loads, Field::entry_msr_loads, Field::entry_event, Field::tpr_threshold})
         write(none, 0);
-    write(Field::msr_bitmap, msr_bitmap().value());
+    write(Field::msr_bitmap, msr_bitmap(false).value());
     write(Field::virtual_apic, virtual_apic.value());
     write(Field::eptp, eptp_);
     write(Field::cr0_mask, ~guest_owned_cr0());

@@ -58,7 +58,7 @@ Expected<Unique<Vcpu_backend>> Vmx_vcpu::create(Vcpu& vcpu)
 }
 
 Vmx_vcpu::Vmx_vcpu(Vcpu& vcpu, Mfn pages)
-    : vcpu_(vcpu), vmcs_(to_hpa(pages)), virtual_tpr_(to_virtual<u32>(pages + 1) + kVirtualTpr / sizeof(u32)),
+    : vcpu_(vcpu), vmcs_(to_hpa(pages)), apic_(to_virtual<u32>(pages + 1)),
       fpu_(to_virtual<std::byte>(pages + 2)), eptp_(make_eptp(to_hpa(vcpu.domain().p2m().root()), controls()))
 {
     init_vmcs_region(vmcs_);
@@ -81,6 +81,7 @@ Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
 {
     use();
     prepare_translation();
+    apic_.write_changes();
     write_event();
     write_registers(regs);
     vmm::write_cr2(cr2_);
@@ -115,8 +116,7 @@ Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
 // The guest does not run again: its domain is crashed above.
 void Vmx_vcpu::explain_refusal(std::string_view what_the_cpu_says) const
 {
-    const auto fault = find_entry_fault(
-        read, {capabilities(), read_cpu_facts().physical_bits, static_cast<u8>(*virtual_tpr_)});
+    const auto fault     = find_entry_fault(read, {capabilities(), read_cpu_facts().physical_bits, tpr()});
     const Domain& domain = vcpu_.domain();
     if (fault)
         log::error("d{}v{}: VM entry failed, {}: {} {} = {x}: {}", domain.id(), vcpu_.id(), what_the_cpu_says,
@@ -273,7 +273,7 @@ void Vmx_vcpu::set_cpu_controls(u32 set, u32 clear)
 void Vmx_vcpu::request_window(u8 priority)
 {
     use();
-    if (priority > tpr() >> 4)
+    if (apic_.delivers() || priority > tpr() >> 4)
         set_cpu_controls(cpu_control::interrupt_window, 0);
     else
         write(Field::tpr_threshold, priority);
@@ -290,11 +290,13 @@ void Vmx_vcpu::cancel_window()
 void Vmx_vcpu::set_tpr(u8 tpr)
 {
     use();
-    *virtual_tpr_ = tpr & 0xf0;
+    apic_.tpr() = tpr;
     write(Field::tpr_threshold, 0);
 }
 
-u8 Vmx_vcpu::tpr() const { return static_cast<u8>(*virtual_tpr_); }
+u8 Vmx_vcpu::tpr() const { return static_cast<u8>(apic_.tpr()); }
+
+Interrupt_delivery* Vmx_vcpu::interrupt_delivery() { return controls().virtual_apic ? &apic_ : nullptr; }
 
 void Vmx_vcpu::skip_instruction(Guest_registers& regs, u8 length)
 {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "arch/x86/decode/vmx_exit.hpp"
+#include "arch/x86/vmx/vmx_apic.hpp"
 #include "arch/x86/vmx/vmx_host.hpp"
 #include "domain/vcpu_backend.hpp"
 
@@ -19,7 +20,7 @@ class Vmx_vcpu final : public Vcpu_backend
 {
   public:
     static Expected<Unique<Vcpu_backend>> create(Vcpu& vcpu);
-    // Takes over its pages: the VMCS, the virtual-APIC page (of which the CPU uses the TPR), the FPU area.
+    // Takes over its pages: the VMCS, the virtual-APIC page, the FPU area.
     Vmx_vcpu(Vcpu& vcpu, Mfn pages);
     ~Vmx_vcpu() override;
 
@@ -38,10 +39,10 @@ class Vmx_vcpu final : public Vcpu_backend
     void flush_tlb(Tlb_scope scope) override;
     void set_tpr(u8 tpr) override;
     [[nodiscard]] u8 tpr() const override;
+    [[nodiscard]] Interrupt_delivery* interrupt_delivery() override;
 
   private:
     static constexpr unsigned kPagesOrder = 2;
-    static constexpr unsigned kVirtualTpr = 0x80; // in the virtual-APIC page
 
     // Registers of the guest's that neither entry nor exit moves: they are in the CPU while the vCPU is
     // loaded.
@@ -85,7 +86,7 @@ class Vmx_vcpu final : public Vcpu_backend
 
     Vcpu& vcpu_;
     Hpa vmcs_;
-    u32* virtual_tpr_;
+    Vmx_apic apic_;
     std::byte* fpu_;
     u64 eptp_;
     Resident resident_;

@@ -37,10 +37,57 @@ bool Vcpu::refuses_read(u32 offset) { return !apic.read_msr(apic::kFirstMsr + of
 
 int Vcpu::take()
 {
-    const int vector = apic.pending_vector();
+    const int vector = apic.next_to_inject();
     if (vector >= 0)
         apic.accept(static_cast<u8>(vector));
     return vector;
+}
+
+int Vcpu::take_by_cpu()
+{
+    REQUIRE(apic.next_to_inject() == -1);
+    return cpu.take(tpr);
+}
+
+void Delivering_cpu::start(const State& given, const Vectors& level)
+{
+    on     = true;
+    state_ = given;
+    level_ = level;
+}
+
+Interrupt_delivery::State Delivering_cpu::stop()
+{
+    on = false;
+    return state_;
+}
+
+void Delivering_cpu::request(const Vectors& requested, const Vectors& level)
+{
+    REQUIRE(on);
+    for (unsigned i = 0; i < 8; ++i)
+        state_.requested[i] |= requested[i];
+    level_ = level;
+}
+
+int Delivering_cpu::take(u8 tpr)
+{
+    const int vector = highest(state_.requested);
+    if (vector < 0 || vector / 16 <= std::max(tpr / 16, highest(state_.in_service) / 16))
+        return -1;
+    const u32 mask = 1u << vector % 32;
+    state_.requested[static_cast<unsigned>(vector) / 32] &= ~mask;
+    state_.in_service[static_cast<unsigned>(vector) / 32] |= mask;
+    return vector;
+}
+
+int Delivering_cpu::end()
+{
+    const int vector = highest(state_.in_service);
+    REQUIRE(vector >= 0);
+    const u32 mask = 1u << vector % 32;
+    state_.in_service[static_cast<unsigned>(vector) / 32] &= ~mask;
+    return level_[static_cast<unsigned>(vector) / 32] & mask ? vector : -1;
 }
 
 Domain::Domain(unsigned count)
@@ -53,6 +100,7 @@ namespace apic_host
 {
 u8 tpr(const Vcpu& vcpu) { return vcpu.tpr; }
 void set_tpr(Vcpu& vcpu, u8 tpr) { vcpu.tpr = tpr; }
+Interrupt_delivery* interrupt_delivery(Vcpu& vcpu) { return vcpu.cpu_delivers ? &vcpu.cpu : nullptr; }
 void wake(Vcpu& vcpu) { ++vcpu.wakes; }
 Domain& domain_of(const Vcpu& vcpu) { return vcpu.domain; }
 Vcpu* vcpu_at(Domain& domain, unsigned index)

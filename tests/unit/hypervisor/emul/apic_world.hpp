@@ -25,6 +25,27 @@ class Test_clock : public Clock
     Time now_{1'000'000};
 };
 
+// A CPU that delivers interrupts itself: what it was handed, and what a guest on it does.
+class Delivering_cpu final : public Interrupt_delivery
+{
+  public:
+    void start(const State& given, const Vectors& level) override;
+    State stop() override;
+    void request(const Vectors& requested, const Vectors& level) override;
+    [[nodiscard]] State state() const override { return state_; }
+
+    // The guest takes the highest that `tpr` lets through: the vector, or -1.
+    int take(u8 tpr);
+    // The guest's EOI: its vector where that exits, or -1.
+    int end();
+
+    bool on = false;
+
+  private:
+    State state_;
+    Vectors level_{};
+};
+
 class Vcpu
 {
   public:
@@ -40,13 +61,18 @@ class Vcpu
     void enable() { write(apic::reg_spurious, 0x1ff); }
     // What the exit loop does when the guest takes interrupts: the vector, or -1.
     int take();
+    // The same where the CPU does it, or only the hand-over.
+    int take_by_cpu();
+    void enter() { (void)apic.next_to_inject(); }
 
     Domain& domain;
     Local_apic apic;
-    u8 tpr         = 0;
-    unsigned wakes = 0;
-    unsigned nmis  = 0;
-    unsigned inits = 0;
+    Delivering_cpu cpu;
+    bool cpu_delivers = false;
+    u8 tpr            = 0;
+    unsigned wakes    = 0;
+    unsigned nmis     = 0;
+    unsigned inits    = 0;
     std::vector<u8> startups;
     std::vector<u8> level_ends;
 };

@@ -117,7 +117,7 @@ TEST_CASE("TPR and CR8 are one register")
     Vcpu& vcpu = domain[0];
     vcpu.enable();
     vcpu.write(reg_tpr, 0x45);
-    CHECK(vcpu.tpr == 0x40);
+    CHECK(vcpu.tpr == 0x45);
     CHECK(vcpu.read(reg_tpr) == 0x45);
     vcpu.apic.set_irq(0x4f, false);
     CHECK(vcpu.apic.pending_vector() == -1);
@@ -131,6 +131,98 @@ TEST_CASE("TPR and CR8 are one register")
     vcpu.apic.set_irq(0x42, false);
     CHECK_FALSE(vcpu.apic.held_back_by_tpr()); // by what is in service
     CHECK(vcpu.refuses(reg_tpr, 0x100));
+}
+
+TEST_CASE("a CPU that delivers interrupts is handed each once, from when the APIC is on")
+{
+    Domain domain(1);
+    Vcpu& vcpu        = domain[0];
+    vcpu.cpu_delivers = true;
+    CHECK_FALSE(vcpu.cpu.on);
+    vcpu.enable();
+    REQUIRE(vcpu.cpu.on);
+
+    vcpu.apic.set_irq(0x31, false);
+    vcpu.apic.set_irq(0x52, true);
+    CHECK(vcpu.apic.pending_vector() == 0x52); // also before it is handed over, for HLT
+    CHECK(vcpu.take_by_cpu() == 0x52);
+    CHECK(vcpu.apic.pending_vector() == -1); // 0x31 has to wait for the EOI
+    CHECK_FALSE(vcpu.apic.held_back_by_tpr());
+    CHECK(vcpu.read(reg_isr + 2) == 1u << 0x12);
+    CHECK(vcpu.read(reg_irr + 1) == 1u << 0x11);
+    CHECK(vcpu.read(reg_ppr) == 0x50);
+    CHECK(vcpu.cpu.end() == 0x52);
+    vcpu.apic.in_service_ended(0x52);
+    CHECK(vcpu.level_ends == std::vector<u8>{0x52});
+    CHECK(vcpu.apic.pending_vector() == 0x31);
+    CHECK(vcpu.cpu.take(0) == 0x31);
+    CHECK(vcpu.cpu.end() == -1);
+    CHECK(vcpu.take_by_cpu() == -1);
+
+    vcpu.tpr = 0x45; // the guest's MOV CR8, or WRMSR: no exit either way
+    vcpu.apic.set_irq(0x4f, false);
+    CHECK(vcpu.apic.pending_vector() == -1);
+    CHECK(vcpu.take_by_cpu() == -1);
+    vcpu.tpr = 0x30;
+    CHECK(vcpu.apic.pending_vector() == 0x4f);
+    CHECK(vcpu.cpu.take(vcpu.tpr) == 0x4f);
+}
+
+TEST_CASE("what a CPU has of an APIC that is switched off or reset is not lost, or is")
+{
+    Domain domain(1);
+    Vcpu& vcpu = domain[0];
+    vcpu.enable();
+    vcpu.apic.set_irq(0x61, true);
+    CHECK(vcpu.take() == 0x61);
+    vcpu.apic.set_irq(0x72, false);
+    vcpu.cpu_delivers = true;
+    vcpu.enable(); // once more: the CPU takes over what is there
+    CHECK(vcpu.take_by_cpu() == 0x72);
+    vcpu.apic.set_irq(0x83, false);
+    vcpu.enter();
+
+    SECTION("by software")
+    {
+        vcpu.write(reg_spurious, 0xff);
+        CHECK_FALSE(vcpu.cpu.on);
+        CHECK(vcpu.read(reg_irr + 4) == 1u << 3);
+        vcpu.cpu_delivers = false;
+        vcpu.enable();
+        CHECK(vcpu.take() == 0x83);
+        for (unsigned i = 0; i < 3; ++i)
+            vcpu.write(reg_eoi, 0);
+        CHECK(vcpu.level_ends == std::vector<u8>{0x61});
+        CHECK(vcpu.apic.pending_vector() == -1);
+    }
+    SECTION("by its base register")
+    {
+        REQUIRE(vcpu.apic.write_msr(0x1b, kDefaultBase));
+        CHECK_FALSE(vcpu.cpu.on);
+        CHECK(vcpu.apic.pending_vector() == -1);
+    }
+    SECTION("by INIT")
+    {
+        vcpu.apic.reset();
+        CHECK_FALSE(vcpu.cpu.on);
+        for (u32 i = 0; i < 24; ++i)
+            CHECK(vcpu.read(reg_isr + i) == 0);
+        vcpu.enable();
+        CHECK(vcpu.take_by_cpu() == -1);
+    }
+    SECTION("and it is saved and loaded as any other")
+    {
+        hvm_hw_lapic state{};
+        hvm_hw_lapic_regs registers{};
+        vcpu.apic.save(state, registers);
+        Domain other(1);
+        Vcpu& to = other[0];
+        REQUIRE(to.apic.load(state, registers));
+        CHECK(to.take() == 0x83);
+        for (unsigned i = 0; i < 3; ++i)
+            to.write(reg_eoi, 0);
+        CHECK(to.level_ends == std::vector<u8>{0x61});
+    }
 }
 
 TEST_CASE("the end of a level-triggered interrupt is told, that of an edge is not")

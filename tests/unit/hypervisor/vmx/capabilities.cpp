@@ -95,6 +95,16 @@ TEST_CASE("vmx: a CPU that has all of it")
     CHECK((c.cpu & (bit(15) | bit(16))) == 0);
 }
 
+TEST_CASE("vmx: the virtual APIC is used whole or not at all")
+{
+    const u64 all = 0x00007cfe'00000000;
+    CHECK_FALSE(choose(with({{0x48b, all & ~(u64{cpu_control_2::delivery} << 32)}})).virtual_apic);
+    CHECK_FALSE(choose(with({{0x48b, all & ~(u64{cpu_control_2::apic_reads} << 32)}})).virtual_apic);
+    const Controls server = choose(with({{0x48b, all | u64{kVirtualApic} << 32}}));
+    CHECK(server.virtual_apic);
+    CHECK_FALSE(server.has_2(kVirtualApic)); // only while a guest's APIC is on
+}
+
 TEST_CASE("vmx: without the true capabilities the plain ones count")
 {
     auto cpu = kHaswell;

@@ -255,6 +255,21 @@ TEST_CASE("vmx entry: the TPR threshold is at most the class of the virtual TPR"
     CHECK(judge(0x40)->field == "TPR threshold");
 }
 
+TEST_CASE("vmx entry: a CPU that delivers interrupts looks at no threshold")
+{
+    set_good();
+    Capabilities server = kCpu;
+    server.cpu_2.may |= kVirtualApic;
+    vmcs[Field::cpu_controls_2] |= kVirtualApic;
+    vmcs[Field::tpr_threshold] = 5;
+    CHECK_FALSE(find_entry_fault(read_vmcs, {server, kPhysicalBits, 0}));
+    server.cpu.must &= ~cpu_control::tpr_shadow;
+    vmcs[Field::cpu_controls] &= ~u64{cpu_control::tpr_shadow};
+    const auto fault = find_entry_fault(read_vmcs, {server, kPhysicalBits, 0});
+    REQUIRE(fault);
+    CHECK(fault->rule == "a virtual APIC needs the TPR shadow");
+}
+
 TEST_CASE("vmx entry: injected events")
 {
     constexpr const char* kName = "VM-entry interruption information";

@@ -62,6 +62,19 @@ TEST_CASE("vmx: port accesses")
     CHECK(outs.io.rep);
 }
 
+TEST_CASE("vmx: the virtual APIC's exits come after their instruction")
+{
+    const auto ended = decode_exit({.reason = 45, .qualification = 0x52, .instruction_length = 2}, 0x80b);
+    CHECK(ended.kind == Exit_kind::end_of_interrupt);
+    CHECK(ended.vector == 0x52);
+    CHECK(ended.instruction_length == 0);
+    const auto write = decode_exit({.reason = 56, .qualification = 0x3f0, .instruction_length = 2}, 0x83f);
+    CHECK(write.kind == Exit_kind::msr);
+    CHECK(write.msr.write);
+    CHECK(write.msr.index == 0x83f);
+    CHECK(write.instruction_length == 0);
+}
+
 TEST_CASE("vmx: EPT violations")
 {
     const auto read = decode_exit({.reason = 48, .qualification = 0x181, .gpa = 0xfec00010}, 0);

@@ -101,8 +101,11 @@ def main():
     parser.add_argument("--log", required=True, help="where the whole console is kept")
     options = parser.parse_args()
     if options.machine == "bochs":
+        print("== on VT-x, in Bochs")
         booted = bochs.Bochs(options.iso, options.log, show, options.memory)
     else:
+        if options.machine == "vt-x":
+            print("== on VT-x, by nested KVM")
         booted = Machine(qemu.command_from(options) + ["-no-reboot"], options.log, show)
     with booted as machine:
         seen = play(machine, STEPS)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The QEMU command line, in one place: for people (run as a program: serial console on this terminal) and for
-tests (command()). It picks KVM by itself where nested AMD-V works; TCG is the floor that every machine can run."""
+tests (command()). It picks KVM by itself where nested AMD-V works; TCG is the floor that every machine can run. The
+machine named vt-x is q35 on nested VT-x, which TCG does not have: only where nested_kvm("intel")."""
 
 import argparse
 import os
@@ -12,17 +13,21 @@ import shlex
 CPU = {
     ("plinth", "tcg"): "EPYC,+svm,+npt",
     ("xen", "tcg"): "EPYC,+svm,+npt,-rdtscp,-monitor",
-    ("plinth", "kvm"): "host,+svm",
-    ("xen", "kvm"): "host,+svm",
+    ("plinth", "kvm"): "host",
+    ("xen", "kvm"): "host",
 }
 XEN_MACHINE = ",kernel-irqchip=split"
 XEN_DEVICES = ["-device", "intel-iommu,intremap=on"]
 
 
-def nested_kvm():
-    """True where /dev/kvm can be used and its guests get AMD-V."""
+# What the oldest VT-x that guests can do with lacks of a newer CPU's.
+OLDEST_VT_X = "host,-vmx-apicv-vid,-vmx-apicv-register,-vmx-apicv-x2apic,-vmx-ept-1gb,-vmx-eptad"
+
+
+def nested_kvm(vendor="amd"):
+    """True where /dev/kvm can be used and its guests get that vendor's virtualisation."""
     try:
-        with open("/sys/module/kvm_amd/parameters/nested", encoding="ascii") as flag:
+        with open(f"/sys/module/kvm_{vendor}/parameters/nested", encoding="ascii") as flag:
             nested = flag.read().strip() in ("1", "Y")
     except OSError:
         return False
@@ -31,7 +36,8 @@ def nested_kvm():
 
 def command(boot, hypervisor="plinth", memory=2048, cpus=1, machine="q35", cpu=None, extra=()):
     """`boot` is what to start from: ["-cdrom", FILE] or ["-kernel", IMAGE, ...]."""
-    accel = "kvm" if nested_kvm() else "tcg"
+    accel = "kvm" if machine == "vt-x" or nested_kvm() else "tcg"
+    machine = "q35" if machine == "vt-x" else machine
     words = ["qemu-system-x86_64", "-accel", accel, "-machine", machine + (XEN_MACHINE if hypervisor == "xen" else "")]
     words += ["-cpu", cpu or CPU[hypervisor, accel], "-m", str(memory), "-smp", str(cpus), "-display", "none"]
     words += ["-nic", "none"]

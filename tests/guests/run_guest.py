@@ -4,8 +4,8 @@
 
     run_guest.py [--hypervisor IMAGE] [--timeout SECONDS] [--icount] GUEST.elf
     run_guest.py --iso FILE ...     boots from a GRUB image instead (stock Xen as the oracle)
-    run_guest.py --bochs ...        on VT-x, which Bochs emulates, from a GRUB image made for it (multiboot2);
-                                    --oldest: on the least VT-x that guests can do with
+    run_guest.py --vt-x ...         on VT-x: by nested KVM on Intel where this computer has it, else in Bochs, from a
+                                    GRUB image made for it (multiboot2); --oldest: on the least that will do
 
 The hypervisor is loaded by QEMU (multiboot1) with the guest as its first module. Everything the machine
 says is copied to standard output. Exit status: 0 success, 77 skip, 1 failure or error, 2 no verdict.
@@ -22,6 +22,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "boot", "lib"))
 import bochs  # noqa: E402
+import qemu  # noqa: E402
 from machine import Failed  # noqa: E402
 
 VERDICT = re.compile(rb"VERDICT (\S+) (success|skip|error|failure)")
@@ -29,18 +30,13 @@ PANIC = re.compile(rb"PANIC|panic:")
 STATUS = {b"success": 0, b"skip": 77, b"error": 1, b"failure": 1}
 
 
-def kvm_usable():
-    """Nested virtualisation on this machine: AMD only, since the guests run on an AMD model."""
-    try:
-        with open("/sys/module/kvm_amd/parameters/nested") as flag:
-            return os.access("/dev/kvm", os.R_OK | os.W_OK) and flag.read().strip() in ("1", "Y")
-    except OSError:
-        return False
-
-
 def machine(args):
-    accelerator = ["-accel", "kvm", "-cpu", "host"] if kvm_usable() and not args.icount else \
-        ["-accel", "tcg", "-cpu", args.cpu]
+    if args.vt_x:
+        accelerator = ["-accel", "kvm", "-cpu", qemu.OLDEST_VT_X if args.oldest else "host"]
+    elif qemu.nested_kvm() and not args.icount:
+        accelerator = ["-accel", "kvm", "-cpu", "host"]
+    else:
+        accelerator = ["-accel", "tcg", "-cpu", args.cpu]
     command = ["qemu-system-x86_64", *accelerator, "-machine", "q35", "-m", str(args.memory), "-smp", "1",
                "-nographic", "-no-reboot", "-net", "none"]
     if args.icount:
@@ -114,8 +110,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--hypervisor", help="the hypervisor image")
     parser.add_argument("--iso", help="a bootable image with everything in it")
-    parser.add_argument("--bochs", action="store_true", help="on VT-x, in Bochs")
-    parser.add_argument("--oldest", action="store_true", help="with --bochs: its oldest CPU that will do")
+    parser.add_argument("--vt-x", action="store_true", help="on VT-x: by nested KVM on Intel, or in Bochs")
+    parser.add_argument("--oldest", action="store_true", help="with --vt-x: the least of it that will do")
     parser.add_argument("--append", default="console=com1 loglvl=debug guest_loglvl=debug noreboot")
     parser.add_argument("--cpu", default="EPYC,+svm,+npt")
     parser.add_argument("--memory", type=int, default=256)
@@ -126,7 +122,10 @@ def main():
     args = parser.parse_args()
     if not args.iso and not (args.hypervisor and args.guest):
         parser.error("needs --hypervisor and a guest, or --iso")
-    found = watch_bochs(args) if args.bochs else watch(machine(args), args.timeout)
+    emulated = args.vt_x and not qemu.nested_kvm("intel")
+    if args.vt_x:
+        print("on VT-x,", "in Bochs" if emulated else "by nested KVM", flush=True)
+    found = watch_bochs(args) if emulated else watch(machine(args), args.timeout)
     if not found:
         print(f"\nno verdict within {args.timeout:g} s")
         return 2

@@ -10,30 +10,48 @@ import os
 import re
 import statistics
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "boot", "lib"))
+sys.path.insert(0, os.path.join(HERE, "..", "guests"))
+import bochs  # noqa: E402
 import disks  # noqa: E402
 import times  # noqa: E402
 import traffic  # noqa: E402
-from icount import command  # noqa: E402
+from icount import COMMAND_LINE, command  # noqa: E402
 from machine import Failed, Machine  # noqa: E402
+from run_guest import grub_image  # noqa: E402
 
 PARTS_WITH_PROBE = {"traffic": traffic, "disks": disks}
 FIGURE = re.compile(r"BENCH (\S+) (-?\d+)")
 END = r"BENCH-END"
 
 
-def measure(kind, image, guest, log):
+def figures_of(machine, kind, guest):
     """{name: value}; several values of one name give their median."""
-    with Machine(command(kind, image, guest), log) as machine:
-        machine.expect(END, 300, f"{os.path.basename(guest)} on {kind}")
-        values = {}
-        for name, value in FIGURE.findall(machine.text):
-            values.setdefault(name, []).append(int(value))
+    machine.expect(END, 300, f"{os.path.basename(guest)} on {kind}")
+    values = {}
+    for name, value in FIGURE.findall(machine.text):
+        values.setdefault(name, []).append(int(value))
     if not values:
-        raise Failed(f"{os.path.basename(guest)} on {kind} ended without a figure; its console: {log}")
+        raise Failed(f"{os.path.basename(guest)} on {kind} ended without a figure")
     return {name: statistics.median(taken) for name, taken in values.items()}
+
+
+def measure(kind, image, guest, log):
+    with Machine(command(kind, image, guest), log) as machine:
+        return figures_of(machine, kind, guest)
+
+
+def measure_on_vmx(cpu):
+    """As measure(), in Bochs, where the time-stamp counter counts instructions as well."""
+    def on_cpu(kind, image, guest, log):
+        with tempfile.TemporaryDirectory(prefix="plinth-bench-") as folder:
+            medium = grub_image(folder, image, guest, COMMAND_LINE[kind])
+            with bochs.Bochs(medium, log, memory=1024, cpu=cpu) as machine:
+                return figures_of(machine, kind, guest)
+    return on_cpu
 
 
 def limit(bar, xen):
@@ -60,19 +78,19 @@ def table(title, figures, bars):
         print(line)
 
 
-def instruction_counts(options, subjects, failed):
-    """{kind: {operation: instructions}} of every micro-guest on every subject."""
-    guests = sorted(name for name in os.listdir(options.guests)
+def instruction_counts(folder, options, subjects, failed, taken_by=measure, where=""):
+    """{kind: {operation: instructions}} of every micro-guest of a folder on every subject."""
+    guests = sorted(name for name in os.listdir(folder)
                     if re.fullmatch(r"bench.*\.elf", name) and re.search(options.match, name))
     if not guests:
-        failed.append(f"no bench*.elf in {options.guests} matches /{options.match}/")
+        failed.append(f"no bench*.elf in {folder} matches /{options.match}/")
     figures = {}
     for kind, image in subjects:
         figures.setdefault(kind, {})
         for guest in guests:
-            log = os.path.join(options.log, f"bench.{guest}.{kind}.log")
+            log = os.path.join(options.log, f"bench.{guest}.{kind}{where}.log")
             try:
-                figures[kind] |= measure(kind, image, os.path.join(options.guests, guest), log)
+                figures[kind] |= taken_by(kind, image, os.path.join(folder, guest), log)
             except Failed as trouble:
                 failed.append(str(trouble))
     return figures
@@ -108,6 +126,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--subject", action="append", required=True, metavar="KIND=IMAGE")
     parser.add_argument("--guests", help="folder with the micro-guests, bench*.elf")
+    parser.add_argument("--vmx", help="the same folder, for VT-x in Bochs; the first subject only")
     parser.add_argument("--images", help="folder with dom0/ and dom0.cpio, as boot/run --iso makes them")
     parser.add_argument("--jobs", action="store_true", help="dom0's start, create, destroy; needs --images")
     parser.add_argument("--traffic", action="store_true", help="TCP; needs --images and --probe")
@@ -122,8 +141,14 @@ def main():
         bars = json.load(file)
     results, failed = {}, []
     if options.guests:
-        results["instructions"] = instruction_counts(options, subjects, failed)
+        results["instructions"] = instruction_counts(options.guests, options, subjects, failed)
         table("instructions, median", results["instructions"], bars)
+    if options.vmx:
+        for where, cpu in (("VT-x", bochs.CPU), ("the oldest VT-x", bochs.OLDEST_CPU)):
+            title = f"instructions on {where}, median"
+            results[title] = instruction_counts(options.vmx, options, subjects[:1], failed, measure_on_vmx(cpu),
+                                                "." + cpu)
+            table(title, results[title], bars)
     if options.jobs:
         results["virtual milliseconds"] = on_dom0(times, "times", options, subjects, failed)
         table("virtual milliseconds", results["virtual milliseconds"], bars)

@@ -74,15 +74,15 @@ def watch(command, timeout):
         process.wait()
 
 
-def grub_image(folder, args):
+def grub_image(folder, hypervisor, guest, append):
     """A medium that boots the hypervisor with the guest as its first module."""
     tree = os.path.join(folder, "tree")
     os.makedirs(os.path.join(tree, "boot/grub"))
-    shutil.copy(args.hypervisor, os.path.join(tree, "boot/plinth"))
-    shutil.copy(args.guest, os.path.join(tree, "boot/guest"))
+    shutil.copy(hypervisor, os.path.join(tree, "boot/plinth"))
+    shutil.copy(guest, os.path.join(tree, "boot/guest"))
     with open(os.path.join(tree, "boot/grub/grub.cfg"), "w", encoding="ascii") as file:
         file.write("set timeout=0\nmenuentry guest {\n"
-                   f"multiboot2 /boot/plinth {args.append}\nmodule2 /boot/guest\n}}\n")
+                   f"multiboot2 /boot/plinth {append}\nmodule2 /boot/guest\n}}\n")
     image = os.path.join(folder, "guest.iso")
     subprocess.run(["grub-mkrescue", "-o", image, tree], check=True, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL)
@@ -96,7 +96,8 @@ def watch_bochs(args):
         sys.stdout.flush()
 
     with tempfile.TemporaryDirectory(prefix="plinth-guest-") as folder:
-        with bochs.Bochs(grub_image(folder, args), os.path.join(folder, "console"), show, args.memory,
+        medium = grub_image(folder, args.hypervisor, args.guest, args.append)
+        with bochs.Bochs(medium, os.path.join(folder, "console"), show, args.memory,
                          cpu=bochs.OLDEST_CPU if args.oldest else bochs.CPU) as booted:
             try:
                 seen = booted.expect(VERDICT.pattern.decode() + r"\n|" + PANIC.pattern.decode(),

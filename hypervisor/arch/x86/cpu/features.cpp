@@ -3,6 +3,7 @@
 
 #include "arch/x86/cpu/cpuid.hpp"
 #include "arch/x86/cpu/msr.hpp"
+#include "arch/x86/decode/vmx_capabilities.hpp"
 #include "base/bits.hpp"
 
 namespace vmm
@@ -11,8 +12,6 @@ namespace
 {
 
 constexpr u64 kVmCrSvmDisabled = bit(4);
-constexpr u64 kFeatureLocked   = bit(0); // IA32_FEATURE_CONTROL
-constexpr u64 kFeatureVmxon    = bit(2);
 
 Cpu_facts::Vendor vendor_of(const Cpuid& leaf0)
 {
@@ -32,14 +31,13 @@ void read_svm(Cpu_facts& cpu, u32 highest_extended)
     cpu.svm_disabled_by_firmware = read_msr_safely(msr::kVmCr).value_or(0) & kVmCrSvmDisabled;
 }
 
-// The firmware locks the register one way or the other; where it did not, we may. [SDM3 24.7]
 void read_vmx(Cpu_facts& cpu)
 {
     cpu.vmx = cpuid(1).ecx & bit(5);
     if (!cpu.vmx)
         return;
-    const u64 feature            = read_msr_safely(msr::kFeatureControl).value_or(0);
-    cpu.vmx_disabled_by_firmware = (feature & kFeatureLocked) && !(feature & kFeatureVmxon);
+    cpu.vmx_disabled_by_firmware =
+        vmx::feature_control::forbids_vmxon(read_msr_safely(msr::kFeatureControl).value_or(0));
 }
 
 } // namespace

@@ -29,7 +29,21 @@ struct Capabilities {
     u64 ept_vpid   = 0;
     u64 cr0_fixed0 = 0, cr0_fixed1 = 0;
     u64 cr4_fixed0 = 0, cr4_fixed1 = 0;
+
+    // The host's own registers, with the bits as they have to be while VT-x is on. [SDM3 24.8]
+    [[nodiscard]] u64 host_cr0(u64 now) const { return (now | cr0_fixed0) & cr0_fixed1; }
+    [[nodiscard]] u64 host_cr4(u64 now) const { return (now | cr4_fixed0) & cr4_fixed1; }
 };
+
+// IA32_FEATURE_CONTROL. The firmware locks it one way or the other; where it did not, we may. [SDM3 24.7]
+namespace feature_control
+{
+inline constexpr u64 locked = bit(0);
+inline constexpr u64 vmxon  = bit(2); // outside SMX, where this hypervisor runs
+
+constexpr bool forbids_vmxon(u64 value) { return (value & locked) && !(value & vmxon); }
+constexpr u64 with_vmxon(u64 value) { return value & locked ? value : value | locked | vmxon; }
+} // namespace feature_control
 
 // Of which this is read.
 Capabilities read_capabilities(u64 (*read_msr)(u32));

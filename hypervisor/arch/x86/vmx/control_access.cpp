@@ -101,7 +101,7 @@ bool Vmx_vcpu::write_guest_cr4(u64 value)
 // The four entries that PAE paging keeps in the CPU. [SDM3 4.4.1]
 bool Vmx_vcpu::load_pdptes()
 {
-    constexpr u64 reserved = 0x1e6; // of an entry that is present
+    const u64 reserved = 0x1e6 | ~low_bits(physical_bits()); // of an entry that is present
     u64 entries[4];
     if (!copy_from_guest_physical(vcpu_.domain(), entries, Gpa(read(Field::guest_cr3) & 0xffffffe0),
                                   sizeof entries))

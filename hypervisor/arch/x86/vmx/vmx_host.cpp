@@ -3,6 +3,7 @@
 
 #include "arch/x86/cpu/control_registers.hpp"
 #include "arch/x86/cpu/descriptors.hpp"
+#include "arch/x86/cpu/features.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/decode/vmx_apic.hpp"
 #include "arch/x86/io_permissions.hpp"
@@ -19,14 +20,13 @@ namespace
 struct Host {
     Capabilities capabilities;
     Controls controls;
+    unsigned physical_bits = 0;
     Hpa msr_bitmaps[2]{};
     Hpa current{0};
 };
 constinit Host host;
 
-constexpr u64 kFeatureLocked = bit(0); // IA32_FEATURE_CONTROL
-constexpr u64 kFeatureVmxon  = bit(2);
-constexpr u32 kVpidCount     = 1u << 16;
+constexpr u32 kVpidCount = 1u << 16;
 
 Expected<void> make_msr_bitmaps()
 {
@@ -55,8 +55,9 @@ constinit Address_space_ids vpids;
 
 Expected<void> enable_on_this_cpu()
 {
-    host.capabilities = read_capabilities(read_msr);
-    host.controls     = choose_controls(host.capabilities);
+    host.capabilities  = read_capabilities(read_msr);
+    host.physical_bits = read_cpu_facts().physical_bits;
+    host.controls      = choose_controls(host.capabilities);
     if (!host.controls.missing.empty()) {
         log::error("this CPU's VT-x lacks {}, which guests need: a newer CPU is required",
                    host.controls.missing);
@@ -67,10 +68,10 @@ Expected<void> enable_on_this_cpu()
     TRY(make_msr_bitmaps());
 
     const u64 feature = read_msr(msr::kFeatureControl);
-    if (!(feature & kFeatureLocked))
-        write_msr(msr::kFeatureControl, feature | kFeatureLocked | kFeatureVmxon);
-    write_cr0(read_cr0() | host.capabilities.cr0_fixed0);
-    write_cr4(read_cr4() | host.capabilities.cr4_fixed0);
+    if (const u64 wanted = feature_control::with_vmxon(feature); wanted != feature)
+        write_msr(msr::kFeatureControl, wanted);
+    write_cr0(host.capabilities.host_cr0(read_cr0()));
+    write_cr4(host.capabilities.host_cr4(read_cr4()));
     const Hpa region = TRY(filled_pages(kOrder4k, 0));
     init_vmcs_region(region);
     if (!vmxon(region)) {
@@ -82,6 +83,7 @@ Expected<void> enable_on_this_cpu()
 
 const Capabilities& capabilities() { return host.capabilities; }
 const Controls& controls() { return host.controls; }
+unsigned physical_bits() { return host.physical_bits; }
 // A guest without restrictions may do without protection and paging. [SDM3 24.8]
 u64 cr0_must() { return host.capabilities.cr0_fixed0 & ~(cr0::pe | cr0::pg); }
 u64 cr4_must() { return host.capabilities.cr4_fixed0; }

@@ -17,6 +17,8 @@ Expected<void> enable_on_this_cpu();
 
 [[nodiscard]] const Capabilities& capabilities();
 [[nodiscard]] const Controls& controls();
+// Width of a physical address.
+[[nodiscard]] unsigned physical_bits();
 // Bits of CR0 and CR4 that a guest's register must have set or may have set. [SDM3 A.7, A.8]
 [[nodiscard]] u64 cr0_must();
 [[nodiscard]] u64 cr4_must();

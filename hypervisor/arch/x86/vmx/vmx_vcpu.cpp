@@ -2,7 +2,6 @@
 #include "arch/x86/vmx/vmx_vcpu.hpp"
 
 #include "arch/x86/cpu/control_registers.hpp"
-#include "arch/x86/cpu/features.hpp"
 #include "arch/x86/cpu/fpu.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/decode/vmx_entry.hpp"
@@ -116,7 +115,7 @@ Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
 // The guest does not run again: its domain is crashed above.
 void Vmx_vcpu::explain_refusal(std::string_view what_the_cpu_says) const
 {
-    const auto fault     = find_entry_fault(read, {capabilities(), read_cpu_facts().physical_bits, tpr()});
+    const auto fault     = find_entry_fault(read, {capabilities(), physical_bits(), tpr()});
     const Domain& domain = vcpu_.domain();
     if (fault)
         log::error("d{}v{}: VM entry failed, {}: {} {} = {x}: {}", domain.id(), vcpu_.id(), what_the_cpu_says,

@@ -127,6 +127,29 @@ TEST_CASE("vmx: older CPUs do with less, and are refused by the name of what the
     CHECK(choose(kPenryn).missing == "extended page tables (EPT)");
 }
 
+TEST_CASE("vmx: FEATURE_CONTROL is set where the firmware left it open, and only there")
+{
+    using namespace feature_control;
+    CHECK(with_vmxon(0) == 5);
+    CHECK(with_vmxon(2) == 7); // within SMX: theirs
+    CHECK(with_vmxon(4) == 5);
+    for (const u64 theirs : {1u, 3u, 5u, 7u})
+        CHECK(with_vmxon(theirs) == theirs);
+    CHECK(forbids_vmxon(1));
+    CHECK(forbids_vmxon(3));
+    CHECK_FALSE(forbids_vmxon(0));
+    CHECK_FALSE(forbids_vmxon(5));
+}
+
+TEST_CASE("vmx: the host's control registers get the bits that VT-x fixes")
+{
+    msrs                 = kHaswell;
+    const Capabilities c = read_capabilities(recorded);
+    CHECK(c.host_cr0(0x80010013) == 0x80010033); // NE
+    CHECK(c.host_cr4(0x20) == 0x2020);           // VMXE
+    CHECK(c.host_cr4(0x20 | bit(23)) == 0x2020); // one that this CPU has not
+}
+
 TEST_CASE("vmx: VPID is used only where it can be flushed")
 {
     CHECK_FALSE(choose(with({{0x48c, 0x06334141}})).has_2(cpu_control_2::vpid));

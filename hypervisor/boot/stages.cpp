@@ -176,6 +176,7 @@ void start_virtualisation()
         refuse("no guest can run: {}", enabled.error() == Errc::enomem
                                            ? "there is too little memory to start with"
                                            : "this CPU lacks what the line above says");
+    report_virtualisation();
 }
 
 } // namespace vmm::boot

@@ -15,12 +15,15 @@ namespace
 
 struct Vendor {
     Expected<void> (*enable)();
+    void (*report)();
     Expected<Unique<Vcpu_backend>> (*create)(Vcpu&);
     Hypercall_instruction hypercall;
 };
 
-constexpr Vendor kSvm{svm::enable_on_this_cpu, svm::Svm_vcpu::create, {0x0f, 0x01, 0xd9}}; // VMMCALL
-constexpr Vendor kVmx{vmx::enable_on_this_cpu, vmx::Vmx_vcpu::create, {0x0f, 0x01, 0xc1}}; // VMCALL
+constexpr Vendor kSvm{
+    svm::enable_on_this_cpu, svm::report, svm::Svm_vcpu::create, {0x0f, 0x01, 0xd9}}; // VMMCALL
+constexpr Vendor kVmx{
+    vmx::enable_on_this_cpu, vmx::report, vmx::Vmx_vcpu::create, {0x0f, 0x01, 0xc1}}; // VMCALL
 constinit const Vendor* vendor = &kSvm;
 
 } // namespace
@@ -32,6 +35,7 @@ Expected<void> enable_virtualisation()
     return vendor->enable();
 }
 
+void report_virtualisation() { vendor->report(); }
 Expected<Unique<Vcpu_backend>> create_backend(Vcpu& vcpu) { return vendor->create(vcpu); }
 Hypercall_instruction hypercall_instruction() { return vendor->hypercall; }
 

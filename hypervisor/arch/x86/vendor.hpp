@@ -16,6 +16,8 @@ class Vcpu;
 // Turns virtualisation on for this CPU. Enomem; einval, after a line in the log, when the CPU lacks
 // something.
 Expected<void> enable_virtualisation();
+// One line in the log: what of it is used. After it was turned on for the CPU that boots.
+void report_virtualisation();
 Expected<Unique<Vcpu_backend>> create_backend(Vcpu& vcpu);
 
 // The instruction by which a guest calls the hypervisor.

@@ -7,6 +7,7 @@
 #include "arch/x86/paging/entry_formats.hpp"
 #include "arch/x86/regs/control.hpp"
 #include "base/bits.hpp"
+#include "debug/log.hpp"
 #include "mm/direct_map.hpp"
 
 namespace vmm::svm
@@ -66,6 +67,13 @@ Expected<void> enable_on_this_cpu()
     write_msr(msr::kVmHsavePa, save_area.value());
     asm volatile("vmsave %0" ::"a"(host.host_vmcb_pa) : "memory");
     return {};
+}
+
+void report()
+{
+    log::info("AMD-V: nested paging{}, {} ASIDs, {}",
+              Nested_format::largest_leaf() == 3 ? " with 1 GiB pages" : "", asids.count(),
+              host.features.next_rip_save ? "next RIP saved" : "instructions measured by software");
 }
 
 const Features& features() { return host.features; }

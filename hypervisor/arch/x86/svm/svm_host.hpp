@@ -18,6 +18,9 @@ struct Features {
 // Sets EFER.SVME and the host save area. The CPU is known to have SVM with nested paging.
 Expected<void> enable_on_this_cpu();
 
+// To the log: what is used.
+void report();
+
 [[nodiscard]] const Features& features();
 [[nodiscard]] u64 host_vmcb_pa();
 

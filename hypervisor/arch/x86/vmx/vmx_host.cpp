@@ -81,6 +81,14 @@ Expected<void> enable_on_this_cpu()
     return {};
 }
 
+void report()
+{
+    const Controls& c = host.controls;
+    log::info("VT-x: EPT{}{}{}{}", c.giant_pages ? ", its 1 GiB pages" : "",
+              c.accessed_dirty ? ", its dirty flags" : "", c.has_2(cpu_control_2::vpid) ? ", VPID" : "",
+              c.virtual_apic ? ", interrupts delivered by the CPU" : ", interrupts injected");
+}
+
 const Capabilities& capabilities() { return host.capabilities; }
 const Controls& controls() { return host.controls; }
 unsigned physical_bits() { return host.physical_bits; }

@@ -15,6 +15,9 @@ namespace vmm::vmx
 // it lacks something that guests need.
 Expected<void> enable_on_this_cpu();
 
+// To the log: what is used.
+void report();
+
 [[nodiscard]] const Capabilities& capabilities();
 [[nodiscard]] const Controls& controls();
 // Width of a physical address.

@@ -2,6 +2,7 @@
 #include "boot/stages.hpp"
 
 #include "arch/x86/cpu/fpu.hpp"
+#include "arch/x86/cpu/hardening.hpp"
 #include "arch/x86/cpu/host_paging.hpp"
 #include "arch/x86/cpu/image.hpp"
 #include "arch/x86/intr/clock.hpp"
@@ -76,6 +77,8 @@ void check_processor()
     if (const auto why = why_no_guests(boot_state.cpu); !why.empty())
         refuse("{}", why);
     enable_fpu_on_this_cpu();
+    plan_hardening(boot_state.cpu, boot_state.options.spec_ctrl);
+    harden_this_cpu();
 }
 
 void read_memory_map()

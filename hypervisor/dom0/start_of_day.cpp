@@ -73,7 +73,7 @@ Expected<void> start_vcpu(Vcpu& vcpu, Gpa entry, Gpa start_info)
     state.dr7                      = 0x400;
     state.pat                      = 0x0007040600070406;
     TRY(vcpu.backend().write_system(state));
-    vcpu.regs        = {};
+    clear(vcpu.regs);
     vcpu.regs.rip    = entry.value();
     vcpu.regs.rbx    = start_info.value();
     vcpu.regs.rflags = 2;

@@ -9,13 +9,31 @@
 namespace vmm
 {
 
+// The guest's control over speculation, which is not a register that entry and exit switch.
+struct Speculation_state {
+    u32 spec_ctrl = 0;
+    bool own      = false; // it reads and writes SPEC_CTRL itself, without exits
+    bool distrusted =
+        false; // branch predictions of its are forgotten at its exits, where that is done at all
+};
+
 struct Guest_registers {
     u64 rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi;
     u64 r8, r9, r10, r11, r12, r13, r14, r15;
     u64 rip;
     u64 rflags;
+    Speculation_state speculation;
 };
-static_assert(sizeof(Guest_registers) == 18 * 8);
+static_assert(offsetof(Guest_registers, speculation) == 18 * 8);
+static_assert(offsetof(Speculation_state, own) == 4 && offsetof(Speculation_state, distrusted) == 5);
+
+// A start with nothing in the registers.
+inline void clear(Guest_registers& regs)
+{
+    const Speculation_state kept = regs.speculation;
+    regs                         = {};
+    regs.speculation             = kept;
+}
 
 // Which register an x86 ModRM/SIB number 0..15 means.
 inline u64& general_register(Guest_registers& regs, unsigned number) { return (&regs.rax)[number & 15]; }
@@ -56,7 +74,6 @@ struct System_state {
 struct Paging_state {
     u64 cr0, cr3, cr4, efer;
     u8 cpl;
-    bool long_code = true; // CS is a 64-bit code segment
 
     bool operator==(const Paging_state&) const = default;
 };

@@ -53,10 +53,14 @@ class Vcpu_backend
     virtual void skip_instruction(Guest_registers& regs, u8 length)                  = 0;
 
     [[nodiscard]] virtual Paging_state paging() const              = 0;
+    // In 64-bit code of the most privileged level, from where hypercalls come.
+    [[nodiscard]] virtual bool in_kernel_code() const              = 0;
     virtual void read_system(System_state& state) const            = 0;
     // Einval for a state this CPU would refuse to enter.
     virtual Expected<void> write_system(const System_state& state) = 0;
     virtual void flush_tlb(Tlb_scope scope)                        = 0;
+    // The guest has begun to use SPEC_CTRL: with this value, and from now on without exits.
+    virtual void give_spec_ctrl(u32 value)                         = 0;
     virtual void set_tpr(u8 tpr)         = 0; // keeps CR8 and the virtual APIC's TPR one register
     [[nodiscard]] virtual u8 tpr() const = 0;
     // Null where the CPU does not deliver the APIC's interrupts itself.

@@ -71,7 +71,7 @@ void start(Vcpu& vcpu, u8 page)
 {
     if (vcpu.is_up())
         return;
-    vcpu.regs        = Guest_registers{};
+    clear(vcpu.regs);
     vcpu.regs.rflags = kRflagsAfterInit;
     if (!vcpu.backend().write_system(state_after_startup(page)))
         return vcpu.domain().crash("a vCPU cannot be started in real mode on this CPU");

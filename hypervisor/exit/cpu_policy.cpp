@@ -28,11 +28,13 @@ constexpr Features set_of(const List& features)
 
 // Leaves 1 and 0x80000001 are shown as the machine has them but for what is not virtualised, and of the later
 // ones only what is known to need nothing from a hypervisor.
-constexpr unsigned kOldWords = 4;
-constexpr Features kHidden   = set_of(kHiddenFeatures);
-constexpr Features kShown    = set_of(kShownFeatures);
+constexpr unsigned kOldWords    = 4;
+constexpr Features kHidden      = set_of(kHiddenFeatures);
+constexpr Features kShown       = set_of(kShownFeatures);
+constexpr Features kCharacter   = set_of(kCharacterFeatures);
+constexpr Features kSpeculation = set_of(kSpeculationFeatures);
 // What the toolstack may set for its own topology whatever the machine says.
-constexpr Features kTopology = set_of({F(HTT), F(X2APIC), F(CMP_LEGACY)});
+constexpr Features kTopology    = set_of({F(HTT), F(X2APIC), F(CMP_LEGACY)});
 
 // Features that are gone without another, each behind what it needs in turn.
 struct Dependency {
@@ -123,7 +125,7 @@ constexpr Model_part kModel[] = {
     {0x40000000, {~0u, 0, 0, 0}},
 };
 
-constexpr u32 kLastBasic = 0xd, kLastExtended = 0x8000001e; // that guests get
+constexpr u32 kLastBasic = 0xd, kLastExtended = 0x80000021; // that guests get
 constexpr Cpuid kArat = {4, 0, 0, 0};                       // leaf 6: the APIC timer never stops
 
 // Leaves with subleaves: where they begin among these, and how many of them are kept.
@@ -225,7 +227,8 @@ Cpu_policy Cpu_policy::of_machine()
     return p;
 }
 
-Cpu_policy Cpu_policy::for_guests(const Cpu_policy& machine, u64 xcr0_mask, bool invariant_tsc)
+Cpu_policy Cpu_policy::for_guests(const Cpu_policy& machine, u64 xcr0_mask, bool invariant_tsc,
+                                  bool speculation_msrs)
 {
     Cpu_policy p;
     for (const auto& [leaf, parts] : kModel) {
@@ -238,8 +241,10 @@ Cpu_policy Cpu_policy::for_guests(const Cpu_policy& machine, u64 xcr0_mask, bool
     p.find(1)->ebx          = (p.find(1)->ebx & 0xff00) | 1u << 16; // one thread in a package
     p.find(0x80000008)->ecx = 0;
     *p.find(6)              = kArat;
+    p.find(7, 0)->eax       = std::min(machine.find(7, 0)->eax, indexed(7)->count - 1);
     for (unsigned word = 0; word < kFeatureWords; ++word) {
-        const u32 shown = word < kOldWords ? ~kHidden[word] : kShown[word];
+        const u32 later = kShown[word] | kCharacter[word] | (speculation_msrs ? kSpeculation[word] : 0);
+        const u32 shown = word < kOldWords ? ~kHidden[word] : later;
         p.set_feature_word(word, machine.feature_word(word) & shown);
     }
     p.find(1)->ecx |= 1u << XEN_X86_FEATURE_X2APIC % 32 | 1u << XEN_X86_FEATURE_HYPERVISOR % 32;

@@ -32,7 +32,8 @@ class Cpu_policy
 
     static Cpu_policy of_machine();
     // The most a guest may have of a machine whose XCR0 bits in `xcr0_mask` can be used.
-    static Cpu_policy for_guests(const Cpu_policy& machine, u64 xcr0_mask, bool invariant_tsc);
+    static Cpu_policy for_guests(const Cpu_policy& machine, u64 xcr0_mask, bool invariant_tsc,
+                                 bool speculation_msrs);
 
     // The place of a leaf, nullptr for one that no policy has. Leaves without subleaves have kNoSubleaf.
     [[nodiscard]] const Cpuid* find(u32 leaf, u32 subleaf = kNoSubleaf) const;

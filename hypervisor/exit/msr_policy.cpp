@@ -2,8 +2,10 @@
 #include "exit/msr_policy.hpp"
 
 #include "arch/x86/cpu/execution.hpp"
+#include "arch/x86/cpu/hardening.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/policy/guest_msrs.hpp"
+#include "arch/x86/policy/guest_speculation.hpp"
 #include "arch/x86/regs/control.hpp"
 #include "base/bits.hpp"
 #include "debug/log.hpp"
@@ -25,6 +27,11 @@ namespace
 // EFER bits a guest may change; LMA follows LME and CR0.PG, SVME is ours.
 constexpr u64 kEferWritable = efer::sce | efer::lme | efer::nxe | efer::ffxsr;
 
+u64 writable_efer(const Vcpu& vcpu)
+{
+    return kEferWritable | (vcpu.domain().cpu_policy().has(XEN_X86_FEATURE_AUTO_IBRS) ? efer::aibrse : 0);
+}
+
 bool is_valid_pat(u64 value)
 {
     for (unsigned i = 0; i < 64; i += 8) {
@@ -39,11 +46,12 @@ Expected<void> write_efer(Vcpu& vcpu, u64 value)
 {
     System_state s{};
     vcpu.backend().read_system(s);
-    if ((value & ~(kEferWritable | efer::lma)) != 0)
+    const u64 writable = writable_efer(vcpu);
+    if ((value & ~(writable | efer::lma)) != 0)
         return fail(Errc::einval);
     if ((s.cr0 & cr0::pg) && ((value ^ s.efer) & efer::lme))
         return fail(Errc::einval);
-    s.efer = (value & kEferWritable) | (s.efer & efer::lma);
+    s.efer = (value & writable) | (s.efer & efer::lma);
     return vcpu.backend().write_system(s);
 }
 
@@ -71,6 +79,21 @@ Expected<void> write_hypercall_page(Vcpu& vcpu, u64 value)
     return {};
 }
 
+// The commands are carried out at once. SPEC_CTRL stays with the hypervisor for as long as it is 0.
+Expected<void> write_speculation_msr(Vcpu& vcpu, u32 index, u64 value)
+{
+    const u64 bits = speculation_bits(vcpu.domain().cpu_policy(), index);
+    if (bits == 0 || (value & ~bits) != 0)
+        return fail(Errc::einval);
+    if (value == 0)
+        return {};
+    if (index == msr::kSpecCtrl)
+        vcpu.backend().give_spec_ctrl(static_cast<u32>(value));
+    else
+        write_msr(index, value);
+    return {};
+}
+
 } // namespace
 
 Expected<u64> read_guest_msr(Vcpu& vcpu, u32 index)
@@ -88,6 +111,14 @@ Expected<u64> read_guest_msr(Vcpu& vcpu, u32 index)
         return s.pat;
     }
     case msr::kTscAux: return vcpu.tsc_aux;
+    case msr::kSpecCtrl:
+        if (speculation_bits(vcpu.domain().cpu_policy(), index) == 0)
+            return fail(Errc::einval);
+        return u64{0}; // or it would not ask
+    case msr::kArchCapabilities:
+        if (!vcpu.domain().cpu_policy().has(XEN_X86_FEATURE_ARCH_CAPS))
+            return fail(Errc::einval);
+        return hardening().guest_arch_capabilities;
     default:
         if (const auto* row = find_fixed_msr(index)) {
             if (const auto host = read_msr_safely(index))
@@ -113,6 +144,9 @@ Expected<void> write_guest_msr(Vcpu& vcpu, u32 index, u64 value)
         write_msr(msr::kTscAux, value);
         return {};
     case kHypercallPageMsr: return write_hypercall_page(vcpu, value);
+    case msr::kSpecCtrl:
+    case msr::kPredCmd:
+    case msr::kFlushCmd: return write_speculation_msr(vcpu, index, value);
     default:
         if (const auto* row = find_fixed_msr(index); row && row->ignore_writes && read_msr_safely(index))
             return {};

@@ -69,9 +69,9 @@ u64 to_register(const Hypercall_result& result)
 
 // Only a kernel may call. The 32-bit ABI, whose structures are smaller, is not there: its calls are answered
 // as calls that do not exist, and the log says why, once for a domain.
-Errc why_refused(Vcpu& vcpu, const Paging_state& paging)
+Errc why_refused(Vcpu& vcpu)
 {
-    if (paging.cpl != 0)
+    if (vcpu.backend().paging().cpl != 0)
         return Errc::eperm;
     if (vcpu.domain().note_32bit_call())
         log::guest(log::Level::warning,
@@ -93,10 +93,9 @@ Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args)
 
 void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
 {
-    Guest_registers& regs     = vcpu.regs;
-    const Paging_state paging = vcpu.backend().paging();
-    if (paging.cpl != 0 || !paging.long_code) [[unlikely]] {
-        regs.rax = to_register(fail(why_refused(vcpu, paging)));
+    Guest_registers& regs = vcpu.regs;
+    if (!vcpu.backend().in_kernel_code()) [[unlikely]] {
+        regs.rax = to_register(fail(why_refused(vcpu)));
         vcpu.backend().skip_instruction(regs, instruction_length);
         return;
     }

@@ -164,6 +164,13 @@ constexpr Option kOptions[] = {
      [](std::string_view v, Options& o) { return parse_flag(v, o.no_reboot); }},
     {"maxcpus", "number", "physical CPUs to use",
      [](std::string_view v, Options& o) { return parse_count(v, kMaxCpuOption, o.max_cpus); }},
+    {"spec-ctrl",
+     "no, or of rsb, ibrs, ibpb, ibpb-entry, verw, l1d-flush, ssbd, msr-sc, xen each word or no-word",
+     "measures against leaks by speculative execution; by default what the CPU needs",
+     [](std::string_view v, Options& o) {
+         o.spec_ctrl = v;
+         return !v.empty();
+     }},
     {"help", "", "print this list while booting",
      [](std::string_view v, Options& o) { return parse_flag(v, o.help); }},
 };

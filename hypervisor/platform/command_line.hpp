@@ -22,6 +22,7 @@ struct Options {
     unsigned max_cpus       = 0; // 0: all
     log::Threshold loglvl{log::Level::info, log::Level::info};
     log::Threshold guest_loglvl{log::Level::none, log::Level::warning};
+    std::string_view spec_ctrl; // understood by arch/x86/decode/speculation.hpp
     bool no_reboot = false;
     bool help      = false;
 };

@@ -35,4 +35,21 @@ Expected<u64> read_msr_safely(u32 index)
     return (u64{high} << 32) | low;
 }
 
+Expected<void> write_msr_safely(u32 index, u64 value)
+{
+    u32 failed = 1;
+    asm volatile("1: wrmsr\n\t"
+                 "xor %0, %0\n"
+                 "2:\n\t"
+                 ".pushsection .fixups, \"a\"\n\t"
+                 ".quad 1b, 2b\n\t"
+                 ".popsection"
+                 : "+r"(failed)
+                 : "c"(index), "a"(static_cast<u32>(value)), "d"(static_cast<u32>(value >> 32))
+                 : "memory");
+    if (failed)
+        return fail(Errc::enxio);
+    return {};
+}
+
 } // namespace vmm

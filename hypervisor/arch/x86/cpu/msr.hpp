@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Model-specific registers. read_msr and write_msr are for registers that CPUID or the architecture says
-// are there; read_msr_safely turns the #GP of one that is not into enxio. Hosted tests supply these.
+// are there; read_msr_safely and write_msr_safely turn the #GP of one that is not into enxio. Hosted tests
+// supply these.
 #pragma once
 
 #include "arch/x86/regs/msr.hpp"
@@ -28,6 +29,7 @@ inline void write_msr(u32 index, u64 value)
 #endif
 
 Expected<u64> read_msr_safely(u32 index);
+Expected<void> write_msr_safely(u32 index, u64 value);
 
 // Instructions that are allowed to fault, as that one, have an entry {address, where to go on} in the section
 // .fixups, and the fault continues there instead of being a panic. Where to go on after a fault at `rip`, or

@@ -51,13 +51,19 @@ u16 Apic_page::interrupt_status() const
 }
 
 // [SDM3 25.6.9, 30.5]
-void make_msr_bitmap(u8* page, bool apic)
+void make_msr_bitmap(u8* page, bool apic, bool spec_ctrl)
 {
     std::memset(page, 0xff, kPageSize);
     for (const u32 index : {msr::kStar, msr::kLstar, msr::kCstar, msr::kSfmask, msr::kFsBase, msr::kGsBase,
                             msr::kKernelGsBase, msr::kSysenterCs, msr::kSysenterEsp, msr::kSysenterEip}) {
         let_through(page, index, 0);
         let_through(page, index, kWrites);
+    }
+    for (const u32 index : {msr::kSpecCtrl, msr::kPredCmd}) {
+        if (spec_ctrl) {
+            let_through(page, index, 0);
+            let_through(page, index, kWrites);
+        }
     }
     if (!apic)
         return;

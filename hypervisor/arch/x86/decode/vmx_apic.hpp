@@ -33,7 +33,8 @@ class Apic_page
 };
 
 // Fills in a page: what a guest reaches without an exit are the MSRs that are in the VMCS, those moved when a
-// vCPU changes and, with `apic`, the registers that the CPU keeps in a virtual-APIC page itself.
-void make_msr_bitmap(u8* page, bool apic);
+// vCPU changes, with `apic` the registers that the CPU keeps in a virtual-APIC page itself, and with
+// `spec_ctrl` SPEC_CTRL and PRED_CMD.
+void make_msr_bitmap(u8* page, bool apic, bool spec_ctrl);
 
 } // namespace vmm::vmx

@@ -59,6 +59,17 @@ inline constexpr unsigned kShownFeatures[] = {
     F(AVX512_VNNI),   F(AVX512_BITALG), F(RDPID),    F(AVX512_4VNNIW), F(AVX512_VPOPCNTDQ),
     F(AVX512_4FMAPS), F(FSRM),          F(CLZERO),   F(ITSC),          F(AVX512_VP2INTERSECT)};
 
+// What has to do with speculation and needs one of the MSRs of guest_speculation.hpp ...
+inline constexpr unsigned kSpeculationFeatures[] = {
+    F(IBRSB),       F(STIBP),        F(SSBD),        F(L1D_FLUSH),      F(ARCH_CAPS), F(INTEL_PSFD),
+    F(IPRED_CTRL),  F(RRSBA_CTRL),   F(BHI_CTRL),    F(IBPB),           F(IBRS),      F(AMD_STIBP),
+    F(IBRS_ALWAYS), F(STIBP_ALWAYS), F(IBRS_FAST),   F(IBRS_SAME_MODE), F(AMD_SSBD),  F(PSFD),
+    F(IBPB_RET),    F(SBPB),         F(IBPB_BRTYPE), 13 * 32 + 3 /* DDPD_U */};
+// ... and what tells guests of this CPU's character, needs only VERW, or a bit of EFER.
+inline constexpr unsigned kCharacterFeatures[] = {
+    F(MD_CLEAR), F(VERW_CLEAR), F(SSB_NO),  F(BTC_NO),    F(LFENCE_DISPATCH), F(NSCB),
+    F(SRSO_NO),  F(SRSO_US_NO), F(MCDT_NO), F(TSA_SQ_NO), F(TSA_L1_NO),       F(AUTO_IBRS)};
+
 #undef F
 
 } // namespace vmm

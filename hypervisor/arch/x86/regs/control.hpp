@@ -49,12 +49,13 @@ inline constexpr u64 pke        = bit(22);
 
 namespace efer
 {
-inline constexpr u64 sce   = bit(0);
-inline constexpr u64 lme   = bit(8);
-inline constexpr u64 lma   = bit(10);
-inline constexpr u64 nxe   = bit(11);
-inline constexpr u64 svme  = bit(12);
-inline constexpr u64 ffxsr = bit(14);
+inline constexpr u64 sce    = bit(0);
+inline constexpr u64 lme    = bit(8);
+inline constexpr u64 lma    = bit(10);
+inline constexpr u64 nxe    = bit(11);
+inline constexpr u64 svme   = bit(12);
+inline constexpr u64 ffxsr  = bit(14);
+inline constexpr u64 aibrse = bit(21);
 } // namespace efer
 
 namespace dr6

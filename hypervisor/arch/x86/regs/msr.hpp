@@ -11,6 +11,11 @@ namespace vmm::msr
 
 inline constexpr u32 kTsc                = 0x010;
 inline constexpr u32 kFeatureControl     = 0x03a;
+inline constexpr u32 kSpecCtrl           = 0x048;
+inline constexpr u32 kPredCmd            = 0x049;
+inline constexpr u32 kArchCapabilities   = 0x10a;
+inline constexpr u32 kFlushCmd           = 0x10b;
+inline constexpr u32 kTsxCtrl            = 0x122;
 inline constexpr u32 kSysenterCs         = 0x174;
 inline constexpr u32 kSysenterEsp        = 0x175;
 inline constexpr u32 kSysenterEip        = 0x176;
@@ -38,6 +43,8 @@ inline constexpr u32 kFsBase             = 0xc000'0100;
 inline constexpr u32 kGsBase             = 0xc000'0101;
 inline constexpr u32 kKernelGsBase       = 0xc000'0102;
 inline constexpr u32 kTscAux             = 0xc000'0103;
+inline constexpr u32 kLsCfg              = 0xc001'1020;
+inline constexpr u32 kDeCfg              = 0xc001'1029;
 inline constexpr u32 kVmCr               = 0xc001'0114;
 inline constexpr u32 kVmHsavePa          = 0xc001'0117;
 

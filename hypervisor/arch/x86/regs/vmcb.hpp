@@ -40,7 +40,9 @@ struct Vmcb {
     u64 nrip;       // 0c8
     u8 fetched_count;
     u8 fetched[15]; // 0d1
-    u8 reserved_0e0[0x400 - 0x0e0];
+    u8 reserved_0e0[0x2e0 - 0x0e0];
+    u64 spec_ctrl; // 2e0
+    u8 reserved_2e8[0x400 - 0x2e8];
 
     Segment es, cs, ss, ds, fs, gs; // 400
     Segment gdtr, ldtr, idtr, tr;   // 460
@@ -77,6 +79,7 @@ struct Vmcb {
 static_assert(sizeof(Vmcb) == kPageSize);
 static_assert(offsetof(Vmcb, pause_filter_threshold) == 0x03c);
 static_assert(offsetof(Vmcb, eventinj) == 0x0a8);
+static_assert(offsetof(Vmcb, spec_ctrl) == 0x2e0);
 static_assert(offsetof(Vmcb, tr) == 0x490);
 static_assert(offsetof(Vmcb, cpl) == 0x4cb);
 static_assert(offsetof(Vmcb, cr4) == 0x548);

@@ -18,6 +18,8 @@
     .set REG_RDI, 7 * 8
     .set REG_R8,  8 * 8     /* and so on to R15 */
 
+#include "arch/x86/cpu/hardening_asm.h"
+
     .text
     .globl svm_enter
     .type svm_enter, @function
@@ -35,6 +37,7 @@ svm_enter:
 
     clgi
     sti
+    BEFORE_ENTRY
     mov %rsi, %rax
     vmload %rax
     mov REG_RCX(%rdi), %rcx
@@ -47,6 +50,7 @@ svm_enter:
     .endr
     mov REG_RDI(%rdi), %rdi
 
+    CLEAR_BUFFERS
     vmrun %rax              /* RAX and RSP come back as they were */
 
     vmsave %rax
@@ -62,6 +66,8 @@ svm_enter:
     .irp n, 8, 9, 10, 11, 12, 13, 14, 15
     mov %r\n, REG_R8 + (\n - 8) * 8(%rax)
     .endr
+
+    AFTER_EXIT %rax
 
     /* Nothing of the guest stays in a register that speculation could use as an address. */
     .irp register, ecx, edx, esi, edi, r8d, r9d, r10d, r11d

@@ -10,6 +10,8 @@
 #include "debug/log.hpp"
 #include "mm/direct_map.hpp"
 
+#include <cstring>
+
 namespace vmm::svm
 {
 namespace
@@ -23,6 +25,9 @@ struct Host {
 };
 constinit Host host;
 
+// There are two maps: the second lets SPEC_CTRL and PRED_CMD through too.
+constexpr u64 kMsrMapSize = 2 * kPageSize;
+
 // Two bits an MSR, read and write, in three blocks of 0x2000 MSRs. [APM2 15.11]
 void let_through(u8* map, u32 index)
 {
@@ -33,12 +38,16 @@ void let_through(u8* map, u32 index)
 
 Expected<void> make_msr_map()
 {
-    const Hpa at  = TRY(filled_pages(1, 0xff));
+    const Hpa at  = TRY(filled_pages(2, 0xff));
     host.msrpm_pa = at.value();
     auto* map     = to_virtual<u8>(at);
     for (const u32 index : {msr::kStar, msr::kLstar, msr::kCstar, msr::kSfmask, msr::kFsBase, msr::kGsBase,
                             msr::kKernelGsBase, msr::kSysenterCs, msr::kSysenterEsp, msr::kSysenterEip})
         let_through(map, index);
+    auto* second = map + kMsrMapSize;
+    std::memcpy(second, map, kMsrMapSize);
+    let_through(second, msr::kSpecCtrl);
+    let_through(second, msr::kPredCmd);
     return {};
 }
 
@@ -53,6 +62,7 @@ Expected<void> enable_on_this_cpu()
     host.features.next_rip_save = leaf.edx & bit(3);
     const auto extended         = cpuid(0x80000001);
     host.features.rdtscp        = extended.edx & bit(27);
+    host.features.auto_ibrs     = cpuid(0x80000000).eax >= 0x80000021 && (cpuid(0x80000021).eax & bit(8));
     const bool giant_pages      = extended.edx & bit(26);
 
     Nested_format::places              = Nested_format::places_of<Npt_format>;
@@ -78,6 +88,6 @@ void report()
 
 const Features& features() { return host.features; }
 u64 host_vmcb_pa() { return host.host_vmcb_pa; }
-u64 msr_permission_map_pa() { return host.msrpm_pa; }
+u64 msr_permission_map_pa(bool spec_ctrl) { return host.msrpm_pa + (spec_ctrl ? kMsrMapSize : 0); }
 
 } // namespace vmm::svm

@@ -13,6 +13,7 @@ namespace vmm::svm
 struct Features {
     bool next_rip_save = false;
     bool rdtscp        = false;
+    bool auto_ibrs     = false;
 };
 
 // Sets EFER.SVME and the host save area. The CPU is known to have SVM with nested paging.
@@ -28,6 +29,7 @@ void report();
 extern Address_space_ids asids;
 
 // Which MSRs a guest reaches without an exit: those VMLOAD and VMSAVE switch. One map for all.
-[[nodiscard]] u64 msr_permission_map_pa();
+// For a guest that uses SPEC_CTRL itself, or for others.
+[[nodiscard]] u64 msr_permission_map_pa(bool spec_ctrl);
 
 } // namespace vmm::svm

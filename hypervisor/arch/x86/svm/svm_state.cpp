@@ -18,7 +18,8 @@ bool enterable(const System_state& s)
 {
     if ((s.cr0 & ~kCr0Known) != 0 || ((s.cr0 & cr0::nw) && !(s.cr0 & cr0::cd)))
         return false;
-    if ((s.efer & ~kGuestEfer) != 0 || (s.dr6 >> 32) != 0 || (s.dr7 >> 32) != 0)
+    if ((s.efer & ~(kGuestEfer | (features().auto_ibrs ? efer::aibrse : 0))) != 0 || (s.dr6 >> 32) != 0 ||
+        (s.dr7 >> 32) != 0)
         return false;
     const bool long_paging = (s.efer & efer::lme) && (s.cr0 & cr0::pg);
     if (long_paging && (!(s.cr4 & cr4::pae) || !(s.cr0 & cr0::pe)))

@@ -3,6 +3,7 @@
 
 #include "arch/x86/cpu/control_registers.hpp"
 #include "arch/x86/cpu/fpu.hpp"
+#include "arch/x86/cpu/hardening.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/decode/svm_exit.hpp"
 #include "arch/x86/io_permissions.hpp"
@@ -37,6 +38,7 @@ Svm_vcpu::Svm_vcpu(Vcpu& vcpu, Mfn pages)
 {
     set_up_controls();
     init_fpu_area(fpu_);
+    vcpu.regs.speculation.distrusted = hardening().distrust_dom0 || vcpu.domain().id() != kDom0;
 }
 
 Svm_vcpu::~Svm_vcpu() { frames.free(to_mfn(Hpa(vmcb_pa_)), kPagesOrder); }
@@ -53,7 +55,7 @@ void Svm_vcpu::set_up_controls()
     vmcb_->intercept_2   = intercepts(e::vmrun, e::vmmcall, e::vmload, e::vmsave, e::stgi, e::clgi, e::skinit,
                                       e::wbinvd, e::monitor, e::mwait, e::xsetbv, e::rdpru);
     vmcb_->vintr         = vintr::intr_masking;
-    vmcb_->msrpm_base_pa = msr_permission_map_pa();
+    vmcb_->msrpm_base_pa = msr_permission_map_pa(false);
     vmcb_->nested_control = 1;
     vmcb_->n_cr3          = to_hpa(vcpu_.domain().p2m().root()).value();
     vmcb_->efer           = efer::svme;
@@ -145,6 +147,7 @@ u8 Svm_vcpu::measure_instruction(const Guest_registers& regs, Intercepted_instru
 
 void Svm_vcpu::load()
 {
+    separate_vcpus();
     vmcb_->iopm_base_pa = io_permission_map(vcpu_.domain()).value();
     restore_fpu(fpu_, vcpu_.xcr0);
     write_debug_addresses(debug_address_);
@@ -215,13 +218,24 @@ void Svm_vcpu::skip_instruction(Guest_registers& regs, u8 length)
 
 Paging_state Svm_vcpu::paging() const
 {
-    return {vmcb_->cr0, vmcb_->cr3, vmcb_->cr4, vmcb_->efer & ~efer::svme, vmcb_->cpl, in_long_code()};
+    return {vmcb_->cr0, vmcb_->cr3, vmcb_->cr4, vmcb_->efer & ~efer::svme, vmcb_->cpl};
 }
+
+bool Svm_vcpu::in_kernel_code() const { return vmcb_->cpl == 0 && in_long_code(); }
 
 void Svm_vcpu::flush_tlb(Tlb_scope scope)
 {
     if (scope == Tlb_scope::guest)
         asid_ = {};
+}
+
+void Svm_vcpu::give_spec_ctrl(u32 value)
+{
+    vmcb_->msrpm_base_pa = msr_permission_map_pa(true);
+    if (hardening().virtual_spec_ctrl)
+        vmcb_->spec_ctrl = value;
+    else
+        vcpu_.regs.speculation = {value, true, vcpu_.regs.speculation.distrusted};
 }
 
 void Svm_vcpu::set_tpr(u8 tpr)

@@ -35,9 +35,11 @@ class Svm_vcpu final : public Vcpu_backend
     void cancel_window() override;
     void skip_instruction(Guest_registers& regs, u8 length) override;
     [[nodiscard]] Paging_state paging() const override;
+    [[nodiscard]] bool in_kernel_code() const override;
     void read_system(System_state& state) const override;
     Expected<void> write_system(const System_state& state) override;
     void flush_tlb(Tlb_scope scope) override;
+    void give_spec_ctrl(u32 value) override;
     void set_tpr(u8 tpr) override;
     [[nodiscard]] u8 tpr() const override;
 

@@ -19,6 +19,8 @@
     .set REG_R8,  8 * 8     /* and so on to R15 */
     .set HOST_RSP, 0x6c14
 
+#include "arch/x86/cpu/hardening_asm.h"
+
     .text
     .globl vmx_enter
     .type vmx_enter, @function
@@ -34,7 +36,10 @@ vmx_enter:
     mov $HOST_RSP, %eax
     vmwrite %rsp, %rax
 
-    test %sil, %sil         /* no move below changes the flags */
+    BEFORE_ENTRY
+    FLUSH_L1D
+
+    bt $0, %esi             /* launched? CF stays as it is until the jump that asks */
     mov REG_RAX(%rdi), %rax
     mov REG_RCX(%rdi), %rcx
     mov REG_RDX(%rdi), %rdx
@@ -45,11 +50,13 @@ vmx_enter:
     mov REG_R8 + (\n - 8) * 8(%rdi), %r\n
     .endr
     mov REG_RDI(%rdi), %rdi
-    jnz 1f
+    CLEAR_BUFFERS
+    jc 1f
     vmlaunch
     jmp 2f
 1:  vmresume
-2:  xor %eax, %eax          /* still here: refused */
+2:  mov (%rsp), %rdi        /* still here: refused */
+    xor %ebx, %ebx
     jmp 3f
 
     .globl vmx_exit
@@ -67,10 +74,12 @@ vmx_exit:
     .irp n, 8, 9, 10, 11, 12, 13, 14, 15
     mov %r\n, REG_R8 + (\n - 8) * 8(%rdi)
     .endr
-    mov $1, %eax
+    mov $1, %ebx
+3:  AFTER_EXIT %rdi
+    mov %ebx, %eax
 
     /* Nothing of the guest stays in a register that speculation could use as an address. */
-3:  .irp register, ecx, edx, esi, edi, r8d, r9d, r10d, r11d
+    .irp register, ecx, edx, esi, edi, r8d, r9d, r10d, r11d
     xor %\register, %\register
     .endr
     pop %rdi

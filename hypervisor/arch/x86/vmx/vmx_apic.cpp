@@ -43,13 +43,19 @@ void Vmx_apic::set_level(const Vectors& level)
     level_changed_ = true;
 }
 
+void Vmx_apic::give_spec_ctrl()
+{
+    spec_ctrl_ = true;
+    write(Field::msr_bitmap, msr_bitmap(on_, spec_ctrl_).value());
+}
+
 void Vmx_apic::write_all_changes()
 {
     changed_ = false;
     if (mode_changed_) [[unlikely]] {
         mode_changed_ = false;
         write(Field::cpu_controls_2, controls().cpu_2 | (on_ ? kVirtualApic : 0));
-        write(Field::msr_bitmap, msr_bitmap(on_).value());
+        write(Field::msr_bitmap, msr_bitmap(on_, spec_ctrl_).value());
         write(Field::tpr_threshold, 0); // is not looked at while the CPU delivers
     }
     if (!on_)

@@ -28,6 +28,8 @@ class Vmx_apic final : public Interrupt_delivery
         if (changed_) [[unlikely]]
             write_all_changes();
     }
+    // SPEC_CTRL belongs to the guest from now on: which MSRs exit is decided here. With the VMCS current.
+    void give_spec_ctrl();
     [[nodiscard]] u32& tpr() const;
 
   private:
@@ -39,6 +41,7 @@ class Vmx_apic final : public Interrupt_delivery
     bool changed_       = false; // RVI and SVI, and perhaps:
     bool mode_changed_  = false;
     bool level_changed_ = false;
+    bool spec_ctrl_     = false;
 };
 
 } // namespace vmm::vmx

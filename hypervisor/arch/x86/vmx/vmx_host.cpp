@@ -21,7 +21,7 @@ struct Host {
     Capabilities capabilities;
     Controls controls;
     unsigned physical_bits = 0;
-    Hpa msr_bitmaps[2]{};
+    Hpa msr_bitmaps[2][2]{};
     Hpa current{0};
 };
 constinit Host host;
@@ -31,8 +31,11 @@ constexpr u32 kVpidCount = 1u << 16;
 Expected<void> make_msr_bitmaps()
 {
     for (const bool apic : {false, true}) {
-        host.msr_bitmaps[apic] = TRY(filled_pages(kOrder4k, 0xff));
-        make_msr_bitmap(to_virtual<u8>(host.msr_bitmaps[apic]), apic);
+        for (const bool spec_ctrl : {false, true}) {
+            const Hpa page                    = TRY(filled_pages(kOrder4k, 0xff));
+            host.msr_bitmaps[apic][spec_ctrl] = page;
+            make_msr_bitmap(to_virtual<u8>(page), apic, spec_ctrl);
+        }
     }
     return {};
 }
@@ -96,7 +99,7 @@ unsigned physical_bits() { return host.physical_bits; }
 u64 cr0_must() { return host.capabilities.cr0_fixed0 & ~(cr0::pe | cr0::pg); }
 u64 cr4_must() { return host.capabilities.cr4_fixed0; }
 u64 cr4_may() { return host.capabilities.cr4_fixed1; }
-Hpa msr_bitmap(bool apic) { return host.msr_bitmaps[apic]; }
+Hpa msr_bitmap(bool apic, bool spec_ctrl) { return host.msr_bitmaps[apic][spec_ctrl]; }
 
 void init_vmcs_region(Hpa at)
 {

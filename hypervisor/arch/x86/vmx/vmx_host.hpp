@@ -33,8 +33,9 @@ void init_vmcs_region(Hpa at);
 // Of this CPU.
 extern Address_space_ids vpids;
 
-// Which MSRs a guest reaches without an exit, for all vCPUs whose x2APIC the CPU works and for all others.
-[[nodiscard]] Hpa msr_bitmap(bool apic);
+// Which MSRs a guest reaches without an exit, for vCPUs whose x2APIC the CPU works, for those that use
+// SPEC_CTRL themselves, and for others.
+[[nodiscard]] Hpa msr_bitmap(bool apic, bool spec_ctrl);
 
 // Fills in the host part of the current VMCS, but for RSP and RIP.
 void write_host_state();

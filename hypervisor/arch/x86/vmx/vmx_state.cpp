@@ -126,7 +126,7 @@ void Vmx_vcpu::set_up_controls(Hpa virtual_apic)
          {Field::fault_code_mask, Field::fault_code_match, Field::cr3_targets, Field::exit_msr_stores,
           Field::exit_msr_loads, Field::entry_msr_loads, Field::entry_event, Field::tpr_threshold})
         write(none, 0);
-    write(Field::msr_bitmap, msr_bitmap(false).value());
+    write(Field::msr_bitmap, msr_bitmap(false, false).value());
     write(Field::virtual_apic, virtual_apic.value());
     write(Field::eptp, eptp_);
     write(Field::cr0_mask, ~guest_owned_cr0());
@@ -261,9 +261,16 @@ Expected<void> Vmx_vcpu::write_system(const System_state& s)
 Paging_state Vmx_vcpu::paging() const
 {
     use();
-    const u8 cpl = static_cast<u8>(read(nth(Field::guest_es_rights, ss)) >> 5 & 3);
-    return {guest_cr0(), read(Field::guest_cr3), guest_cr4(), read(Field::guest_efer), cpl, in_long_code()};
+    return {guest_cr0(), read(Field::guest_cr3), guest_cr4(), read(Field::guest_efer), cpl()};
 }
+
+bool Vmx_vcpu::in_kernel_code() const
+{
+    use();
+    return cpl() == 0 && in_long_code();
+}
+
+u8 Vmx_vcpu::cpl() const { return static_cast<u8>(read(nth(Field::guest_es_rights, ss)) >> 5 & 3); }
 
 bool Vmx_vcpu::in_long_code() const
 {

@@ -3,6 +3,7 @@
 
 #include "arch/x86/cpu/control_registers.hpp"
 #include "arch/x86/cpu/fpu.hpp"
+#include "arch/x86/cpu/hardening.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/decode/vmx_entry.hpp"
 #include "arch/x86/io_permissions.hpp"
@@ -66,6 +67,7 @@ Vmx_vcpu::Vmx_vcpu(Vcpu& vcpu, Mfn pages)
     use();
     set_up_controls(to_hpa(pages + 1));
     set_up_guest();
+    vcpu.regs.speculation.distrusted = hardening().distrust_dom0 || vcpu.domain().id() != kDom0;
 }
 
 Vmx_vcpu::~Vmx_vcpu()
@@ -216,6 +218,7 @@ void Vmx_vcpu::requeue_cut_event(u32 cut)
 
 void Vmx_vcpu::load()
 {
+    separate_vcpus();
     use();
     const Hpa ports = io_permission_map(vcpu_.domain());
     write(Field::io_bitmap_a, ports.value());
@@ -286,6 +289,13 @@ void Vmx_vcpu::cancel_window()
 }
 
 // The threshold may not be above the TPR at an entry; who still waits asks again before the next.
+void Vmx_vcpu::give_spec_ctrl(u32 value)
+{
+    use();
+    apic_.give_spec_ctrl();
+    vcpu_.regs.speculation = {value, true, vcpu_.regs.speculation.distrusted};
+}
+
 void Vmx_vcpu::set_tpr(u8 tpr)
 {
     use();

@@ -3,6 +3,7 @@
 // The CPUID policy against a machine that has everything: what must not reach a guest does not.
 #include "exit/cpuid_policy.hpp"
 
+#include "arch/x86/policy/guest_speculation.hpp"
 #include "base/bits.hpp"
 
 #include <catch2/catch.hpp>
@@ -38,9 +39,9 @@ constexpr Tsc_info kTsc{.scale = {}, .tsc_at_zero = 0, .khz = 2'200'000, .invari
 constexpr Cpuid_context kContext{
     .vcpu_id = 3, .apic_id = 6, .max_vcpus = 4, .domid = 7, .xcr0 = 3, .cr4 = 0, .tsc = kTsc};
 
-Cpu_policy policy(u64 xcr0_mask = 7, bool invariant_tsc = true)
+Cpu_policy policy(u64 xcr0_mask = 7, bool invariant_tsc = true, bool speculation_msrs = true)
 {
-    return Cpu_policy::for_guests(Cpu_policy::of_machine(), xcr0_mask, invariant_tsc);
+    return Cpu_policy::for_guests(Cpu_policy::of_machine(), xcr0_mask, invariant_tsc, speculation_msrs);
 }
 
 Cpuid ask(u32 leaf, u32 subleaf = 0, const Cpuid_context& context = kContext, const Cpu_policy& p = policy())
@@ -68,13 +69,49 @@ TEST_CASE("guests do not get what is not virtualised")
     const auto seven = ask(7);
     CHECK((seven.ebx & bit(2)) == 0);  // SGX
     CHECK((seven.ebx & bit(11)) == 0); // RTM
-    CHECK((seven.edx & bit(26)) == 0); // SPEC_CTRL
+    CHECK((seven.edx & bit(20)) == 0); // CET_IBT
     const auto extended = ask(0x80000001);
     CHECK((extended.ecx & bit(2)) == 0);  // SVM
     CHECK((extended.ecx & bit(12)) == 0); // SKINIT
     CHECK(ask(0x8000000a).edx == 0);
     CHECK(ask(5).eax == 0);
     CHECK(ask(0x12).eax == 0);
+}
+
+TEST_CASE("guests are shown how to protect themselves against speculation, if they may")
+{
+    CHECK((ask(7).edx & (bit(10) | bit(26) | bit(27) | bit(28) | bit(29) | bit(31))) == 0xbc000400);
+    CHECK((ask(7, 2).edx & 0x3f) == 0x3f);
+    CHECK(ask(0x80000008).ebx == 0x750fd001); // not VIRT_SSBD, whose MSR is not there
+    CHECK((ask(0x80000021).eax & bit(8)) != 0);
+    CHECK(ask(0x8000001f).eax == 0);
+
+    const auto without = policy(7, true, false);
+    CHECK((ask(7, 0, kContext, without).edx & 0xbc000400) == 0x400); // VERW needs no MSR
+    CHECK(ask(7, 2, kContext, without).edx == 0x20);
+    CHECK(ask(0x80000008, 0, kContext, without).ebx == 0x24000001);
+}
+
+TEST_CASE("which bits of the MSRs about speculation a guest may write")
+{
+    const auto bits = [](const Cpu_policy& p) {
+        return std::vector<u64>{speculation_bits(p, 0x48), speculation_bits(p, 0x49),
+                                speculation_bits(p, 0x10b)};
+    };
+    CHECK(bits(policy()) == std::vector<u64>{0x5ff, 0x81, 1});
+    CHECK(bits(policy(7, true, false)) == std::vector<u64>{0, 0, 0});
+    CHECK(speculation_bits(policy(), 0x10a) == 0);
+    auto p                  = policy();
+    *p.find(7, 0)           = {2, 0, 0, bit(26)}; // the first microcode: IBRS and IBPB; STIBP is ignored
+    *p.find(7, 2)           = {};
+    p.find(0x80000008)->ebx = 0;
+    p.find(0x80000021)->eax = 0;
+    CHECK(bits(p) == std::vector<u64>{0x3, 1, 0});
+    *p.find(7, 0)           = {};
+    p.find(0x80000008)->ebx = bit(12); // the first Zen: IBPB alone
+    CHECK(bits(p) == std::vector<u64>{0, 1, 0});
+    p.find(0x80000008)->ebx = bit(12) | bit(14) | bit(24);
+    CHECK(bits(p) == std::vector<u64>{0x5, 1, 0});
 }
 
 TEST_CASE("OSXSAVE and OSPKE mirror CR4")
@@ -140,9 +177,10 @@ TEST_CASE("an invariant TSC is only promised when it is one")
 TEST_CASE("no leaf beyond those that are described")
 {
     CHECK(ask(0).eax == 0xd);
-    CHECK(ask(0x80000000).eax == 0x8000001e);
+    CHECK(ask(0x80000000).eax == 0x80000021);
     CHECK(ask(0x80000000).ebx == 0x68747541); // the machine's own vendor, never another
-    CHECK((ask(0x80000008).ebx & ~1u) == 0);
+    CHECK((ask(0x80000008).ebx & 0xffe) == 0);
+    CHECK(ask(7).eax == 2);
 }
 
 namespace
@@ -254,8 +292,8 @@ TEST_CASE("a policy that counts further than the machine, or is of another vendo
         return !done && done.error() == Errc::einval && trouble.leaf == leaf && trouble.subleaf == subleaf;
     };
     CHECK(refused(0, Cpu_policy::kNoSubleaf, 0xe));
-    CHECK(refused(7, 0, 1));
-    CHECK(refused(0x80000000, Cpu_policy::kNoSubleaf, 0x8000001f));
+    CHECK(refused(7, 0, 3));
+    CHECK(refused(0x80000000, Cpu_policy::kNoSubleaf, 0x80000022));
     auto foreign         = most;
     foreign.find(0)->ebx = 0x756e6547;
     CHECK_FALSE(foreign.settle(most, trouble));

@@ -37,11 +37,17 @@ TEST_CASE("vmx: MSRs without an exit are those that nobody else has to know of")
     const std::set<u32> switched = {0x174,      0x175,      0x176,      0xc0000081, 0xc0000082,
                                     0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102};
     Page page(kPageSize, 0);
-    make_msr_bitmap(page.data(), false);
+    make_msr_bitmap(page.data(), false, false);
     CHECK(reached(page, false) == switched);
     CHECK(reached(page, true) == switched);
 
-    make_msr_bitmap(page.data(), true);
+    make_msr_bitmap(page.data(), false, true);
+    auto speculation = switched;
+    speculation.insert({0x48, 0x49});
+    CHECK(reached(page, false) == speculation);
+    CHECK(reached(page, true) == speculation);
+
+    make_msr_bitmap(page.data(), true, false);
     auto reads = switched, writes = switched;
     reads.insert({0x808, 0x80a});
     for (u32 index = 0x810; index < 0x828; ++index)

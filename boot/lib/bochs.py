@@ -19,6 +19,8 @@ import machine
 CPU = "corei7_haswell_4770"
 # The oldest that has what guests need: none of these but VPID.
 OLDEST_CPU = "corei7_sandy_bridge_2600k"
+# The only one with SPEC_CTRL, PRED_CMD and ARCH_CAPABILITIES.
+NEWEST_CPU = "tigerlake"
 END_KEYS = b"\x01x"      # as QEMU has them
 MOST_HOST_MEMORY = 2048     # MiB that Debian's build keeps in memory; what a larger machine has beyond goes to a file
 

@@ -25,6 +25,16 @@ constexpr u64 align_up(u64 value, u64 alignment) { return (value + alignment - 1
 constexpr bool is_aligned(u64 value, u64 alignment) { return (value & (alignment - 1)) == 0; }
 constexpr u64 div_round_up(u64 value, u64 divisor) { return (value + divisor - 1) / divisor; }
 
+// An index that was found to be below `size`, for use where a guest chose it: 0 where that is not so, which
+// is while the CPU speculates past the check. Arithmetic and no branch, in words that the compiler cannot see
+// through.
+inline u64 clip_index(u64 index, u64 size)
+{
+    u64 mask;
+    asm volatile("cmp %2, %1\n\tsbb %0, %0" : "=r"(mask) : "r"(index), "r"(size) : "cc");
+    return index & mask;
+}
+
 template <class T>
 constexpr Expected<T> checked_add(T a, T b)
 {

@@ -9,6 +9,7 @@
 // owns have locks of their own. The vCPU array is fixed once set by max_vcpus.
 #pragma once
 
+#include "base/bits.hpp"
 #include "base/ref.hpp"
 #include "base/spinlock.hpp"
 #include "base/unique.hpp"
@@ -79,7 +80,10 @@ class Domain
     // Share of the CPU relative to others; kDefaultWeight to begin with.
     [[nodiscard]] u32 weight() const { return weight_; }
     void set_weight(u32 weight);
-    [[nodiscard]] Vcpu* vcpu(u64 id) const { return id < max_vcpus_ ? vcpus_[id].get() : nullptr; }
+    [[nodiscard]] Vcpu* vcpu(u64 id) const
+    {
+        return id < max_vcpus_ ? vcpus_[clip_index(id, max_vcpus_)].get() : nullptr;
+    }
 
     // What CPUID tells the vCPUs. May change until the domain has run.
     [[nodiscard]] const Cpu_policy& cpu_policy() const { return cpu_policy_; }

@@ -79,7 +79,7 @@ u32 Io_apic::read_register() const
 {
     const unsigned half = selected_ - kFirstEntry;
     if (selected_ >= kFirstEntry && half / 2 < info_.pins)
-        return static_cast<u32>(pins_[half / 2].entry >> (half % 2 * 32));
+        return static_cast<u32>(pins_[clip_index(half / 2, info_.pins)].entry >> (half % 2 * 32));
     if (selected_ == kIdRegister || selected_ == kArbitrationRegister)
         return static_cast<u32>(id_) << 24;
     if (selected_ == kVersionRegister)
@@ -96,7 +96,7 @@ void Io_apic::write_register(u32 value)
     }
     if (selected_ < kFirstEntry || half / 2 >= info_.pins)
         return;
-    Pin& pin             = pins_[half / 2];
+    Pin& pin             = pins_[clip_index(half / 2, info_.pins)];
     const unsigned shift = half % 2 * 32;
     write_entry(pin, (pin.entry & ~(0xffffffffull << shift)) | static_cast<u64>(value) << shift);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "event/event_table.hpp"
 
+#include "base/bits.hpp"
 #include "domain/vcpu.hpp"
 
 #include <algorithm>
@@ -20,9 +21,10 @@ Expected<Unique<Event_table>> Event_table::create(Domain& domain, u32 max_ports)
 
 Channel* Event_table::find(Evtchn_port port) const
 {
-    const u32 n = port.value();
-    if (n >= known_ports_.load(std::memory_order_relaxed)) [[unlikely]]
+    const u32 known = known_ports_.load(std::memory_order_relaxed);
+    if (port.value() >= known) [[unlikely]]
         return nullptr;
+    const u64 n = clip_index(port.value(), known);
     return &(*buckets_[n / kChannelsPerBucket])[n % kChannelsPerBucket];
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "grant/granted.hpp"
 
+#include "base/bits.hpp"
 #include "domain/domain.hpp"
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
@@ -113,11 +114,12 @@ Expected<Mfn> Granted::frame(u32 index)
 
 Granted::Pinned Granted::pin(Domid user, Grant_ref grant_ref, bool write)
 {
-    const u32 ref = grant_ref.value();
     const Lock_guard guard(lock_);
-    if (!domain_ || ref >= frame_count() * kEntriesPerFrame) [[unlikely]]
+    const u32 count = frame_count() * kEntriesPerFrame;
+    if (!domain_ || grant_ref.value() >= count) [[unlikely]]
         return {kInvalidMfn, domain_ ? Grant_status::bad_gntref : Grant_status::bad_domain};
 
+    const u32 ref    = static_cast<u32>(clip_index(grant_ref.value(), count));
     Active& entry    = active(ref);
     const bool first = !entry.pinned();
     if (!first && (entry.user != user.value() || entry.readers >= kMaxPins || entry.writers >= kMaxPins))

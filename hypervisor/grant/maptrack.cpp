@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "grant/maptrack.hpp"
 
+#include "base/bits.hpp"
+
 namespace vmm
 {
 
@@ -39,7 +41,7 @@ Mapping* Maptrack::claim(u32 handle)
     const Lock_guard guard(lock_);
     if (handle >= end())
         return nullptr;
-    Mapping& mapping = at(handle);
+    Mapping& mapping = at(static_cast<u32>(clip_index(handle, end())));
     if (mapping.state.load(std::memory_order_acquire) != Mapping::State::mapped)
         return nullptr;
     mapping.state.store(Mapping::State::busy, std::memory_order_relaxed);

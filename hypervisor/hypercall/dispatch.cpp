@@ -2,6 +2,7 @@
 #include "hypercall/dispatch.hpp"
 
 #include "arch/x86/vendor.hpp"
+#include "base/bits.hpp"
 #include "base/panic.hpp"
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
@@ -38,7 +39,8 @@ constexpr auto kTable = make_table();
 
 const Hypercall_row* hypercall_row(u64 number)
 {
-    return number < kNumbers && kTable[number].handler ? &kTable[number] : nullptr;
+    const Hypercall_row& row = kTable[clip_index(number, kNumbers)];
+    return number < kNumbers && row.handler ? &row : nullptr;
 }
 
 #define HYPERCALL(number, name, arity, continuable, handler)                                                 \

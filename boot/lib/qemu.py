@@ -19,6 +19,11 @@ CPU = {
 XEN_MACHINE = ",kernel-irqchip=split"
 XEN_DEVICES = ["-device", "intel-iommu,intremap=on"]
 
+# TCG shows what it does not have when forced; then what the model has and it lacks is named away. Here: what a guest
+# protects itself with against leaks by speculation.
+HARDENED = CPU["plinth", "tcg"] + (
+    ",-rdtscp,-monitor,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec,+md-clear,"
+    "+spec-ctrl,+stibp,+ssbd,+ibpb,+amd-ssbd,x-force-features=on")
 
 # What the oldest VT-x that guests can do with lacks of a newer CPU's.
 OLDEST_VT_X = "host,-vmx-apicv-vid,-vmx-apicv-register,-vmx-apicv-x2apic,-vmx-ept-1gb,-vmx-eptad"

@@ -25,10 +25,6 @@ import bochs  # noqa: E402
 import qemu  # noqa: E402
 from machine import Failed  # noqa: E402
 
-CPU = "EPYC,+svm,+npt"
-# QEMU's interpreter shows what it does not have when forced; then what the model has and it lacks is named away.
-HARDENED_CPU = CPU + (",-rdtscp,-monitor,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,"
-                      "-xsavec,+md-clear,+spec-ctrl,+stibp,+ssbd,+ibpb,+amd-ssbd,x-force-features=on")
 VERDICT = re.compile(rb"VERDICT (\S+) (success|skip|error|failure)")
 PANIC = re.compile(rb"PANIC|panic:")
 STATUS = {b"success": 0, b"skip": 77, b"error": 1, b"failure": 1}
@@ -40,7 +36,7 @@ def machine(args):
     elif qemu.nested_kvm() and not args.icount:
         accelerator = ["-accel", "kvm", "-cpu", "host"]
     else:
-        accelerator = ["-accel", "tcg", "-cpu", args.cpu or (HARDENED_CPU if args.hardened else CPU)]
+        accelerator = ["-accel", "tcg", "-cpu", args.cpu or (qemu.HARDENED if args.hardened else qemu.CPU["plinth", "tcg"])]
     command = ["qemu-system-x86_64", *accelerator, "-machine", "q35", "-m", str(args.memory), "-smp", "1",
                "-nographic", "-no-reboot", "-net", "none"]
     if args.icount:

@@ -64,6 +64,13 @@ TEST_CASE("command line: every option")
     CHECK(o.help);
 }
 
+TEST_CASE("command line: spec-ctrl is passed on as it is")
+{
+    CHECK(parse("spec-ctrl=no-rsb,verw").options.spec_ctrl == "no-rsb,verw");
+    CHECK(parse("noreboot").options.spec_ctrl.empty());
+    CHECK(parse("spec-ctrl=").notes.size() == 1);
+}
+
 TEST_CASE("command line: consoles")
 {
     CHECK(parse("console=com1,vga").options.console_vga);

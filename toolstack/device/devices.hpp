@@ -40,7 +40,7 @@ struct Row {
 };
 
 struct Patience {
-    Event_loop::Duration backend = std::chrono::seconds(10); // for dom0's kernel
+    Event_loop::Duration backend = std::chrono::seconds(30); // for dom0's kernel
     Event_loop::Duration guest   = std::chrono::seconds(10); // for a guest asked to let go
 };
 

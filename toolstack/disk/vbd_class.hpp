@@ -30,7 +30,7 @@ struct Disk_setup {
     bool devices_reach_guests = false; // there is an IOMMU
     Sysfs sysfs;
     Nbd_setup nbd;
-    Event_loop::Duration patience   = std::chrono::seconds(5); // for dom0's kernel
+    Event_loop::Duration patience   = std::chrono::seconds(20); // for dom0's kernel
     Event_loop::Duration size_check = std::chrono::seconds(2); // how often targets are asked for their size
     Server_programs programs{};
 };

@@ -88,11 +88,10 @@ Expected<void> Domain::set_max_vcpus(unsigned count)
     return {};
 }
 
-void Domain::set_weight(u32 weight)
+void Domain::rearrange_vcpus()
 {
-    weight_ = weight;
     for (unsigned i = 0; i < max_vcpus_; ++i)
-        vcpus_[i]->sched.weight = weight;
+        scheduler::rearrange(*vcpus_[i]);
 }
 
 void Domain::pause()

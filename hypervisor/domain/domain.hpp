@@ -18,6 +18,7 @@
 #include "exit/cpu_policy.hpp"
 #include "mm/guest_memory_map.hpp"
 #include "mm/p2m.hpp"
+#include "sched/policy.hpp"
 
 #include <array>
 #include <atomic>
@@ -77,9 +78,9 @@ class Domain
     // What DOMCTL_createdomain announced; DOMCTL_max_vcpus must say the same.
     [[nodiscard]] unsigned configured_vcpus() const { return configured_vcpus_; }
     void set_configured_vcpus(unsigned count) { configured_vcpus_ = count; }
-    // Share of the CPU relative to others; kDefaultWeight to begin with.
-    [[nodiscard]] u32 weight() const { return weight_; }
-    void set_weight(u32 weight);
+    // What its vCPUs have in common to the scheduler; rearrange_vcpus() after a change.
+    [[nodiscard]] Sched_group& scheduling() { return scheduling_; }
+    void rearrange_vcpus();
     [[nodiscard]] Vcpu* vcpu(u64 id) const
     {
         return id < max_vcpus_ ? vcpus_[clip_index(id, max_vcpus_)].get() : nullptr;
@@ -158,7 +159,6 @@ class Domain
     Dying dying_               = Dying::no;
     unsigned max_vcpus_        = 0;
     unsigned configured_vcpus_ = 0;
-    u32 weight_                = 256;
     u64 claimed_frames_        = 0;
     Ref<Memory_account> memory_;
     Cpu_policy cpu_policy_;
@@ -167,6 +167,7 @@ class Domain
     Unique<Grant_table> grants_;
     Domain_devices* devices_ = nullptr;
     Hvm_params params_;
+    Sched_group scheduling_;
     Watchdogs watchdogs_{*this};
     shared_info* shared_ = nullptr;
     Mfn shared_mfn_      = kInvalidMfn;

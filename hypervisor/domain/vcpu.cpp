@@ -30,13 +30,13 @@ void fire_poll_timeout(void* context)
 } // namespace
 
 Vcpu::Vcpu(Domain& domain, Vcpu_id id)
-    : singleshot(fire_singleshot, this), poll_timeout(fire_poll_timeout, this), domain_(domain), id_(id),
-      apic_(*this, id, system_clock())
+    : sched(domain.scheduling(), this), singleshot(fire_singleshot, this),
+      poll_timeout(fire_poll_timeout, this), domain_(domain), id_(id), apic_(*this, id, system_clock())
 {
     if (id.value() < XEN_LEGACY_MAX_VCPUS)
         info_ = &domain.shared()->vcpu_info[id.value()];
-    sched.owner = this;
     runstate.start(system_clock().now());
+    scheduler::add(*this);
 }
 
 Vcpu::~Vcpu()

@@ -12,7 +12,7 @@
 #include "emul/local_apic.hpp"
 #include "exit/guest_translation.hpp"
 #include "exit/mtrr.hpp"
-#include "sched/run_queue.hpp"
+#include "sched/policy.hpp"
 #include "sched/timer.hpp"
 
 #include <atomic>
@@ -44,13 +44,16 @@ class Vcpu
     // An event became pending for this vCPU (evtchn_upcall_pending is set), its APIC has something, or an
     // NMI: it must notice. Wakes it when it is blocked. Any CPU.
     void kick();
-    // HLT or SCHEDOP_poll: off the CPU until something wakes it. The caller has seen that nothing is pending.
+    // HLT or SCHEDOP_poll: off the CPU until something wakes it. The caller looks for work before, which is
+    // cheap, and again afterwards, since it may have come in between; then it calls wake().
     void sleep();
     [[nodiscard]] bool has_work() const;
 
     // Makes a blocked vCPU runnable again, whatever it waits for. Any CPU.
     void wake();
 
+    // It waits for an event.
+    std::atomic<bool> blocked{false};
     // SCHEDOP_poll: it waits for an event on a port that may be masked; any event of the domain wakes it and
     // it looks for itself.
     std::atomic<bool> polling{false};

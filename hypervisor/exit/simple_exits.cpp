@@ -22,7 +22,7 @@ namespace
 // can ever wake the domain, and that is its way of saying so.
 bool halted_for_good(const Vcpu& vcpu)
 {
-    return vcpu.sched.blocked && !(vcpu.regs.rflags & rflags::if_) && !vcpu.nmi_pending;
+    return vcpu.blocked && !(vcpu.regs.rflags & rflags::if_) && !vcpu.nmi_pending;
 }
 
 bool all_halted_for_good(const Domain& domain)
@@ -44,6 +44,8 @@ void handle_hlt(Vcpu& vcpu, const Vm_exit& exit)
     if (deaf ? vcpu.nmi_pending : vcpu.has_work())
         return;
     vcpu.sleep();
+    if (deaf ? vcpu.nmi_pending : vcpu.has_work()) [[unlikely]]
+        return vcpu.wake();
     if (deaf && all_halted_for_good(vcpu.domain()))
         vcpu.domain().shut_down(SHUTDOWN_poweroff);
 }

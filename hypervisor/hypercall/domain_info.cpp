@@ -29,7 +29,7 @@ Activity activity_of(const Domain& domain)
         ++a.online;
         a.cpu_time += state.time[RUNSTATE_running];
         a.running |= state.state == RUNSTATE_running;
-        a.all_asleep &= vcpu.sched.blocked;
+        a.all_asleep &= vcpu.blocked;
     }
     return a;
 }

@@ -123,21 +123,26 @@ Domctl_result get_tsc(xen_domctl_tsc_info& info)
     return Copy_back::yes;
 }
 
+// As its counterpart for the weight, 0, is a value for a cap.
+constexpr u16 kCapAsItWas = 0xffff;
+
 Domctl_result scheduler_op(Domain& domain, xen_domctl& op)
 {
-    auto& s = op.u.scheduler_op;
+    auto& s     = op.u.scheduler_op;
+    auto& group = domain.scheduling();
     if (s.sched_id != XEN_SCHEDULER_CREDIT2)
         return fail(Errc::einval);
     if (s.cmd == XEN_DOMCTL_SCHEDOP_getinfo) {
-        s.u.credit2 = {static_cast<u16>(domain.weight()), 0};
+        s.u.credit2 = {static_cast<u16>(group.weight.load()), static_cast<u16>(group.cap.percent())};
         return Copy_back::yes;
     }
     if (s.cmd != XEN_DOMCTL_SCHEDOP_putinfo)
         return fail(Errc::einval);
-    if (s.u.credit2.cap != 0)
-        return fail(Errc::eopnotsupp);
     if (s.u.credit2.weight != 0)
-        domain.set_weight(s.u.credit2.weight);
+        group.weight = s.u.credit2.weight;
+    if (s.u.credit2.cap != kCapAsItWas)
+        group.cap.set_percent(s.u.credit2.cap);
+    domain.rearrange_vcpus();
     return Copy_back::no;
 }
 

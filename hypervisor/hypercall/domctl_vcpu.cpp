@@ -29,13 +29,13 @@ Expected<Vcpu*> vcpu_and_masks_named(Domain& domain, const xen_domctl_vcpuaffini
 }
 
 // The new mask, which must leave a CPU that exists; the caller learns what is in effect.
-Expected<void> change_mask(Vcpu& caller, const xenctl_bitmap& map, u64& mask)
+Expected<void> change_mask(Vcpu& caller, const xenctl_bitmap& map, Shared_cpu_set& mask)
 {
     const u64 wanted = TRY(read_bitmap(caller, map));
     if (!(wanted & online_cpu_mask()))
         return fail(Errc::einval);
-    mask = wanted;
-    return write_bitmap(caller, map, mask & online_cpu_mask());
+    mask.store(Cpu_set(wanted));
+    return write_bitmap(caller, map, wanted & online_cpu_mask());
 }
 
 } // namespace
@@ -45,10 +45,10 @@ Expected<void> get_vcpu_info(Domain& domain, xen_domctl_getvcpuinfo& op)
     const Vcpu& vcpu = *TRY(vcpu_named(domain, op.vcpu));
     const auto state = vcpu.runstate.snapshot(system_clock().now());
     op.online        = vcpu.is_up();
-    op.blocked       = vcpu.sched.blocked;
+    op.blocked       = vcpu.blocked;
     op.running       = state.state == RUNSTATE_running;
     op.cpu_time      = state.time[RUNSTATE_running];
-    op.cpu           = 0;
+    op.cpu           = scheduler::cpu_of(vcpu);
     return {};
 }
 
@@ -59,6 +59,7 @@ Expected<void> set_vcpu_affinity(Vcpu& caller, Domain& domain, const xen_domctl_
         TRY(change_mask(caller, op.cpumap_hard, vcpu.sched.hard_affinity));
     if (op.flags & XEN_VCPUAFFINITY_SOFT)
         TRY(change_mask(caller, op.cpumap_soft, vcpu.sched.soft_affinity));
+    scheduler::rearrange(vcpu);
     return {};
 }
 
@@ -66,9 +67,9 @@ Expected<void> get_vcpu_affinity(Vcpu& caller, Domain& domain, const xen_domctl_
 {
     const Vcpu& vcpu = *TRY(vcpu_and_masks_named(domain, op));
     if (op.flags & XEN_VCPUAFFINITY_HARD)
-        TRY(write_bitmap(caller, op.cpumap_hard, vcpu.sched.hard_affinity));
+        TRY(write_bitmap(caller, op.cpumap_hard, vcpu.sched.hard_affinity.load().low_word()));
     if (op.flags & XEN_VCPUAFFINITY_SOFT)
-        TRY(write_bitmap(caller, op.cpumap_soft, vcpu.sched.soft_affinity));
+        TRY(write_bitmap(caller, op.cpumap_soft, vcpu.sched.soft_affinity.load().low_word()));
     return {};
 }
 

@@ -65,6 +65,8 @@ Hypercall_result poll(Vcpu& vcpu, Gva arg)
     if (op.timeout != 0)
         vcpu.poll_timeout.start(Time(op.timeout));
     vcpu.sleep();
+    if (!vcpu.polling.load() || vcpu.has_work()) [[unlikely]]
+        vcpu.wake();
     return 0;
 }
 
@@ -84,8 +86,11 @@ Hypercall_result do_sched_op(Vcpu& vcpu, Hypercall_args& args)
     case SCHEDOP_block:
         if (vcpu.info())
             vcpu.info()->evtchn_upcall_mask = 0;
-        if (!vcpu.has_work())
+        if (!vcpu.has_work()) {
             vcpu.sleep();
+            if (vcpu.has_work()) [[unlikely]]
+                vcpu.wake();
+        }
         return 0;
     case SCHEDOP_shutdown: return shut_down(vcpu, arg);
     case SCHEDOP_poll: return poll(vcpu, arg);

@@ -44,13 +44,6 @@ class Cpu_set
         return s;
     }
     [[nodiscard]] constexpr bool any() const { return *this != Cpu_set(); }
-    [[nodiscard]] constexpr u32 count() const
-    {
-        u32 n = 0;
-        for (const u64 w : words_)
-            n += static_cast<u32>(std::popcount(w));
-        return n;
-    }
     // The first member from `cpu` on, going round; kNone of an empty set.
     [[nodiscard]] constexpr u32 next(u32 cpu) const
     {

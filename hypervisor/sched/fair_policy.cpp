@@ -54,10 +54,15 @@ u64 Fair_policy::slice(const Cpu_queue& queue)
     return std::clamp(kRound / (queue.count + 1), kShortest, kLongest);
 }
 
-void Fair_policy::enqueue(u32 cpu, Sched_entity& entity)
+void Fair_policy::enter(Sched_entity& entity, State state, Time now)
+{
+    if (std::exchange(entity.state, state) != state)
+        host_.state_changed(entity, now);
+}
+
+void Fair_policy::enqueue(u32 cpu, Sched_entity& entity, Time now)
 {
     Cpu_queue& queue = queues_[cpu];
-    entity.state     = State::queued;
     entity.key       = entity.virtual_time;
     queue.waiting.insert(entity);
     if (queue.count++ == 0) {
@@ -65,10 +70,10 @@ void Fair_policy::enqueue(u32 cpu, Sched_entity& entity)
         if (idle_.has(cpu))
             idle_.remove(cpu);
     }
-    if (entity.counted == 0) {
-        entity.counted = entity.group.weight.load(std::memory_order_relaxed);
-        queue.load.fetch_add(entity.counted, std::memory_order_relaxed);
-    }
+    const u32 weight = entity.group.weight.load(std::memory_order_relaxed);
+    if (entity.counted != weight)
+        queue.load.fetch_add(weight - std::exchange(entity.counted, weight), std::memory_order_relaxed);
+    enter(entity, State::queued, now);
 }
 
 void Fair_policy::dequeue(u32 cpu, Sched_entity& entity)
@@ -80,11 +85,11 @@ void Fair_policy::dequeue(u32 cpu, Sched_entity& entity)
 }
 
 // Neither runs nor waits here any longer.
-void Fair_policy::leave(u32 cpu, Sched_entity& entity)
+void Fair_policy::leave(u32 cpu, Sched_entity& entity, State to, Time now)
 {
     queues_[cpu].load.fetch_sub(entity.counted, std::memory_order_relaxed);
     entity.counted = 0;
-    entity.state   = State::off;
+    enter(entity, to, now);
 }
 
 void Fair_policy::release_parked(u32 cpu, Time now)
@@ -96,7 +101,7 @@ void Fair_policy::release_parked(u32 cpu, Time now)
         entity.state        = State::off;
         entity.virtual_time = later(entity.virtual_time, queue.floor - kWakeCredit);
         if (queue.waiting.empty() || !move_elsewhere(cpu, entity, now))
-            enqueue(cpu, entity);
+            enqueue(cpu, entity, now);
     }
 }
 
@@ -107,9 +112,8 @@ void Fair_policy::start(u32 cpu, Sched_entity& entity, Time now)
     if (entity.group.cap.limits()) [[unlikely]] {
         entity.portion = entity.group.cap.take(now, entity.group.members.load(std::memory_order_relaxed));
         if (entity.portion == 0) {
-            leave(cpu, entity);
-            entity.state = State::parked;
-            entity.key   = entity.group.cap.refill().value();
+            leave(cpu, entity, State::parked, now);
+            entity.key = entity.group.cap.refill().value();
             queue.parked.insert(entity);
             return;
         }
@@ -118,8 +122,8 @@ void Fair_policy::start(u32 cpu, Sched_entity& entity, Time now)
     entity.scale =
         weight == kDefaultWeight ? u64{1} << kScaleShift : (u64{kDefaultWeight} << kScaleShift) / weight;
     entity.started = now;
-    entity.state   = State::running;
     queue.running  = &entity;
+    enter(entity, State::running, now);
 }
 
 // It had the CPU: if it wants it still, it is queued here, or where it would be better off.
@@ -133,12 +137,12 @@ void Fair_policy::stand_in_line(u32 cpu, Sched_entity& entity, Time now)
         if ((!may || !queue.waiting.empty()) && move_elsewhere(cpu, entity, now))
             return;
         if (may)
-            return enqueue(cpu, entity);
+            return enqueue(cpu, entity, now);
         queue.lock.unlock(); // whoever has the lock of the queue where it must go may want ours
         __builtin_ia32_pause();
         queue.lock.lock();
     }
-    leave(cpu, entity);
+    leave(cpu, entity, State::off, now);
 }
 
 // Somebody was queued: what runs keeps the CPU at most for a slice, or gives it up at once.
@@ -157,14 +161,15 @@ void Fair_policy::notify(u32 cpu, const Sched_entity& arrived, Time now)
     }
 }
 
-// Out of the line it stands in.
+// Out of the line it stands in; it may still want a CPU.
 void Fair_policy::take_out(u32 cpu, Sched_entity& entity)
 {
     if (entity.state == State::queued)
         dequeue(cpu, entity);
     else if (entity.state == State::parked)
         queues_[cpu].parked.remove(entity);
-    leave(cpu, entity);
+    queues_[cpu].load.fetch_sub(std::exchange(entity.counted, 0), std::memory_order_relaxed);
+    entity.state = State::off;
 }
 
 // False: it has to go where the lock is taken just now.
@@ -177,7 +182,7 @@ bool Fair_policy::wake(u32 cpu, Sched_entity& entity, Time now)
         return true;
     if (!may_stay(entity, cpu))
         return false;
-    enqueue(cpu, entity);
+    enqueue(cpu, entity, now);
     notify(cpu, entity, now);
     return true;
 }
@@ -210,8 +215,10 @@ void Fair_policy::update(Sched_entity& entity, Time now)
             done = wake(cpu, entity, now);
         else if (!wants && entity.state == State::running)
             host_.kick(cpu, Sched_host::Look::again);
-        else if (!wants && entity.state != State::off)
+        else if (!wants && entity.state != State::off) {
             take_out(cpu, entity);
+            host_.state_changed(entity, now);
+        }
         queues_[cpu].lock.unlock();
     }
 }
@@ -238,11 +245,27 @@ Time Fair_policy::deadline(const Cpu_queue& queue, Time now) const
     return until;
 }
 
+// Nobody else wants the CPU, and nothing about the one that runs has changed.
+bool Fair_policy::goes_on(u32 cpu)
+{
+    Cpu_queue& queue            = queues_[cpu];
+    const Sched_entity* const e = queue.running;
+    if (!e || !queue.waiting.empty() || !queue.parked.empty() || e->group.cap.limits() ||
+        e->counted != e->group.weight.load(std::memory_order_relaxed) || !host_.wants_cpu(*e) ||
+        !queue.online || !may_stay(*e, cpu))
+        return false;
+    queue.until     = kNever;
+    queue.gives_way = false;
+    return true;
+}
+
 Sched_decision Fair_policy::decide(u32 cpu, Time now)
 {
     Cpu_queue& queue = queues_[cpu];
     const Lock_guard guard(queue.lock);
     charge(queue, now);
+    if (goes_on(cpu)) [[likely]]
+        return {queue.running, queue.until};
     if (Sched_entity* last = std::exchange(queue.running, nullptr)) {
         if (last->group.cap.limits()) [[unlikely]]
             last->group.cap.give_back(std::exchange(last->portion, 0));
@@ -288,7 +311,7 @@ bool Fair_policy::yield_to(u32 cpu, Sched_entity& target, Time now)
         dequeue(other, target);
         lent = before(queue.floor, target.virtual_time) ? target.virtual_time - queue.floor : 0;
         target.virtual_time -= lent;
-        enqueue(other, target);
+        enqueue(other, target, now);
         host_.kick(other, Sched_host::Look::again);
     }
     queues_[other].lock.unlock();
@@ -327,7 +350,7 @@ void Fair_policy::cpu_offline(u32 cpu, Time now)
         take_out(cpu, entity);
         if (move_elsewhere(cpu, entity, now))
             continue;
-        enqueue(cpu, entity);
+        enqueue(cpu, entity, now);
         queue.lock.unlock();
         __builtin_ia32_pause();
         queue.lock.lock();

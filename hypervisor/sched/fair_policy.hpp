@@ -68,9 +68,11 @@ class Fair_policy final : public Policy
     static void charge(Cpu_queue& queue, Time now);
     static u64 slice(const Cpu_queue& queue);
     static u64 scaled(u64 ns, u64 scale);
-    void enqueue(u32 cpu, Sched_entity& entity);
+    void enqueue(u32 cpu, Sched_entity& entity, Time now);
     void dequeue(u32 cpu, Sched_entity& entity);
-    void leave(u32 cpu, Sched_entity& entity);
+    void leave(u32 cpu, Sched_entity& entity, Sched_entity::State to, Time now);
+    void enter(Sched_entity& entity, Sched_entity::State state, Time now);
+    bool goes_on(u32 cpu);
     void release_parked(u32 cpu, Time now);
     void start(u32 cpu, Sched_entity& entity, Time now);
     void stand_in_line(u32 cpu, Sched_entity& entity, Time now);

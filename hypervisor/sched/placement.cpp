@@ -51,14 +51,14 @@ u32 Fair_policy::idle_among(const Cpu_set& idle, u32 home) const
 {
     const Cpu_neighbours& neighbours = queues_[home].neighbours;
     const Cpu_set near               = idle & neighbours.cache;
-    const auto whole_core            = [&](const Cpu_set& set) {
+    const auto whole_core            = [&](Cpu_set set) {
         u32 cpu = set.next(home);
-        for (u32 left = set.count(); left != 0; --left, cpu = set.next((cpu + 1) % Cpu_set::kSize)) {
+        for (; cpu != Cpu_set::kNone; set = set.without(cpu), cpu = set.next(home)) {
             const Cpu_set& core = queues_[cpu].neighbours.core;
             if ((idle_.load() & core) == core)
-                return cpu;
+                break;
         }
-        return Cpu_set::kNone;
+        return cpu;
     };
     if (const u32 cpu = whole_core(near); cpu != Cpu_set::kNone)
         return cpu;
@@ -151,7 +151,7 @@ bool Fair_policy::move_elsewhere(u32 home, Sched_entity& entity, Time now)
                     (must_move || (idle ? is_idle(queues_[cpu]) : is_better(entity, home, cpu, now)));
     if (go) {
         hand_over(home, cpu, entity);
-        enqueue(cpu, entity);
+        enqueue(cpu, entity, now);
         notify(cpu, entity, now);
     }
     queues_[cpu].lock.unlock();

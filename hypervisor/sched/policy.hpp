@@ -79,6 +79,10 @@ class Sched_host
     // was told.
     [[nodiscard]] virtual bool wants_cpu(const Sched_entity& entity) = 0;
 
+    // Its state is another now. Never called by two CPUs at once for the same entity; in decide() not for a
+    // vCPU that goes on.
+    virtual void state_changed(Sched_entity& entity, Time now) = 0;
+
     enum class Look : u8 {
         timer, // the CPU goes on with what it runs, but only until Policy::until()
         again, // the CPU has to call decide()

@@ -2,13 +2,12 @@
 #include "sched/scheduler.hpp"
 
 #include "arch/x86/cpu/execution.hpp"
-#include "base/spinlock.hpp"
 #include "domain/domain.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/exit_loop.hpp"
 #include "mm/frame_allocator.hpp"
-#include "sched/run_queue.hpp"
+#include "sched/fair_policy.hpp"
 #include "sched/timer.hpp"
 
 namespace vmm::scheduler
@@ -16,78 +15,99 @@ namespace vmm::scheduler
 namespace
 {
 
-void slice_ended(void* context);
+using Look = Sched_host::Look;
+
+void time_is_up(void* context);
 
 // One per CPU.
 struct Cpu {
-    Run_queue queue;
-    Vcpu* current   = nullptr; // has the CPU
-    Vcpu* loaded    = nullptr; // its FPU and debug registers are in the CPU
-    u64 idle_ns     = 0;
-    bool reschedule = false;
-    Timer slice{slice_ended, this};
+    Vcpu* loaded = nullptr; // its FPU and debug registers are in the CPU
+    u64 idle_ns  = 0;
+    std::atomic<bool> reschedule{false};
+    Timer timer{time_is_up, this};
 };
-constinit Cpu cpu;
 
-void slice_ended(void* context) { static_cast<Cpu*>(context)->reschedule = true; }
+constinit std::array<Cpu, 1> cpus;
+constinit std::array<Cpu_queue, 1> queues;
 
-bool wants_cpu(const Vcpu& vcpu) { return vcpu.is_up() && !vcpu.sched.blocked && vcpu.domain().runnable(); }
+u32 this_cpu() { return 0; }
+Cpu& here() { return cpus[this_cpu()]; }
 
-Runstate::State idle_state(const Vcpu& vcpu)
+void time_is_up(void* context) { static_cast<Cpu*>(context)->reschedule.store(true); }
+
+Vcpu& vcpu_of(const Sched_entity& entity) { return *static_cast<Vcpu*>(entity.owner); }
+
+class Host final : public Sched_host
 {
-    return vcpu.is_up() && vcpu.domain().runnable() ? Runstate::State::blocked : Runstate::State::offline;
-}
+    bool wants_cpu(const Sched_entity& entity) override
+    {
+        const Vcpu& vcpu = vcpu_of(entity);
+        return vcpu.is_up() && !vcpu.blocked.load(std::memory_order_acquire) && vcpu.domain().runnable();
+    }
 
-// Somebody was queued: the one that runs now keeps the CPU at most for a slice, or gives it up at once.
-void consider_preemption(Time now)
+    void state_changed(Sched_entity& entity, Time now) override
+    {
+        Vcpu& vcpu = vcpu_of(entity);
+        vcpu.runstate.change(runstate_of(vcpu), now);
+    }
+
+    void kick(u32 cpu, Look look) override
+    {
+        if (look == Look::timer)
+            here().timer.start(policy().until(cpu));
+        else
+            cpus[cpu].reschedule.store(true);
+    }
+
+    static Runstate::State runstate_of(const Vcpu& vcpu)
+    {
+        switch (vcpu.sched.state) {
+        case Sched_entity::State::running: return Runstate::State::running;
+        case Sched_entity::State::queued:
+        case Sched_entity::State::parked: return Runstate::State::runnable;
+        case Sched_entity::State::off: break;
+        }
+        return vcpu.is_up() && vcpu.domain().runnable() ? Runstate::State::blocked : Runstate::State::offline;
+    }
+
+  public:
+    static Policy& policy();
+};
+
+constinit Host host;
+constinit Fair_policy fair(host, queues);
+
+Policy& Host::policy() { return fair; }
+Policy& policy() { return fair; }
+
+// What VM entry does not switch stays in the CPU while nobody else needs it.
+void switch_to(Cpu& cpu, Vcpu& next)
 {
-    if (!cpu.current) {
-        cpu.reschedule = true;
+    if (cpu.loaded == &next)
         return;
-    }
-    if (cpu.queue.preempts(cpu.current->sched))
-        cpu.reschedule = true;
-    else if (!cpu.slice.armed())
-        cpu.slice.start(now + Run_queue::kSlice);
+    if (cpu.loaded)
+        cpu.loaded->backend().store();
+    next.backend().load();
+    cpu.loaded = &next;
 }
 
-void switch_to(Vcpu& next, Time now)
+void run(Cpu& cpu, Vcpu& vcpu)
 {
-    if (cpu.loaded != &next) {
-        if (cpu.loaded)
-            cpu.loaded->backend().store();
-        next.backend().load();
-        cpu.loaded = &next;
-    }
-    cpu.current = &next;
-    next.runstate.change(Runstate::State::running, now);
-    Run_queue::start(next.sched, now);
-    if (!cpu.queue.empty())
-        cpu.slice.start(now + Run_queue::kSlice);
-}
-
-void switch_from(Vcpu& last)
-{
-    const Time now = system_clock().now();
-    cpu.slice.stop();
-    cpu.current = nullptr;
-    cpu.queue.charge(last.sched, now);
-    if (wants_cpu(last)) {
-        cpu.queue.put_back(last.sched);
-        last.runstate.change(Runstate::State::runnable, now);
-    } else {
-        last.runstate.change(idle_state(last), now);
-    }
+    switch_to(cpu, vcpu);
+    while (!cpu.reschedule.load(std::memory_order_relaxed))
+        run_once(vcpu);
 }
 
 // Free memory is made clean while there is nothing better to do.
-void idle()
+void idle(Cpu& cpu)
 {
     const Time began = system_clock().now();
-    if (frames.scrub_some())
-        take_pending_interrupts();
-    else
-        halt_until_interrupt();
+    while (!cpu.reschedule.load(std::memory_order_relaxed)) {
+        if (frames.scrub_some())
+            take_pending_interrupts();
+        else
+            halt_until_interrupt();
+    }
     cpu.idle_ns += system_clock().now() - began;
 }
 
@@ -95,73 +115,60 @@ void idle()
 
 void run_this_cpu()
 {
+    const u32 number = this_cpu();
+    Cpu& cpu         = here();
+    policy().cpu_online(number, {Cpu_set::only(number), Cpu_set::only(number)}, system_clock().now());
     for (;;) {
-        cpu.reschedule = false;
-        if (Sched_entity* next = cpu.queue.take_next()) {
-            auto& vcpu = *static_cast<Vcpu*>(next->owner);
-            switch_to(vcpu, system_clock().now());
-            while (!cpu.reschedule)
-                run_once(vcpu);
-            switch_from(vcpu);
-        } else {
-            idle();
-        }
+        cpu.reschedule.store(false);
+        const auto [next, until] = policy().decide(number, system_clock().now());
+        if (until != kNever)
+            cpu.timer.start(until);
+        else if (cpu.timer.armed())
+            cpu.timer.stop();
+        if (next)
+            run(cpu, vcpu_of(*next));
+        else
+            idle(cpu);
     }
+}
+
+void add(Vcpu& vcpu) { policy().add(vcpu.sched); }
+
+void forget(Vcpu& vcpu)
+{
+    policy().remove(vcpu.sched);
+    if (here().loaded == &vcpu)
+        here().loaded = nullptr;
 }
 
 void wake(Vcpu& vcpu)
 {
-    if (!vcpu.sched.blocked)
-        return;
-    vcpu.sched.blocked = false;
-    reconsider(vcpu);
+    if (vcpu.blocked.load(std::memory_order_relaxed) && vcpu.blocked.exchange(false))
+        reconsider(vcpu);
 }
 
 void block(Vcpu& vcpu)
 {
-    vcpu.sched.blocked = true;
-    cpu.reschedule     = true;
+    vcpu.blocked.store(true); // a full barrier: an event that comes from now on sees it
+    here().reschedule.store(true, std::memory_order_relaxed);
 }
 
-void yield(Vcpu& vcpu)
+void yield(Vcpu&)
 {
-    if (cpu.queue.empty())
-        return;
-    cpu.queue.step_back(vcpu.sched);
-    cpu.reschedule = true;
+    if (policy().yield(this_cpu(), system_clock().now()))
+        here().reschedule.store(true, std::memory_order_relaxed);
 }
 
-void reconsider(Vcpu& vcpu)
+void yield_to(Vcpu&, Vcpu& target)
 {
-    if (cpu.current == &vcpu) {
-        if (!wants_cpu(vcpu))
-            cpu.reschedule = true;
-        return;
-    }
-    const bool wants = wants_cpu(vcpu);
-    if (wants == vcpu.sched.queued)
-        return;
-    const Time now = system_clock().now();
-    if (wants) {
-        vcpu.runstate.change(Runstate::State::runnable, now);
-        if (cpu.current)
-            cpu.queue.charge(cpu.current->sched, now);
-        cpu.queue.wake(vcpu.sched);
-        consider_preemption(now);
-    } else {
-        cpu.queue.remove(vcpu.sched);
-        vcpu.runstate.change(idle_state(vcpu), now);
-    }
+    if (policy().yield_to(this_cpu(), target.sched, system_clock().now()))
+        here().reschedule.store(true, std::memory_order_relaxed);
 }
 
-void forget(Vcpu& vcpu)
-{
-    cpu.queue.remove(vcpu.sched);
-    if (cpu.loaded == &vcpu)
-        cpu.loaded = nullptr;
-}
-
-bool must_reschedule() { return cpu.reschedule; }
-u64 idle_time(u32) { return cpu.idle_ns; }
+void reconsider(Vcpu& vcpu) { policy().update(vcpu.sched, system_clock().now()); }
+void rearrange(Vcpu& vcpu) { policy().changed(vcpu.sched, system_clock().now()); }
+u32 cpu_of(const Vcpu& vcpu) { return vcpu.sched.cpu.load(std::memory_order_relaxed); }
+bool must_reschedule() { return here().reschedule.load(std::memory_order_relaxed); }
+u64 idle_time(u32 cpu) { return cpus[cpu].idle_ns; }
 
 } // namespace vmm::scheduler

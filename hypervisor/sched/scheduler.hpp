@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which vCPU runs on which CPU. Applies the policy (Run_queue) to vCPUs, keeps their run states, switches
-// what VM entry does not switch, and idles. A vCPU wants the CPU while it is up, its domain is not paused
-// and it is not blocked.
+// Which vCPU runs on which CPU: applies the policy (policy.hpp) to vCPUs and CPUs, keeps the run states,
+// switches what VM entry does not switch, and idles. A vCPU wants a CPU while it is up, its domain is not
+// paused and it is not blocked; whoever changes one of these tells it afterwards by reconsider().
 #pragma once
 
-#include "base/types.hpp"
+#include "base/expected.hpp"
+#include "sched/cpu_set.hpp"
 
 namespace vmm
 {
@@ -23,16 +24,26 @@ namespace vmm::scheduler
 // Runs vCPUs on this CPU for ever.
 [[noreturn]] void run_this_cpu();
 
-// Ends a block and queues the vCPU when it wants the CPU. Any CPU.
+// A vCPU comes, not yet wanting a CPU, and goes away: nothing of it stays on any CPU.
+void add(Vcpu& vcpu);
+void forget(Vcpu& vcpu);
+
+// Ends a block. Any CPU.
 void wake(Vcpu& vcpu);
-// The vCPU waits for an event. Called while it runs.
+// The vCPU, which runs, waits for an event. What may have come in between is to be looked for afterwards.
 void block(Vcpu& vcpu);
 void yield(Vcpu& vcpu);
-// Something changed that decides whether the vCPU wants the CPU: its domain was paused or unpaused, it came
-// up or went down.
+// As yield(), in favour of one that the caller cannot go on without.
+void yield_to(Vcpu& vcpu, Vcpu& target);
+
+// Something changed that decides whether the vCPU wants a CPU. Any CPU.
 void reconsider(Vcpu& vcpu);
-// The vCPU goes away; nothing of it stays on any CPU.
-void forget(Vcpu& vcpu);
+// Something changed that decides where it may run, or how much: affinities, or what its domain's vCPUs have
+// in common (Sched_group). Any CPU.
+void rearrange(Vcpu& vcpu);
+
+// The CPU it runs on, or ran on last.
+[[nodiscard]] u32 cpu_of(const Vcpu& vcpu);
 
 // The vCPU on this CPU is asked to give way at the next chance.
 [[nodiscard]] bool must_reschedule();

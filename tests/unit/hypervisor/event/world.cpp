@@ -93,8 +93,9 @@ void Watchdogs::Slot::fired(void*) {}
 const Clock& system_clock() { return stopped_clock; }
 
 Vcpu::Vcpu(Domain& domain, Vcpu_id id)
-    : singleshot([](void*) {}, nullptr), poll_timeout([](void*) {}, nullptr), domain_(domain), id_(id),
-      apic_(*this, id, stopped_clock), info_(&domain.shared()->vcpu_info[id.value()])
+    : sched(domain.scheduling(), this), singleshot([](void*) {}, nullptr),
+      poll_timeout([](void*) {}, nullptr), domain_(domain), id_(id), apic_(*this, id, stopped_clock),
+      info_(&domain.shared()->vcpu_info[id.value()])
 {
     kick_counts[this] = 0;
 }

@@ -142,6 +142,14 @@ bool Simulator::wants_cpu(const Sched_entity& entity)
     return task.wants && !task.paused;
 }
 
+void Simulator::state_changed(Sched_entity& entity, Time now)
+{
+    REQUIRE(now == Time(now_));
+    if (entity.state != Sched_entity::State::off && !wants_cpu(entity))
+        FAIL("a task is made to want a CPU");
+    static_cast<Task*>(entity.owner)->told = entity.state;
+}
+
 void Simulator::kick(u32 cpu, Look look)
 {
     if (!cpus_[cpu].look && !cpus_[cpu].new_time)
@@ -223,6 +231,8 @@ void Simulator::start(u32 cpu, Task& task)
         FAIL("a task runs twice, or without wanting to");
     if (!task.entity.group.cpus.has(cpu) || !cpus_[cpu].online)
         FAIL("a task runs outside its pool or on a CPU that is offline");
+    if (task.told != Sched_entity::State::running)
+        FAIL("a task runs and nobody was told");
     task.on = cpu;
     task.moves += task.last_cpu != cpu && task.last_cpu != Cpu_set::kNone;
     task.last_cpu    = cpu;

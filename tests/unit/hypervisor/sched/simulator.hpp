@@ -25,20 +25,21 @@ class Simulator final : public Sched_host
     struct Task {
         Task(Sched_group& g) : entity(g, this) {}
         Sched_entity entity;
-        u64 burst       = 0; // runs so long, then sleeps; 0: never sleeps
-        u64 sleep       = 0;
-        bool wants      = false;
-        bool paused     = false;
-        u64 left        = 0; // of the burst
-        u64 ran         = 0;
-        u64 woke        = 0;
-        bool waits      = false; // for its first turn after it woke
-        u64 worst_wait  = 0;     // from waking to running
-        u64 last_ran    = 0;
-        u64 longest_gap = 0; // between two turns
-        u32 on          = Cpu_set::kNone;
-        u64 moves       = 0;
-        u32 last_cpu    = Cpu_set::kNone;
+        u64 burst                = 0; // runs so long, then sleeps; 0: never sleeps
+        u64 sleep                = 0;
+        Sched_entity::State told = Sched_entity::State::off; // by the policy
+        bool wants               = false;
+        bool paused              = false;
+        u64 left                 = 0; // of the burst
+        u64 ran                  = 0;
+        u64 woke                 = 0;
+        bool waits               = false; // for its first turn after it woke
+        u64 worst_wait           = 0;     // from waking to running
+        u64 last_ran             = 0;
+        u64 longest_gap          = 0; // between two turns
+        u32 on                   = Cpu_set::kNone;
+        u64 moves                = 0;
+        u32 last_cpu             = Cpu_set::kNone;
     };
 
     // `threads` per core, `cores` per cache, CPUs in this order. The queues are those of the policy made by
@@ -75,6 +76,7 @@ class Simulator final : public Sched_host
     [[nodiscard]] std::deque<Task>& tasks() { return tasks_; }
 
     bool wants_cpu(const Sched_entity& entity) override;
+    void state_changed(Sched_entity& entity, Time now) override;
     void kick(u32 cpu, Look look) override;
 
   private:

@@ -76,6 +76,12 @@ void Simulator::pause(Task& task, bool paused)
     follow_kicks();
 }
 
+void Simulator::change(Task& task)
+{
+    policy_->changed(task.entity, Time(now_));
+    follow_kicks();
+}
+
 void Simulator::online(u32 cpu)
 {
     const auto members = [&](u32 each) {
@@ -144,7 +150,7 @@ bool Simulator::wants_cpu(const Sched_entity& entity)
 
 void Simulator::state_changed(Sched_entity& entity, Time now)
 {
-    REQUIRE(now == Time(now_));
+    static_cast<void>(now);
     if (entity.state != Sched_entity::State::off && !wants_cpu(entity))
         FAIL("a task is made to want a CPU");
     static_cast<Task*>(entity.owner)->told = entity.state;

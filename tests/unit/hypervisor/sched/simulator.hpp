@@ -61,6 +61,8 @@ class Simulator final : public Sched_host
 
     void run_for(u64 ns);
     void pause(Task& task, bool paused);
+    // Its affinity or its group changed.
+    void change(Task& task);
     void online(u32 cpu);
     void offline(u32 cpu);
     // The task running there calls yield, or yield_to.
@@ -119,7 +121,7 @@ class Simulator final : public Sched_host
     u64 decisions_ = 0;
 };
 
-// A Fair_policy with its queues; the Null_policy.
+// A Fair_policy with its queues.
 Simulator::Make fair();
 
 } // namespace vmm

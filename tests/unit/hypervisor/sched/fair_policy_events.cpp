@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the fair policy does when CPUs come and go, affinities change and vCPUs yield, and what a decision
+// costs.
+#include "simulator.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <chrono>
+#include <map>
+
+using namespace vmm;
+
+TEST_CASE("shares follow weights across CPUs")
+{
+    Simulator sim({.cpus = 16, .threads = 2, .cores = 4}, fair());
+    double all = 0;
+    for (u32 i = 0; i < 160; ++i) {
+        const u32 weight = i % 4 == 0 ? 512 : 256;
+        sim.task(sim.group(weight));
+        all += weight;
+    }
+    sim.run_for(1'000 * kMs);
+    sim.reset_counts();
+    sim.run_for(10'000 * kMs);
+    for (const auto& t : sim.tasks())
+        CHECK(static_cast<double>(t.ran) ==
+              Approx(t.entity.group.weight / all * 16 * 10'000 * kMs).epsilon(0.02));
+}
+
+TEST_CASE("nobody starves")
+{
+    Simulator sim({.cpus = 4, .threads = 2, .cores = 1}, fair());
+    for (u32 i = 0; i < 60; ++i)
+        sim.task(sim.group(), i % 2 ? 3 * kMs : 0, 5 * kMs);
+    sim.task(sim.group(8));
+    sim.run_for(5'000 * kMs);
+    for (const auto& t : sim.tasks())
+        CHECK(t.longest_gap < 2'000 * kMs);
+}
+
+TEST_CASE("no timer where one vCPU has a CPU to itself, nor on an idle CPU")
+{
+    Simulator sim({.cpus = 4}, fair());
+    for (int i = 0; i < 3; ++i)
+        sim.task(sim.group());
+    sim.run_for(10 * kMs);
+    sim.reset_counts();
+    sim.run_for(1'000 * kMs);
+    CHECK(sim.decisions() == 0);
+    for (u32 cpu = 0; cpu < 4; ++cpu)
+        CHECK_FALSE(sim.has_timer(cpu));
+}
+
+TEST_CASE("idle cores are used before the second threads of busy ones")
+{
+    Simulator sim({.cpus = 8, .threads = 2, .cores = 4}, fair());
+    for (int i = 0; i < 4; ++i)
+        sim.task(sim.group());
+    sim.run_for(kMs);
+    for (u32 core = 0; core < 4; ++core)
+        CHECK((sim.running(2 * core) == nullptr) != (sim.running(2 * core + 1) == nullptr));
+}
+
+TEST_CASE("hard affinity is obeyed, also when it changes while the vCPU runs; soft affinity is followed")
+{
+    Simulator sim({.cpus = 4}, fair());
+    auto& pinned  = sim.task(sim.group(), [](auto& t) { t.entity.hard_affinity.store(Cpu_set::only(2)); });
+    auto& prefers = sim.task(sim.group(), [](auto& t) { t.entity.soft_affinity.store(Cpu_set::only(3)); });
+    sim.run_for(kMs);
+    CHECK(sim.running(2) == &pinned);
+    CHECK(sim.running(3) == &prefers);
+    for (int i = 0; i < 8; ++i)
+        sim.task(sim.group());
+    sim.run_for(100 * kMs);
+    pinned.entity.hard_affinity.store(Cpu_set::only(1));
+    sim.change(pinned);
+    sim.reset_counts();
+    sim.run_for(1'000 * kMs);
+    CHECK(pinned.last_cpu == 1);
+    CHECK(pinned.moves <= 1);
+    CHECK(pinned.ran > 300 * kMs);
+}
+
+TEST_CASE("a CPU that goes offline loses nobody, and gets work when it comes back")
+{
+    Simulator sim({.cpus = 4}, fair());
+    for (int i = 0; i < 12; ++i)
+        sim.task(sim.group());
+    sim.task(sim.group(), [](auto& t) { t.entity.hard_affinity.store(Cpu_set::only(0)); });
+    sim.task(sim.group(256, 20));
+    sim.run_for(100 * kMs);
+    sim.offline(0);
+    sim.offline(1);
+    sim.reset_counts();
+    sim.run_for(2'000 * kMs);
+    for (const auto& t : sim.tasks())
+        CHECK(t.ran > 100 * kMs);
+    sim.online(0);
+    sim.reset_counts();
+    sim.run_for(1'000 * kMs);
+    u64 all = 0;
+    for (const auto& t : sim.tasks())
+        all += t.ran;
+    CHECK(all >= 2'990 * kMs);
+}
+
+TEST_CASE("who is paused does not run, and goes on where the others are")
+{
+    Simulator sim({.cpus = 2}, fair());
+    for (int i = 0; i < 4; ++i)
+        sim.task(sim.group());
+    sim.run_for(100 * kMs);
+    auto& task = sim.tasks().front();
+    sim.pause(task, true);
+    const u64 before = task.ran;
+    sim.run_for(1'000 * kMs);
+    CHECK(task.ran == before);
+    sim.pause(task, false);
+    sim.run_for(200 * kMs);
+    CHECK(task.ran - before >= 80 * kMs);
+    CHECK(task.ran - before <= 120 * kMs);
+    sim.remove(task);
+    sim.run_for(100 * kMs);
+}
+
+TEST_CASE("a yield lets another go first, and does nothing where there is none")
+{
+    Simulator sim({}, fair());
+    sim.task(sim.group());
+    sim.run_for(kMs);
+    sim.reset_counts();
+    sim.yield(0);
+    CHECK(sim.decisions() == 0);
+    sim.task(sim.group());
+    sim.run_for(kMs);
+    auto* const first = sim.running(0);
+    sim.yield(0);
+    CHECK(sim.running(0) != first);
+}
+
+TEST_CASE("directed yields between two are not at the cost of a third")
+{
+    Simulator sim({.cpus = 1}, fair());
+    auto& waits  = sim.task(sim.group());
+    auto& target = sim.task(sim.group());
+    auto& third  = sim.task(sim.group());
+    sim.run_for(kMs);
+    for (int i = 0; i < 3'000; ++i) {
+        if (sim.running(0) == &waits) {
+            sim.yield(0, &target);
+            CHECK(sim.running(0) != &waits);
+        }
+        sim.run_for(kMs);
+    }
+    CHECK(static_cast<double>(third.ran) >= 3'000.0 * kMs / 3 * 0.98);
+    CHECK(target.ran > waits.ran);
+}
+
+// By the clock of the machine that runs the test, so the bound only tells a logarithm from a line.
+TEST_CASE("a decision costs O(log n)")
+{
+    std::map<u32, double> cost;
+    for (const u32 n : {10u, 100u, 1'000u, 10'000u}) {
+        Simulator sim({}, fair());
+        for (u32 i = 0; i < n; ++i)
+            sim.task(sim.group());
+        sim.run_for(1);
+        constexpr u32 decisions = 20'000;
+        u64 now                 = sim.now();
+        double best             = 1e9;
+        for (int round = 0; round < 5; ++round) {
+            const auto begin = std::chrono::steady_clock::now();
+            for (u32 i = 0; i < decisions; ++i)
+                static_cast<void>(sim.policy().decide(0, Time(now += kMs)));
+            const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
+            best                                                = std::min(best, took.count() / decisions);
+        }
+        cost[n] = best;
+        WARN(n << " vCPUs: " << best << " ns a decision, under sanitizers");
+    }
+    CHECK(cost[10'000] < 100 * cost[10]);
+}

@@ -23,6 +23,8 @@ class Buffer_pool
 
     static constexpr std::size_t kLargest = std::size_t{1} << 20;
 
+    [[nodiscard]] std::span<std::byte> memory() const { return {arena_, size_}; }
+
     // At least `length` bytes, at most kLargest; empty when there is nothing left.
     [[nodiscard]] std::span<std::byte> take(std::size_t length);
     void give_back(std::span<std::byte> piece);

@@ -41,8 +41,8 @@ Result<void> Connection::add(const Frontend_nodes::Ring& ring, protocol::Block_a
     link.pages               = std::move(pages);
     link.port                = port;
     link.queue.emplace(link.pages.bytes(), abi, services_.log.queue(number),
-                       Queue::Services{services_.grants, kept_ ? &*kept_ : nullptr, services_.disk, buffers_,
-                                       services_.complaints});
+                       Queue::Services{services_.grants, kept_ ? &*kept_ : nullptr, services_.disk,
+                                       services_.buffers, services_.complaints});
     return {};
 }
 

@@ -23,6 +23,7 @@ class Connection
         Grants& grants;
         Events& events;
         Disk& disk;
+        Buffer_pool& buffers;
         Complaints& complaints;
         Request_log& log;
         std::function<void()> broken; // a ring makes no sense any more; told once
@@ -51,15 +52,13 @@ class Connection
         std::optional<Queue> queue;
     };
 
-    explicit Connection(Services services) : services_(std::move(services)), buffers_(kBuffers) {}
+    explicit Connection(Services services) : services_(std::move(services)) {}
     Result<void> add(const Frontend_nodes::Ring& ring, protocol::Block_abi abi);
     [[nodiscard]] bool serve_all();
 
-    static constexpr std::size_t kBuffers     = 16 * Buffer_pool::kLargest;
     static constexpr std::size_t kKeptPerRing = 1056; // 32 requests with 32 pages and one of segments each
 
     Services services_;
-    Buffer_pool buffers_;
     std::optional<Kept_grants> kept_;
     std::list<Link> links_;
     bool closed_ = false;

@@ -146,6 +146,7 @@ void Device::connect()
         {.grants     = services_.grants,
          .events     = services_.events,
          .disk       = services_.disk,
+         .buffers    = services_.buffers,
          .complaints = services_.complaints,
          .log        = services_.log,
          .broken = [this] { fault("the frontend's ring makes no sense: more requests than it can hold"); },

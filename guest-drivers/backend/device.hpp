@@ -30,6 +30,7 @@ class Device
         Event_loop& loop;
         Store_link& store;
         Disk& disk;
+        Buffer_pool& buffers;
         Grants& grants;
         Events& events;
         Complaints& complaints;

@@ -59,6 +59,9 @@ class Disk
     virtual void submit()                                 = 0;
     // Measures the disk again: it may have grown.
     virtual void measure()                                = 0;
+    // All operations that are not immediate will use pieces of this memory, which stays: a disk may make
+    // ready what it otherwise has to do for each.
+    virtual void use_memory(std::span<std::byte>) {}
 
     // Called after a batch of operations has ended.
     void on_batch(std::function<void()> callback) { batch_ended_ = std::move(callback); }

@@ -1,18 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest-drivers/backend/kept_grants.hpp"
 
+#include "toolstack/xen/types.hpp"
+
+#include <algorithm>
 #include <utility>
 
 namespace vmm::block
 {
 
+// To map a page costs far more than to use one, and most of that is for the call, however many pages it maps.
+void Kept_grants::find_all(std::span<const blkif_request_segment> segments)
+{
+    missing_.clear();
+    for (const blkif_request_segment& segment : segments) {
+        if (!is_kept(segment.gref) && segment.gref <= kHighestRef) {
+            missing_.push_back(segment.gref);
+        }
+    }
+    if (missing_.size() < 2) {
+        return;
+    }
+    std::ranges::sort(missing_);
+    const auto twice = std::ranges::unique(missing_);
+    missing_.erase(twice.begin(), twice.end());
+    if (kept_.size() + missing_.size() > most_) {
+        return;
+    }
+    const auto mapping = std::make_shared<Mapped_pages>(grants_.map(missing_));
+    if (!*mapping) {
+        return; // one of them cannot be had: each is tried for itself
+    }
+    std::byte* page = mapping->data();
+    for (const grant_ref_t ref : missing_) {
+        put(kept_.emplace_back(), ref, page, mapping);
+        page += kPageSize;
+    }
+}
+
 std::byte* Kept_grants::find(grant_ref_t ref)
 {
-    if (ref < place_.size() && place_[ref] != kNowhere) {
+    if (is_kept(ref)) {
         Kept& kept       = kept_[place_[ref]];
         kept.used_by     = request_;
         kept.used_lately = true;
-        return kept.page.data();
+        return kept.page;
     }
     return keep(ref);
 }
@@ -26,8 +58,8 @@ std::byte* Kept_grants::keep(grant_ref_t ref)
     if (kept_.size() == most_ && place == nullptr) {
         return nullptr;
     }
-    Mapped_pages page = grants_.map({&ref, 1});
-    if (!page) {
+    const auto page = std::make_shared<Mapped_pages>(grants_.map({&ref, 1}));
+    if (!*page) {
         return nullptr;
     }
     if (place == nullptr) {
@@ -35,12 +67,18 @@ std::byte* Kept_grants::keep(grant_ref_t ref)
     } else {
         place_[place->ref] = kNowhere;
     }
-    *place = {ref, request_, true, std::move(page)};
+    put(*place, ref, page->data(), page);
+    return page->data();
+}
+
+void Kept_grants::put(Kept& place, grant_ref_t ref, std::byte* page,
+                      const std::shared_ptr<Mapped_pages>& mapping)
+{
+    place = {ref, request_, true, page, mapping};
     if (place_.size() <= ref) {
         place_.resize(ref + 1, kNowhere);
     }
-    place_[ref] = static_cast<std::uint32_t>(place - kept_.data());
-    return place->page.data();
+    place_[ref] = static_cast<std::uint32_t>(&place - kept_.data());
 }
 
 // Second chance: two rounds find one, unless this request uses them all.

@@ -18,8 +18,9 @@ namespace
 using namespace vmm;
 using namespace vmm::block;
 
-constexpr std::chrono::seconds kPatience{30}; // for the device's nodes
-constexpr std::chrono::seconds kMeasured{5};  // how often the disk's size is looked at
+constexpr std::chrono::seconds kPatience{30};               // for the device's nodes
+constexpr std::chrono::seconds kMeasured{5};                // how often the disk's size is looked at
+constexpr std::size_t kBuffers = 4 * Buffer_pool::kLargest; // data under way
 
 Result<std::unique_ptr<Disk>> disk_from(const Options& options, Event_loop& loop, Nbd_disk::Lost lost)
 {
@@ -33,11 +34,13 @@ Result<void> serve(const Options& options)
 {
     const auto loop = TRY(Event_loop::create());
     Result<void> result;
+    Buffer_pool buffers(kBuffers);
     const auto disk = TRY(disk_from(options, *loop, [&](std::string why) {
         result = fail(Errc::io, std::move(why) + "; start this program again when the server is back");
         loop->stop();
     }));
 
+    disk->use_memory(buffers.memory());
     Device* served     = nullptr;
     const auto store   = TRY(Xen_store::open(*loop, [&] { served->look(); }));
     const auto grants  = TRY(Xen_grants::open(options.device.frontend));
@@ -48,7 +51,7 @@ Result<void> serve(const Options& options)
     Complaints complaints(options.source, [](std::string_view line) { log::warning(line); });
     TRY(drop_privileges());
 
-    Device device(options.device, {*loop, *store, *disk, *grants, events, complaints, requests});
+    Device device(options.device, {*loop, *store, *disk, buffers, *grants, events, complaints, requests});
     served = &device;
     TRY(device.begin([&] { loop->stop(); }));
     loop->every(kMeasured, [&] { device.measure(); });

@@ -32,6 +32,13 @@ Queue::Queue(std::span<std::byte> ring, protocol::Block_abi abi, std::span<Reque
 {
 }
 
+Queue::~Queue()
+{
+    for (Pending& pending : pending_) {
+        free_buffer(pending);
+    }
+}
+
 void Queue::serve()
 {
     if (broken_) {
@@ -191,6 +198,7 @@ bool Queue::use_pages(Pending& pending)
     }
     pending.buffer = {};
     pending.memory.clear();
+    services_.kept->find_all(pending.segments);
     for (const blkif_request_segment& segment : pending.segments) {
         std::byte* page = services_.kept->find(segment.gref);
         if (page == nullptr) {
@@ -304,6 +312,9 @@ bool Queue::settle()
 void Queue::move_data(Pending& pending, Grant_copy::Direction direction, Pieces& pieces)
 {
     std::byte* at = pending.buffer.data();
+    if (services_.kept != nullptr) {
+        services_.kept->find_all(pending.segments);
+    }
     for (const blkif_request_segment& segment : pending.segments) {
         const std::size_t length = length_of(segment);
         std::byte* page          = services_.kept != nullptr ? services_.kept->find(segment.gref) : nullptr;
@@ -339,6 +350,11 @@ void Queue::finish(Pending& pending, std::int16_t status)
 {
     pending.status   = status;
     pending.finished = true;
+    free_buffer(pending);
+}
+
+void Queue::free_buffer(Pending& pending)
+{
     if (!pending.buffer.empty()) {
         services_.buffers.give_back(std::exchange(pending.buffer, {}));
     }

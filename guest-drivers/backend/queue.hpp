@@ -43,6 +43,7 @@ class Queue final : public Disk_client
           Services services);
     Queue(const Queue&)            = delete;
     Queue& operator=(const Queue&) = delete;
+    ~Queue();
 
     // Takes all requests there are and starts them; the owner then has the disk submit().
     void serve();
@@ -90,6 +91,7 @@ class Queue final : public Disk_client
     void move_data(Pending& pending, Grant_copy::Direction direction, Pieces& pieces);
     void copy(Pieces& pieces);
     void finish(Pending& pending, std::int16_t status);
+    void free_buffer(Pending& pending);
     void complain(const Pending& pending);
 
     [[nodiscard]] Pending& pending_at(std::uint32_t number) { return pending_[number % pending_.size()]; }

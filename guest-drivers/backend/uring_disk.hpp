@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A disk on a raw image or a block device by io_uring: one system call for all operations of a turn, one for
-// all that have ended. It owns the image and registers itself with the loop, which must outlive it.
+// A disk on a raw image or a block device by io_uring: one system call for all operations of a turn, which
+// also fetches those that have ended; they may end within submit(). It owns the image and registers itself
+// with the loop, which must outlive it.
 
 #include "guest-drivers/backend/image.hpp"
 
@@ -23,15 +24,19 @@ class Uring_disk final : public Disk
     void start(Disk_io& io) override;
     void submit() override;
     void measure() override;
+    void use_memory(std::span<std::byte> memory) override;
 
   private:
     Uring_disk(Image image, Event_loop& loop) : image_(std::move(image)), loop_(loop) {}
+    void prepare_move(io_uring_sqe& entry, const Disk_io& io) const;
     void reap();
+    void harvest();
     void ended(Disk_io& io, int result);
 
     Image image_;
     Event_loop& loop_;
     io_uring ring_{};
+    bool memory_is_known_ = false; // the kernel has the pages of all buffers at hand
     Unique_fd ended_; // an eventfd: epoll does not hear of completions through the ring's own descriptor
 };
 

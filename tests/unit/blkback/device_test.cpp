@@ -85,7 +85,7 @@ struct World {
                                         .cdrom    = false,
                                         .offer    = {},
                                         .farewell = std::chrono::milliseconds(2)},
-                       Device::Services{*loop, store, disk, front.guest, events, complaints, log});
+                       Device::Services{*loop, store, disk, buffers, front.guest, events, complaints, log});
         REQUIRE(device->begin([this] { ended = true; }));
     }
     void nodes(const Store_link::Nodes& some)
@@ -121,6 +121,7 @@ struct World {
     Fake_events events;
     Frontend front;
     Fake_disk disk;
+    Buffer_pool buffers{Buffer_pool::kLargest};
     Complaints complaints{"test", [](std::string_view) {}};
     Request_log log = Request_log::open("").value();
     std::optional<Device> device;

@@ -47,6 +47,60 @@ TEST_CASE("kept grants: mapped once, at most so many, those not used give way", 
     CHECK(kept.find(~0u) == nullptr);
 }
 
+TEST_CASE("kept grants: those of a request are mapped in one call", "[blkback]")
+{
+    Fake_guest guest(20);
+    for (grant_ref_t ref = 0; ref < 20; ++ref) {
+        guest.grant(ref, ref);
+        guest.page(ref)[0] = static_cast<std::byte>(ref);
+    }
+    Kept_grants kept(guest, 8);
+    std::vector<blkif_request_segment> segments{{5, 0, 7}, {3, 0, 7}, {9, 0, 7}, {3, 0, 7}};
+    const auto all_are_there = [&] {
+        for (const auto& segment : segments) {
+            std::byte* page = kept.find(segment.gref);
+            CHECK((page != nullptr && page[0] == static_cast<std::byte>(segment.gref)));
+        }
+    };
+    kept.begin_request();
+    kept.find_all(segments);
+    all_are_there();
+    CHECK(guest.map_ops == 1);
+    CHECK(guest.mapped == 3);
+    SECTION("those known are not mapped again")
+    {
+        segments.insert(segments.end(), {{11, 0, 7}, {12, 0, 7}});
+        kept.find_all(segments);
+        all_are_there();
+        CHECK(guest.map_ops == 2);
+        CHECK(guest.mapped == 5);
+    }
+    SECTION("one that is not granted does not keep the others out")
+    {
+        guest.revoke(12);
+        segments = {{11, 0, 7}, {12, 0, 7}, {~0u, 0, 7}, {13, 0, 7}};
+        kept.find_all(segments);
+        CHECK(kept.find(11) != nullptr);
+        CHECK(kept.find(12) == nullptr);
+        CHECK(kept.find(13) != nullptr);
+    }
+    SECTION("when there is no room for all, others give way one by one, and no more than twice as many are "
+            "mapped")
+    {
+        for (unsigned round = 0; round < 20; ++round) {
+            kept.begin_request();
+            segments.clear();
+            for (grant_ref_t ref = round; ref < round + 6; ++ref) {
+                segments.push_back({ref % 20, 0, 7});
+            }
+            kept.find_all(segments);
+            all_are_there();
+            CHECK(kept.kept() <= 8);
+            CHECK(guest.mapped <= 16);
+        }
+    }
+}
+
 TEST_CASE("the buffer pool gives no piece twice and everything back", "[blkback]")
 {
     Buffer_pool pool(2 * Buffer_pool::kLargest);

@@ -3,7 +3,7 @@
 # Everything in them is Debian's or built here; nothing needs root. Needs boot/lib/{say,install,kernel}.sh.
 
 # What dom0 drives in QEMU and on usual machines; their dependencies come along.
-DOM0_MODULES=(xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback loop nbd brd
+DOM0_MODULES=(xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback loop brd
     ahci ata_piix nvme sd_mod sr_mod e1000 e1000e igb virtio_pci virtio_net virtio_blk virtio_scsi
     af_packet bridge veth ext4 iso9660
     nf_tables nft_chain_nat nft_masq nft_ct nft_meta_bridge)

@@ -131,6 +131,14 @@ Store_link::Nodes Device::properties() const
             {"physical-sector-size", std::to_string(shape.physical_sector)}};
 }
 
+// After a pause in which it may have grown. False when there is nobody to tell.
+bool Device::tell_size()
+{
+    const auto told = services_.store.read(settings_.path + "/sectors");
+    const bool same = !told || *told == std::to_string(services_.disk.shape().sectors);
+    return same || say(State::connected, properties());
+}
+
 void Device::connect()
 {
     const auto nodes = read_frontend(services_.store, frontend_path_, settings_.offer);
@@ -156,7 +164,7 @@ void Device::connect()
     }
     connection_ = std::move(*connection);
     idle_looks_ = 0;
-    if (taken_over || say(State::connected, properties())) {
+    if (taken_over ? tell_size() : say(State::connected, properties())) {
         connection_->turn();
         if (taken_over) {
             log::info("goes on where its predecessor stopped");

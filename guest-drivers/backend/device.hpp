@@ -67,6 +67,7 @@ class Device
     void gone();
     void fault(const std::string& why);
     void disconnected();
+    bool tell_size();
     bool say(State state, Store_link::Nodes nodes = {});
     [[nodiscard]] Store_link::Nodes properties() const;
 

@@ -11,6 +11,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <fstream>
 
 namespace
 {
@@ -79,6 +80,9 @@ int main(int argc, char** argv)
     const auto served = options ? serve(*options) : std::unexpected(options.error());
     if (!served) {
         log::error("vmm-blkback: " + served.error().message);
+        if (options && !options->last_words.empty()) {
+            std::ofstream(options->last_words) << served.error().message << '\n';
+        }
         return 1;
     }
     return 0;

@@ -19,6 +19,7 @@ constexpr option kOptions[] = {{"read-only", no_argument, nullptr, 'r'},
                                {"ring-page-order", required_argument, nullptr, 'o'},
                                {"shared", no_argument, nullptr, 's'},
                                {"log", required_argument, nullptr, 'l'},
+                               {"last-words", required_argument, nullptr, 'w'},
                                {"help", no_argument, nullptr, 'h'},
                                {}};
 
@@ -52,6 +53,7 @@ std::string usage()
            "  --queues N          offers the guest that many rings (4)\n"
            "  --ring-page-order N offers rings of two to the power of N pages (4)\n"
            "  --log FILE          requests under way, for the process that follows if this one is killed\n"
+           "  --last-words FILE   why it could not serve, if it could not\n"
            "  --help              this text\n";
 }
 
@@ -74,6 +76,7 @@ Result<Options> parse_options(std::span<char* const> words)
         case 'o': offer.ring_page_order = TRY(number("--ring-page-order", optarg, 0, kMostOrder)); break;
         case 's': options.image.shared = true; break;
         case 'l': options.log = optarg; break;
+        case 'w': options.last_words = optarg; break;
         case 'h': options.help = true; return options;
         default: return fail(Errc::invalid, "there is no such option, or its value is missing; see --help");
         }

@@ -14,8 +14,9 @@ namespace vmm::block
 struct Options {
     Device::Settings device;
     Image_options image;
-    std::string source; // a path or an NBD URI
-    std::string log;    // where requests are noted for a successor; empty: nowhere
+    std::string source;     // a path or an NBD URI
+    std::string log;        // where requests are noted for a successor; empty: nowhere
+    std::string last_words; // a file for why it could not serve; empty: only the log is told
     bool help = false;
 };
 

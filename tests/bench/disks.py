@@ -9,8 +9,8 @@ from domains import counted, dom0, make_images, start
 DISK_MIB = 32
 RANDOM_MIB = 4
 RAW, PHY, QCOW2 = "/dev/shm/raw", "/dev/ram0", "/dev/shm/qcow2"
-# What the guest sees as which device, and how dom0 is told to serve it. One guest has one set, since an image has
-# one user.
+# What the guest sees as which device, and how dom0 is told to serve it: as it likes best, and by the kernel's blkback.
+# One guest has one set, since an image has one user.
 DISKS = (
     {
         "raw": ("xvda", f"vdev=xvda,target={RAW}"),
@@ -18,9 +18,8 @@ DISKS = (
         "qcow2": ("xvdc", f"format=qcow2,vdev=xvdc,target={QCOW2}"),
     },
     {
-        "raw-qdisk": ("xvda", f"backendtype=qdisk,vdev=xvda,target={RAW}"),
-        "phy-qdisk": ("xvdb", f"backendtype=qdisk,vdev=xvdb,target={PHY}"),
-        "qcow2-qdisk": ("xvdc", f"format=qcow2,backendtype=qdisk,vdev=xvdc,target={QCOW2}"),
+        "raw-kernel": ("xvda", f"backendtype=phy,vdev=xvda,target={RAW}"),
+        "phy-kernel": ("xvdb", f"backendtype=phy,vdev=xvdb,target={PHY}"),
     },
 )
 SET_UP = (f"modprobe brd rd_nr=1 rd_size={DISK_MIB * 1024}; "

@@ -84,7 +84,7 @@ def file_systems(machine):
 
 def create(machine):
     file = config(machine, "a", memory=128)
-    disks = ("file:/images/raw.img,xvda,w", "phy:/dev/vdb,xvdb,w", "/images/ro.img,raw,xvdc,r", "vdev=xvdd,cdrom")
+    disks = ("file:/images/raw.img,xvda,w,backendtype=phy", "phy:/dev/vdb,xvdb,w", "/images/ro.img,raw,xvdc,r", "vdev=xvdd,cdrom")
     machine.shell(f"echo \"disk = [ {', '.join(repr(disk) for disk in disks)} ]\" >> {file}; xm create {file}", 120)
     found = disks_of(machine, "a")
     expect_equal("the disks of block-list", {name: (disk["target"], disk["access"]) for name, disk in found.items()},
@@ -199,17 +199,25 @@ def attach_formats(machine):
                       f"xm block-attach a format={ours},vdev={vdev},target=/images/{ours}", 120)
     machine.shell("truncate -s 8M /images/exported; qemu-nbd --fork -t -f raw -x disk -k /run/export /images/exported; "
                   "xm block-attach a 'vdev=xvdl, target=nbd+unix:///disk?socket=/run/export'", 120)
+    machine.shell("printf 'the passphrase' > /key; printf 'another' > /wrong; qemu-img create -q -f luks "
+                  "--object secret,id=s,file=/key -o key-secret=s,iter-time=10 /images/luks 16M", 120)
+    luks = "xm block-attach a format=luks,vdev=xvdm,target=/images/luks"
+    refused(machine, luks, "key-file: is missing")
+    refused(machine, luks.replace("target", "key-file=/none,target"), "disk xvdm", "/none does not exist")
+    refused(machine, luks.replace("target", "key-file=/wrong,target"), "disk xvdm: /images/luks", "Invalid password")
+    machine.shell(luks.replace("target", "key-file=/key,target"), 120)
+    machine.shell("! cat /proc/[0-9]*/cmdline | grep -q '[t]he passphrase'")
     machine.shell("yes 'no image' | head -c 65536 > /images/bad.qcow2")
-    refused(machine, "xm block-attach a format=qcow2,vdev=xvdm,target=/images/bad.qcow2", "disk xvdm: /images/bad.qcow2",
+    refused(machine, "xm block-attach a format=qcow2,vdev=xvdn,target=/images/bad.qcow2", "disk xvdn: /images/bad.qcow2",
             "qemu-nbd says", "not in qcow2 format")
-    refused(machine, "xm block-attach a format=qcow2,vdev=xvdm,target=/images/qcow2", "it is disk xvdg of domain")
-    refused(machine, "xm block-attach a vdev=xvdm,target=nbd+unix:///disk?socket=/run/none", "No such file")
+    refused(machine, "xm block-attach a format=qcow2,vdev=xvdn,target=/images/qcow2", "it is disk xvdg of domain")
+    refused(machine, "xm block-attach a vdev=xvdn,target=nbd+unix:///disk?socket=/run/none", "No such file")
 
 
 def write_formats(machine):
     with guest_shell(machine, "a") as guest:
-        wait_in_guest(guest, "test -b /dev/xvdl")
-        for vdev in [*FORMATS, "xvdl"]:
+        wait_in_guest(guest, "test -b /dev/xvdl -a -b /dev/xvdm")
+        for vdev in [*FORMATS, "xvdl", "xvdm"]:
             formats_hold[vdev] = write_pattern(guest, vdev, f"this is {vdev}", mib=1, seek=3)
             expect_equal(f"what the guest reads of {vdev}", sum_of(
                 guest.shell, f"echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/{vdev} bs=1M skip=3 count=1 2>/dev/null"),
@@ -217,12 +225,17 @@ def write_formats(machine):
 
 
 def detach_formats(machine):
-    detach(machine, *FORMATS, "xvdl")
+    detach(machine, *FORMATS, "xvdl", "xvdm")
     machine.shell("kill $(pidof qemu-nbd); for i in $(seq 50); do pidof qemu-nbd || break; sleep 0.1; done", 30)
     for vdev, (ours, qemus) in FORMATS.items():
         machine.shell(f"qemu-img convert -f {qemus} -O raw /images/{ours} /images/converted", 60)
         expect_equal(f"what lies in the {ours} image", sum_of(
             machine.shell, "dd if=/images/converted bs=1M skip=3 count=1 2>/dev/null"), formats_hold[vdev])
+    machine.shell("qemu-img convert --object secret,id=s,file=/key --image-opts "
+                  "driver=luks,key-secret=s,file.filename=/images/luks -O raw /images/converted", 60)
+    expect_equal("what lies in the luks image", sum_of(
+        machine.shell, "dd if=/images/converted bs=1M skip=3 count=1 2>/dev/null"), formats_hold["xvdm"])
+    machine.shell("! grep -q 'this is xvdm' /images/luks")
     expect_equal("what the NBD server got", sum_of(
         machine.shell, "dd if=/images/exported bs=1M skip=3 count=1 2>/dev/null"), formats_hold["xvdl"])
 
@@ -244,22 +257,35 @@ def restart_of_vmmd(machine):
 
 
 def resize(machine):
-    """A file and a device of dom0 grow: their guest sees it at the next request."""
+    """A device of dom0 grows, and files by block-resize, with a format and without: their guest sees it."""
     machine.shell("truncate -s 8M /images/grow.img; truncate -s 8M /images/lo.img; losetup /dev/loop7 /images/lo.img; "
-                  "xm block-attach a phy:/dev/loop7,xvde,w && xm block-attach a /images/grow.img,raw,xvdf,w", 60)
+                  "xm block-attach a phy:/dev/loop7,xvde,w && xm block-attach a /images/grow.img,raw,xvdf,w && "
+                  "qemu-img create -q -f qcow2 /images/grow.qcow2 8M && "
+                  "xm block-attach a /images/grow.qcow2,qcow2,xvdg,w", 120)
     with guest_shell(machine, "a") as guest:
-        wait_in_guest(guest, "test -b /dev/xvde -a -b /dev/xvdf")
-        expect_equal("sectors before", guest.shell("cat /sys/block/xvd[ef]/size")[1].split(), ["16384", "16384"])
-    machine.shell("truncate -s 24M /images/lo.img; losetup -c /dev/loop7; truncate -s 24M /images/grow.img")
+        wait_in_guest(guest, "test -b /dev/xvde -a -b /dev/xvdf -a -b /dev/xvdg")
+        expect_equal("sectors before", guest.shell("cat /sys/block/xvd[efg]/size")[1].split(), ["16384"] * 3)
+        held = write_pattern(guest, "xvdg", "before it grew")
+        guest.shell("(for i in $(seq 10); do dd if=/dev/urandom of=/dev/xvdg bs=1M count=2 seek=5 conv=fsync 2>/dev/null || "
+                    "echo bad > /tmp/bad; done; echo done > /tmp/grown) & true")
+    refused(machine, "xm block-resize a xvde 24", "/dev/loop7 is a block device")
+    refused(machine, "xm block-resize a xvdg 8", "does not shrink")
+    refused(machine, "xm block-resize a xvdg large", "no size")
+    refused(machine, "xm block-resize a xvdz 24", "has no such device")
+    machine.shell("truncate -s 24M /images/lo.img; losetup -c /dev/loop7")
+    machine.shell("xm block-resize a xvdf 24 && xm block-resize a xvdg 24m", 120)
     written = {}
     with guest_shell(machine, "a") as guest:
-        for name in ("xvde", "xvdf"):
+        wait_in_guest(guest, "test -e /tmp/grown", 60)
+        guest.shell("! test -e /tmp/bad")
+        for name in ("xvde", "xvdf", "xvdg"):
             wait_in_guest(guest, f"dd if=/dev/{name} of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null; "
                                  f"grep -q 49152 /sys/block/{name}/size")
             written[name] = write_pattern(guest, name, f"behind the old end of {name}", seek=12)
-    detach(machine, "xvde", "xvdf")
-    machine.shell("losetup -d /dev/loop7")
-    for name, file in (("xvde", "lo.img"), ("xvdf", "grow.img")):
+    detach(machine, "xvde", "xvdf", "xvdg")
+    machine.shell("losetup -d /dev/loop7; qemu-img convert -f qcow2 -O raw /images/grow.qcow2 /images/converted", 60)
+    expect_equal("what the image held before", sum_of(machine.shell, f"head -c {DATA} /images/converted"), held)
+    for name, file in (("xvde", "lo.img"), ("xvdf", "grow.img"), ("xvdg", "converted")):
         expect_equal(f"what lies behind the old end of {file}",
                      sum_of(machine.shell, f"dd if=/images/{file} bs=1M skip=12 count=4 2>/dev/null"), written[name])
 
@@ -323,8 +349,8 @@ def file_system_in_guest(machine):
 
 
 def nothing_left(machine):
-    left = machine.shell("losetup -a; ls -d /sys/bus/xen-backend/devices/vbd-* /sys/block/nbd*/pid; ps | grep [q]emu; "
-                         "xenstore-ls /local/domain/0/backend/vbd; xenstore-ls /local/domain/0/error/backend; "
+    left = machine.shell("losetup -a; ls -d /sys/bus/xen-backend/devices/vbd-* /sys/block/nbd*/pid; ps | grep -e [q]emu -e [v]mm-blkback; "
+                         "xenstore-ls /local/domain/0/backend/vbd; xenstore-ls /local/domain/0/backend/vmmblk; ls /run/vmm/disk; xenstore-ls /local/domain/0/error/backend; "
                          "grep -o vbd /run/vmm/devices.json; umount /images || echo images are in use", check=False)[1]
     left = [line for line in left.splitlines() if line.strip() and "No such file" not in line and "xenstore-ls" not in line]
     if left:
@@ -347,7 +373,7 @@ with start(chosen, "disks", extra=qemu_arguments()) as booted:
         ("restart of vmmd while the guest writes", restart_of_vmmd),
         ("1 MiB through each format", write_formats),
         ("they go, and hold what was written", detach_formats),
-        ("a device grows", resize),
+        ("a device, a file and an image grow", resize),
         ("discard", discards),
         ("full file system", full_file_system),
         ("reboot", reboot),

@@ -94,7 +94,7 @@ def create_with_disks(kind):
         hostile.create(machine, disk="[ " + ", ".join(
             f"'format=raw,vdev={vdev},access={access},{kind}target=/tmp/{access}.img'"
             for vdev, access in (("xvda", "w"), ("xvdb", "r"))) + " ]")
-        if kind and len(machine.shell("pidof vmm-blkback", check=False)[1].split()) != 2:
+        if "qdisk" in kind and len(machine.shell("pidof vmm-blkback", check=False)[1].split()) != 2:
             raise Failed("vmm-blkback does not serve the disks")
     return step
 
@@ -125,7 +125,7 @@ def elf(name):
 with start(chosen, "hostile", extra=["-no-reboot"] + disk_with(elf("frontends")) + disk_with(elf("hostile"))) as booted:
     seen = play(booted, [("boot to dom0's shell", shell_of_dom0), ("a bystander", create_bystander)] +
                 [net_attack(*attack) for attack in NET_ATTACKS.items()] +
-                [("disks of blkback", create_with_disks(""))] +
+                [("disks of blkback", create_with_disks("backendtype=phy,"))] +
                 [disk_attack("blkback", *attack) for attack in DISK_ATTACKS.items()] +
                 [("they go with the attacker", disks_end),
                  ("disks of vmm-blkback", create_with_disks("backendtype=qdisk,"))] +

@@ -18,15 +18,16 @@ template <class Value, std::size_t size>
 using Names = std::array<std::pair<Value, std::string_view>, size>;
 
 // The first name of a value is the one we write.
-constexpr Names<Disk_format, 9> kFormats{{{Disk_format::raw, "raw"},
-                                          {Disk_format::qcow, "qcow"},
-                                          {Disk_format::qcow2, "qcow2"},
-                                          {Disk_format::qed, "qed"},
-                                          {Disk_format::vhd, "vhd"},
-                                          {Disk_format::vhd, "vpc"},
-                                          {Disk_format::vhdx, "vhdx"},
-                                          {Disk_format::vmdk, "vmdk"},
-                                          {Disk_format::vdi, "vdi"}}};
+constexpr Names<Disk_format, 10> kFormats{{{Disk_format::raw, "raw"},
+                                           {Disk_format::qcow, "qcow"},
+                                           {Disk_format::qcow2, "qcow2"},
+                                           {Disk_format::qed, "qed"},
+                                           {Disk_format::vhd, "vhd"},
+                                           {Disk_format::vhd, "vpc"},
+                                           {Disk_format::vhdx, "vhdx"},
+                                           {Disk_format::vmdk, "vmdk"},
+                                           {Disk_format::vdi, "vdi"},
+                                           {Disk_format::luks, "luks"}}};
 constexpr Names<Disk_access, 6> kAccesses{{{Disk_access::read_only, "ro"},
                                            {Disk_access::read_only, "r"},
                                            {Disk_access::read_write, "rw"},
@@ -63,6 +64,25 @@ std::expected<void, std::string> check_target(const Disk& disk)
     return {};
 }
 
+// A comma would end it when the disk is written as text.
+std::expected<void, std::string> check_key(const Disk& disk)
+{
+    const bool may_be_encrypted = disk.format == Disk_format::luks || disk.format == Disk_format::qcow2;
+    if (disk.key_file.empty())
+        return disk.format == Disk_format::luks
+                   ? std::unexpected(
+                         "key-file: is missing: name the file with the passphrase of the luks image")
+                   : std::expected<void, std::string>{};
+    if (!may_be_encrypted)
+        return std::unexpected("key-file: is for images of format \"luks\" or \"qcow2\"");
+    if (auto good = check_path(disk.key_file); !good)
+        return std::unexpected("key-file: " + good.error());
+    if (disk.key_file.front() != '/' || disk.key_file.find(',') != std::string::npos)
+        return std::unexpected("key-file: \"" + shown(disk.key_file) +
+                               "\" is not an absolute path without commas");
+    return {};
+}
+
 } // namespace
 
 std::string_view to_string(Disk_format format) { return name_in(kFormats, format); }
@@ -84,6 +104,8 @@ std::expected<void, std::string> check_disk(const Disk& disk)
         return std::unexpected("vdev: " + number.error());
     if (auto good = check_target(disk); !good)
         return good;
+    if (auto good = check_key(disk); !good)
+        return good;
     if (disk.cdrom && disk.access != Disk_access::read_only)
         return std::unexpected("access: a CD-ROM is read-only: give \"ro\" or leave it out");
     if (disk.backend == Disk_backend::phy && (disk.format != Disk_format::raw || disk.is_remote()))
@@ -103,6 +125,8 @@ std::string write_disk(const Disk& disk)
         text += ", no-discard";
     if (disk.direct_io_safe)
         text += ", direct-io-safe";
+    if (!disk.key_file.empty())
+        text += ", key-file=" + disk.key_file;
     return text + ", target=" + disk.target;
 }
 

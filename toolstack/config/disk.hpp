@@ -17,13 +17,13 @@
 namespace vmm::config
 {
 
-enum class Disk_format { raw, qcow, qcow2, qed, vhd, vhdx, vmdk, vdi };
+enum class Disk_format { raw, qcow, qcow2, qed, vhd, vhdx, vmdk, vdi, luks };
 
 // Shared: writable although others may write it too, which only cluster file systems and careful people
 // survive.
 enum class Disk_access { read_only, read_write, shared };
 
-// Who serves it in dom0: the kernel from a block device, or QEMU's block layer.
+// Who serves it in dom0: the kernel from a block device, or vmm-blkback, if need be over QEMU's block layer.
 enum class Disk_backend { automatic, phy, qdisk };
 
 [[nodiscard]] std::string_view to_string(Disk_format format);
@@ -34,8 +34,9 @@ enum class Disk_backend { automatic, phy, qdisk };
 [[nodiscard]] std::optional<Disk_backend> parse_disk_backend(std::string_view text);
 
 struct Disk {
-    std::string target; // absolute path in dom0, or nbd://... ; empty for a CD-ROM drive without a disc
-    std::string vdev;   // as the user wrote it: "xvda"
+    std::string target;     // absolute path in dom0, or nbd://... ; empty for a CD-ROM drive without a disc
+    std::string vdev;       // as the user wrote it: "xvda"
+    std::string key_file{}; // absolute path in dom0: the passphrase of an encrypted image, as it is
     Disk_format format   = Disk_format::raw;
     Disk_access access   = Disk_access::read_write;
     Disk_backend backend = Disk_backend::automatic;

@@ -50,6 +50,8 @@ Read read_field(const std::string& name, const Json& value, Disk& disk)
         return read_name(value, disk.access, parse_disk_access);
     if (name == "backendtype")
         return read_name(value, disk.backend, parse_disk_backend);
+    if (name == "key_file")
+        return read_text(value, disk.key_file);
     if (name == "cdrom")
         return read_flag(value, disk.cdrom);
     if (name == "discard")
@@ -68,6 +70,7 @@ Json to_json(const Disk& disk)
             {"format", to_string(disk.format)},
             {"access", to_string(disk.access)},
             {"backendtype", to_string(disk.backend)},
+            {"key_file", disk.key_file},
             {"cdrom", disk.cdrom},
             {"discard", disk.discard},
             {"direct_io_safe", disk.direct_io_safe}};

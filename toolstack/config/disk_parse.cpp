@@ -51,13 +51,11 @@ Read read_target(std::string_view text, Draft_disk& draft)
     }
     const auto prefix = text.substr(0, colon);
     draft.prefixed    = true;
-    if (prefix == "phy") {
-        disk.backend = Disk_backend::phy;
-    } else if (const auto format = parse_disk_format(prefix)) {
+    if (const auto format = parse_disk_format(prefix)) {
         disk.format = *format;
     } else if (prefix == "tap" || prefix == "tap2" || prefix == "ioemu") {
         return read_target(text.substr(colon + 1), draft); // "tap:qcow2:/a"
-    } else if (prefix != "file" && prefix != "aio") {
+    } else if (prefix != "file" && prefix != "phy" && prefix != "aio") {
         return std::unexpected(in_quotes(prefix) +
                                ": block scripts are not supported: make the device in Domain-0 "
                                "and give its path");
@@ -72,7 +70,7 @@ Read read_format(std::string_view text, Draft_disk& draft)
     if (!format && !text.empty() && text != "empty")
         return std::unexpected(in_quotes(text) +
                                " is not a format: give \"raw\", \"qcow2\", \"vmdk\", \"vdi\", "
-                               "\"vhdx\", \"vhd\", \"qcow\" or \"qed\"");
+                               "\"vhdx\", \"vhd\", \"qcow\", \"qed\" or \"luks\"");
     draft.disk.format = format.value_or(Disk_format::raw);
     return {};
 }
@@ -121,6 +119,12 @@ Read read_backendtype(std::string_view text, Draft_disk& draft)
     return {};
 }
 
+Read read_key_file(std::string_view text, Draft_disk& draft)
+{
+    draft.disk.key_file = text;
+    return {};
+}
+
 Read read_backend(std::string_view text, Draft_disk&)
 {
     if (text == "0" || text == "Domain-0")
@@ -150,7 +154,7 @@ constexpr Key kKeys[] = {
     {"vdev", read_vdev},       {"access", read_access},
     {"devtype", read_devtype}, {"backendtype", read_backendtype},
     {"backend", read_backend}, {"specification", read_specification},
-    {"script", refuse_script},
+    {"script", refuse_script}, {"key-file", read_key_file},
 };
 constexpr std::string_view kWords[]     = {"cdrom", "discard", "no-discard", "direct-io-safe"};
 constexpr std::string_view kPositions[] = {"target", "format", "vdev", "access"};

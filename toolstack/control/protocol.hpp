@@ -51,6 +51,7 @@ inline constexpr std::string_view sysrq         = "sysrq";
 inline constexpr std::string_view device_attach = "device-attach";
 inline constexpr std::string_view device_detach = "device-detach";
 inline constexpr std::string_view device_change = "device-change";
+inline constexpr std::string_view device_grow   = "device-grow";
 inline constexpr std::string_view device_list   = "device-list";
 } // namespace op
 

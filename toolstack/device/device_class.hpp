@@ -23,6 +23,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -66,6 +67,12 @@ class Device_class
     virtual void prepare(Task task, std::function<void(Result<Prepared>)> done) = 0;
     virtual void connect(const Address& address, Done done)                     = 0;
     virtual void release(const Address& address, std::function<void()> done)    = 0;
+
+    // Between connect() and release(): gives what is behind the device that many bytes, more than it has.
+    virtual void grow(const Address&, std::uint64_t, Done done)
+    {
+        done(fail(Errc::unsupported, "such a device has no size"));
+    }
 
     // vmmd was restarted: take the device up again from what task.note was given (null: nothing). An error
     // goes to the log; the device stays as it is until its domain ends.

@@ -71,6 +71,9 @@ class Devices
     // guest does let go. Forced: it goes now, whatever the guest does with it.
     void unplug(const Address& address, Removal how, Done done);
 
+    // What is behind the device, which is plugged, is to have that many bytes, more than it has.
+    void grow(const Address& address, std::uint64_t bytes, Done done);
+
     // For who was told that it stays for now. Nothing is called for a device that is not there.
     void when_gone(const Address& address, std::function<void()> call);
 

@@ -56,6 +56,17 @@ void Devices::unplug(const Address& address, Removal how, Done done)
     }
 }
 
+void Devices::grow(const Address& address, std::uint64_t bytes, Done done)
+{
+    const auto found = devices_.find(address);
+    if (found == devices_.end() || found->second->phase != Phase::plugged) {
+        loop_.defer(
+            [done] { done(fail(Errc::busy, "there is no such device, or it is just coming or going")); });
+        return;
+    }
+    found->second->device_class->grow(address, bytes, std::move(done));
+}
+
 // The guest hears of it, too, and may begin to give up what it does with the device.
 void Devices::tell_to_close(const Device& device)
 {

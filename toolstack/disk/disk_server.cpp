@@ -3,6 +3,11 @@
 
 #include "toolstack/base/log.hpp"
 #include "toolstack/disk/eventually.hpp"
+#include "toolstack/disk/image_file.hpp"
+#include "toolstack/disk/last_words.hpp"
+#include "toolstack/disk/qemu_image.hpp"
+
+#include <fcntl.h>
 
 #include <algorithm>
 #include <csignal>
@@ -13,17 +18,17 @@ namespace vmm::disk
 
 using config::Disk;
 using config::Disk_access;
-using config::Disk_format;
 using device::Done;
 using device::Json;
 
 namespace
 {
 
-// QEMU's name for it.
-std::string driver_of(Disk_format format)
+const std::vector<std::string> kEnvironment{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+
+Unique_fd file_for_words(const std::string& path)
 {
-    return format == Disk_format::vhd ? "vpc" : std::string(to_string(format));
+    return Unique_fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
 }
 
 } // namespace
@@ -42,7 +47,7 @@ Disk_server::~Disk_server()
     }
 }
 
-bool Disk_server::needs_nbd() const { return disk_.format != Disk_format::raw && !disk_.is_remote(); }
+bool Disk_server::needs_nbd() const { return disk_.format != config::Disk_format::raw && !disk_.is_remote(); }
 
 std::string Disk_server::name() const
 {
@@ -75,19 +80,25 @@ void Disk_server::launch(Done done)
     }
 }
 
-// The socket is there once the image is open. It serves one client and ends with it.
+// Its number is in a file once the image is open. It serves one client and ends with it.
 void Disk_server::launch_nbd(Done done)
 {
     const std::string socket = file(".nbd");
+    const std::string ready  = file(".pid");
     std::error_code error;
     std::filesystem::remove(socket, error);
-    Program program{.words = {programs_.nbd, "--format=" + driver_of(disk_.format), "--socket=" + socket,
-                              "--discard=" + std::string(disk_.discard ? "unmap" : "ignore")},
-                    .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}};
+    std::filesystem::remove(ready, error);
+    const Qemu_image image = qemu_image(disk_, "--format");
+    const Unique_fd words  = file_for_words(file(".words"));
+    Program program{.words        = {programs_.nbd, "--socket=" + socket, "--pid-file=" + ready,
+                                     "--discard=" + std::string(disk_.discard ? "unmap" : "ignore")},
+                    .environment  = kEnvironment,
+                    .error_output = words.get()};
+    program.words.insert(program.words.end(), image.options.begin(), image.options.end());
     if (disk_.access == Disk_access::read_only) {
         program.words.emplace_back("--read-only");
     }
-    program.words.insert(program.words.end(), {"--", disk_.target});
+    program.words.insert(program.words.end(), {"--", image.name});
     auto nbd = Followed_process::start(loop_, program, [](const std::string&, bool) {});
     if (!nbd) {
         return done(fail(nbd.error().code, "disk " + disk_.vdev + ": " + nbd.error().message +
@@ -98,16 +109,20 @@ void Disk_server::launch_nbd(Done done)
     take_note();
     eventually(
         loop_, programs_.patience,
-        [here = std::weak_ptr(here_), this, socket] {
-            return !here.lock() || !nbd_->running() || std::filesystem::exists(socket);
+        [here = std::weak_ptr(here_), this, ready] {
+            return !here.lock() || !nbd_->running() || std::filesystem::exists(ready);
         },
         while_here([this, done = std::move(done)](bool so) {
             if (so && nbd_->running()) {
                 launch_blkback(done);
             } else {
                 nbd_->signal(SIGKILL);
-                done(fail(Errc::io, "disk " + disk_.vdev + ": qemu-nbd cannot open " + disk_.target + " as " +
-                                        std::string(to_string(disk_.format)) + ": vmmd's log says why"));
+                const std::string said = last_words(file(".words"), "qemu-nbd");
+                done(fail(Errc::io,
+                          "disk " + disk_.vdev + ": " + disk_.target + ": qemu-nbd " +
+                              (said.empty() ? "cannot open it as " + std::string(to_string(disk_.format)) +
+                                                  ", and says nothing"
+                                            : "says: " + said)));
             }
         }));
 }
@@ -115,8 +130,10 @@ void Disk_server::launch_nbd(Done done)
 // Its log of requests is there once the disk is open.
 void Disk_server::launch_blkback(Done done)
 {
-    Program program{.words       = {programs_.blkback, "--log", file(".log")},
-                    .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}};
+    Program program{.words       = {programs_.blkback, "--log", file(".log"), "--last-words", file(".words")},
+                    .environment = kEnvironment};
+    std::error_code error;
+    std::filesystem::remove(file(".words"), error);
     if (disk_.access == Disk_access::read_only) {
         program.words.emplace_back("--read-only");
     } else if (disk_.access == Disk_access::shared) {
@@ -147,9 +164,10 @@ void Disk_server::launch_blkback(Done done)
             if (!opened) {
                 blkback_->signal(SIGKILL);
             }
+            const std::string said = last_words(file(".words"), "vmm-blkback");
             done(opened ? Result<void>()
                         : fail(Errc::io, "disk " + disk_.vdev + ": vmm-blkback cannot serve " + disk_.target +
-                                             ": vmmd's log says why"));
+                                             (said.empty() ? ", and says nothing" : ": " + said)));
         }));
 }
 
@@ -180,23 +198,85 @@ void Disk_server::adopt(const Json& record)
 // One that ended well has seen its device taken away.
 void Disk_server::ended(const std::string& how, bool well)
 {
-    if (closing_ || !opened_ || well) {
+    if (closing_ || growing_ || restart_ || !opened_ || well) {
         return;
     }
     constexpr unsigned kMostDoublings = 6;
     const bool soon                   = Event_loop::Clock::now() - launched_ < std::chrono::seconds(10);
     fails_                            = soon ? std::min(fails_ + 1, kMostDoublings) : 0;
     log::warning("vmm-blkback, which serves " + name() + ", " + how + "; it is started again");
-    restart_ = loop_.after(programs_.pause * (1u << fails_), [this] {
-        restart_.reset();
-        end_nbd(while_here([this] {
-            launch([this](const Result<void>& result) {
-                if (!result) {
-                    log::error(result.error().message);
-                }
-            });
+    restart_ = loop_.after(programs_.pause * (1u << fails_), [this] { restart(); });
+}
+
+// As often as it takes: the guest waits.
+void Disk_server::restart()
+{
+    restart_.reset();
+    launch_again(while_here([this](const Result<void>& result) {
+        if (!result) {
+            log::error(result.error().message);
+            ended("cannot be started", false);
+        }
+    }));
+}
+
+void Disk_server::launch_again(Done done)
+{
+    end_nbd(while_here([this, done = std::move(done)] { launch(done); }));
+}
+
+// Nobody may change an image that qemu-nbd has open, and it has no way to be told.
+void Disk_server::grow(std::uint64_t bytes, Done done)
+{
+    if (!needs_nbd()) {
+        return done(grow_file(disk_, bytes)); // vmm-blkback sees it
+    }
+    if (!opened_ || closing_ || growing_ || restart_ || !blkback_ || !blkback_->running()) {
+        return done(fail(Errc::busy, "disk " + disk_.vdev + ": its backend is just starting or ending"));
+    }
+    growing_ = true;
+    blkback_->signal(SIGTERM);
+    const auto is_gone = [here = std::weak_ptr(here_), this] { return !here.lock() || !blkback_->running(); };
+    auto next          = [this, bytes, done = std::move(done)](bool gone) {
+        if (!gone) {
+            blkback_->signal(SIGKILL); // in the middle of a slow request: its successor does that again
+        }
+        end_nbd(while_here([this, bytes, done] { launch_img(bytes, done); }));
+    };
+    eventually(loop_, programs_.patience, is_gone, while_here(std::move(next)));
+}
+
+// Whatever comes of it, the disk is served again.
+void Disk_server::launch_img(std::uint64_t bytes, Done done)
+{
+    const auto back = [this, done = std::move(done)](const Result<void>& grown) {
+        growing_ = false;
+        if (!closing_) {
+            restart();
+        }
+        done(grown);
+    };
+    const Qemu_image image = qemu_image(disk_, "-f");
+    const Unique_fd words  = file_for_words(file(".words"));
+    Program program{
+        .words = {programs_.img, "resize", "-q"}, .environment = kEnvironment, .error_output = words.get()};
+    program.words.insert(program.words.end(), image.options.begin(), image.options.end());
+    program.words.insert(program.words.end(), {"--", image.name, std::to_string(bytes)});
+    auto ended = [this, back](const std::string& how, bool well) {
+        // Not inside a call of the process that is looked at here.
+        loop_.defer(while_here([this, back, how, well] {
+            const std::string said = last_words(file(".words"), "qemu-img");
+            back(well ? Result<void>()
+                      : fail(Errc::io, "disk " + disk_.vdev + ": " + disk_.target + ": qemu-img " +
+                                           (said.empty() ? how : "says: " + said)));
         }));
-    });
+    };
+    auto img = Followed_process::start(loop_, program, std::move(ended));
+    if (!img) {
+        return back(fail(img.error().code, "disk " + disk_.vdev + ": " + img.error().message +
+                                               ", which makes images grow: install qemu-utils"));
+    }
+    img_ = *std::move(img);
 }
 
 // An image has one qemu-nbd at a time, so that nothing of the last one is written after the next has begun.
@@ -222,16 +302,21 @@ void Disk_server::close(std::function<void()> done)
     if (restart_) {
         loop_.cancel(*std::exchange(restart_, std::nullopt));
     }
-    const auto is_gone = [this] { return !blkback_ || !blkback_->running(); };
+    const auto is_gone = [this] { return (!blkback_ || !blkback_->running()) && !growing_; };
     eventually(loop_, programs_.patience, is_gone, [this, done = std::move(done)](bool gone) {
         if (!gone) {
-            log::warning("vmm-blkback, which serves " + name() + ", does not end; it is killed");
-            blkback_->signal(SIGKILL);
+            log::warning("what serves " + name() + " does not end; it is killed");
+            for (const Process* process : {&blkback_, &img_}) {
+                if (*process) {
+                    (*process)->signal(SIGKILL);
+                }
+            }
         }
         end_nbd([this, done] {
             std::error_code error;
-            std::filesystem::remove(file(".log"), error);
-            std::filesystem::remove(file(".nbd"), error);
+            for (const char* const ending : {".log", ".nbd", ".pid", ".words"}) {
+                std::filesystem::remove(file(ending), error);
+            }
             done();
         });
     });

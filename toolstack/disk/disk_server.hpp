@@ -20,8 +20,9 @@ namespace vmm::disk
 struct Server_programs {
     std::string blkback           = "/usr/sbin/vmm-blkback";
     std::string nbd               = "/usr/bin/qemu-nbd";
-    std::filesystem::path folder  = "/run/vmm/disk"; // their sockets and logs of requests
-    Event_loop::Duration patience = std::chrono::seconds(8);
+    std::string img               = "/usr/bin/qemu-img";
+    std::filesystem::path folder  = "/run/vmm/disk"; // their sockets, logs of requests and last words
+    Event_loop::Duration patience = std::chrono::seconds(20); // to open an encrypted image takes a while
     Event_loop::Duration pause    = std::chrono::milliseconds(500); // before one is started again, at first
 };
 
@@ -40,6 +41,8 @@ class Disk_server
     // Done when the image is open and only the device's nodes are waited for.
     void open(device::Done done);
     void adopt(const device::Json& record);
+    // A raw file grows as it is. For any other image its programs end for that time, and the guest waits.
+    void grow(std::uint64_t bytes, device::Done done);
     // The device is gone; the programs end by themselves, or are ended.
     void close(std::function<void()> done);
 
@@ -53,6 +56,9 @@ class Disk_server
     void launch(device::Done done);
     void launch_nbd(device::Done done);
     void launch_blkback(device::Done done);
+    void launch_img(std::uint64_t bytes, device::Done done);
+    void launch_again(device::Done done);
+    void restart();
     void end_nbd(std::function<void()> done);
     void ended(const std::string& how, bool well);
     void take_note();
@@ -75,7 +81,9 @@ class Disk_server
     Note note_;
     Process blkback_;
     Process nbd_;
+    Process img_;
     bool opened_    = false;
+    bool growing_   = false;
     bool closing_   = false;
     unsigned fails_ = 0; // one soon after the other
     Event_loop::Clock::time_point launched_;

@@ -147,6 +147,47 @@ Result<std::uint64_t> size_of(const Unique_fd& file)
     return bytes;
 }
 
+Result<void> check_key_file(const Disk& disk)
+{
+    struct stat status {
+    };
+    if (disk.key_file.empty()) {
+        return {};
+    }
+    if (::stat(disk.key_file.c_str(), &status) < 0) {
+        return errno == ENOENT
+                   ? fail(Errc::not_found, "disk " + disk.vdev + ": its key file " + disk.key_file +
+                                               " does not exist: create it, or correct key-file")
+                   : fail_errno("disk " + disk.vdev + ": its key file " + disk.key_file +
+                                " cannot be looked at");
+    }
+    if (!S_ISREG(status.st_mode) || status.st_size == 0) {
+        return fail(Errc::invalid, "disk " + disk.vdev + ": its key file " + disk.key_file +
+                                       " is empty, or no file: it is to hold the image's passphrase");
+    }
+    return {};
+}
+
+Result<void> grow_file(const Disk& disk, std::uint64_t bytes)
+{
+    if (disk.is_remote()) {
+        return fail(Errc::unsupported, name_of(disk) + " is somebody else's: who serves it can make it grow");
+    }
+    if (S_ISBLK(TRY(look_at(disk)).st_mode)) {
+        return fail(Errc::unsupported, name_of(disk) +
+                                           " is a block device: make that grow in Domain-0 (lvextend "
+                                           "or the like), and the domain is told");
+    }
+    const Unique_fd file = TRY(open_target(disk, O_RDWR));
+    if (bytes <= TRY(size_of(file))) {
+        return fail(Errc::invalid, name_of(disk) + " has that many bytes already, and does not shrink");
+    }
+    if (::ftruncate(file.get(), static_cast<off_t>(bytes)) < 0) {
+        return fail_errno(name_of(disk) + " cannot grow");
+    }
+    return {};
+}
+
 bool is_unclaimed(const std::string& device)
 {
     const Unique_fd fd(::open(device.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_EXCL));

@@ -33,6 +33,12 @@ struct Image_file {
 [[nodiscard]] Result<std::uint64_t> size_of(const Unique_fd& file);
 
 // Nobody in dom0 has the block device for himself.
+// For the answer: QEMU's programs read it.
+[[nodiscard]] Result<void> check_key_file(const config::Disk& disk);
+
+// A raw file becomes larger, with nothing in the new part; nothing else does.
+[[nodiscard]] Result<void> grow_file(const config::Disk& disk, std::uint64_t bytes);
+
 [[nodiscard]] bool is_unclaimed(const std::string& device);
 
 } // namespace vmm::disk

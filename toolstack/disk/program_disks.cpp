@@ -42,6 +42,7 @@ Result<void> Program_disks::claim(const Address& address, const Disk& disk)
         return {};
     }
     TRY(claims_.check(address, TRY(identify(disk)), disk));
+    TRY(check_key_file(disk));
     const Image_file image = TRY(open_image(disk, sysfs_));
     TRY(claims_.check(address, image.identity, disk));
     claims_.add(address, image.identity, disk);
@@ -81,6 +82,11 @@ void Program_disks::release(const Address& address, std::function<void()> done)
             done();
         });
     });
+}
+
+void Program_disks::grow(const Address& address, std::uint64_t bytes, device::Done done)
+{
+    servers_.at(address)->grow(bytes, std::move(done));
 }
 
 Result<void> Program_disks::adopt(const device::Task& task, const Disk& disk, const Json& record)

@@ -28,6 +28,7 @@ class Program_disks
     void prepare(const device::Task& task, const config::Disk& disk,
                  std::function<void(Result<device::Prepared>)> done);
     void release(const device::Address& address, std::function<void()> done);
+    void grow(const device::Address& address, std::uint64_t bytes, device::Done done);
     [[nodiscard]] Result<void> adopt(const device::Task& task, const config::Disk& disk,
                                      const device::Json& record);
 

@@ -78,41 +78,4 @@ bool Sysfs::loop_is_direct(unsigned index) const
     return read("/block/loop" + std::to_string(index) + "/loop/dio").value_or("0") == "1";
 }
 
-std::vector<unsigned> Sysfs::nbd_devices() const
-{
-    std::vector<unsigned> found;
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(root_ + "/block", error)) {
-        const std::string name = entry.path().filename();
-        const auto number      = name.starts_with("nbd") ? to_number<unsigned>(name.substr(3)) : std::nullopt;
-        if (number) {
-            found.push_back(*number);
-        }
-    }
-    std::ranges::sort(found);
-    return found;
-}
-
-std::optional<pid_t> Sysfs::nbd_user(unsigned index) const
-{
-    return to_number<pid_t>(read("/block/nbd" + std::to_string(index) + "/pid"));
-}
-
-std::uint64_t Sysfs::nbd_sectors(unsigned index) const
-{
-    return to_number<std::uint64_t>(read("/block/nbd" + std::to_string(index) + "/size")).value_or(0);
-}
-
-std::optional<dev_t> Sysfs::nbd_number(unsigned index) const
-{
-    const auto text  = read("/block/nbd" + std::to_string(index) + "/dev"); // "43:0"
-    const auto colon = text ? text->find(':') : std::string::npos;
-    if (colon == std::string::npos) {
-        return std::nullopt;
-    }
-    const auto upper = to_number<unsigned>(text->substr(0, colon));
-    const auto lower = to_number<unsigned>(text->substr(colon + 1));
-    return upper && lower ? std::optional(makedev(*upper, *lower)) : std::nullopt;
-}
-
 } // namespace vmm::disk

@@ -36,12 +36,6 @@ class Sysfs
     [[nodiscard]] bool loop_in_use(unsigned index) const;
     [[nodiscard]] bool loop_is_direct(unsigned index) const; // past the page cache
 
-    [[nodiscard]] std::vector<unsigned> nbd_devices() const; // in order
-    // A thread of the process that serves it.
-    [[nodiscard]] std::optional<pid_t> nbd_user(unsigned index) const;
-    [[nodiscard]] std::uint64_t nbd_sectors(unsigned index) const;
-    [[nodiscard]] std::optional<dev_t> nbd_number(unsigned index) const;
-
   private:
     [[nodiscard]] std::optional<std::string> read(const std::string& path) const;
     [[nodiscard]] bool exists(const std::string& path) const;

@@ -63,10 +63,6 @@ Result<void> check_served(const Disk& disk)
     return {};
 }
 
-bool is_for_program(const Disk& disk) { return disk.backend == config::Disk_backend::qdisk; }
-
-bool needs_server(const Disk& disk) { return disk.format != config::Disk_format::raw || disk.is_remote(); }
-
 } // namespace
 
 Vbd_class::Vbd_class(Event_loop& loop, Loop_driver& loops, Disk_setup setup)
@@ -81,6 +77,20 @@ std::string Vbd_class::describe(const Json& spec) const
 {
     const auto disk = from_spec(spec);
     return disk ? "disk " + disk->vdev : "disk";
+}
+
+// As tests/bench says: blkback is faster only where it can hand a guest's pages to the device itself.
+bool Vbd_class::is_for_program(const Disk& disk) const
+{
+    if (disk.backend != config::Disk_backend::automatic) {
+        return disk.backend == config::Disk_backend::qdisk;
+    }
+    const bool serves_others = disk.format != config::Disk_format::raw || disk.is_remote();
+    if (serves_others || !setup_.devices_reach_guests) {
+        return true;
+    }
+    const auto target = identify(disk);
+    return target && !target->is_device;
 }
 
 // The kernel reads physical-device, mode, device-type and discard-enable [Linux
@@ -124,15 +134,7 @@ void Vbd_class::prepare(device::Task task, std::function<void(Result<Prepared>)>
         done(std::unexpected(std::move(taken.error())));
         return;
     }
-    Disk_in_use& in_use = disks_[task.address] = *std::move(taken);
-    if (needs_server(*disk)) {
-        if (auto started = serve(task, in_use, done); !started) {
-            forget(task.address);
-            done(fail(started.error().code, "disk " + disk->vdev + ": " + started.error().message));
-        }
-        return;
-    }
-    const auto shown = show_as_device(task, in_use);
+    const auto shown = show_as_device(task, disks_[task.address] = *std::move(taken));
     if (!shown) {
         forget(task.address);
     }
@@ -143,11 +145,9 @@ Result<Vbd_class::Disk_in_use> Vbd_class::take(const Address& address, const Dis
 {
     TRY(check_served(disk));
     Disk_in_use in_use;
-    in_use.disk = disk;
-    if (!disk.is_remote()) {
-        in_use.image = TRY(open(address, disk));
-        claims_.add(address, in_use.image.identity, disk);
-    }
+    in_use.disk  = disk;
+    in_use.image = TRY(open(address, disk));
+    claims_.add(address, in_use.image.identity, disk);
     return in_use;
 }
 
@@ -155,55 +155,6 @@ void Vbd_class::forget(const Address& address)
 {
     disks_.erase(address);
     claims_.release(address);
-}
-
-Result<unsigned> Vbd_class::free_nbd_device() const
-{
-    const auto devices = setup_.sysfs.nbd_devices();
-    const auto taken   = [&](unsigned index) {
-        return setup_.sysfs.nbd_user(index) || std::ranges::any_of(disks_, [&](const auto& entry) {
-                   return entry.second.server && entry.second.server->index() == index;
-               });
-    };
-    const auto found = std::ranges::find_if_not(devices, taken);
-    if (found == devices.end()) {
-        return fail(Errc::busy,
-                    devices.empty()
-                        ? "there is no nbd device in Domain-0: modprobe nbd"
-                        : "all " + std::to_string(devices.size()) +
-                              " nbd devices of Domain-0 are taken: load the module with a larger nbds_max");
-    }
-    return *found;
-}
-
-Result<void> Vbd_class::serve(const device::Task& task, Disk_in_use& in_use,
-                              std::function<void(Result<Prepared>)> done)
-{
-    const unsigned index = TRY(free_nbd_device());
-    task.note(Json{{"nbd", index}});
-    auto ready = [this, address = task.address, done = std::move(done)](Result<void> result) {
-        served(address, std::move(result), done);
-    };
-    in_use.server =
-        TRY(Nbd_server::launch(loop_, setup_.sysfs, setup_.nbd, index, in_use.disk, std::move(ready)));
-    return {};
-}
-
-void Vbd_class::served(const Address& address, Result<void> ready,
-                       const std::function<void(Result<Prepared>)>& done)
-{
-    Disk_in_use& in_use = disks_.at(address);
-    const auto number   = setup_.sysfs.nbd_number(in_use.server->index());
-    if (ready && !number) {
-        ready = fail(Errc::not_found, "the kernel does not tell the number of " + in_use.server->path());
-    }
-    if (ready) {
-        done(nodes_of(in_use.disk, {in_use.server->path(), *number}));
-        return;
-    }
-    const Error error{ready.error().code,
-                      "disk " + in_use.disk.vdev + ": " + in_use.disk.target + ": " + ready.error().message};
-    let_go(address, [done, error] { done(std::unexpected(error)); });
 }
 
 Result<Vbd_class::Block_device> Vbd_class::show_as_device(const device::Task& task, Disk_in_use& in_use)
@@ -259,21 +210,19 @@ void Vbd_class::release(const Address& address, std::function<void()> done)
     });
 }
 
+void Vbd_class::grow(const Address& address, std::uint64_t bytes, device::Done done)
+{
+    if (programs_.has(address)) {
+        return programs_.grow(address, bytes, std::move(done));
+    }
+    done(grow_file(disks_.at(address).disk, bytes)); // check_sizes() sees it
+}
+
 void Vbd_class::let_go(const Address& address, std::function<void()> done)
 {
     const auto found = disks_.find(address);
     if (found == disks_.end()) {
         done();
-        return;
-    }
-    if (found->second.server) {
-        found->second.server->stop([this, address, done = std::move(done)] {
-            // Not inside a callback of the server that goes here.
-            loop_.defer([this, address, done] {
-                forget(address);
-                done();
-            });
-        });
         return;
     }
     Disk_in_use in_use      = std::move(disks_.extract(found).mapped());
@@ -295,7 +244,7 @@ void Vbd_class::let_go(const Address& address, std::function<void()> done)
 Result<void> Vbd_class::adopt(device::Task task, const Json& record)
 {
     const Disk disk = TRY(from_spec(task.spec));
-    if (is_for_program(disk)) {
+    if (Disk_server::is_record(record)) {
         return programs_.adopt(task, disk, record);
     }
     Disk_in_use& kept = disks_[task.address];
@@ -304,15 +253,9 @@ Result<void> Vbd_class::adopt(device::Task task, const Json& record)
         kept.loop        = Loop_device{};
         kept.loop->index = record.at("loop").get<unsigned>();
     }
-    if (!disk.is_remote()) {
-        claims_.add(task.address, TRY(identify(disk)), disk);
-        // A loop device keeps for itself what its maker had for himself.
-        kept.image = kept.loop ? TRY(look_again(disk)) : TRY(open_image(disk, setup_.sysfs));
-    }
-    if (record.is_object() && record.contains("nbd")) {
-        kept.server =
-            TRY(Nbd_server::find(loop_, setup_.sysfs, setup_.nbd, record.at("nbd").get<unsigned>()));
-    }
+    claims_.add(task.address, TRY(identify(disk)), disk);
+    // A loop device keeps for itself what its maker had for himself.
+    kept.image = kept.loop ? TRY(look_again(disk)) : TRY(open_image(disk, setup_.sysfs));
     return {};
 }
 

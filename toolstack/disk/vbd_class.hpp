@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Disks as a class of devices ("vbd"): turns the target of a disk into a block device of dom0 and has the
-// kernel's xen-blkback serve it. A raw file is served through a loop device, other formats and NBD
-// exports through qemu-nbd. blkback hands the guest's own
-// pages on; without an IOMMU no real device can reach those, so then a block device is served through a loop
-// device too, and what is read and written is copied in dom0's page cache. Follows xen/io/blkif.h for the
-// nodes and writes them itself: no script is on the way. A CD-ROM drive without a medium is no device at all.
-// One object serves all disks of all domains.
+// Disks as a class of devices ("vbd"): a program of dom0 serves them, vmm-blkback, or the kernel's
+// xen-blkback where that is faster or asked for. blkback serves block devices: of a raw file a loop
+// device makes one. It hands the guest's own pages on; without an IOMMU no real device can reach those, so
+// then a block device is served through a loop device too, and what is read and written is copied in dom0's
+// page cache. Follows xen/io/blkif.h for the nodes and writes them itself: no script is on the way. A CD-ROM
+// drive without a medium is no device at all. One object serves all disks of all domains.
 
 #include "toolstack/base/event_loop.hpp"
 #include "toolstack/config/disk.hpp"
@@ -14,7 +13,6 @@
 #include "toolstack/disk/claims.hpp"
 #include "toolstack/disk/image_file.hpp"
 #include "toolstack/disk/loop_device.hpp"
-#include "toolstack/disk/nbd_server.hpp"
 #include "toolstack/disk/program_disks.hpp"
 #include "toolstack/disk/sysfs.hpp"
 
@@ -29,7 +27,6 @@ namespace vmm::disk
 struct Disk_setup {
     bool devices_reach_guests = false; // there is an IOMMU
     Sysfs sysfs;
-    Nbd_setup nbd;
     Event_loop::Duration patience   = std::chrono::seconds(20); // for dom0's kernel
     Event_loop::Duration size_check = std::chrono::seconds(2); // how often targets are asked for their size
     Server_programs programs{};
@@ -46,29 +43,25 @@ class Vbd_class final : public device::Device_class
     void prepare(device::Task task, std::function<void(Result<device::Prepared>)> done) override;
     void connect(const device::Address& address, device::Done done) override;
     void release(const device::Address& address, std::function<void()> done) override;
+    void grow(const device::Address& address, std::uint64_t bytes, device::Done done) override;
     [[nodiscard]] Result<void> adopt(device::Task task, const device::Json& record) override;
 
   private:
     struct Disk_in_use {
         config::Disk disk;
-        Image_file image;                // open as long as the disk is; empty for a remote export
+        Image_file image;                // open as long as the disk is
         std::optional<Loop_device> loop; // its descriptor until blkback has one of its own
-        std::unique_ptr<Nbd_server> server;
     };
     // What blkback is to serve.
     struct Block_device {
         std::string path;
         dev_t number = 0;
     };
+    [[nodiscard]] bool is_for_program(const config::Disk& disk) const;
     static device::Prepared nodes_of(const config::Disk& disk, const Block_device& served);
     Result<Image_file> open(const device::Address& address, const config::Disk& disk) const;
     Result<Disk_in_use> take(const device::Address& address, const config::Disk& disk);
     Result<Block_device> show_as_device(const device::Task& task, Disk_in_use& in_use);
-    Result<unsigned> free_nbd_device() const;
-    Result<void> serve(const device::Task& task, Disk_in_use& in_use,
-                       std::function<void(Result<device::Prepared>)> done);
-    void served(const device::Address& address, Result<void> ready,
-                const std::function<void(Result<device::Prepared>)>& done);
     void forget(const device::Address& address);
     void let_go(const device::Address& address, std::function<void()> done);
     void check_sizes();

@@ -46,6 +46,7 @@ Operations::Cancel Operations::perform(const std::string& op, const Json& args, 
         {control::op::device_attach, &Operations::device_attach},
         {control::op::device_detach, &Operations::device_detach},
         {control::op::device_change, &Operations::device_change},
+        {control::op::device_grow, &Operations::device_grow},
     };
     if (const auto found = kImmediate.find(op); found != kImmediate.end()) {
         client.answer((this->*found->second)(args));

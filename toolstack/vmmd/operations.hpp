@@ -71,10 +71,12 @@ class Operations
     Cancel device_attach(const Json& args, Client client);
     Cancel device_detach(const Json& args, Client client);
     Cancel device_change(const Json& args, Client client);
+    Cancel device_grow(const Json& args, Client client);
     std::expected<Target, control::Failure> device_holder(const Json& args);
     using Config_change = std::function<config::Domain_config(const config::Domain_config& config)>;
     Cancel bring(const Target& holder, const Device_edit& edit, Client client);
     void take(const device::Address& address, bool force, Client client, Config_change change);
+    std::uint64_t bytes_of(const device::Address& address);
     static bool is_configured(const Target& holder, const device::Address& address);
 
     Answer device_list(const Json& args);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// device-attach, device-detach, device-change, device-list: devices of running domains, whatever their class.
+// device-attach, device-detach, device-change, device-grow, device-list: devices of running domains, whatever
+// their class.
 #include "toolstack/vmmd/answers.hpp"
 #include "toolstack/vmmd/domain_devices.hpp"
 #include "toolstack/vmmd/operations.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace vmm
 {
@@ -185,6 +187,51 @@ Operations::Cancel Operations::device_change(const Json& args, Client client)
     take(drive.address, *force, std::move(client),
          [drive](const config::Domain_config& config) { return with_device(config, drive); });
     return {};
+}
+
+Operations::Cancel Operations::device_grow(const Json& args, Client client)
+{
+    const auto holder = device_holder(args);
+    const auto type   = text_argument(args, "type");
+    const auto number = number_argument(args, "number");
+    const auto bytes  = number_argument(args, "bytes");
+    for (const auto* const wrong : {!holder ? &holder.error() : nullptr, !type ? &type.error() : nullptr,
+                                    !number ? &number.error() : nullptr, !bytes ? &bytes.error() : nullptr}) {
+        if (wrong != nullptr) {
+            client.answer(std::unexpected(*wrong));
+            return {};
+        }
+    }
+    const Address address{holder->id, *type, static_cast<unsigned>(*number)};
+    if (*number > ~0U || !devices_.has(address)) {
+        client.answer(failed(Code::bad_value, "\"" + holder->name + "\" has no such device " +
+                                                  std::to_string(*number) + ", or nothing is behind it"));
+        return {};
+    }
+    if (*bytes <= bytes_of(address)) {
+        client.answer(failed(Code::bad_value, "it has " + std::to_string(bytes_of(address)) +
+                                                  " bytes already, and what a guest has does not shrink"));
+        return {};
+    }
+    devices_.grow(address, *bytes, [client, address, bytes = *bytes](const Result<void>& grown) {
+        client.answer(
+            grown ? Answer(Json{{"domid", raw(address.domain)}, {"number", address.number}, {"bytes", bytes}})
+                  : failed(grown.error()));
+    });
+    return {}; // it goes on without its client
+}
+
+// As its backend tells the guest.
+std::uint64_t Operations::bytes_of(const Address& address)
+{
+    constexpr std::uint64_t kSector = 512;
+    for (const device::Row& row : devices_.list(address.domain, address.type)) {
+        if (row.address == address) {
+            const auto sectors = store_.read(row.address.backend_path() + "/sectors").value_or("0");
+            return std::strtoull(sectors.c_str(), nullptr, 10) * kSector;
+        }
+    }
+    return 0;
 }
 
 bool Operations::is_configured(const Target& holder, const Address& address)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// block-attach, block-detach, block-list, cd-insert, cd-eject. The words of a disk are those of `disk =` in
-// xm.cfg(5).
+// block-attach, block-detach, block-list, block-resize, cd-insert, cd-eject. The words of a disk are those of
+// `disk =` in xm.cfg(5).
 #include "toolstack/xm/command.hpp"
 #include "toolstack/xm/device_rows.hpp"
+#include "toolstack/xm/memory_size.hpp"
 
 #include "toolstack/config/disk.hpp"
 #include "toolstack/config/virtual_disk_number.hpp"
@@ -85,6 +86,7 @@ Outcome<config::Disk> drive_of(Invocation& invocation)
 config::Disk emptied(config::Disk drive)
 {
     drive.target.clear();
+    drive.key_file.clear();
     drive.format  = config::Disk_format::raw;
     drive.backend = config::Disk_backend::automatic;
     return drive;
@@ -138,6 +140,20 @@ Outcome<> block_list(Invocation& invocation)
     invocation.out() << "Vdev  BE  handle state evt-ch ring-ref BE-path\n";
     for (const auto& row : rows)
         print_row(row, invocation.out());
+    return {};
+}
+
+Outcome<> block_resize(Invocation& invocation)
+{
+    const auto number = TRY(number_of(invocation.word(1)));
+    const auto kib    = parse_memory_kib(invocation.word(2));
+    if (!kib)
+        return usage_error("\"" + invocation.word(2) +
+                           "\" is no size: give a whole number of MiB, or one with k, m, g or t");
+    const auto answer = TRY(invocation.call(
+        control::op::device_grow,
+        {{"domain", invocation.word(0)}, {"type", kType}, {"number", number}, {"bytes", *kib * 1024}}));
+    invocation.print_json(answer);
     return {};
 }
 

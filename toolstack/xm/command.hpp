@@ -74,6 +74,7 @@ Outcome<> block_attach(Invocation&);
 Outcome<> block_detach(Invocation&);
 void block_detach_options(Options&);
 Outcome<> block_list(Invocation&);
+Outcome<> block_resize(Invocation&);
 Outcome<> cd_insert(Invocation&);
 Outcome<> cd_eject(Invocation&);
 // network.cpp

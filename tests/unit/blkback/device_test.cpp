@@ -332,6 +332,18 @@ TEST_CASE("a successor takes up the rings of a killed process", "[blkback]")
     CHECK(world.front.answers().size() == 3);
 }
 
+TEST_CASE("a successor tells the frontend that the disk has grown in the meantime", "[blkback]")
+{
+    World world;
+    world.connect();
+    world.nodes({{kFront + "/state", "4"}});
+    world.disk.shape().sectors = 2000;
+    world.begin();
+    world.look();
+    CHECK(world.back("state") == "4");
+    CHECK(world.back("sectors") == "2000");
+}
+
 TEST_CASE("the store may be away and come back", "[blkback]")
 {
     World world;

@@ -63,7 +63,7 @@ TEST_CASE("One CD-ROM, however it is spelt")
 TEST_CASE("What a disk can be besides")
 {
     CHECK(shown_disk("phy:/dev/sdb,xvdb,r") ==
-          "vdev=xvdb, format=raw, access=ro, backendtype=phy, target=/dev/sdb");
+          "vdev=xvdb, format=raw, access=ro, target=/dev/sdb");
     CHECK(shown_disk("qcow2:/a.img,xvda,w!") == "vdev=xvda, format=qcow2, access=w!, target=/a.img");
     CHECK(shown_disk("/a.vmdk,vmdk,xvda,no-discard,direct-io-safe") ==
           "vdev=xvda, format=vmdk, access=rw, no-discard, direct-io-safe, target=/a.vmdk");
@@ -107,6 +107,9 @@ TEST_CASE("What is wrong with a disk, and where")
          "0 target: \"drbd\": block scripts are not supported: make the device in Domain-0 and give its "
          "path"},
         {"/a,,hdc,rw,cdrom", "0 access: a CD-ROM is read-only: give \"ro\" or leave it out"},
+        {"/a,luks,xvda", "0 key-file: is missing: name the file with the passphrase of the luks image"},
+        {"/a,raw,xvda,w,key-file=/k", "0 key-file: is for images of format \"luks\" or \"qcow2\""},
+        {"/a,luks,xvda,w,key-file=k", "0 key-file: \"k\" is not an absolute path without commas"},
         {"/a,qcow2,xvda,backendtype=phy", "0 backendtype: \"phy\" serves raw images and block devices only"},
         {"target=nbd://h/x", "0 vdev: is missing: say what the guest sees it as, like \"xvda\""},
         {"format=qcow2,vdev=xvda,target=nbd://h/x",

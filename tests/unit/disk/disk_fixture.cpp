@@ -98,34 +98,6 @@ void Disk_fixture::loop_goes(unsigned index) const
     fs::remove_all(in_sysfs("/block/loop" + std::to_string(index)));
 }
 
-void Disk_fixture::install_qemu_nbd(unsigned devices) const
-{
-    for (unsigned i = 0; i < devices; ++i) {
-        write_sysfs("/block/nbd" + std::to_string(i) + "/dev", "43:" + std::to_string(32 * i));
-    }
-    const std::string path = directory + "/qemu-nbd";
-    std::ofstream(path) << "#!/bin/sh\n"
-                           "echo \"$*\" > "
-                        << directory
-                        << "/asked\n"
-                           "case $* in *bad*) echo 'qemu-nbd: Failed: no such format' >&2; exit 1 ;; esac\n"
-                           "device="
-                        << in_sysfs("/block/")
-                        << "${1#--connect=/dev/}\n"
-                           "/bin/sleep 100 &\n"
-                           "echo $! > $device/pid\n"
-                           "echo 2048 > $device/size\n";
-    fs::permissions(path, fs::perms::owner_all);
-}
-
-std::string Disk_fixture::asked_of_qemu_nbd() const
-{
-    std::ifstream file(directory + "/asked");
-    std::string line;
-    std::getline(file, line);
-    return line;
-}
-
 void Disk_fixture::run_until(const std::function<bool()>& done)
 {
     const auto limit = Event_loop::Clock::now() + std::chrono::seconds(10);

@@ -39,11 +39,6 @@ class Disk_fixture : public disk::Loop_driver
     // Nobody has the loop device open any more.
     void loop_goes(unsigned index) const;
 
-    // A program in place of qemu-nbd that serves what is not called "bad", for as long as it is let, and the
-    // nbd devices there are.
-    void install_qemu_nbd(unsigned devices) const;
-    [[nodiscard]] std::string asked_of_qemu_nbd() const; // its last arguments
-
     void run_until(const std::function<bool()>& done);
 };
 

@@ -28,7 +28,7 @@ const device::Address kXvda{Domid{3}, "vbd", 51712, "vmmblk"};
 constexpr const char* kServes = "#!/bin/sh\n"
                                 "echo \"$0 $*\" >> ${0%/*}/calls\n"
                                 "for word in \"$@\"; do\n"
-                                "    case $word in --socket=*) : > ${word#--socket=} ;; esac\n"
+                                "    case $word in --pid-file=*) : > ${word#--pid-file=} ;; esac\n"
                                 "    [ \"$last\" != --log ] || : > $word\n"
                                 "    last=$word\n"
                                 "done\n"
@@ -108,12 +108,65 @@ TEST_CASE("another format has a qemu-nbd before it")
     const auto server = world.server("%/a.qcow2,qcow2,xvda,w");
     CHECK(world.open(*server).empty());
     const std::string calls = world.calls();
-    const auto nbd          = calls.find("--format=qcow2");
+    const auto nbd          = calls.find("--format qcow2");
     CHECK(nbd != calls.npos);
     CHECK(calls.find("nbd+unix:///?socket=") > nbd);
     CHECK(world.noted.at("nbd").get<int>() > 0);
     world.close(*server);
     CHECK(std::filesystem::is_empty(world.programs.folder));
+}
+
+TEST_CASE("the key of an encrypted image is named, not shown")
+{
+    World world;
+    world.image("a,b.img");
+    std::ofstream(world.directory + "/key") << "a passphrase";
+    const auto disk = GENERATE(
+        table<std::string, std::string>({{"luks", "driver=luks,key-secret=key,file.filename="},
+                                         {"qcow2", "driver=qcow2,encrypt.key-secret=key,file.filename="}}));
+    const std::string key = ", key-file=" + world.directory + "/key";
+    const auto server =
+        world.server("format=" + std::get<0>(disk) + ", vdev=xvda" + key + ", target=%/a,b.img");
+    CHECK(world.open(*server).empty());
+    CHECK_THAT(world.calls(),
+               Catch::Contains("--object=secret,id=key,file=" + world.directory + "/key --image-opts"));
+    CHECK_THAT(world.calls(), Catch::Contains(std::get<1>(disk) + world.directory + "/a,,b.img\n"));
+    CHECK(world.calls().find("passphrase") == std::string::npos);
+    world.close(*server);
+}
+
+TEST_CASE("an image grows while nothing has it open")
+{
+    World world;
+    world.image("a.qcow2");
+    const auto server = world.server("%/a.qcow2,qcow2,xvda,w");
+    REQUIRE(world.open(*server).empty());
+    const Json first = world.noted;
+    // qemu-nbd ends with its client.
+    world.programs.img =
+        world.script("img", ("#!/bin/sh\nif kill -0 " + std::to_string(first.at("blkback").get<int>()) +
+                             "; then echo too early; fi >> ${0%/*}/calls\necho \"img $*\" >> ${0%/*}/calls\n"
+                             "case $* in *3145728) echo 'qemu-img: no' >&2; exit 1 ;; esac\n")
+                                .c_str());
+    std::optional<Result<void>> grown;
+    const auto grow = [&](std::uint64_t bytes) {
+        grown.reset();
+        const Json before = world.noted;
+        server->grow(bytes, [&](Result<void> result) { grown = std::move(result); });
+        kill(before.at("nbd").get<int>(), SIGKILL);
+        world.run_until([&] {
+            return grown.has_value() && world.noted != before && world.noted["blkback"] != before["blkback"];
+        });
+    };
+    grow(2U << 20);
+    CHECK(grown->has_value());
+    CHECK_THAT(world.calls(),
+               Catch::Contains("img resize -q -f qcow2 -- " + world.directory + "/a.qcow2 2097152\n"));
+    CHECK(world.calls().find("too early") == std::string::npos);
+    grow(3U << 20);
+    REQUIRE_FALSE(grown->has_value());
+    CHECK_THAT(grown->error().message, Catch::EndsWith("/a.qcow2: qemu-img says: no"));
+    world.close(*server);
 }
 
 TEST_CASE("what cannot be started or opened is told")
@@ -133,6 +186,21 @@ TEST_CASE("what cannot be started or opened is told")
         const auto server = world.server("%/a.img,qcow2,xvda,w");
         CHECK_THAT(world.open(*server),
                    Catch::Contains("qemu-nbd cannot open") && Catch::Contains("as qcow2"));
+        world.close(*server);
+    }
+    SECTION("with what qemu-nbd says of it")
+    {
+        world.script("nbd", "#!/bin/sh\necho 'qemu-nbd: no such thing' >&2\nexit 1\n");
+        const auto server = world.server("%/a.img,qcow2,xvda,w");
+        CHECK_THAT(world.open(*server), Catch::EndsWith("/a.img: qemu-nbd says: no such thing"));
+        world.close(*server);
+    }
+    SECTION("with what vmm-blkback says of it")
+    {
+        world.script("blkback", "#!/bin/sh\nwhile [ $1 != --last-words ]; do shift; done\n"
+                                "echo 'it is in use' > $2\nexit 1\n");
+        const auto server = world.server("%/a.img,raw,xvda,w");
+        CHECK_THAT(world.open(*server), Catch::EndsWith("/a.img: it is in use"));
         world.close(*server);
     }
     SECTION("there is no qemu-nbd")

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 using namespace vmm;
 using namespace vmm::disk;
@@ -25,9 +24,13 @@ constexpr unsigned kXvda = 51712;
 struct World : Disk_fixture {
     World() : vbds(*loop, *this, setup()) {}
 
-    Disk_setup setup() const
+    Disk_setup setup() const { return {false, sysfs, 100ms, 20ms}; }
+    // For the kernel.
+    config::Disk disk(const std::string& text) const
     {
-        return {false, sysfs, {directory + "/qemu-nbd", directory + "/run"}, 100ms, 20ms};
+        config::Disk disk = Disk_fixture::disk(text);
+        disk.backend      = config::Disk_backend::phy;
+        return disk;
     }
 
     Result<Prepared> prepare(unsigned domain, const std::string& text)
@@ -66,18 +69,6 @@ struct World : Disk_fixture {
     Json noted;
     Vbd_class vbds;
 };
-
-// Not as a zombie either, which is what an orphan may be for a while.
-bool is_running(pid_t process)
-{
-    std::ifstream status("/proc/" + std::to_string(process) + "/status");
-    for (std::string word; status >> word;) {
-        if (word == "State:") {
-            return status >> word && word != "Z" && word != "X";
-        }
-    }
-    return false;
-}
 
 std::string value(const Nodes& nodes, const std::string& name)
 {
@@ -206,64 +197,30 @@ TEST_CASE("a refusal takes nothing")
     CHECK(world.attached.size() == 1);
 }
 
-TEST_CASE("other formats are served by qemu-nbd, which a successor finds and ends")
+TEST_CASE("vmm-blkback serves what the kernel does not serve faster")
 {
     World world;
-    world.install_qemu_nbd(2);
-    world.image("a.qcow2");
-    const auto prepared = world.prepare(3, "%/a.qcow2,qcow2,xvda,r");
-    REQUIRE(prepared);
-    CHECK(value(prepared->backend, "physical-device") == "2b:0");
-    CHECK(value(prepared->backend, "physical-device-path") == "/dev/nbd0");
-    CHECK(value(prepared->backend, "mode") == "r");
-    CHECK(world.noted == Json{{"nbd", 0}});
+    world.image("a.img");
+    auto setup                 = world.setup();
+    setup.programs.blkback     = "/none/vmm-blkback";
+    setup.programs.nbd         = "/none/qemu-nbd";
+    setup.programs.folder      = world.directory + "/run";
+    setup.devices_reach_guests = GENERATE(false, true);
+    Vbd_class vbds(*world.loop, world, setup);
+    const auto refusal = [&](const std::string& text) {
+        const config::Disk wanted = world.Disk_fixture::disk(text);
+        std::optional<Result<Prepared>> got;
+        vbds.prepare({World::at(3), config::write_disk(wanted), [](const Json&) {}},
+                     [&](Result<Prepared> result) { got = std::move(result); });
+        world.run_until([&] { return got.has_value(); });
+        return *got ? "" : got->error().message;
+    };
+    CHECK_THAT(refusal("%/a.img,raw,xvda,w"), Catch::Contains("/none/vmm-blkback"));
+    CHECK_THAT(refusal("%/a.img,qcow2,xvda,w"), Catch::Contains("/none/qemu-nbd"));
+    CHECK_THAT(refusal("vdev=xvda, target=nbd://server/name"), Catch::Contains("/none/vmm-blkback"));
     CHECK(world.attached.empty());
-    const std::string asked = world.asked_of_qemu_nbd();
-    CHECK(asked.find("--connect=/dev/nbd0 --socket=" + world.directory + "/run/nbd0.sock --format=qcow2") ==
-          0);
-    CHECK(asked.ends_with("--read-only " + world.directory + "/a.qcow2"));
-    const auto process = world.sysfs.nbd_user(0).value();
-
-    world.image("b.vhd");
-    const auto second = world.prepare(4, "%/b.vhd,vhd,xvda,w");
-    REQUIRE(second);
-    CHECK(value(second->backend, "physical-device-path") == "/dev/nbd1");
-    CHECK(world.asked_of_qemu_nbd().find("--format=vpc") != std::string::npos);
-    CHECK(world.asked_of_qemu_nbd().find("--read-only") == std::string::npos);
-    CHECK(world.refusal(5, "vdev=xvda, target=nbd://server/name") ==
-          "disk xvda: all 2 nbd devices of Domain-0 are taken: load the module with a larger nbds_max");
-    CHECK(world.refusal(5, "%/a.qcow2,qcow2,xvda,w").find("is disk xvda of domain 3") != std::string::npos);
-
-    Vbd_class successor(*world.loop, world, world.setup());
-    const auto spec = config::write_disk(world.disk("%/a.qcow2,qcow2,xvda,r"));
-    REQUIRE(successor.adopt({World::at(3), spec, [](const Json&) {}}, Json{{"nbd", 0}}));
-    bool released = false;
-    successor.release(World::at(3), [&] { released = true; });
-    world.run_until([&] { return released; });
-    CHECK_FALSE(is_running(process));
-    world.release(World::at(4));
-    CHECK(std::filesystem::is_empty(world.directory + "/run"));
-}
-
-TEST_CASE("what qemu-nbd says against an image is passed on")
-{
-    World world;
-    world.image("bad.qcow2");
-    CHECK(world.refusal(3, "%/bad.qcow2,qcow2,xvda,w") ==
-          "disk xvda: there is no nbd device in Domain-0: modprobe nbd");
-    world.write_sysfs("/block/nbd0/dev", "43:0");
-    CHECK(world.refusal(3, "%/bad.qcow2,qcow2,xvda,w") ==
-          "disk xvda: cannot start " + world.directory +
-              "/qemu-nbd: No such file or directory (the package "
-              "qemu-utils has it)");
-    world.install_qemu_nbd(1);
-    CHECK(world.refusal(3, "%/bad.qcow2,qcow2,xvda,w") ==
-          "disk xvda: " + world.directory + "/bad.qcow2: qemu-nbd says: Failed: no such format");
-    CHECK(std::filesystem::is_empty(world.directory + "/run"));
-    CHECK(world.refusal(3, "%/bad.qcow2,qcow2,xvda,w!").find("only raw images") != std::string::npos);
-    world.image("good.qcow2");
-    REQUIRE(world.prepare(4, "%/good.qcow2,qcow2,xvda,w")); // the device is free again
-    world.release(World::at(4));
+    CHECK(refusal("%/a.img,raw,xvda,w,backendtype=phy").empty());
+    CHECK(world.attached.size() == 1);
 }
 
 TEST_CASE("a successor knows what is in use, and gives it back")
@@ -297,4 +254,19 @@ TEST_CASE("a successor that finds the image gone says so")
     REQUIRE_FALSE(adopted);
     CHECK(adopted.error().message.find("/none.img does not exist") != std::string::npos);
     world.release(World::at(3));
+}
+
+TEST_CASE("a raw file grows, and only that")
+{
+    World world;
+    const std::string path  = world.image("a.img");
+    const config::Disk disk = world.disk("%/a.img,raw,xvda,w");
+    CHECK(grow_file(disk, 2U << 20));
+    CHECK(std::filesystem::file_size(path) == 2U << 20);
+    CHECK_THAT(grow_file(disk, 2U << 20).error().message, Catch::Contains("does not shrink"));
+    CHECK_THAT(
+        grow_file(world.Disk_fixture::disk("vdev=xvda, target=nbd://server/name"), 1U << 30).error().message,
+        Catch::Contains("somebody else's"));
+    CHECK_THAT(grow_file(world.disk("%/none.img,raw,xvda,w"), 1).error().message,
+               Catch::Contains("does not exist"));
 }

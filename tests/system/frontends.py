@@ -16,7 +16,7 @@ GATEWAY = "10.76.0.1"
 ECHOES = 5000
 SECTORS = 16384     # of each disk
 XVDA, XVDB, XVDC = 51712, 51728, 51744
-WRITABLE = "file:/tmp/w.img,xvda,w"
+WRITABLE = "file:/tmp/w.img,xvda,w,backendtype=phy"
 chosen = options(__doc__)
 guest = Small_guest("frontends", "/root/guest.elf")
 

@@ -62,8 +62,7 @@ TEST_CASE("One CD-ROM, however it is spelt")
 
 TEST_CASE("What a disk can be besides")
 {
-    CHECK(shown_disk("phy:/dev/sdb,xvdb,r") ==
-          "vdev=xvdb, format=raw, access=ro, target=/dev/sdb");
+    CHECK(shown_disk("phy:/dev/sdb,xvdb,r") == "vdev=xvdb, format=raw, access=ro, target=/dev/sdb");
     CHECK(shown_disk("qcow2:/a.img,xvda,w!") == "vdev=xvda, format=qcow2, access=w!, target=/a.img");
     CHECK(shown_disk("/a.vmdk,vmdk,xvda,no-discard,direct-io-safe") ==
           "vdev=xvda, format=vmdk, access=rw, no-discard, direct-io-safe, target=/a.vmdk");

@@ -155,7 +155,7 @@ TEST_CASE("Wrong values say what would be right")
         {"disk = ['phy:/dev/vg/a,xvda,w',\n   '/b, qcow3, xvdb']",
          "a.cfg:4:9: disk: format: \"qcow3\" is not a format: give \"raw\", \"qcow2\", \"vmdk\", \"vdi\", "
          "\"vhdx\", "
-         "\"vhd\", \"qcow\" or \"qed\""},
+         "\"vhd\", \"qcow\", \"qed\" or \"luks\""},
         {"disk = ['/a,,xvda', '/b,,sda,', '/c,,xvda,r']",
          "a.cfg:3:8: disk: two disks are called \"xvda\": give each its own vdev"},
         {"bootloader = 'pygrub'",

@@ -16,7 +16,7 @@ constexpr std::size_t kExtentsPerCall = 1024;
 
 } // namespace
 
-Result<void> Guest_memory::populate_all(const std::vector<std::uint64_t>& frames)
+Result<void> Guest_memory::populate_frames(const std::vector<std::uint64_t>& frames)
 {
     const std::size_t got = TRY(build_.populate(id_, frames, 0));
     if (got != frames.size()) {
@@ -31,13 +31,13 @@ Result<void> Guest_memory::populate_range(std::uint64_t begin, std::uint64_t end
     std::uint64_t at = begin;
     while (at < end) {
         frames.clear();
-        const bool large         = end - at >= kLargePage;
+        const bool large         = at % kLargePage == 0 && end - at >= kLargePage;
         const std::uint64_t step = large ? kLargePage : kPageSize;
         for (std::uint64_t next = at; end - next >= step && frames.size() < kExtentsPerCall; next += step) {
             frames.push_back(next >> kPageShift);
         }
         if (!large) {
-            TRY(populate_all(frames));
+            TRY(populate_frames(frames));
             at += frames.size() * kPageSize;
             continue;
         }
@@ -48,7 +48,7 @@ Result<void> Guest_memory::populate_range(std::uint64_t begin, std::uint64_t end
             for (std::uint64_t next = at; next < at + kLargePage; next += kPageSize) {
                 frames.push_back(next >> kPageShift);
             }
-            TRY(populate_all(frames));
+            TRY(populate_frames(frames));
             at += kLargePage;
         }
     }
@@ -63,7 +63,7 @@ Result<void> Guest_memory::populate(const Guest_layout& layout)
     for (std::uint64_t at = 0; at < layout.acpi_size; at += kPageSize) {
         frames.push_back((kAcpiAddress + at) >> kPageShift);
     }
-    return populate_all(frames);
+    return populate_frames(frames);
 }
 
 Result<void> Guest_memory::put(std::uint64_t address, Byte_view bytes)

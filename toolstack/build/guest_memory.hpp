@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The memory of one domain under construction: gives it frames and writes into them. Writing is gathered:
-// put() only notes what goes where, flush() maps as many frames at once as make a window and copies. Mapping
-// a frame costs far more than copying it, so nothing is mapped that need not be written.
+// The memory of one domain under construction, new or restored: gives it frames and writes into them. Writing
+// is gathered: put() only notes what goes where, flush() maps as many frames at once as make a window and
+// copies. Mapping a frame costs far more than copying it, so nothing is mapped that need not be written.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/build/byte_view.hpp"
@@ -23,6 +23,11 @@ class Guest_memory
     // RAM in 2 MiB extents where there are any, ring pages and ACPI pages.
     [[nodiscard]] Result<void> populate(const Guest_layout& layout);
 
+    // The parts of it: addresses of whole pages, 2 MiB extents from `begin` on if that is a multiple of 2
+    // MiB.
+    [[nodiscard]] Result<void> populate_range(std::uint64_t begin, std::uint64_t end);
+    [[nodiscard]] Result<void> populate_frames(const std::vector<std::uint64_t>& frames);
+
     // `bytes` must stay where they are until flush().
     [[nodiscard]] Result<void> put(std::uint64_t address, Byte_view bytes);
     [[nodiscard]] Result<void> flush();
@@ -42,9 +47,6 @@ class Guest_memory
         std::size_t window_offset = 0;
         Byte_view bytes;
     };
-
-    Result<void> populate_range(std::uint64_t begin, std::uint64_t end);
-    Result<void> populate_all(const std::vector<std::uint64_t>& frames);
 
     Build_control& build_;
     Domid id_;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the domain builder asks of a hypervisor: memory for a paused domain, views of that memory, its HVM
-// parameters, event channels, grant table and processor state. Only the builder and the console use it; the
-// domain's life as a whole is control.hpp. Xen_control implements it; tests put a fake with ordinary memory
-// in its place.
+// What making a domain and saving it ask of a hypervisor: memory for a paused domain, views of that memory,
+// its HVM parameters, event channels, grant table and processor state. Only the builder, saving and the
+// console use it; the domain's life as a whole is control.hpp. Xen_control implements it; tests put a fake
+// with ordinary memory in its place.
 
 #include "toolstack/xen/control.hpp"
 #include "toolstack/xen/mapped_pages.hpp"
@@ -37,6 +37,11 @@ class Build_control
 
     // A writable view of the guest frames given, one behind the other in the order of the list.
     [[nodiscard]] virtual Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) = 0;
+    // A read-only view of those of the guest frames that have memory: present[i] tells it of frames[i]. The
+    // rest of the view must not be touched. Any failure but "nothing there" fails the whole call, so that no
+    // content is ever taken for absent.
+    [[nodiscard]] virtual Result<Mapped_pages> map_present(Domid id, std::span<const std::uint64_t> frames,
+                                                           std::vector<bool>& present)              = 0;
     // A writable view of the first frame of the domain's version-1 grant table.
     [[nodiscard]] virtual Result<Mapped_pages> map_grant_table(Domid id)                            = 0;
 

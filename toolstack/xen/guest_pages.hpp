@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <vector>
 
 extern "C" {
 #include <xenforeignmemory.h>
@@ -24,10 +25,15 @@ class Foreign_memory
   public:
     [[nodiscard]] static Result<Foreign_memory> open();
     [[nodiscard]] Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) const;
+    // Read-only, and without those that have no memory (build_control.hpp).
+    [[nodiscard]] Result<Mapped_pages> map_present(Domid id, std::span<const std::uint64_t> frames,
+                                                   std::vector<bool>& present) const;
     [[nodiscard]] Result<Mapped_pages> map_grant_table(Domid id) const; // its first frame
 
   private:
     explicit Foreign_memory(std::shared_ptr<xenforeignmemory_handle> handle) : handle_(std::move(handle)) {}
+    [[nodiscard]] Mapped_pages own(void* view, std::size_t pages) const;
+
     std::shared_ptr<xenforeignmemory_handle> handle_;
 };
 

@@ -43,6 +43,8 @@ class Xen_control final : public Control, public Build_control
     Result<std::size_t> populate(Domid id, std::span<const std::uint64_t> frames, unsigned order) override;
     Result<void> set_memory_map(Domid id, std::span<const hvm_memmap_table_entry> map) override;
     Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) override;
+    Result<Mapped_pages> map_present(Domid id, std::span<const std::uint64_t> frames,
+                                     std::vector<bool>& present) override;
     Result<Mapped_pages> map_grant_table(Domid id) override;
     Result<void> set_param(Domid id, unsigned param, std::uint64_t value) override;
     Result<std::uint64_t> param(Domid id, unsigned param) override;

@@ -88,6 +88,12 @@ Result<Mapped_pages> Xen_control::map(Domid id, std::span<const std::uint64_t> f
     return memory_.map(id, frames);
 }
 
+Result<Mapped_pages> Xen_control::map_present(Domid id, std::span<const std::uint64_t> frames,
+                                              std::vector<bool>& present)
+{
+    return memory_.map_present(id, frames, present);
+}
+
 Result<Mapped_pages> Xen_control::map_grant_table(Domid id) { return memory_.map_grant_table(id); }
 
 Result<void> Xen_control::set_param(Domid id, unsigned param, std::uint64_t value)

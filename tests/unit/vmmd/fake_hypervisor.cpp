@@ -87,6 +87,29 @@ Mapped_pages Fake_domain::view(std::span<const std::uint64_t> frames)
     });
 }
 
+Mapped_pages Fake_domain::view_present(std::span<const std::uint64_t> frames,
+                                       const std::vector<bool>& present)
+{
+    const std::size_t size = frames.size() * kPageSize;
+    void* mapped           = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) {
+        std::abort();
+    }
+    auto* const start = static_cast<std::byte*>(mapped);
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        std::byte* const page = start + i * kPageSize;
+        if (present[i]) {
+            std::memcpy(page, memory + frames[i] * kPageSize, kPageSize);
+        }
+        mprotect(page, kPageSize, present[i] ? PROT_READ : PROT_NONE);
+    }
+    ++*views;
+    return Mapped_pages({start, size}, [count = views](std::span<std::byte> bytes) {
+        munmap(bytes.data(), bytes.size());
+        --*count;
+    });
+}
+
 Fake_hypervisor::Fake_hypervisor(std::uint64_t free_mib) : free_pages(free_mib * 256)
 {
     auto dom0               = std::make_unique<Fake_domain>();
@@ -310,6 +333,18 @@ Result<Mapped_pages> Fake_hypervisor::map(Domid id, std::span<const std::uint64_
     }
     pages_mapped += frames.size();
     return domain->view(frames);
+}
+
+Result<Mapped_pages> Fake_hypervisor::map_present(Domid id, std::span<const std::uint64_t> frames,
+                                                  std::vector<bool>& present)
+{
+    Fake_domain* domain = TRY(enter("map_present", id));
+    present.resize(frames.size());
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        present[i] = domain->has(frames[i]);
+    }
+    pages_mapped += frames.size();
+    return domain->view_present(frames, present);
 }
 
 Result<Mapped_pages> Fake_hypervisor::map_grant_table(Domid id)

@@ -45,6 +45,9 @@ struct Fake_domain {
     // Where the frames are shown. Consecutive ones are shown in place, so that a ring is shared; others by a
     // copy that is written back at the end.
     [[nodiscard]] Mapped_pages view(std::span<const std::uint64_t> frames);
+    // A copy that cannot be written, in which frames without memory cannot be touched.
+    [[nodiscard]] Mapped_pages view_present(std::span<const std::uint64_t> frames,
+                                            const std::vector<bool>& present);
     [[nodiscard]] std::vector<std::byte> read(std::uint64_t address, std::size_t size) const;
 };
 
@@ -95,6 +98,8 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     Result<std::size_t> populate(Domid id, std::span<const std::uint64_t> frames, unsigned order) override;
     Result<void> set_memory_map(Domid id, std::span<const hvm_memmap_table_entry> map) override;
     Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) override;
+    Result<Mapped_pages> map_present(Domid id, std::span<const std::uint64_t> frames,
+                                     std::vector<bool>& present) override;
     Result<Mapped_pages> map_grant_table(Domid id) override;
     Result<void> set_param(Domid id, unsigned param, std::uint64_t value) override;
     Result<std::uint64_t> param(Domid id, unsigned param) override;

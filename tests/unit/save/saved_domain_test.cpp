@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// The description of a saved domain: as JSON and back, and what of a processor is missed.
+#include "save_fixture.hpp"
+
+#include "toolstack/save/saved_domain.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <xen/arch-x86/cpufeatureset.h>
+
+using namespace vmm;
+using namespace vmm::save;
+using namespace vmm::save::test;
+using Json = nlohmann::ordered_json;
+
+namespace
+{
+
+Saved_domain example()
+{
+    Saved_domain domain;
+    domain.config.name       = "web";
+    domain.config.kernel     = "/boot/vmlinuz";
+    domain.config.memory_mib = domain.config.maxmem_mib = 512;
+    domain.config.vcpus = domain.config.maxvcpus = 2;
+    domain.uuid           = *config::Uuid::parse("01234567-89ab-cdef-0123-456789abcdef");
+    domain.static_max_kib = 512 << 10;
+    domain.target_kib     = 256 << 10;
+    domain.overhead_kib   = 20;
+    domain.store_port     = Evtchn_port{1};
+    domain.console_port   = Evtchn_port{2};
+    domain.vcpus          = 2;
+    domain.saved_at       = 1800000000;
+    domain.hypervisor     = "4.17.plinth";
+    domain.cpu_features   = {0x178bfbff, 0xfffa3223, 0, 0xffffffff};
+    return domain;
+}
+
+std::string problem(const Json& json)
+{
+    const auto decoded = decode(bytes_of(json.dump()));
+    return decoded ? "none" : decoded.error().message;
+}
+
+const std::string kWrong = "the description of the saved domain is wrong: ";
+
+std::vector<std::uint32_t> with(std::initializer_list<unsigned> bits)
+{
+    std::vector<std::uint32_t> words(10);
+    for (const unsigned bit : bits) {
+        words[bit / 32] |= 1U << bit % 32;
+    }
+    return words;
+}
+
+} // namespace
+
+TEST_CASE("A description comes back as it was")
+{
+    const Saved_domain domain = example();
+    const auto decoded        = decode(encode(domain));
+    REQUIRE(decoded);
+    CHECK(*decoded == domain);
+}
+
+TEST_CASE("Each field must be there and of its kind")
+{
+    const Json whole = Json::parse(text_of(encode(example())));
+    CHECK(problem(whole) == "none");
+    CHECK(whole.size() == 11);
+    for (const auto& [field, value] : whole.items()) {
+        Json without = whole;
+        without.erase(field);
+        CHECK(problem(without) == kWrong + "it has no field '" + field + "'");
+        for (const Json& other : {Json(nullptr), Json(-1), Json(1.5), Json(Json::object())}) {
+            Json wrong   = whole;
+            wrong[field] = other;
+            INFO(field << " = " << other);
+            CHECK_THAT(problem(wrong), Catch::StartsWith(kWrong));
+        }
+    }
+}
+
+TEST_CASE("Values that cannot be are refused")
+{
+    const Json whole      = Json::parse(text_of(encode(example())));
+    const auto with_field = [&](const char* field, const Json& value) {
+        Json json   = whole;
+        json[field] = value;
+        return problem(json);
+    };
+    CHECK(with_field("target_kib", (512 << 10) + 1) ==
+          kWrong + "'target_kib' is not a whole number from 1 to 524288");
+    CHECK(with_field("store_port", 0) == kWrong + "'store_port' is not a whole number from 1 to 131071");
+    CHECK(with_field("vcpus", 65) == kWrong + "'vcpus' is not a whole number from 1 to 64");
+    CHECK_THAT(with_field("uuid", "x"), Catch::StartsWith(kWrong + "'uuid': "));
+    CHECK_THAT(with_field("config", Json::object()), Catch::StartsWith(kWrong + "its configuration: "));
+    CHECK(with_field("cpu_features", Json::array({1ULL << 32})) ==
+          kWrong + "'cpu_features' has an entry that is no 32-bit number");
+    CHECK(with_field("of_a_later_version", "x") == "none");
+}
+
+TEST_CASE("What is no JSON object is refused, however deep it is")
+{
+    for (const std::string& text :
+         {std::string(), std::string("{"), std::string("[]"), std::string("{}x"), std::string("\xff\xfe"),
+          std::string(1 << 16, '['), std::string(1 << 16, '[') + std::string(1 << 16, ']')}) {
+        const auto decoded = decode(bytes_of(text));
+        REQUIRE_FALSE(decoded);
+        CHECK(decoded.error().message == kWrong + "it is not a JSON object");
+    }
+}
+
+TEST_CASE("Features that guests use are missed by name, those of the machine are not")
+{
+    const auto here = with({XEN_X86_FEATURE_SSE2});
+    CHECK(missing_features(here, here).empty());
+    CHECK(missing_features(with({XEN_X86_FEATURE_SSE2, XEN_X86_FEATURE_SSE4_2, XEN_X86_FEATURE_AVX2}),
+                           here) == std::vector<std::string>{"sse4_2", "avx2"});
+    CHECK(missing_features(here, with({XEN_X86_FEATURE_SSE2, XEN_X86_FEATURE_AVX2})).empty());
+    CHECK(missing_features(with({XEN_X86_FEATURE_OSXSAVE, XEN_X86_FEATURE_SVM, XEN_X86_FEATURE_MONITOR,
+                                 XEN_X86_FEATURE_IBS}),
+                           here)
+              .empty());
+
+    SECTION("a host that tells fewer words lacks what is in the others")
+    {
+        CHECK(missing_features(with({XEN_X86_FEATURE_AVX512BW}), std::vector<std::uint32_t>(2)) ==
+              std::vector<std::string>{"avx512bw"});
+        CHECK(missing_features(std::vector<std::uint32_t>{}, here).empty());
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toolstack/save/saved_domain.hpp"
+
+#include "toolstack/config/domain_config_json.hpp"
+
+#include <limits>
+
+namespace vmm::save
+{
+
+namespace
+{
+
+using config::Json;
+
+constexpr std::uint64_t kMostKib        = config::Limits::kMax_memory_mib * 1024;
+constexpr std::size_t kMostFeatureWords = 64;
+
+std::unexpected<Error> wrong(const std::string& why)
+{
+    return fail(Errc::invalid, "the description of the saved domain is wrong: " + why);
+}
+
+Result<const Json*> find(const Json& json, const char* field)
+{
+    const auto found = json.find(field);
+    if (found == json.end()) {
+        return wrong(std::string("it has no field '") + field + "'");
+    }
+    return &*found;
+}
+
+Result<std::uint64_t> number(const Json& json, const char* field, std::uint64_t least, std::uint64_t most)
+{
+    const Json& value = *TRY(find(json, field));
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() < least ||
+        value.get<std::uint64_t>() > most) {
+        return wrong(std::string("'") + field + "' is not a whole number from " + std::to_string(least) +
+                     " to " + std::to_string(most));
+    }
+    return value.get<std::uint64_t>();
+}
+
+Result<std::string> text(const Json& json, const char* field)
+{
+    const Json& value = *TRY(find(json, field));
+    if (!value.is_string()) {
+        return wrong(std::string("'") + field + "' is not a string");
+    }
+    return value.get<std::string>();
+}
+
+Result<Evtchn_port> port(const Json& json, const char* field)
+{
+    constexpr std::uint64_t kPorts = 1 << 17; // of the FIFO interface, the larger of the two
+    return Evtchn_port{static_cast<std::uint32_t>(TRY(number(json, field, 1, kPorts - 1)))};
+}
+
+Result<std::vector<std::uint32_t>> words(const Json& json, const char* field)
+{
+    const Json& list = *TRY(find(json, field));
+    if (!list.is_array() || list.size() > kMostFeatureWords) {
+        return wrong(std::string("'") + field + "' is not a list of at most " +
+                     std::to_string(kMostFeatureWords) + " numbers");
+    }
+    std::vector<std::uint32_t> all;
+    for (const Json& word : list) {
+        if (!word.is_number_unsigned() ||
+            word.get<std::uint64_t>() > std::numeric_limits<std::uint32_t>::max()) {
+            return wrong(std::string("'") + field + "' has an entry that is no 32-bit number");
+        }
+        all.push_back(word.get<std::uint32_t>());
+    }
+    return all;
+}
+
+Result<config::Domain_config> config_of(const Json& json)
+{
+    auto config = config::from_json(*TRY(find(json, "config")));
+    if (!config) {
+        return wrong("its configuration: " + config.error().to_string());
+    }
+    return *std::move(config);
+}
+
+Result<config::Uuid> uuid_of(const Json& json)
+{
+    const auto uuid = config::Uuid::parse(TRY(text(json, "uuid")));
+    if (!uuid) {
+        return wrong("'uuid': " + uuid.error());
+    }
+    return *uuid;
+}
+
+} // namespace
+
+std::vector<std::byte> encode(const Saved_domain& domain)
+{
+    Json json;
+    json["config"]         = config::to_json(domain.config);
+    json["uuid"]           = domain.uuid.to_string();
+    json["static_max_kib"] = domain.static_max_kib;
+    json["target_kib"]     = domain.target_kib;
+    json["overhead_kib"]   = domain.overhead_kib;
+    json["store_port"]     = raw(domain.store_port);
+    json["console_port"]   = raw(domain.console_port);
+    json["vcpus"]          = domain.vcpus;
+    json["saved_at"]       = domain.saved_at;
+    json["hypervisor"]     = domain.hypervisor;
+    json["cpu_features"]   = domain.cpu_features;
+    const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const auto bytes       = std::as_bytes(std::span(text));
+    return {bytes.begin(), bytes.end()};
+}
+
+Result<Saved_domain> decode(std::span<const std::byte> payload)
+{
+    const auto* const begin = reinterpret_cast<const char*>(payload.data());
+    const Json json         = Json::parse(begin, begin + payload.size(), nullptr, false);
+    if (!json.is_object()) {
+        return wrong("it is not a JSON object");
+    }
+    Saved_domain domain;
+    domain.config         = TRY(config_of(json));
+    domain.uuid           = TRY(uuid_of(json));
+    domain.static_max_kib = TRY(number(json, "static_max_kib", 1, kMostKib));
+    domain.target_kib     = TRY(number(json, "target_kib", 1, domain.static_max_kib));
+    domain.overhead_kib   = TRY(number(json, "overhead_kib", 0, kMostKib));
+    domain.store_port     = TRY(port(json, "store_port"));
+    domain.console_port   = TRY(port(json, "console_port"));
+    domain.vcpus          = static_cast<unsigned>(TRY(number(json, "vcpus", 1, config::Limits::kMax_vcpus)));
+    domain.saved_at =
+        static_cast<std::int64_t>(TRY(number(json, "saved_at", 0, std::numeric_limits<std::int64_t>::max())));
+    domain.hypervisor   = TRY(text(json, "hypervisor"));
+    domain.cpu_features = TRY(words(json, "cpu_features"));
+    return domain;
+}
+
+} // namespace vmm::save

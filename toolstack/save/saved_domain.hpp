@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+// What a saved domain is, beside its memory and its processors: the record `description` of its file, as JSON
+// (FORMAT.md). Decoding trusts nothing: what comes out has every field, each of a value that can be.
+
+#include "toolstack/base/error.hpp"
+#include "toolstack/config/domain_config.hpp"
+#include "toolstack/xen/types.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vmm::save
+{
+
+struct Saved_domain {
+    config::Domain_config config;
+    config::Uuid uuid;
+    std::uint64_t static_max_kib = 0; // the RAM its memory map tells of
+    std::uint64_t target_kib     = 0; // what its balloon is to leave it, at most the former
+    std::uint64_t overhead_kib   = 0; // what it has beside RAM
+    Evtchn_port store_port{};
+    Evtchn_port console_port{};
+    unsigned vcpus        = 0;
+    std::int64_t saved_at = 0; // seconds since 1970, UTC
+    std::string hypervisor;    // its version, for people
+    std::vector<std::uint32_t>
+        cpu_features; // CPUID words of the host, in the order of <xen/arch-x86/cpufeatureset.h>
+
+    friend bool operator==(const Saved_domain&, const Saved_domain&) = default;
+};
+
+[[nodiscard]] std::vector<std::byte> encode(const Saved_domain& domain);
+// Errors say what is wrong with the description, not where it was found.
+[[nodiscard]] Result<Saved_domain> decode(std::span<const std::byte> payload);
+
+// What guests could use where the domain was saved and this host's processors lack, by the names of
+// <xen/arch-x86/cpufeatureset.h> in lower case ("avx2"). What a hypervisor keeps from its guests, or makes for
+// them on any processor, is not missed.
+[[nodiscard]] std::vector<std::string> missing_features(std::span<const std::uint32_t> saved,
+                                                        std::span<const std::uint32_t> here);
+
+} // namespace vmm::save

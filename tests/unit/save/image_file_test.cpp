@@ -241,3 +241,32 @@ TEST_CASE("A write that fails is told with file and reason, and its space is giv
     CHECK(again.error().message == "cannot write " + path + ": an earlier write to it failed");
     CHECK(directory.entries() == 0);
 }
+
+TEST_CASE("The bytes are those that FORMAT.md tells")
+{
+    // Put together by hand from the page, checksums too.
+    const std::string told = "89564d4d5341560a01000000001000008bcb9b1b4a8032d5" // header
+                             "010000000000000000000000000000000000000000000000" // description
+                             "0200000000000000d194f27ab572142ed90b83b024dc1bd07b7d"
+                             "030000000000000010000000000000002000000000000000" // zero frames
+                             "000000000100000099e9d85137db46effb25646cc21a89de"
+                             "040000000000000000000000000000000000000000000000" // processors
+                             "03000000020000009b8164ce31f596415f803f0c20b85243637075"
+                             "050000000000000000000000000000000000000000000000" // end
+                             "1800000003000000f675153eda98d38085f5aff4349568ca"
+                             "030000000000000000000000000000002000000000000000";
+    const Temporary_directory directory;
+    auto writer = Image_writer::create(directory.file("a"), GENERATE(Compression::none, Compression::zstd));
+    REQUIRE(writer);
+    REQUIRE(writer->put(Record_type::description, bytes_of("{}")));
+    REQUIRE(writer->put_zero_frames(16, 32));
+    REQUIRE(writer->put(Record_type::processors, bytes_of("cpu")));
+    REQUIRE(writer->finish());
+    std::string hex;
+    for (const char byte : read_file(directory.file("a"))) {
+        constexpr std::string_view kDigits = "0123456789abcdef";
+        hex += kDigits[static_cast<unsigned char>(byte) >> 4];
+        hex += kDigits[static_cast<unsigned char>(byte) & 15];
+    }
+    CHECK(hex == told);
+}

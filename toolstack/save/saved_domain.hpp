@@ -38,8 +38,8 @@ struct Saved_domain {
 [[nodiscard]] Result<Saved_domain> decode(std::span<const std::byte> payload);
 
 // What guests could use where the domain was saved and this host's processors lack, by the names of
-// <xen/arch-x86/cpufeatureset.h> in lower case ("avx2"). What a hypervisor keeps from its guests, or makes for
-// them on any processor, is not missed.
+// <xen/arch-x86/cpufeatureset.h> in lower case ("avx2"). What a hypervisor keeps from its guests, or makes
+// for them on any processor, is not missed.
 [[nodiscard]] std::vector<std::string> missing_features(std::span<const std::uint32_t> saved,
                                                         std::span<const std::uint32_t> here);
 

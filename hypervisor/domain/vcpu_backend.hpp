@@ -58,6 +58,9 @@ class Vcpu_backend
     virtual void read_system(System_state& state) const            = 0;
     // Einval for a state this CPU would refuse to enter.
     virtual Expected<void> write_system(const System_state& state) = 0;
+    // The floating-point and vector registers, in the standard form of XSAVE (or of FXSAVE on a CPU that has
+    // no more), while the vCPU does not have the physical CPU. arch/x86/cpu/fpu.hpp tells its size.
+    [[nodiscard]] virtual std::byte* fpu_area()                    = 0;
     virtual void flush_tlb(Tlb_scope scope)                        = 0;
     // The guest has begun to use SPEC_CTRL: with this value, and from now on without exits.
     virtual void give_spec_ctrl(u32 value)                         = 0;

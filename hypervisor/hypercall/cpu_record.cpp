@@ -2,6 +2,7 @@
 #include "hypercall/cpu_record.hpp"
 
 #include "arch/x86/cpu/execution.hpp"
+#include "arch/x86/cpu/fpu.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 
@@ -61,6 +62,14 @@ System_state system_state(const hvm_hw_cpu& record, const System_state& old)
     return s;
 }
 
+// x87 and SSE; a CPU_XSAVE record, which comes later, has them again.
+void load_legacy_fpu(std::byte* area, const hvm_hw_cpu& record)
+{
+    std::memcpy(area, record.fpu_regs, sizeof record.fpu_regs);
+    mark_legacy_fpu_used(area);
+    sanitise_fpu_area(area);
+}
+
 } // namespace
 
 void save_cpu_record(const Vcpu& vcpu, hvm_hw_cpu& record)
@@ -98,6 +107,8 @@ void save_cpu_record(const Vcpu& vcpu, hvm_hw_cpu& record)
     record.sysenter_eip     = s.sysenter_eip;
     record.msr_tsc_aux      = vcpu.tsc_aux;
     record.tsc              = read_tsc();
+    record.flags            = XEN_X86_FPU_INITIALISED;
+    std::memcpy(record.fpu_regs, vcpu.backend().fpu_area(), sizeof record.fpu_regs);
 }
 
 Expected<void> load_cpu_record(Vcpu& vcpu, const hvm_hw_cpu& record)
@@ -112,9 +123,11 @@ Expected<void> load_cpu_record(Vcpu& vcpu, const hvm_hw_cpu& record)
     r.rsi = record.rsi, r.rdi = record.rdi, r.rbp = record.rbp, r.rsp = record.rsp;
     r.r8 = record.r8, r.r9 = record.r9, r.r10 = record.r10, r.r11 = record.r11;
     r.r12 = record.r12, r.r13 = record.r13, r.r14 = record.r14, r.r15 = record.r15;
-    r.rip            = record.rip;
-    r.rflags         = record.rflags | 2;
-    vcpu.tsc_aux     = record.msr_tsc_aux;
+    r.rip        = record.rip;
+    r.rflags     = record.rflags | 2;
+    vcpu.tsc_aux = record.msr_tsc_aux;
+    if (record.flags & XEN_X86_FPU_INITIALISED)
+        load_legacy_fpu(vcpu.backend().fpu_area(), record);
     vcpu.initialised = true;
     vcpu.set_up(true);
     return {};

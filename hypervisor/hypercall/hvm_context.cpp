@@ -2,12 +2,15 @@
 #include "hypercall/hvm_context.hpp"
 
 #include "arch/x86/cpu/cpuid.hpp"
+#include "arch/x86/cpu/fpu.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
 #include "exit/msr_policy.hpp"
+#include "exit/xcr0_policy.hpp"
 #include "hypercall/cpu_record.hpp"
 
+#include <algorithm>
 #include <tuple>
 
 #include <xen/hvm/save.h>
@@ -99,6 +102,11 @@ Expected<const Record_kind*> kind_of(u16 type)
     return fail(Errc::einval);
 }
 
+// One vCPU's FPU record: a head, and as much of the area as this CPU uses.
+constexpr u32 kFpuHead = offsetof(hvm_hw_cpu_xsave, save_area);
+
+u32 fpu_record_size() { return kFpuHead + fpu_area_size(); }
+
 u64 size_of_record(std::size_t body) { return sizeof(hvm_save_descriptor) + body; }
 
 u64 context_size(const Domain& domain)
@@ -106,6 +114,8 @@ u64 context_size(const Domain& domain)
     u64 per_vcpu = 0;
     for (const auto& kind : kKinds)
         per_vcpu += size_of_record(kind.size);
+    if (guest_xcr0_mask() != 0)
+        per_vcpu += size_of_record(fpu_record_size());
     return size_of_record(sizeof(hvm_save_header)) + domain.max_vcpus() * per_vcpu + size_of_record(0);
 }
 
@@ -117,10 +127,18 @@ class Record_writer
 
     Expected<void> put(u16 type, u16 instance, const void* body, u32 length)
     {
+        TRY(begin(type, instance, length));
+        return append(body, length);
+    }
+    Expected<void> begin(u16 type, u16 instance, u32 length)
+    {
         const hvm_save_descriptor descriptor{type, instance, length};
-        TRY(write_guest(caller_, at_, descriptor));
-        TRY(copy_to_guest(caller_, at_ + sizeof descriptor, body, length));
-        at_ = at_ + (sizeof descriptor + length);
+        return append(&descriptor, sizeof descriptor);
+    }
+    Expected<void> append(const void* bytes, u32 length)
+    {
+        TRY(copy_to_guest(caller_, at_, bytes, length));
+        at_ = at_ + length;
         return {};
     }
     [[nodiscard]] u32 written() const { return static_cast<u32>(at_ - start_); }
@@ -130,6 +148,33 @@ class Record_writer
     Gva at_;
     Gva start_;
 };
+
+Expected<void> put_fpu(Record_writer& out, Vcpu& vcpu, u16 instance)
+{
+    hvm_hw_cpu_xsave head{};
+    head.xfeature_mask = guest_xcr0_mask();
+    head.xcr0 = head.xcr0_accum = vcpu.xcr0;
+    TRY(out.begin(CPU_XSAVE_CODE, instance, fpu_record_size()));
+    TRY(out.append(&head, kFpuHead));
+    return out.append(vcpu.backend().fpu_area(), fpu_area_size());
+}
+
+// The area is written by the tools: it is made loadable, whatever it holds.
+Expected<void> load_fpu(Vcpu& caller, Vcpu& vcpu, Gva body, u32 length)
+{
+    hvm_hw_cpu_xsave head{};
+    if (length < sizeof head || length > kFpuHead + kPageSize)
+        return fail(Errc::einval);
+    TRY(copy_from_guest(caller, &head, body, kFpuHead));
+    if (!is_valid_xcr0(head.xcr0, guest_xcr0_mask()))
+        return fail(Errc::einval);
+    std::byte* area = vcpu.backend().fpu_area();
+    const auto done =
+        copy_from_guest(caller, area, body + kFpuHead, std::min(length - kFpuHead, fpu_area_size()));
+    sanitise_fpu_area(area);
+    vcpu.xcr0 = head.xcr0;
+    return done;
+}
 
 Expected<void> load_header(Vcpu& caller, Gva body, u32 length)
 {
@@ -145,8 +190,10 @@ Expected<void> load_record(Vcpu& caller, Domain& domain, const hvm_save_descript
 {
     if (d.typecode == HVM_SAVE_CODE(HEADER))
         return load_header(caller, from, d.length);
+    Vcpu* target = domain.vcpu(d.instance);
+    if (target && d.typecode == CPU_XSAVE_CODE)
+        return load_fpu(caller, *target, from, d.length);
     const auto* kind = TRY(kind_of(d.typecode));
-    Vcpu* target     = domain.vcpu(d.instance);
     if (!target || d.length != kind->size)
         return fail(Errc::einval);
     Any_body body;
@@ -166,6 +213,8 @@ Expected<void> save_all(Domain& domain, Record_writer& out)
             TRY(out.put(kind.type, i, &body, kind.size));
         }
     }
+    for (u16 i = 0; guest_xcr0_mask() != 0 && i < domain.max_vcpus(); ++i)
+        TRY(put_fpu(out, *domain.vcpu(i), i));
     return out.put(HVM_SAVE_CODE(END), 0, nullptr, 0);
 }
 

@@ -14,6 +14,13 @@ namespace
 constexpr u64 kXcr0Wanted = 0x2e7;
 
 constinit u64 xcr0_mask = 0;
+constinit u32 area_size = 512;
+
+// Where the legacy region has MXCSR and the mask of its valid bits (0: the default), and XSAVE its header.
+constexpr unsigned kMxcsr       = 24;
+constexpr unsigned kMxcsrMask   = 28;
+constexpr unsigned kXsaveHeader = 512;
+constexpr u32 kDefaultMxcsrMask = 0xffbf;
 
 } // namespace
 
@@ -27,9 +34,13 @@ void enable_fpu_on_this_cpu()
         xcr0_mask       = ((u64{leaf.edx} << 32) | leaf.eax) & kXcr0Wanted;
     }
     write_cr4(read_cr4() | cr4_bits);
-    if (xcr0_mask)
+    if (xcr0_mask) {
         write_xcr0(xcr0_mask);
+        area_size = cpuid(0xd).ebx; // for what XCR0 has enabled
+    }
 }
+
+u32 fpu_area_size() { return area_size; }
 
 u64 guest_xcr0_mask() { return xcr0_mask; }
 
@@ -39,6 +50,26 @@ void init_fpu_area(std::byte* area)
     auto* words = reinterpret_cast<u32*>(area);
     words[0]    = 0x037f;
     words[6]    = 0x1f80;
+}
+
+void mark_legacy_fpu_used(std::byte* area)
+{
+    if (xcr0_mask)
+        *reinterpret_cast<u64*>(area + kXsaveHeader) |= 3;
+}
+
+void sanitise_fpu_area(std::byte* area)
+{
+    alignas(16) std::byte now[512];
+    asm volatile("fxsave64 (%0)" ::"r"(now) : "memory");
+    u32 mask = *reinterpret_cast<u32*>(now + kMxcsrMask);
+    *reinterpret_cast<u32*>(area + kMxcsr) &= mask ? mask : kDefaultMxcsrMask;
+    if (!xcr0_mask)
+        return;
+    auto* header = reinterpret_cast<u64*>(area + kXsaveHeader);
+    header[0] &= xcr0_mask;
+    for (unsigned i = 1; i < 8; ++i) // compaction, and what is reserved
+        header[i] = 0;
 }
 
 void save_fpu(std::byte* area)

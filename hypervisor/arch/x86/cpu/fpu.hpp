@@ -18,7 +18,13 @@ void enable_fpu_on_this_cpu();
 // The XCR0 bits guests may use; 0 when the CPU has no XSAVE.
 [[nodiscard]] u64 guest_xcr0_mask();
 
+// Bytes of an area that are used: XSAVE's for all the guest may enable, FXSAVE's 512 without XSAVE.
+[[nodiscard]] u32 fpu_area_size();
 void init_fpu_area(std::byte* area);
+// x87 and SSE are what the legacy region says, not in their initial state.
+void mark_legacy_fpu_used(std::byte* area);
+// Makes an area of unknown contents one that restore_fpu() can load: what the CPU would refuse is cleared.
+void sanitise_fpu_area(std::byte* area);
 void save_fpu(std::byte* area);
 // Restores and leaves the guest's XCR0 in force.
 void restore_fpu(const std::byte* area, u64 guest_xcr0);

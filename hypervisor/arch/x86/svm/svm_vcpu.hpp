@@ -37,6 +37,7 @@ class Svm_vcpu final : public Vcpu_backend
     [[nodiscard]] Paging_state paging() const override;
     [[nodiscard]] bool in_kernel_code() const override;
     void read_system(System_state& state) const override;
+    std::byte* fpu_area() override { return fpu_; }
     Expected<void> write_system(const System_state& state) override;
     void flush_tlb(Tlb_scope scope) override;
     void give_spec_ctrl(u32 value) override;

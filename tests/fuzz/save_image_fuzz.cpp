@@ -61,7 +61,7 @@ std::string description(Random& random)
     std::string text =
         R"({"config":{"name":"a","kernel":"/k"},"uuid":"01234567-89ab-cdef-0123-456789abcdef",)"
         R"("static_max_kib":1,"target_kib":1,"overhead_kib":0,"store_port":1,"console_port":1,)"
-        R"("vcpus":1,"saved_at":0,"hypervisor":"","cpu_features":[1,2]})";
+        R"("memory_kib":1,"saved_at":0,"hypervisor":"","cpu_features":[1,2]})";
     if (random.below(2) == 0) {
         text[random.below(text.size())] = static_cast<char>(random.engine());
     }

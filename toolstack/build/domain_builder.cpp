@@ -9,9 +9,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include <xen/grant_table.h>
-#include <xen/hvm/params.h>
-
 namespace vmm
 {
 
@@ -21,13 +18,6 @@ namespace
 constexpr std::size_t kMaxInitrdBytes = std::size_t{2} << 30;
 constexpr std::size_t kMaxCommandLine = 4095;
 constexpr std::uint64_t kSlackKib     = 1024; // what guests and hypervisors come to need beside RAM
-
-// Page tables for the domain: a MiB for each vCPU and 8 KiB for each MiB of memory are ample even if nothing
-// maps large.
-std::uint64_t table_memory(std::uint64_t memory_kib, unsigned vcpus)
-{
-    return 1024U * vcpus + memory_kib / 128;
-}
 
 std::vector<std::byte> start_info(const Prepared_domain& prepared)
 {
@@ -71,31 +61,31 @@ Result<Prepared_domain> Domain_builder::prepare(const Build_request& request)
 
     const std::uint64_t beside_ram = prepared.layout.pages() * kPageSize / 1024 - wanted.memory / 1024;
     prepared.max_memory_kib        = request.memory_kib + beside_ram + kSlackKib;
-    prepared.table_kib             = table_memory(request.memory_kib, request.vcpus);
+    prepared.table_kib             = table_memory_kib(request.memory_kib, request.vcpus);
     return prepared;
 }
 
 Result<Built_domain> Domain_builder::build(Domid id, const Prepared_domain& prepared)
 {
-    TRY(reserve_memory(id, prepared));
+    TRY(reserve(id, prepared.layout.pages(), prepared.table_kib));
     TRY(load(id, prepared));
     TRY(build_.set_memory_map(id, prepared.layout.memory_map()));
-    const Built_domain built = TRY(connect_rings(id));
+    const Built_domain built = TRY(connect_rings(build_, id));
     const auto present       = TRY(build_.context(id));
     const Start_state start{prepared.kernel->elf.entry, prepared.layout.start_info};
     TRY(build_.set_context(id, TRY(make_start_records(present, start))));
     return built;
 }
 
-Result<void> Domain_builder::reserve_memory(Domid id, const Prepared_domain& prepared)
+Result<void> Domain_builder::reserve(Domid id, std::uint64_t pages, std::uint64_t table_kib)
 {
-    auto reserved = build_.set_table_memory(id, prepared.table_kib);
+    auto reserved = build_.set_table_memory(id, table_kib);
     if (reserved) {
-        reserved = build_.claim(id, prepared.layout.pages());
+        reserved = build_.claim(id, pages);
     }
     if (!reserved && reserved.error().code == Errc::out_of_memory) {
         const Host_info host       = TRY(control_.host());
-        const std::uint64_t needed = prepared.layout.pages() * kPageSize / 1024 + prepared.table_kib;
+        const std::uint64_t needed = pages * kPageSize / 1024 + table_kib;
         const std::uint64_t free   = host.free_kib - std::min(host.free_kib, host.claimed_kib);
         return fail(Errc::out_of_memory,
                     "not enough memory: the domain needs " + std::to_string((needed + 1023) / 1024) +
@@ -127,31 +117,6 @@ Result<void> Domain_builder::load(Domid id, const Prepared_domain& prepared)
     TRY(memory.put(prepared.layout.start_info, info));
     TRY(memory.put(kAcpiAddress, prepared.acpi));
     return memory.flush();
-}
-
-Result<Built_domain> Domain_builder::connect_rings(Domid id)
-{
-    Built_domain built;
-    built.store_page   = kStorePage;
-    built.console_page = kConsolePage;
-    built.store_port   = TRY(build_.alloc_unbound(id, kDom0));
-    built.console_port = TRY(build_.alloc_unbound(id, kDom0));
-    TRY(build_.set_param(id, HVM_PARAM_STORE_PFN, raw(kStorePage)));
-    TRY(build_.set_param(id, HVM_PARAM_STORE_EVTCHN, raw(built.store_port)));
-    TRY(build_.set_param(id, HVM_PARAM_CONSOLE_PFN, raw(kConsolePage)));
-    TRY(build_.set_param(id, HVM_PARAM_CONSOLE_EVTCHN, raw(built.console_port)));
-
-    const Mapped_pages table = TRY(build_.map_grant_table(id));
-    const auto seed          = [&](Grant_ref ref, Gfn page) {
-        grant_entry_v1_t entry{};
-        entry.flags = GTF_permit_access;
-        entry.domid = raw(kDom0);
-        entry.frame = static_cast<std::uint32_t>(raw(page));
-        std::memcpy(table.data() + raw(ref) * sizeof entry, &entry, sizeof entry);
-    };
-    seed(kConsoleGrant, kConsolePage);
-    seed(kStoreGrant, kStorePage);
-    return built;
 }
 
 } // namespace vmm

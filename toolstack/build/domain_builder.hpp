@@ -8,6 +8,7 @@
 #include "toolstack/base/error.hpp"
 #include "toolstack/build/kernel_cache.hpp"
 #include "toolstack/build/layout.hpp"
+#include "toolstack/build/rings.hpp"
 #include "toolstack/xen/build_control.hpp"
 
 #include <cstdint>
@@ -37,16 +38,12 @@ struct Prepared_domain {
     std::uint64_t table_kib      = 0; // for the hypervisor's page tables
 };
 
-struct Built_domain {
-    Gfn store_page{};
-    Gfn console_page{};
-    Evtchn_port store_port{}; // the domain's ends
-    Evtchn_port console_port{};
-};
-
-// In every grant table, by convention of all Xen guests and tools.
-inline constexpr Grant_ref kConsoleGrant{0};
-inline constexpr Grant_ref kStoreGrant{1};
+// Page tables for the domain: a MiB for each vCPU and 8 KiB for each MiB of memory are ample even if nothing
+// maps large.
+[[nodiscard]] constexpr std::uint64_t table_memory_kib(std::uint64_t memory_kib, unsigned vcpus)
+{
+    return 1024U * vcpus + memory_kib / 128;
+}
 
 class Domain_builder
 {
@@ -56,10 +53,12 @@ class Domain_builder
     [[nodiscard]] Result<Prepared_domain> prepare(const Build_request& request);
     [[nodiscard]] Result<Built_domain> build(Domid id, const Prepared_domain& prepared);
 
+    // Sets memory aside for a new domain and its tables, so that filling it cannot run out half way; an error
+    // tells how much is needed and how much is free.
+    [[nodiscard]] Result<void> reserve(Domid id, std::uint64_t pages, std::uint64_t table_kib);
+
   private:
-    Result<void> reserve_memory(Domid id, const Prepared_domain& prepared);
     Result<void> load(Domid id, const Prepared_domain& prepared);
-    Result<Built_domain> connect_rings(Domid id);
 
     Control& control_;
     Build_control& build_;

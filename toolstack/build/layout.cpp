@@ -33,12 +33,18 @@ std::vector<hvm_memmap_table_entry> Guest_layout::memory_map() const
     return map;
 }
 
-Result<Guest_layout> make_layout(const Layout_request& request)
+Guest_layout memory_layout(std::uint64_t memory, std::uint64_t acpi_size)
 {
     Guest_layout layout;
-    layout.low_ram          = std::min(request.memory, kLowRamEnd);
-    layout.high_ram         = request.memory - layout.low_ram;
-    layout.acpi_size        = round_up_to_page(request.acpi_size);
+    layout.low_ram   = std::min(memory, kLowRamEnd);
+    layout.high_ram  = memory - layout.low_ram;
+    layout.acpi_size = round_up_to_page(acpi_size);
+    return layout;
+}
+
+Result<Guest_layout> make_layout(const Layout_request& request)
+{
+    Guest_layout layout     = memory_layout(request.memory, request.acpi_size);
     // Right behind the kernel, as other builders do: kernels protect what the start info points to before
     // they use any memory of their own.
     layout.initrd           = round_up_to_page(request.kernel_end);

@@ -52,6 +52,9 @@ inline constexpr std::size_t kMemoryMapEntries = 4; // at most
     return (bytes + kPageSize - 1) & ~std::uint64_t{kPageSize - 1};
 }
 
+// What does not depend on the kernel: where there may be memory at all.
+[[nodiscard]] Guest_layout memory_layout(std::uint64_t memory, std::uint64_t acpi_size);
+
 [[nodiscard]] Result<Guest_layout> make_layout(const Layout_request& request);
 
 } // namespace vmm

@@ -53,6 +53,9 @@ inline constexpr std::string_view device_detach = "device-detach";
 inline constexpr std::string_view device_change = "device-change";
 inline constexpr std::string_view device_grow   = "device-grow";
 inline constexpr std::string_view device_list   = "device-list";
+inline constexpr std::string_view save          = "save";
+inline constexpr std::string_view restore       = "restore";
+inline constexpr std::string_view progress      = "progress";
 } // namespace op
 
 // What kind of failure, for programs; the message is for people. The strings are in code_name().

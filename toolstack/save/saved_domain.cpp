@@ -104,7 +104,7 @@ std::vector<std::byte> encode(const Saved_domain& domain)
     json["overhead_kib"]   = domain.overhead_kib;
     json["store_port"]     = raw(domain.store_port);
     json["console_port"]   = raw(domain.console_port);
-    json["vcpus"]          = domain.vcpus;
+    json["memory_kib"]     = domain.memory_kib;
     json["saved_at"]       = domain.saved_at;
     json["hypervisor"]     = domain.hypervisor;
     json["cpu_features"]   = domain.cpu_features;
@@ -128,7 +128,7 @@ Result<Saved_domain> decode(std::span<const std::byte> payload)
     domain.overhead_kib   = TRY(number(json, "overhead_kib", 0, kMostKib));
     domain.store_port     = TRY(port(json, "store_port"));
     domain.console_port   = TRY(port(json, "console_port"));
-    domain.vcpus          = static_cast<unsigned>(TRY(number(json, "vcpus", 1, config::Limits::kMax_vcpus)));
+    domain.memory_kib     = TRY(number(json, "memory_kib", 1, domain.static_max_kib + domain.overhead_kib));
     domain.saved_at =
         static_cast<std::int64_t>(TRY(number(json, "saved_at", 0, std::numeric_limits<std::int64_t>::max())));
     domain.hypervisor   = TRY(text(json, "hypervisor"));

@@ -24,9 +24,9 @@ struct Saved_domain {
     std::uint64_t overhead_kib   = 0; // what it has beside RAM
     Evtchn_port store_port{};
     Evtchn_port console_port{};
-    unsigned vcpus        = 0;
-    std::int64_t saved_at = 0; // seconds since 1970, UTC
-    std::string hypervisor;    // its version, for people
+    std::uint64_t memory_kib = 0; // what it had when it was saved
+    std::int64_t saved_at    = 0; // seconds since 1970, UTC
+    std::string hypervisor;       // its version, for people
     std::vector<std::uint32_t>
         cpu_features; // CPUID words of the host, in the order of <xen/arch-x86/cpufeatureset.h>
 

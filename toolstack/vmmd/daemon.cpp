@@ -32,6 +32,8 @@ std::uint64_t dom0_target_kib(Control& control)
     return info ? info->memory_kib : 0;
 }
 
+Result<std::shared_ptr<Build_control>> open_another_control() { return TRY(Xen_control::open()); }
+
 } // namespace
 
 Result<std::unique_ptr<Daemon>> Daemon::create(const Settings& settings)
@@ -129,9 +131,9 @@ Result<void> Daemon::open_domains(const Settings& settings)
     builder_ = std::make_unique<Domain_builder>(*control_, *control_);
     maker_  = std::make_unique<Domain_maker>(*loop_, *control_, *builder_, *links_, *store_, std::move(logs));
     worker_ = TRY(Worker::create(*loop_));
-    supervisor_ =
-        std::make_unique<Supervisor>(Supervisor::Parts{*loop_, *control_, *builder_, *maker_, *store_,
-                                                       *devices_, *worker_, State_file(settings.state_file)});
+    supervisor_ = std::make_unique<Supervisor>(
+        Supervisor::Parts{*loop_, *control_, *builder_, *maker_, *store_, *devices_, *worker_,
+                          open_another_control, State_file(settings.state_file)});
     Store_server::Hooks hooks;
     hooks.on_introduce = [this](Domid id, std::uint64_t gfn, std::uint32_t port) {
         return supervisor_->introduce_foreign(id, Gfn{gfn}, Evtchn_port{port});

@@ -31,28 +31,43 @@ std::vector<std::uint8_t> to_bitmap(const config::Cpu_set& set, unsigned cpus)
 Result<std::unique_ptr<Domain>> Domain_maker::make(const config::Domain_config& config,
                                                    const config::Uuid& uuid, const Prepared_domain& prepared)
 {
-    auto domain            = std::make_unique<Domain>();
-    domain->config         = config;
-    domain->uuid           = uuid;
-    domain->static_max_kib = config.maxmem_mib * 1024;
-    domain->target_kib     = config.memory_mib * 1024;
-    domain->overhead_kib   = prepared.max_memory_kib - config.maxmem_mib * 1024;
-    domain->started        = boot_seconds();
-    domain->id             = TRY(control_.create({uuid.bytes, config.maxvcpus, prepared.max_memory_kib}));
-    if (const auto furnished = furnish(*domain, prepared); !furnished) {
+    const std::uint64_t static_max = config.maxmem_mib * 1024;
+    auto domain                    = TRY(
+                           begin(config, uuid, {static_max, config.memory_mib * 1024, prepared.max_memory_kib - static_max}));
+    if (const auto built = build(*domain, prepared); !built) {
         const auto undone = unmake(*domain);
         if (!undone) {
             log::error("domain " + to_string(domain->id) + " is left over: " + undone.error().message);
         }
-        return std::unexpected(furnished.error());
+        return std::unexpected(built.error());
     }
     return domain;
 }
 
-Result<void> Domain_maker::furnish(Domain& domain, const Prepared_domain& prepared)
+Result<std::unique_ptr<Domain>> Domain_maker::begin(const config::Domain_config& config,
+                                                    const config::Uuid& uuid, const Frame& frame)
+{
+    auto domain            = std::make_unique<Domain>();
+    domain->config         = config;
+    domain->uuid           = uuid;
+    domain->static_max_kib = frame.static_max_kib;
+    domain->target_kib     = frame.target_kib;
+    domain->overhead_kib   = frame.overhead_kib;
+    domain->started        = boot_seconds();
+    domain->id =
+        TRY(control_.create({uuid.bytes, config.maxvcpus, frame.static_max_kib + frame.overhead_kib}));
+    return domain;
+}
+
+Result<void> Domain_maker::build(Domain& domain, const Prepared_domain& prepared)
+{
+    return furnish(domain, TRY(builder_.build(domain.id, prepared)));
+}
+
+Result<void> Domain_maker::furnish(Domain& domain, const Built_domain& rings)
 {
     TRY(pin_vcpus(domain));
-    domain.rings = TRY(builder_.build(domain.id, prepared));
+    domain.rings = rings;
     open_console(domain);
     TRY(write_domain_nodes(store_, domain));
     return introduce(domain.id, domain.rings.store_page, domain.rings.store_port);

@@ -35,6 +35,18 @@ class Domain_maker
 
     [[nodiscard]] Result<std::unique_ptr<Domain>>
     make(const config::Domain_config& config, const config::Uuid& uuid, const Prepared_domain& prepared);
+
+    // The same in two steps, for memory that comes from elsewhere and takes its time: begin() gives a paused
+    // domain without memory, furnish() adds what dom0 holds of one that has its memory and its rings. What
+    // fails between them is undone by unmake().
+    struct Frame {
+        std::uint64_t static_max_kib = 0; // what it sees
+        std::uint64_t target_kib     = 0;
+        std::uint64_t overhead_kib   = 0; // on top of it, in the hypervisor's limit
+    };
+    [[nodiscard]] Result<std::unique_ptr<Domain>> begin(const config::Domain_config& config,
+                                                        const config::Uuid& uuid, const Frame& frame);
+    [[nodiscard]] Result<void> furnish(Domain& domain, const Built_domain& rings);
     [[nodiscard]] Result<void> unmake(Domain& domain);
 
     // Takes up a domain that a former daemon made: its ring and console, and its store nodes if the store has
@@ -48,7 +60,7 @@ class Domain_maker
                                                                 const std::string& name);
 
   private:
-    Result<void> furnish(Domain& domain, const Prepared_domain& prepared);
+    Result<void> build(Domain& domain, const Prepared_domain& prepared);
     Result<void> pin_vcpus(const Domain& domain);
     void open_console(Domain& domain);
     void let_go(Domain& domain);

@@ -28,16 +28,19 @@ constexpr auto kPatience = std::chrono::seconds(10);
 Operations::Cancel Operations::perform(const std::string& op, const Json& args, Client client)
 {
     static const std::map<std::string_view, Immediate> kImmediate{
-        {control::op::list, &Operations::list},       {control::op::console, &Operations::console},
-        {control::op::pause, &Operations::pause},     {control::op::unpause, &Operations::unpause},
-        {control::op::rename, &Operations::rename},   {control::op::domid, &Operations::domid},
-        {control::op::domname, &Operations::domname}, {control::op::mem_set, &Operations::mem_set},
-        {control::op::mem_max, &Operations::mem_max}, {control::op::vcpu_list, &Operations::vcpu_list},
-        {control::op::info, &Operations::info},       {control::op::dmesg, &Operations::dmesg},
-        {control::op::uptime, &Operations::uptime},   {control::op::device_list, &Operations::device_list},
+        {control::op::list, &Operations::list},         {control::op::console, &Operations::console},
+        {control::op::pause, &Operations::pause},       {control::op::unpause, &Operations::unpause},
+        {control::op::rename, &Operations::rename},     {control::op::domid, &Operations::domid},
+        {control::op::domname, &Operations::domname},   {control::op::mem_set, &Operations::mem_set},
+        {control::op::mem_max, &Operations::mem_max},   {control::op::vcpu_list, &Operations::vcpu_list},
+        {control::op::info, &Operations::info},         {control::op::dmesg, &Operations::dmesg},
+        {control::op::uptime, &Operations::uptime},     {control::op::device_list, &Operations::device_list},
+        {control::op::progress, &Operations::progress},
     };
     static const std::map<std::string_view, Later> kLater{
         {control::op::create, &Operations::create},
+        {control::op::save, &Operations::save},
+        {control::op::restore, &Operations::restore},
         {control::op::shutdown, &Operations::shutdown},
         {control::op::reboot, &Operations::reboot},
         {control::op::sysrq, &Operations::sysrq},
@@ -156,16 +159,24 @@ Operations::Cancel Operations::create(const Json& args, Client client)
         client.answer(failed(Code::bad_config, config.error().to_string()));
         return {};
     }
-    Supervisor::Creation creation{
-        std::move(*config), *paused, client.is_there, [this, client](Result<Domid> made) {
-            if (!made) {
-                client.answer(failed(made.error()));
-                return;
-            }
-            const Domain* domain = supervisor_.domains().find(*made);
-            client.answer(
-                Json{{"domid", raw(*made)}, {"name", domain->name()}, {"uuid", domain->uuid.to_string()}});
-        }};
+    Supervisor::Creation creation;
+    creation.config = std::move(*config);
+    creation.paused = *paused;
+    return begin(std::move(creation), client);
+}
+
+Operations::Cancel Operations::begin(Supervisor::Creation creation, const Client& client)
+{
+    creation.still_wanted = client.is_there;
+    creation.done         = [this, client](Result<Domid> made) {
+        if (!made) {
+            client.answer(failed(made.error()));
+            return;
+        }
+        const Domain* domain = supervisor_.domains().find(*made);
+        client.answer(
+                    Json{{"domid", raw(*made)}, {"name", domain->name()}, {"uuid", domain->uuid.to_string()}});
+    };
     const auto id = supervisor_.create(std::move(creation));
     if (!id) {
         client.answer(failed(id.error()));

@@ -61,6 +61,9 @@ class Operations
     control::Domain_row row(const Domain_info& info, const Target& target);
 
     Cancel create(const Json& args, Client client);
+    Cancel begin(Supervisor::Creation creation, const Client& client);
+    Cancel save(const Json& args, Client client);
+    Cancel restore(const Json& args, Client client);
     Cancel shutdown(const Json& args, Client client);
     Cancel reboot(const Json& args, Client client);
     Cancel sysrq(const Json& args, Client client);
@@ -80,6 +83,7 @@ class Operations
     static bool is_configured(const Target& holder, const device::Address& address);
 
     Answer device_list(const Json& args);
+    Answer progress(const Json& args);
     Answer list(const Json& args);
     Answer console(const Json& args);
     Answer pause(const Json& args);

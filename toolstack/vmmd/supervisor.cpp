@@ -24,7 +24,7 @@ std::string describe(const Domain& domain)
 
 } // namespace
 
-void Supervisor::save()
+void Supervisor::save_state()
 {
     Unsettled rest{unfinished_, {}, {}};
     for (const Construction_ptr& c : constructions_) {
@@ -65,7 +65,9 @@ void Supervisor::check_ends()
         if (domain == nullptr) {
             continue;
         }
-        if (reason) {
+        if (reason == Shutdown_reason::suspend) {
+            suspended(*domain);
+        } else if (reason) {
             end_domain(*domain, *reason);
         } else {
             log::info(describe(*domain) + " was destroyed by another tool");
@@ -100,7 +102,7 @@ void Supervisor::end_domain(Domain& domain, Shutdown_reason reason)
         break;
     case config::End_action::preserve:
         domain.preserved = true;
-        save();
+        save_state();
         tell_waiters(id, {Outcome::preserved, why, std::nullopt});
         break;
     case config::End_action::restart: restart(domain); break;
@@ -129,7 +131,7 @@ Result<void> Supervisor::remove(Domain& domain)
     if (auto unmade = parts_.maker.unmake(domain); !unmade) {
         domain.preserved = true;
         domain.leaving   = false;
-        save();
+        save_state();
         return unmade;
     }
     table_.take(id);
@@ -137,7 +139,7 @@ Result<void> Supervisor::remove(Domain& domain)
     if (recent_ends_.size() > kRememberedEnds) {
         recent_ends_.pop_front();
     }
-    save();
+    save_state();
     return {};
 }
 
@@ -168,7 +170,7 @@ void Supervisor::removed_for_restart(const Construction_ptr& construction, Resul
     }
     if (!removed) {
         constructions_.remove(construction);
-        save();
+        save_state();
         log::error(removed.error().message + "; it is not restarted");
         tell_waiters(*construction->predecessor, {Outcome::preserved, construction->reason, std::nullopt});
         return;
@@ -203,7 +205,7 @@ void Supervisor::rename_and_restart(Domain& domain)
         log::warning(renamed.error().message);
     }
     log::info("domain " + to_string(domain.id) + " is kept as \"" + domain.name() + "\"");
-    save();
+    save_state();
     // The successor is to have the disks, and what has ended needs none to be looked at.
     parts_.devices.unplug_all(domain.id, [this, construction] { removed_for_restart(construction, {}); });
 }
@@ -290,7 +292,7 @@ void Supervisor::set_config(Domid id, config::Domain_config config)
 {
     if (Domain* const domain = table_.find(id)) {
         domain->config = std::move(config);
-        save();
+        save_state();
     }
 }
 
@@ -312,7 +314,7 @@ Result<void> Supervisor::rename(Domid id, const std::string& name)
     TRY(check_free(renamed, config::Uuid::random()));
     domain->config = std::move(renamed);
     TRY(write_name(parts_.store, *domain));
-    save();
+    save_state();
     return {};
 }
 
@@ -331,7 +333,7 @@ Result<void> Supervisor::set_target(Domid id, std::uint64_t kib)
         domain->target_kib = kib;
     }
     TRY(write_memory_target(parts_.store, id, kib));
-    save();
+    save_state();
     return {};
 }
 
@@ -350,7 +352,7 @@ Result<void> Supervisor::set_max(Domid id, std::uint64_t kib)
                         " MiB it was created with; for more, change its file and create it anew");
     }
     domain->config.maxmem_mib = kib / 1024;
-    save();
+    save_state();
     return {};
 }
 

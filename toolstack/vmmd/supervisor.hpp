@@ -8,8 +8,10 @@
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
 #include "toolstack/device/devices.hpp"
+#include "toolstack/save/domain_image.hpp"
 #include "toolstack/vmmd/domain_maker.hpp"
 #include "toolstack/vmmd/domain_table.hpp"
+#include "toolstack/vmmd/image_job.hpp"
 #include "toolstack/vmmd/state_file.hpp"
 #include "toolstack/vmmd/worker.hpp"
 
@@ -37,16 +39,27 @@ class Supervisor
         Store_server& store;
         device::Devices& devices;
         Worker& worker;
+        Open_control open_control;
         State_file state;
     };
     struct Creation {
         config::Domain_config config;
+        std::string image; // not empty: the file of a saved domain, which says the config
         bool paused = false;
         // Asked when the domain is complete; false (whoever wanted it is gone) undoes it.
         std::function<bool()> still_wanted;
         std::function<void(Result<Domid>)> done;
     };
     enum class Creation_id : std::uint64_t {};
+
+    enum class After_save { destroy, run, pause };
+    struct Saving {
+        Domid id{};
+        std::string path;
+        save::Compression compression = save::Compression::zstd;
+        After_save after              = After_save::destroy;
+        std::function<void(Result<void>)> done;
+    };
 
     enum class Outcome { gone, preserved, restarted };
     struct End {
@@ -60,6 +73,7 @@ class Supervisor
     explicit Supervisor(Parts parts) : parts_(std::move(parts)) {}
     Supervisor(const Supervisor&)            = delete;
     Supervisor& operator=(const Supervisor&) = delete;
+    ~Supervisor();
 
     [[nodiscard]] const Domain_table& domains() const { return table_; }
 
@@ -69,6 +83,13 @@ class Supervisor
     // An error at once means that `done` will not be called.
     [[nodiscard]] Result<Creation_id> create(Creation creation);
     void cancel(Creation_id id);
+
+    // Asks the domain to suspend and writes it to a file. Unless all of that succeeds it runs on as before.
+    // An error at once means that `done` will not be called.
+    [[nodiscard]] Result<void> save(Saving saving);
+    void cancel_save(Domid id);
+    // Of the file being written or read; none when nobody does.
+    [[nodiscard]] std::optional<Image_job::State> image_state(std::string_view path) const;
 
     // Ends a domain without asking it: one of ours, one that waits for its restart, or another tool's. `done`
     // is called from inside when that takes no time.
@@ -108,7 +129,11 @@ class Supervisor
         unsigned quick_ends = 0;
         std::optional<Event_loop::Timer_id> delay;
         std::optional<Result<Prepared_domain>> prepared;
-        std::unique_ptr<Domain> domain; // while its devices are plugged
+        // Of a saved domain instead: its file, open behind the description.
+        std::shared_ptr<save::Image_reader> image;
+        std::optional<Result<save::Saved_domain>> saved;
+        std::shared_ptr<Image_job> filling;
+        std::unique_ptr<Domain> domain; // while it is filled and its devices are plugged
         bool cancelled = false;
         bool settled   = false; // made or given up: a successor of this process does not owe it any more
     };
@@ -118,6 +143,12 @@ class Supervisor
         Domid domid{};
         End_callback callback;
     };
+    struct Save_under_way {
+        Saving saving;
+        std::optional<Event_loop::Timer_id> patience; // until it has suspended
+        std::shared_ptr<Image_job> job;               // from then on
+    };
+    using Save_ptr = std::shared_ptr<Save_under_way>;
     struct Foreign {
         config::Uuid uuid;
         Gfn store_page{};
@@ -131,12 +162,24 @@ class Supervisor
     void prepare(const Construction_ptr& construction);
     void complete(const Construction_ptr& construction);
     Result<std::unique_ptr<Domain>> make(Construction& construction);
+    void read_image(const Construction_ptr& construction);
+    void restore(const Construction_ptr& construction);
+    Result<void> begin_restore(const Construction_ptr& construction);
+    void filled(const Construction_ptr& construction, Result<Built_domain> rings);
+    void plug(const Construction_ptr& construction);
     void launch(const Construction_ptr& construction, Result<void> plugged);
     void abandon(const Construction_ptr& construction, Error error);
     void settle(const Construction_ptr& construction, Result<Domid> outcome);
     void finish(const Construction_ptr& construction, Result<Domid> outcome);
 
     void end_domain(Domain& domain, Shutdown_reason reason);
+    void asked_to_suspend(const Save_ptr& save, Result<void> taken);
+    void suspended(Domain& domain);
+    Result<void> begin_save(Domain& domain, const Save_ptr& save);
+    void written(const Save_ptr& save, Result<void> result);
+    void end_save(const Save_ptr& save, Result<void> result);
+    void withdraw_suspend(Domid id);
+    Result<void> run_on(Domid id);
     void restart(Domain& domain);
     void rename_and_restart(Domain& domain);
     Construction_ptr successor_of(const Domain& domain);
@@ -156,13 +199,14 @@ class Supervisor
     void destroy_unfinished(const std::vector<Domain_info>& alive, const std::set<std::string>& uuids);
     void forget_the_dead(const std::vector<Domain_info>& alive);
     void owe_restart(Saved_restart saved);
-    void save();
+    void save_state();
     std::string free_name(const std::string& base) const;
 
     Parts parts_;
     Domain_table table_;
     std::list<Construction_ptr> constructions_;
     std::set<std::string> unfinished_; // UUIDs, as saved
+    std::map<Domid, Save_ptr> saves_;
     std::vector<Waiter> waiters_;
     std::map<Domid, Foreign> foreign_;
     std::deque<std::pair<Domid, std::string>> recent_ends_; // why, for those who ask too late

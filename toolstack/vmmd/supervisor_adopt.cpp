@@ -71,7 +71,7 @@ Result<void> Supervisor::start()
     for (Saved_restart& restart : saved->rest.restarts) {
         owe_restart(std::move(restart));
     }
-    save();
+    save_state();
     check_ends();
     return {};
 }

@@ -46,13 +46,16 @@ Result<void> Supervisor::check_free(const config::Domain_config& config, const c
 
 Result<Supervisor::Creation_id> Supervisor::create(Creation creation)
 {
-    auto construction  = std::make_shared<Construction>();
-    construction->id   = Creation_id{next_id_++};
-    construction->uuid = creation.config.uuid.value_or(config::Uuid::random());
-    TRY(check_free(creation.config, construction->uuid));
+    auto construction   = std::make_shared<Construction>();
+    construction->id    = Creation_id{next_id_++};
+    const bool is_saved = !creation.image.empty(); // then the file says who it is
+    if (!is_saved) {
+        construction->uuid = creation.config.uuid.value_or(config::Uuid::random());
+        TRY(check_free(creation.config, construction->uuid));
+    }
     construction->creation = std::move(creation);
     constructions_.push_back(construction);
-    prepare(construction);
+    is_saved ? read_image(construction) : prepare(construction);
     return construction->id;
 }
 
@@ -67,6 +70,10 @@ void Supervisor::cancel(Creation_id id)
     construction->cancelled             = true;
     if (construction->delay) {
         parts_.loop.cancel(*construction->delay);
+    }
+    if (construction->filling) {
+        construction->filling->cancel(); // filled() comes, and undoes the rest
+        return;
     }
     if (construction->domain) {
         // Whatever is being plugged fails now, and launch() undoes the rest.
@@ -94,9 +101,13 @@ void Supervisor::complete(const Construction_ptr& construction)
         return;
     }
     construction->domain = std::move(*made);
-    const Domid id       = construction->domain->id;
+    plug(construction);
+}
+
+void Supervisor::plug(const Construction_ptr& construction)
+{
     parts_.devices.plug(
-        wanted_devices(id, construction->creation.config),
+        wanted_devices(construction->domain->id, construction->creation.config),
         [this, construction](Result<void> plugged) { launch(construction, std::move(plugged)); });
 }
 
@@ -105,7 +116,7 @@ Result<std::unique_ptr<Domain>> Supervisor::make(Construction& construction)
     const Prepared_domain prepared = TRY(std::move(*construction.prepared));
     // From here to settle() a successor of this process must find and destroy what is half made.
     unfinished_.insert(construction.uuid.to_string());
-    save();
+    save_state();
     auto made = parts_.maker.make(construction.creation.config, construction.uuid, prepared);
     if (made) {
         (*made)->quick_ends = construction.quick_ends;
@@ -147,7 +158,7 @@ void Supervisor::settle(const Construction_ptr& construction, Result<Domid> outc
 {
     unfinished_.erase(construction->uuid.to_string());
     construction->settled = true;
-    save();
+    save_state();
     finish(construction, std::move(outcome));
 }
 
@@ -155,7 +166,7 @@ void Supervisor::finish(const Construction_ptr& construction, Result<Domid> outc
 {
     constructions_.remove(construction);
     if (construction->predecessor && !construction->settled) {
-        save();
+        save_state();
     }
     const std::string& name = construction->creation.config.name;
     if (outcome) {
@@ -163,7 +174,8 @@ void Supervisor::finish(const Construction_ptr& construction, Result<Domid> outc
                   (construction->predecessor ? " in place of domain " + to_string(*construction->predecessor)
                                              : ""));
     } else {
-        log::warning("\"" + name + "\" was not created: " + outcome.error().message);
+        log::warning("\"" + (name.empty() ? construction->creation.image : name) +
+                     "\" was not created: " + outcome.error().message);
     }
     if (construction->predecessor) {
         const Domid old         = *construction->predecessor;

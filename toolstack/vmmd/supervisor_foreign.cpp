@@ -41,14 +41,14 @@ Result<void> Supervisor::introduce_foreign(Domid id, Gfn page, Evtchn_port port)
     const Domain_info info = TRY(parts_.control.info(id));
     TRY(parts_.maker.introduce(id, page, port));
     remember_foreign(id, config::Uuid{info.uuid}, page, port);
-    save();
+    save_state();
     return {};
 }
 
 void Supervisor::forget_foreign(Domid id)
 {
     let_go_of_foreign(id);
-    save();
+    save_state();
 }
 
 // Views of its pages would keep them from being freed.

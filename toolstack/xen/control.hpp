@@ -100,6 +100,8 @@ class Control
     [[nodiscard]] virtual Result<void> pause(Domid id)                            = 0;
     [[nodiscard]] virtual Result<void> unpause(Domid id)                          = 0;
     [[nodiscard]] virtual Result<void> shutdown(Domid id, Shutdown_reason reason) = 0;
+    // A domain that has stopped (suspend, most often) runs on where it stopped.
+    [[nodiscard]] virtual Result<void> resume(Domid id)                           = 0;
 
     [[nodiscard]] virtual Result<Domain_info> info(Domid id)      = 0; // Errc::no_such_domain when it is gone
     [[nodiscard]] virtual Result<std::vector<Domain_info>> list() = 0;

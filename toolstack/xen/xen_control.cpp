@@ -108,6 +108,12 @@ Result<void> Xen_control::pause(Domid id)
     return simple_domctl(XEN_DOMCTL_pausedomain, id, op, "pause");
 }
 
+Result<void> Xen_control::resume(Domid id)
+{
+    xen_domctl op{};
+    return simple_domctl(XEN_DOMCTL_resumedomain, id, op, "resume");
+}
+
 Result<void> Xen_control::unpause(Domid id)
 {
     xen_domctl op{};

@@ -26,6 +26,7 @@ class Xen_control final : public Control, public Build_control
     Result<void> pause(Domid id) override;
     Result<void> unpause(Domid id) override;
     Result<void> shutdown(Domid id, Shutdown_reason reason) override;
+    Result<void> resume(Domid id) override;
     Result<Domain_info> info(Domid id) override;
     Result<std::vector<Domain_info>> list() override;
     Result<Vcpu_state> vcpu(Domid id, unsigned vcpu) override;

@@ -58,6 +58,11 @@ Outcome<> sysrq(Invocation&);
 Outcome<> shutdown(Invocation&);
 Outcome<> reboot(Invocation&);
 void shutdown_options(Options&);
+// save.cpp
+Outcome<> save(Invocation&);
+void save_options(Options&);
+Outcome<> restore(Invocation&);
+void restore_options(Options&);
 // naming.cpp
 Outcome<> rename(Invocation&);
 Outcome<> domid(Invocation&);

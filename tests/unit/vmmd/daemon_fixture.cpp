@@ -50,10 +50,14 @@ void Daemon_fixture::start()
     devices =
         std::make_unique<device::Devices>(*loop, *store, device::Record_file(directory + "/devices.json"),
                                           device::Patience{.guest = std::chrono::milliseconds(300)});
-    worker = Worker::create(*loop).value();
-    supervisor =
-        std::make_unique<Supervisor>(Supervisor::Parts{*loop, hypervisor, *builder, *maker, *store, *devices,
-                                                       *worker, State_file(directory + "/domains.json")});
+    worker                     = Worker::create(*loop).value();
+    // The loop does not touch the hypervisor while a job does, so one will do.
+    const auto another_control = [this]() -> Result<std::shared_ptr<Build_control>> {
+        return std::shared_ptr<Build_control>(std::shared_ptr<void>(), &hypervisor);
+    };
+    supervisor = std::make_unique<Supervisor>(Supervisor::Parts{*loop, hypervisor, *builder, *maker, *store,
+                                                                *devices, *worker, another_control,
+                                                                State_file(directory + "/domains.json")});
     operations = std::make_unique<Operations>(*loop, hypervisor, *store, *supervisor, *devices);
     supervisor->start().value();
 }

@@ -190,6 +190,12 @@ Result<void> Fake_hypervisor::shutdown(Domid id, Shutdown_reason reason)
     return {};
 }
 
+Result<void> Fake_hypervisor::resume(Domid id)
+{
+    TRY(enter("resume", id))->info.shutdown.reset();
+    return {};
+}
+
 Result<Domain_info> Fake_hypervisor::info(Domid id)
 {
     const auto found = domains.find(id);

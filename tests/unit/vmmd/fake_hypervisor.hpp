@@ -81,6 +81,7 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     Result<void> pause(Domid id) override;
     Result<void> unpause(Domid id) override;
     Result<void> shutdown(Domid id, Shutdown_reason reason) override;
+    Result<void> resume(Domid id) override;
     Result<Domain_info> info(Domid id) override;
     Result<std::vector<Domain_info>> list() override;
     Result<Vcpu_state> vcpu(Domid id, unsigned vcpu) override;

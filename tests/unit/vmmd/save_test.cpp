@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Domains to files and back, and all that may go wrong on the way.
+#include "daemon_fixture.hpp"
+
+#include "toolstack/save/domain_image.hpp"
+#include "toolstack/vmmd/domain_nodes.hpp"
+
+#include <xen/hvm/save.h>
+#include <xen/xen.h>
+
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+
+using namespace vmm;
+using namespace vmm::test;
+using control::Code;
+using control::Json;
+
+namespace
+{
+
+// An operation whose answer has not come yet.
+struct Pending {
+    std::shared_ptr<std::optional<Answer>> got = std::make_shared<std::optional<Answer>>();
+    Operations::Cancel cancel;
+
+    Pending(Daemon_fixture& daemon, const std::string& op, const Json& args)
+    {
+        cancel = daemon.operations->perform(
+            op, args, {[to = got](Answer a) { *to = std::move(a); }, [] { return true; }});
+    }
+    Answer finish(Daemon_fixture& daemon)
+    {
+        daemon.run_until([&] { return got->has_value(); });
+        return **got;
+    }
+};
+
+std::string request_of(Daemon_fixture& daemon, Domid id)
+{
+    return daemon.node(domain_path(id) + "/control/shutdown");
+}
+
+// What a Linux guest does when it is asked.
+void guest_suspends(Daemon_fixture& daemon, Domid id)
+{
+    daemon.run_until([&] { return request_of(daemon, id) == "suspend"; });
+    daemon.store->write(domain_path(id) + "/control/shutdown", "").value();
+    daemon.guest_ends(id, Shutdown_reason::suspend);
+}
+
+Answer saved_by(Daemon_fixture& daemon, Domid id, const std::string& path, const Json& more = Json::object())
+{
+    Json args{{"domain", to_string(id)}, {"path", path}};
+    args.update(more);
+    Pending pending(daemon, "save", args);
+    guest_suspends(daemon, id);
+    return pending.finish(daemon);
+}
+
+std::uint64_t rax_of(const Fake_domain& domain)
+{
+    hvm_save_descriptor record{};
+    for (std::size_t at = 0; at + sizeof record <= domain.context.size();
+         at += sizeof record + record.length) {
+        std::memcpy(&record, domain.context.data() + at, sizeof record);
+        if (record.typecode == HVM_SAVE_CODE(CPU)) {
+            HVM_SAVE_TYPE(CPU) cpu{};
+            std::memcpy(&cpu, domain.context.data() + at + sizeof record, sizeof cpu);
+            return cpu.rax;
+        }
+    }
+    FAIL("no processor record");
+    return 0;
+}
+
+// Runs, and its kernel was told that the suspension is off.
+void check_runs_on(Daemon_fixture& daemon, Domid id)
+{
+    const Fake_domain& domain = daemon.hypervisor.domain(id);
+    CHECK_FALSE(domain.info.shutdown);
+    CHECK_FALSE(domain.info.paused);
+    CHECK(rax_of(domain) == 1);
+    CHECK(daemon.supervisor->domains().find(id) != nullptr);
+}
+
+bool is_there(const std::string& path) { return std::filesystem::exists(path); }
+
+} // namespace
+
+TEST_CASE("a saved domain is gone, and restored is what it was")
+{
+    Daemon_fixture daemon;
+    const auto free        = daemon.hypervisor.free_pages;
+    const std::string path = daemon.directory + "/a.save";
+    const Domid id         = daemon.create("a", {{"memory", 24}, {"maxmem", 32}});
+    std::memset(daemon.hypervisor.domain(id).memory + 0x1234567, 'x', 70000);
+    const auto memory  = daemon.hypervisor.domain(id).read(0, 32U << 20);
+    const auto context = daemon.hypervisor.domain(id).context;
+    const auto uuid    = daemon.supervisor->domains().find(id)->uuid;
+    const bool plain   = GENERATE(true, false);
+    REQUIRE(saved_by(daemon, id, path, {{"compress", plain ? "none" : "zstd"}}));
+    daemon.check_nothing_left(free);
+    CHECK(is_there(path));
+
+    const auto restored = daemon.perform("restore", {{"path", path}});
+    INFO((restored ? "" : restored.error().message));
+    REQUIRE(restored);
+    const Domid now{restored->at("domid").get<std::uint16_t>()};
+    CHECK(now != id);
+    CHECK(daemon.hypervisor.domain(now).read(0, 32U << 20) == memory);
+    CHECK(daemon.hypervisor.domain(now).context == context);
+    CHECK(daemon.supervisor->domains().find(now)->uuid == uuid);
+    CHECK(daemon.supervisor->domains().find(now)->target_kib == 24 * 1024);
+    CHECK(daemon.node(domain_path(now) + "/name") == "a");
+    CHECK_FALSE(daemon.hypervisor.domain(now).info.paused);
+
+    const auto twice = daemon.perform("restore", {{"path", path}});
+    REQUIRE_FALSE(twice);
+    CHECK(twice.error().code == Code::exists);
+    REQUIRE(daemon.perform("destroy", {{"domain", "a"}}));
+    daemon.check_nothing_left(free);
+}
+
+TEST_CASE("after a checkpoint the domain runs on, or is paused")
+{
+    Daemon_fixture daemon;
+    const std::string path = daemon.directory + "/a.save";
+    const Domid id         = daemon.create("a");
+    REQUIRE(saved_by(daemon, id, path, {{"after", "run"}}));
+    check_runs_on(daemon, id);
+    CHECK(is_there(path));
+    REQUIRE(saved_by(daemon, id, path, {{"after", "pause"}}));
+    CHECK(daemon.hypervisor.domain(id).info.paused);
+    const auto paused = daemon.perform("save", {{"domain", "a"}, {"path", path}});
+    REQUIRE_FALSE(paused);
+    CHECK(paused.error().code == Code::bad_state);
+}
+
+TEST_CASE("a save that fails leaves the domain running and no file")
+{
+    Daemon_fixture daemon;
+    const Domid id   = daemon.create("a");
+    std::string path = daemon.directory + "/a.save";
+    SECTION("no such folder") { path = daemon.directory + "/none/a.save"; }
+    SECTION("its pages cannot be mapped") { daemon.hypervisor.order_failure("map_present", Errc::out_of_memory); }
+    SECTION("its processors cannot be read") { daemon.hypervisor.order_failure("context", Errc::io); }
+    const auto saved = saved_by(daemon, id, path);
+    REQUIRE_FALSE(saved);
+    CHECK(saved.error().message.starts_with("\"a\" was not saved: "));
+    check_runs_on(daemon, id);
+    CHECK_FALSE(is_there(path));
+    CHECK_FALSE(is_there(path + ".partial"));
+}
+
+TEST_CASE("a save whose client goes is called off")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("a");
+    Pending pending(daemon, "save", {{"domain", "a"}, {"path", daemon.directory + "/a.save"}});
+    daemon.run_until([&] { return request_of(daemon, id) == "suspend"; });
+    SECTION("before the guest has taken note")
+    {
+        pending.cancel();
+        CHECK(request_of(daemon, id).empty());
+    }
+    SECTION("before it has suspended, which it does all the same")
+    {
+        daemon.store->write(domain_path(id) + "/control/shutdown", "").value();
+        daemon.run_for(std::chrono::milliseconds(20));
+        pending.cancel();
+        daemon.guest_ends(id, Shutdown_reason::suspend);
+        check_runs_on(daemon, id);
+    }
+    CHECK_FALSE(pending.finish(daemon));
+    CHECK_FALSE(is_there(daemon.directory + "/a.save"));
+    CHECK(saved_by(daemon, id, daemon.directory + "/a.save").has_value()); // another time
+}
+
+TEST_CASE("a vmmd that ends in the middle of a save leaves a domain that the next one lets run on")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("a");
+    Pending pending(daemon, "save", {{"domain", "a"}, {"path", daemon.directory + "/a.save"}});
+    guest_suspends(daemon, id);
+    daemon.restart();
+    check_runs_on(daemon, id);
+}
+
+TEST_CASE("a restoration that fails leaves nothing")
+{
+    Daemon_fixture daemon;
+    const auto free        = daemon.hypervisor.free_pages;
+    const std::string path = daemon.directory + "/a.save";
+    REQUIRE(saved_by(daemon, daemon.create("a"), path));
+    const auto size = std::filesystem::file_size(path);
+    SECTION("cut short") { std::filesystem::resize_file(path, size - 20); }
+    SECTION("damaged")
+    {
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(static_cast<std::streamoff>(size / 2));
+        file.put('\x55').put('\xaa');
+    }
+    SECTION("of another program") { std::ofstream(path) << "hello"; }
+    SECTION("no memory") { daemon.hypervisor.free_pages = 1000; }
+    SECTION("no place for its pages") { daemon.hypervisor.order_failure("populate", Errc::out_of_memory, 2); }
+    SECTION("a processor state that is refused")
+    {
+        daemon.hypervisor.order_failure("set_context", Errc::invalid);
+    }
+    const auto before   = daemon.hypervisor.free_pages;
+    const auto restored = daemon.perform("restore", {{"path", path}});
+    REQUIRE_FALSE(restored);
+    CHECK_FALSE(restored.error().message.empty());
+    daemon.check_nothing_left(before);
+    CHECK(before <= free);
+}

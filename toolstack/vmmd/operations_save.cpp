@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operations about domains in files.
+#include "toolstack/vmmd/answers.hpp"
+#include "toolstack/vmmd/operations.hpp"
+
+#include <utility>
+
+namespace vmm
+{
+
+using control::Code;
+using control::Failure;
+
+namespace
+{
+
+// A word of a small vocabulary, the first one when it is not given.
+template <class T>
+std::expected<T, Failure> word_argument(const control::Json& args, std::string_view name,
+                                        std::initializer_list<std::pair<std::string_view, T>> words)
+{
+    if (!args.contains(name)) {
+        return words.begin()->second;
+    }
+    const auto given = text_argument(args, name);
+    if (!given) {
+        return std::unexpected(given.error());
+    }
+    std::string known;
+    for (const auto& [word, value] : words) {
+        if (*given == word) {
+            return value;
+        }
+        known += (known.empty() ? "" : ", ") + std::string(word);
+    }
+    return failed(Code::bad_value, std::string(name) + ": \"" + *given + "\" is none of " + known);
+}
+
+std::expected<std::string, Failure> path_argument(const control::Json& args)
+{
+    auto path = text_argument(args, "path");
+    if (path && !path->starts_with('/')) {
+        return failed(Code::bad_request, "\"path\" is absolute");
+    }
+    return path;
+}
+
+} // namespace
+
+Operations::Cancel Operations::save(const Json& args, Client client)
+{
+    using After = Supervisor::After_save;
+    using save::Compression;
+    const auto found       = guest_target(args);
+    const auto path        = path_argument(args);
+    const auto compression = word_argument<Compression>(
+        args, "compress", {{"zstd", Compression::zstd}, {"none", Compression::none}});
+    const auto after = word_argument<After>(
+        args, "after", {{"destroy", After::destroy}, {"run", After::run}, {"pause", After::pause}});
+    const Failure* wrong = !found ? &found.error() : !path ? &path.error() : nullptr;
+    wrong = wrong ? wrong : !compression ? &compression.error() : !after ? &after.error() : nullptr;
+    if (wrong != nullptr) {
+        client.answer(std::unexpected(*wrong));
+        return {};
+    }
+    const auto begun = supervisor_.save(
+        {found->id, *path, *compression, *after, [client, target = *found, path = *path](Result<void> saved) {
+             if (saved) {
+                 client.answer(Json{{"domid", raw(target.id)}, {"path", path}});
+                 return;
+             }
+             client.answer(failed(Error{saved.error().code,
+                                        "\"" + target.name + "\" was not saved: " + saved.error().message}));
+         }});
+    if (!begun) {
+        client.answer(failed(begun.error()));
+        return {};
+    }
+    return [this, id = found->id] { supervisor_.cancel_save(id); };
+}
+
+Operations::Cancel Operations::restore(const Json& args, Client client)
+{
+    const auto path   = path_argument(args);
+    const auto paused = flag_argument(args, "paused");
+    if (!path || !paused) {
+        client.answer(std::unexpected(path ? paused.error() : path.error()));
+        return {};
+    }
+    Supervisor::Creation creation;
+    creation.image  = *path;
+    creation.paused = *paused;
+    return begin(std::move(creation), client);
+}
+
+Answer Operations::progress(const Json& args)
+{
+    const auto path = path_argument(args);
+    if (!path) {
+        return std::unexpected(path.error());
+    }
+    const auto state = supervisor_.image_state(*path);
+    if (!state) {
+        return failed(Code::no_domain, "nobody saves to or restores from " + *path);
+    }
+    return Json{{"pages", state->pages}, {"done", state->done}};
+}
+
+} // namespace vmm

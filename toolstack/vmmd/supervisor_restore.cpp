@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of Supervisor that brings saved domains back: a creation whose config, memory and processors come
+// from a file. From its devices on it is as any other.
+#include "toolstack/base/log.hpp"
+#include "toolstack/vmmd/supervisor.hpp"
+
+#include <utility>
+
+namespace vmm
+{
+
+namespace
+{
+
+// The file stands behind the description then.
+Result<save::Saved_domain> read_description(save::Image_reader& image)
+{
+    const save::Record record = TRY(image.next());
+    if (record.type != save::Record_type::description) {
+        return fail(Errc::protocol, "the file does not begin with a description of the domain");
+    }
+    return save::decode(record.payload);
+}
+
+std::string joined(const std::vector<std::string>& words)
+{
+    std::string text;
+    for (const std::string& word : words) {
+        text += (text.empty() ? "" : ", ") + word;
+    }
+    return text;
+}
+
+} // namespace
+
+void Supervisor::read_image(const Construction_ptr& construction)
+{
+    const auto work = [construction]() -> Result<save::Saved_domain> {
+        construction->image =
+            std::make_shared<save::Image_reader>(TRY(save::Image_reader::open(construction->creation.image)));
+        return read_description(*construction->image);
+    };
+    parts_.worker.submit([construction, work] { construction->saved = work(); },
+                         [this, construction] { restore(construction); });
+}
+
+void Supervisor::restore(const Construction_ptr& construction)
+{
+    if (construction->cancelled) {
+        return; // finish() has been called
+    }
+    if (auto begun = begin_restore(construction); !begun) {
+        if (construction->domain) {
+            abandon(construction, std::move(begun.error()));
+        } else {
+            settle(construction, std::unexpected(std::move(begun.error())));
+        }
+    }
+}
+
+Result<void> Supervisor::begin_restore(const Construction_ptr& construction)
+{
+    const save::Saved_domain saved = TRY(std::move(*construction->saved));
+    const Host_info host           = TRY(parts_.control.host());
+    if (const auto missing = save::missing_features(saved.cpu_features, host.hw_caps); !missing.empty()) {
+        return fail(Errc::unsupported, "\"" + saved.config.name + "\" was saved on a processor with " +
+                                           joined(missing) +
+                                           ", which this one does not have: it cannot run on here");
+    }
+    TRY(check_free(saved.config, saved.uuid));
+    construction->creation.config = saved.config;
+    construction->uuid            = saved.uuid;
+    unfinished_.insert(construction->uuid.to_string());
+    save_state();
+    construction->domain = TRY(parts_.maker.begin(
+        saved.config, saved.uuid, {saved.static_max_kib, saved.target_kib, saved.overhead_kib}));
+    const Domid id       = construction->domain->id;
+    TRY(parts_.builder.reserve(id, saved.memory_kib * 1024 / kPageSize,
+                               table_memory_kib(saved.static_max_kib, saved.config.maxvcpus)));
+    const auto rings = std::make_shared<Built_domain>();
+    const auto fill  = [id, saved, image = construction->image,
+                       rings](Build_control& control, const save::Progress& progress) -> Result<void> {
+        *rings = TRY(save::restore_domain(control, id, saved, *image, progress));
+        return {};
+    };
+    construction->filling = TRY(Image_job::start(
+        parts_.loop, parts_.open_control, fill, [this, construction, rings](const Result<void>& done) {
+            filled(construction, done ? Result<Built_domain>(*rings) : std::unexpected(done.error()));
+        }));
+    return {};
+}
+
+void Supervisor::filled(const Construction_ptr& construction, Result<Built_domain> rings)
+{
+    construction->filling.reset();
+    construction->image.reset();
+    Result<void> furnished = construction->cancelled ? fail(Errc::cancelled, "the restoration was cancelled")
+                             : rings                 ? parts_.maker.furnish(*construction->domain, *rings)
+                                                     : Result<void>(std::unexpected(rings.error()));
+    if (!furnished) {
+        abandon(construction, std::move(furnished.error()));
+        return;
+    }
+    plug(construction);
+}
+
+} // namespace vmm

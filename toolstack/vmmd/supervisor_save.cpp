@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of Supervisor that saves domains: the request to suspend, the file, and what becomes of the
+// domain.
+#include "toolstack/base/log.hpp"
+#include "toolstack/vmmd/domain_nodes.hpp"
+#include "toolstack/vmmd/guest_request.hpp"
+#include "toolstack/vmmd/supervisor.hpp"
+
+#include <ctime>
+#include <utility>
+
+namespace vmm
+{
+
+namespace
+{
+
+// For the guest to take note, and then to freeze what runs in it.
+constexpr std::chrono::seconds kTakesNote{30};
+constexpr std::chrono::seconds kSuspends{60};
+
+std::string quoted(const Domain& domain) { return "\"" + domain.name() + "\""; }
+
+std::string request_node(Domid id) { return domain_path(id) + "/control/shutdown"; }
+
+save::Saved_domain describe(const Domain& domain, const Domain_info& info, const Host_info& host,
+                            const Version_info& version)
+{
+    save::Saved_domain saved;
+    saved.config         = domain.config;
+    saved.uuid           = domain.uuid;
+    saved.static_max_kib = domain.static_max_kib;
+    saved.target_kib     = domain.target_kib;
+    saved.overhead_kib   = domain.overhead_kib;
+    saved.memory_kib     = info.memory_kib;
+    saved.store_port     = domain.rings.store_port;
+    saved.console_port   = domain.rings.console_port;
+    saved.saved_at       = std::time(nullptr);
+    saved.hypervisor = std::to_string(version.major) + "." + std::to_string(version.minor) + version.extra;
+    saved.cpu_features.assign(host.hw_caps.begin(), host.hw_caps.end());
+    return saved;
+}
+
+} // namespace
+
+Supervisor::~Supervisor()
+{
+    for (const auto& [id, save] : saves_) {
+        if (save->job) {
+            save->job->abandon();
+        }
+    }
+    for (const Construction_ptr& construction : constructions_) {
+        if (construction->filling) {
+            construction->filling->abandon();
+        }
+    }
+}
+
+Result<void> Supervisor::save(Saving saving)
+{
+    const Domain* domain = table_.find(saving.id);
+    if (domain == nullptr) {
+        return fail(Errc::no_such_domain,
+                    "domain " + to_string(saving.id) + " was not made by vmmd and cannot be saved");
+    }
+    if (saves_.contains(saving.id)) {
+        return fail(Errc::busy, quoted(*domain) + " is being saved already");
+    }
+    const Domain_info info = TRY(parts_.control.info(saving.id));
+    if (info.shutdown || domain->leaving) {
+        return fail(Errc::busy, quoted(*domain) + " is not running any more");
+    }
+    if (info.paused) {
+        return fail(Errc::busy, quoted(*domain) + " is paused and cannot suspend: xm unpause it first");
+    }
+    const Domid id = saving.id;
+    auto save      = std::make_shared<Save_under_way>();
+    save->saving   = std::move(saving);
+    TRY(ask_guest(parts_.loop, parts_.store, request_node(id), "suspend", kTakesNote,
+                  [this, save](Result<void> taken) { asked_to_suspend(save, std::move(taken)); }));
+    saves_.emplace(id, save);
+    log::info("domain " + to_string(id) + " (" + quoted(*domain) + ") is to be saved to " +
+              save->saving.path);
+    return {};
+}
+
+// The guest has read the request, or has not in time.
+void Supervisor::asked_to_suspend(const Save_ptr& save, Result<void> taken)
+{
+    const Domid id = save->saving.id;
+    if (saves_.count(id) == 0 || saves_.at(id) != save || save->job) {
+        return; // called off, or it has suspended already
+    }
+    if (!taken) {
+        withdraw_suspend(id);
+        end_save(save, fail(Errc::timed_out, "it has not taken note of the request to suspend within " +
+                                                 std::to_string(kTakesNote.count()) +
+                                                 " s: still starting, hanging, or without Xen drivers"));
+        return;
+    }
+    save->patience = parts_.loop.after(kSuspends, [this, save] {
+        save->patience.reset();
+        end_save(save, fail(Errc::timed_out, "it has taken note of the request but not suspended within " +
+                                                 std::to_string(kSuspends.count()) +
+                                                 " s; its console may tell why"));
+    });
+}
+
+void Supervisor::withdraw_suspend(Domid id)
+{
+    if (parts_.store.read(request_node(id)).value_or("") == "suspend") {
+        static_cast<void>(parts_.store.write(request_node(id), ""));
+    }
+}
+
+void Supervisor::suspended(Domain& domain)
+{
+    const auto found = saves_.find(domain.id);
+    if (found == saves_.end()) { // nobody wants it (any more)
+        if (const auto done = run_on(domain.id); !done) {
+            log::error(done.error().message);
+        }
+        return;
+    }
+    const Save_ptr save = found->second;
+    if (save->job) {
+        return; // known
+    }
+    if (save->patience) {
+        parts_.loop.cancel(*std::exchange(save->patience, std::nullopt));
+    }
+    if (auto begun = begin_save(domain, save); !begun) {
+        written(save, std::move(begun));
+    }
+}
+
+Result<void> Supervisor::begin_save(Domain& domain, const Save_ptr& save)
+{
+    if (domain.console) {
+        domain.console->drain();
+    }
+    const auto description = describe(domain, TRY(parts_.control.info(domain.id)), TRY(parts_.control.host()),
+                                      TRY(parts_.control.version()));
+    const auto work        = [id = domain.id, description, path = save->saving.path,
+                       compression = save->saving.compression](Build_control& control,
+                                                               const save::Progress& progress) {
+        return save::save_domain(control, id, description, path, compression, progress);
+    };
+    save->job =
+        TRY(Image_job::start(parts_.loop, parts_.open_control, work,
+                             [this, save](Result<void> result) { written(save, std::move(result)); }));
+    return {};
+}
+
+// The file is complete, or there is none.
+void Supervisor::written(const Save_ptr& save, Result<void> result)
+{
+    const Domid id = save->saving.id;
+    Domain* domain = table_.find(id);
+    if (domain == nullptr || domain->leaving) {
+        end_save(save, result
+                           ? Result<void>(fail(Errc::no_such_domain, "it was destroyed while it was saved"))
+                           : std::move(result));
+        return;
+    }
+    if (result && save->saving.after == After_save::destroy) {
+        log::info("domain " + to_string(id) + " (" + quoted(*domain) + ") is saved in " + save->saving.path);
+        domain->ended = Shutdown_reason::suspend;
+        take_apart(*domain, [this, save, id](Result<void> removed) {
+            if (removed) {
+                tell_waiters(id, {Outcome::gone, "suspend", std::nullopt});
+            }
+            end_save(save, std::move(removed));
+        });
+        return;
+    }
+    if (save->saving.after == After_save::pause && result) {
+        result = parts_.control.pause(id);
+    }
+    if (auto resumed = run_on(id); !resumed) {
+        log::error(resumed.error().message);
+        result = result ? std::move(resumed) : std::move(result);
+    }
+    end_save(save, std::move(result));
+}
+
+// Its kernel finds that nothing came of the suspension.
+Result<void> Supervisor::run_on(Domid id)
+{
+    const auto control = TRY(parts_.open_control());
+    TRY(control->set_context(id, TRY(save::call_off_suspend(TRY(control->context(id))))));
+    return parts_.control.resume(id);
+}
+
+void Supervisor::end_save(const Save_ptr& save, Result<void> result)
+{
+    const auto found = saves_.find(save->saving.id);
+    if (found == saves_.end() || found->second != save) {
+        return;
+    }
+    saves_.erase(found);
+    if (save->patience) {
+        parts_.loop.cancel(*save->patience);
+    }
+    if (!result) {
+        log::warning("domain " + to_string(save->saving.id) + " was not saved: " + result.error().message);
+    }
+    save->saving.done(std::move(result));
+}
+
+void Supervisor::cancel_save(Domid id)
+{
+    const auto found = saves_.find(id);
+    if (found == saves_.end()) {
+        return;
+    }
+    const Save_ptr save = found->second;
+    if (save->job) {
+        save->job->cancel(); // written() comes
+        return;
+    }
+    withdraw_suspend(id);
+    end_save(save, fail(Errc::cancelled, "it was cancelled"));
+}
+
+std::optional<Image_job::State> Supervisor::image_state(std::string_view path) const
+{
+    for (const auto& [id, save] : saves_) {
+        if (save->saving.path == path) {
+            return save->job ? save->job->state() : Image_job::State{};
+        }
+    }
+    for (const Construction_ptr& construction : constructions_) {
+        if (construction->creation.image == path) {
+            return construction->filling ? construction->filling->state() : Image_job::State{};
+        }
+    }
+    return std::nullopt;
+}
+
+} // namespace vmm

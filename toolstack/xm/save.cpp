@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// save, restore: a domain to a file and back, with a bar of progress on a terminal.
+#include "toolstack/xm/command.hpp"
+
+#include <boost/program_options/value_semantic.hpp>
+
+#include <filesystem>
+
+#include <unistd.h>
+
+namespace vmm::xm
+{
+
+namespace
+{
+
+using control::Client;
+
+constexpr auto kBetweenLooks    = std::chrono::milliseconds(250);
+constexpr std::size_t kBarWidth = 40;
+
+std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal(); }
+
+// One line that the next one writes over.
+class Bar
+{
+  public:
+    explicit Bar(std::ostream& err) : err_(err), shown_(::isatty(STDERR_FILENO) == 1) {}
+    ~Bar()
+    {
+        if (drawn_)
+            err_ << "\r\033[K" << std::flush;
+    }
+    Bar(const Bar&)            = delete;
+    Bar& operator=(const Bar&) = delete;
+
+    [[nodiscard]] bool shown() const { return shown_; }
+    void show(std::uint64_t done, std::uint64_t all)
+    {
+        if (all == 0)
+            return;
+        const std::size_t filled = std::min<std::size_t>(kBarWidth * done / all, kBarWidth);
+        err_ << "\r[" << std::string(filled, '#') << std::string(kBarWidth - filled, ' ') << "] "
+             << 100 * done / all << " %" << std::flush;
+        drawn_ = true;
+    }
+
+  private:
+    std::ostream& err_;
+    bool shown_;
+    bool drawn_ = false;
+};
+
+// Performs the operation and shows how far the file at `path` is meanwhile.
+Outcome<Json> call_with_bar(Invocation& invocation, std::string_view op, const Json& args,
+                            const std::string& path)
+{
+    Bar bar(invocation.io().err);
+    if (!bar.shown())
+        return invocation.call(op, args);
+    auto* const vmmd   = TRY(invocation.vmmd());
+    const auto request = vmmd->start(op, args);
+    if (!request)
+        return std::unexpected(to_failure(request.error()));
+    for (;;) {
+        auto answer = vmmd->finish(*request, Client::Clock::now() + kBetweenLooks);
+        if (answer)
+            return *answer;
+        if (answer.error().kind != control::Call_failure::Kind::timed_out)
+            return std::unexpected(to_failure(answer.error()));
+        if (const auto state = vmmd->call(control::op::progress, {{"path", path}}))
+            bar.show(TRY(number_field(*state, "done")), TRY(number_field(*state, "pages")));
+    }
+}
+
+} // namespace
+
+void save_options(Options& options)
+{
+    auto* const compression = boost::program_options::value<std::string>()->value_name("zstd|none");
+    options.add_options()("checkpoint,c", "let it run on afterwards")(
+        "paused,p", "keep it, paused, afterwards")("compress", compression,
+                                                   "how the file is compressed (zstd)");
+}
+
+Outcome<> save(Invocation& invocation)
+{
+    if (invocation.has("checkpoint") && invocation.has("paused"))
+        return usage_error("--checkpoint lets the domain run on, --paused does not: give one of them");
+    const auto compression = invocation.option<std::string>("compress").value_or("zstd");
+    if (compression != "zstd" && compression != "none")
+        return usage_error("--compress is zstd or none, not \"" + compression + "\"");
+    const auto path   = absolute(invocation.word(1));
+    const auto* after = invocation.has("checkpoint") ? "run" : invocation.has("paused") ? "pause" : "destroy";
+    const Json args{
+        {"domain", invocation.word(0)}, {"path", path}, {"compress", compression}, {"after", after}};
+    const auto answer = TRY(call_with_bar(invocation, control::op::save, args, path));
+    invocation.print_json(answer);
+    return {};
+}
+
+void restore_options(Options& options) { options.add_options()("paused,p", "leave it paused"); }
+
+Outcome<> restore(Invocation& invocation)
+{
+    const auto path   = absolute(invocation.word(0));
+    const auto answer = TRY(call_with_bar(invocation, control::op::restore,
+                                          {{"path", path}, {"paused", invocation.has("paused")}}, path));
+    const auto id     = std::to_string(TRY(number_field(answer, "domid")));
+    if (!invocation.print_json(answer))
+        invocation.out() << TRY(text_field(answer, "name")) << " has been restored with id " << id << '\n';
+    return {};
+}
+
+} // namespace vmm::xm

@@ -84,6 +84,10 @@ class Bochs(machine.Machine):
     """Boots `iso`. Its own log is kept beside the console's, as LOG.bochs."""
 
     slowness = 6
+    # Its UART drops what does not fit into 16 characters, in the time of the machine: while that stands still on a
+    # busy host, what is typed would pile up.
+    typed_at_once = 4
+    waits_for_echo = True
 
     def __init__(self, iso, log, on_text=None, memory=512, cpus=1, ips=100_000_000, cpu=CPU,
                  extra=()):

@@ -12,7 +12,6 @@ import time
 SCALE = float(os.environ.get("PLINTH_TIMEOUT_SCALE", "1"))
 
 _ESCAPE = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78cDEHM])|\r|\x00")
-TYPED_AT_ONCE = 16          # characters
 TYPING_PAUSE = 0.02         # seconds
 # How the shells of boot/image ask for the next command.
 PROMPT = r"^[a-zA-Z0-9]+:\S*# "
@@ -26,7 +25,9 @@ class Failed(Exception):
 class Machine:
     """Owns one emulator. `command` comes from qemu.command(); `on_text` is called with what the console says."""
 
-    slowness = 1    # stretches every limit
+    slowness = 1            # stretches every limit
+    typed_at_once = 16      # characters
+    waits_for_echo = False  # before it types on
 
     def __init__(self, command, log, on_text=None):
         os.makedirs(os.path.dirname(os.path.abspath(log)), exist_ok=True)
@@ -134,11 +135,11 @@ class Machine:
     def send(self, text):
         """Types at the pace of a very fast typist: whoever owns the UART has a small buffer (stock Xen's holds 32
         characters) and drops what does not fit."""
-        for start in range(0, len(text), TYPED_AT_ONCE):
+        for start in range(0, len(text), self.typed_at_once):
             if start:
-                self._read(0)
+                self._read(1 if self.waits_for_echo else 0)
                 time.sleep(TYPING_PAUSE * self.slowness)
-            self._input.write(text[start:start + TYPED_AT_ONCE].encode("latin-1"))
+            self._input.write(text[start:start + self.typed_at_once].encode("latin-1"))
             self._input.flush()
 
     def line(self, text=""):

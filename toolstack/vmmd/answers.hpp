@@ -24,4 +24,13 @@ namespace vmm
 [[nodiscard]] std::expected<bool, control::Failure> flag_argument(const control::Json& args,
                                                                   std::string_view name);
 
+// Why the first of these arguments that is not good is refused; null when all are good.
+template <class... Arguments>
+[[nodiscard]] const control::Failure* first_refusal(const Arguments&... arguments)
+{
+    const control::Failure* first = nullptr;
+    static_cast<void>(((arguments ? false : (first = &arguments.error(), true)) || ...));
+    return first;
+}
+
 } // namespace vmm

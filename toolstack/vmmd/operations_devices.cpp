@@ -117,12 +117,9 @@ Operations::Cancel Operations::device_detach(const Json& args, Client client)
     const auto type   = text_argument(args, "type");
     const auto number = number_argument(args, "number");
     const auto force  = flag_argument(args, "force");
-    for (const auto* const wrong : {!holder ? &holder.error() : nullptr, !type ? &type.error() : nullptr,
-                                    !number ? &number.error() : nullptr, !force ? &force.error() : nullptr}) {
-        if (wrong != nullptr) {
-            client.answer(std::unexpected(*wrong));
-            return {};
-        }
+    if (const auto* const wrong = first_refusal(holder, type, number, force)) {
+        client.answer(std::unexpected(*wrong));
+        return {};
     }
     const Address address{holder->id, *type, static_cast<unsigned>(*number)};
     if (*number > ~0U || (!devices_.has(address) && !is_configured(*holder, address))) {
@@ -195,12 +192,9 @@ Operations::Cancel Operations::device_grow(const Json& args, Client client)
     const auto type   = text_argument(args, "type");
     const auto number = number_argument(args, "number");
     const auto bytes  = number_argument(args, "bytes");
-    for (const auto* const wrong : {!holder ? &holder.error() : nullptr, !type ? &type.error() : nullptr,
-                                    !number ? &number.error() : nullptr, !bytes ? &bytes.error() : nullptr}) {
-        if (wrong != nullptr) {
-            client.answer(std::unexpected(*wrong));
-            return {};
-        }
+    if (const auto* const wrong = first_refusal(holder, type, number, bytes)) {
+        client.answer(std::unexpected(*wrong));
+        return {};
     }
     const Address address{holder->id, *type, static_cast<unsigned>(*number)};
     if (*number > ~0U || !devices_.has(address)) {

@@ -57,9 +57,7 @@ Operations::Cancel Operations::save(const Json& args, Client client)
         args, "compress", {{"zstd", Compression::zstd}, {"none", Compression::none}});
     const auto after = word_argument<After>(
         args, "after", {{"destroy", After::destroy}, {"run", After::run}, {"pause", After::pause}});
-    const Failure* wrong = !found ? &found.error() : !path ? &path.error() : nullptr;
-    wrong = wrong ? wrong : !compression ? &compression.error() : !after ? &after.error() : nullptr;
-    if (wrong != nullptr) {
+    if (const Failure* const wrong = first_refusal(found, path, compression, after)) {
         client.answer(std::unexpected(*wrong));
         return {};
     }
@@ -83,8 +81,8 @@ Operations::Cancel Operations::restore(const Json& args, Client client)
 {
     const auto path   = path_argument(args);
     const auto paused = flag_argument(args, "paused");
-    if (!path || !paused) {
-        client.answer(std::unexpected(path ? paused.error() : path.error()));
+    if (const Failure* const wrong = first_refusal(path, paused)) {
+        client.answer(std::unexpected(*wrong));
         return {};
     }
     Supervisor::Creation creation;

@@ -49,6 +49,14 @@ struct Domain_identity {
     std::array<u8, 16> handle; // the UUID the toolstack gave
 };
 
+// Where an operation on the log of writes has got to (hypercall/dirty_log_op).
+struct Log_walk {
+    std::atomic<bool> in_use{false};
+    u32 op    = 0; // which, or 0
+    u64 next  = 0; // frame
+    u32 dirty = 0; // frames so far
+};
+
 class Domain
 {
   public:
@@ -131,6 +139,7 @@ class Domain
     [[nodiscard]] u64 claimed_frames() const { return claimed_frames_; }
     Expected<void> claim_frames(u64 frames);
 
+    Log_walk log_walk;
     Guest_memory_map memory_map; // what XENMEM_memory_map tells the guest
     s64 time_offset_seconds = 0; // DOMCTL_settimeoffset; wall clock = system wall clock + this
     // Writes the wall clock into shared_info.

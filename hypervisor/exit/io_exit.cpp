@@ -56,6 +56,8 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
     // Another CPU, or the handler of an earlier exit, may have mapped it meanwhile.
     const auto entry = vcpu.domain().p2m().lookup(to_gfn(fault.gpa));
     if (entry.present() && (!fault.write || is_writable(entry.type))) {
+        if (fault.write)
+            vcpu.domain().p2m().permit_write(to_gfn(fault.gpa));
         vcpu.backend().flush_tlb(Tlb_scope::guest);
         return;
     }

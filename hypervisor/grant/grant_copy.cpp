@@ -35,9 +35,10 @@ namespace vmm
                                                        const gnttab_copy::gnttab_copy_ptr& place, bool write)
 {
     if (end.granted)
-        end.granted->unpin(Grant_ref(place.u.ref), write);
-    else
-        frames.put(end.frame);
+        return end.granted->unpin(Grant_ref(place.u.ref), write);
+    if (write)
+        frames.mark_written(end.frame);
+    frames.put(end.frame);
 }
 
 [[gnu::always_inline]] inline Grant_status

@@ -167,6 +167,8 @@ void Granted::unpin(Grant_ref grant_ref, bool write)
         return;
     if (domain_)
         clear_flags(*shared(grant_ref.value()), unused);
+    if (write)
+        frames.mark_written(entry.frame);
     if (!entry.pinned())
         frames.put(entry.frame);
 }

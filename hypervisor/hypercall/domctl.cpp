@@ -8,6 +8,7 @@
 #include "exit/guest_memory.hpp"
 #include "hypercall/bitmap_argument.hpp"
 #include "hypercall/cpu_policy_op.hpp"
+#include "hypercall/dirty_log_op.hpp"
 #include "hypercall/domain_info.hpp"
 #include "hypercall/domctl_vcpu.hpp"
 #include "hypercall/hvm_context.hpp"
@@ -79,31 +80,6 @@ Domctl_result set_handle(Domain& domain, const xen_domctl& op)
     return Copy_back::no;
 }
 
-// The pool that nested page tables come from: here a limit, not a reserve.
-Domctl_result set_paging_pool(Domain& domain, u64 bytes)
-{
-    const u64 tables = bytes / kPageSize;
-    if ((bytes & kPageMask) != 0 || tables < domain.p2m().table_count())
-        return fail(Errc::einval);
-    domain.p2m().set_table_limit(tables);
-    return Copy_back::no;
-}
-
-Domctl_result shadow_op(Domain& domain, xen_domctl& op)
-{
-    constexpr u64 mebibyte = 1u << 20;
-    auto& shadow           = op.u.shadow_op;
-    switch (shadow.op) {
-    case XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION:
-        shadow.mb = static_cast<u32>(div_round_up(domain.p2m().table_limit() * kPageSize, mebibyte));
-        return Copy_back::yes;
-    case XEN_DOMCTL_SHADOW_OP_SET_ALLOCATION:
-        TRY(set_paging_pool(domain, shadow.mb * mebibyte));
-        return Copy_back::yes;
-    default: return fail(Errc::einval);
-    }
-}
-
 // Guests read the machine's TSC; there is nothing to scale or trap.
 constexpr u32 kTscDefault = 0, kTscNeverEmulate = 2;
 
@@ -166,8 +142,10 @@ Domctl_result on_domain(Vcpu& vcpu, Domain& domain, xen_domctl& op)
         domain.time_offset_seconds = op.u.settimeoffset.time_offset_seconds;
         domain.update_wall_clock();
         return Copy_back::no;
-    case XEN_DOMCTL_shadow_op: return shadow_op(domain, op);
-    case XEN_DOMCTL_set_paging_mempool_size: return set_paging_pool(domain, op.u.paging_mempool.size);
+    case XEN_DOMCTL_shadow_op: TRY(shadow_op(vcpu, domain, op.u.shadow_op)); return Copy_back::yes;
+    case XEN_DOMCTL_set_paging_mempool_size:
+        TRY(set_paging_pool(domain, op.u.paging_mempool.size));
+        return Copy_back::no;
     case XEN_DOMCTL_get_paging_mempool_size:
         op.u.paging_mempool.size = domain.p2m().table_limit() * kPageSize;
         return Copy_back::yes;

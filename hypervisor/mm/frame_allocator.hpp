@@ -46,7 +46,7 @@ struct Frame {
     std::atomic<u32> holds;
     u16 owner;
     Frame_state state;
-    u8 detail; // free and hypervisor: order of the block. owned: not 0 when it may differ from zero
+    u8 detail; // free and hypervisor: order of the block. owned: kWritten, kLogged
     union {
         struct {
             u32 next;
@@ -100,8 +100,14 @@ class Frame_allocator
     [[nodiscard]] Domid owner(Mfn mfn) const;
     [[nodiscard]] Frame_state state(Mfn mfn) const;
     [[nodiscard]] u32 holds(Mfn mfn) const { return frame(mfn).holds.load(std::memory_order_relaxed); }
-    // Somebody other than the owner's CPU may have written it: it is scrubbed before its next use.
-    void mark_written(Mfn mfn) { frame(mfn).detail = 1; }
+    // Somebody other than the owner's CPU may have written it: it is scrubbed before its next use, and the
+    // next look at the log of writes finds it.
+    void mark_written(Mfn mfn) { detail(mfn).store(kWritten | kLogged, std::memory_order_release); }
+    // The owner's CPU has, and the note of it is taken away.
+    void note_written(Mfn mfn) { detail(mfn).fetch_or(kWritten, std::memory_order_relaxed); }
+    // Whether somebody other than the owner's CPU may have written it since the mark was last removed. Who
+    // has a hold may do so at any time, so for as long the mark stays.
+    [[nodiscard]] bool is_logged(Mfn mfn, bool remove);
 
     // Zeroes at most 256 KiB of dirty memory, for the idle loop; false when there was nothing to do.
     bool scrub_some();
@@ -125,10 +131,13 @@ class Frame_allocator
   private:
     // Far below the wrap of the counter, so that a frame mapped absurdly often is refused, not freed.
     static constexpr u32 kMaxHolds   = 1u << 30;
+    static constexpr u8 kWritten     = 1; // it may differ from zero
+    static constexpr u8 kLogged      = 2; // see is_logged()
     static constexpr unsigned kClean = 0;
     static constexpr unsigned kDirty = 1;
     static constexpr u32 kNone       = ~0u;
 
+    std::atomic_ref<u8> detail(Mfn mfn) { return std::atomic_ref<u8>(frame(mfn).detail); }
     static Frame_state free_state(unsigned colour)
     {
         return colour ? Frame_state::dirty : Frame_state::clean;
@@ -183,7 +192,8 @@ inline bool Frame_allocator::get(Mfn mfn)
         if (holds == 0 || holds >= kMaxHolds) [[unlikely]]
             return false;
     } while (!f.holds.compare_exchange_weak(holds, holds + 1, std::memory_order_acquire));
-    f.detail = 1;
+    if ((detail(mfn).load(std::memory_order_relaxed) & kWritten) == 0)
+        note_written(mfn);
     return true;
 }
 

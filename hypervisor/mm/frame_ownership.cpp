@@ -11,7 +11,7 @@ void Frame_allocator::set_owned(Frame& f, Domid owner, bool written)
 {
     f.owner  = owner.value();
     f.state  = Frame_state::owned;
-    f.detail = written;
+    f.detail = written ? kWritten : 0;
     f.holds.store(1, std::memory_order_release);
 }
 
@@ -36,7 +36,7 @@ void Frame_allocator::share(Mfn mfn, Domid owner)
     assign(mfn, 0, owner);
     Frame& f  = frame(mfn);
     f.state   = Frame_state::shared;
-    f.detail  = 1;
+    f.detail  = kWritten;
     f.account = nullptr;
 }
 
@@ -88,6 +88,15 @@ void Frame_allocator::release(Mfn first, unsigned order, Memory_account* account
         account->remove(gone);
         account->drop(gone);
     }
+}
+
+bool Frame_allocator::is_logged(Mfn mfn, bool remove)
+{
+    if (!exists(mfn) || frame(mfn).holds.load(std::memory_order_acquire) != 1)
+        return true;
+    const u8 was = remove ? detail(mfn).fetch_and(static_cast<u8>(~kLogged), std::memory_order_acq_rel)
+                          : detail(mfn).load(std::memory_order_acquire);
+    return (was & kLogged) != 0;
 }
 
 Domid Frame_allocator::owner(Mfn mfn) const

@@ -14,10 +14,19 @@ namespace
                                      .executable = true,
                                      .uncached   = type == P2m_type::mmio_uncached,
                                      .kind       = static_cast<u8>(type)};
-    return Nested_format::leaf(to_hpa(mfn), level, attributes);
+    const u64 leaf = Nested_format::leaf(to_hpa(mfn), level, attributes);
+    // Whether it is ever written through a foreign mapping is found out on every CPU: whoever owns the page
+    // may log its writes.
+    return type == P2m_type::foreign ? leaf & ~Nested_format::places.log : leaf;
 }
 
 P2m_type type_of(u64 entry) { return static_cast<P2m_type>(Nested_format::kind(entry)); }
+
+bool was_written(u64 entry)
+{
+    return type_of(entry) == P2m_type::foreign ? Nested_format::is_logged(entry)
+                                               : Nested_format::is_written(entry);
+}
 
 // How much of a teardown is done between two chances to do something else, in entries looked at.
 constexpr u64 kDestroyBudget = 2048;
@@ -71,7 +80,10 @@ void P2m::forgotten(Flush flush, unsigned level, u64 tables_before)
 Expected<void> P2m::set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type)
 {
     const u64 tables_before = tables_.used;
-    const auto flush        = table().set(gfn.value(), level, make_leaf(mfn, level, type));
+    u64 leaf                = make_leaf(mfn, level, type);
+    if (logs_writes() && type == P2m_type::ram)
+        leaf |= Nested_format::places.log; // it is not what was there before
+    const auto flush = table().set(gfn.value(), level, leaf);
     if (!flush)
         return fail(flush.error());
     forgotten(*flush, level, tables_before);
@@ -116,10 +128,12 @@ Expected<void> P2m::remove(Gfn gfn, unsigned order)
     if (!is_aligned(gfn.value(), count) || !in_range(gfn) || !in_range(gfn + (count - 1)))
         return fail(Errc::einval);
     const Lock_guard guard(lock_);
-    const unsigned level = leaf_level(0, count);
+    // What goes while writes are logged leaves a note, which read_log() understands up to level 2.
+    const unsigned level = leaf_level(0, count, logs_writes() ? 2 : 3);
+    const u64 absent     = logs_writes() ? kWentWhileLogged : 0;
     for (u64 done = 0; done < count; done += level_pages(level)) {
         const u64 tables_before = tables_.used;
-        const auto flush        = table().clear(gfn.value() + done, level);
+        const auto flush        = table().clear(gfn.value() + done, level, absent);
         if (!flush)
             return fail(flush.error());
         forgotten(*flush, level, tables_before);
@@ -170,7 +184,7 @@ P2m_entry P2m::lookup(Gfn gfn) const
     if (!Nested_format::present(entry)) [[unlikely]]
         return {kInvalidMfn, P2m_type::invalid, order, false};
     const Mfn mfn = to_mfn(Nested_format::leaf_address(entry)) + (gfn.value() & low_bits(order));
-    return {mfn, type_of(entry), order, Nested_format::is_written(entry)};
+    return {mfn, type_of(entry), order, was_written(entry)};
 }
 
 bool P2m::find_region(Gfn gfn, Cursor& cursor) const
@@ -202,7 +216,10 @@ void P2m::release_leaf(u64 entry, unsigned level)
         if (frames.state(first) != Frame_state::owned || frames.owner(first) != owner_)
             return;
         return frames.release(first, order, account_, Nested_format::is_written(entry));
-    case P2m_type::foreign: return frames.put(first);
+    case P2m_type::foreign:
+        if (was_written(entry))
+            frames.mark_written(first);
+        return frames.put(first);
     default: return;
     }
 }

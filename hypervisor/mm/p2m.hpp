@@ -17,6 +17,8 @@
 #include "mm/memory_account.hpp"
 #include "mm/page_table.hpp"
 
+#include <array>
+
 namespace vmm
 {
 
@@ -42,7 +44,7 @@ struct P2m_entry {
     Mfn mfn; // of exactly the frame asked for
     P2m_type type;
     u8 order;     // of the mapping it is part of; for an absent entry, of the hole
-    bool written; // the guest wrote to that mapping
+    bool written; // the guest wrote to that mapping (since its log was last taken)
 
     [[nodiscard]] bool present() const { return type != P2m_type::invalid; }
 };
@@ -93,8 +95,8 @@ class P2m
         const bool single = cursor.table != Hpa(0);
         const u64 entry   = single ? Direct_memory::read(cursor.table + index * sizeof(u64)) : cursor.leaf;
         const auto type   = static_cast<P2m_type>(Nested_format::kind(entry));
-        if (!Nested_format::present(entry) || !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write)))
-            [[unlikely]]
+        if (!Nested_format::present(entry) ||
+            !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write))) [[unlikely]]
             return kInvalidMfn;
         return single ? to_mfn(Nested_format::leaf_address(entry)) : Mfn(cursor.base + index);
     }
@@ -109,6 +111,30 @@ class P2m
     void set_table_limit(u64 tables) { tables_.limit = tables; }
     [[nodiscard]] u64 table_limit() const { return tables_.limit; }
     [[nodiscard]] u64 table_count() const { return tables_.used; }
+
+    // The log of writes (p2m_log.cpp): which frames of the domain's memory were written, by whomever, came or
+    // went since somebody last took the log. There is no bitmap: the log is the dirty flags of leaves of 4
+    // KiB, on CPUs without them the right to write, which the first write to each page then asks for by an
+    // exit; marks on frames that others wrote (Frame_allocator::is_logged), and notes where there is nothing
+    // any more. All of it goes by regions of 512 frames, so that who calls can stop between two.
+    static constexpr unsigned kRegionFrames = kEntriesPerTable;
+    using Region_log                        = std::array<u64, kRegionFrames / 64>; // a bit for each frame
+    enum class Log_access : bool { peek, take };
+    [[nodiscard]] bool logs_writes() const { return logging_; }
+    // From now on. Each region is then to be prepared: its leaves become small, and what was written until
+    // now is forgotten. Enomem when there is no room for the tables.
+    void start_log() { logging_ = true; }
+    Expected<void> prepare_log(Gfn region);
+    // A mapping larger than a region that came meanwhile counts as written, again and again if it cannot be
+    // split.
+    void read_log(Gfn region, Log_access access, Region_log& log);
+    // Each region is then to be restored: what can be one leaf of 2 MiB is one again.
+    void stop_log() { logging_ = false; }
+    void restore_after_log(Gfn region);
+    // Frames from there on of which the log says nothing, as nothing is mapped there.
+    [[nodiscard]] u64 silent_frames(Gfn region) const;
+    // A write fault at a leaf that may be written.
+    void permit_write(Gfn gfn);
 
     // Gives back everything that is mapped, in bounded pieces: own memory is released, foreign holds are
     // dropped. Erestart while there is more.
@@ -132,11 +158,18 @@ class P2m
     };
     using Table = Page_table<Nested_format, Direct_memory, Tables>;
 
+    // What remove() leaves while writes are logged: an entry that is not present, and none that anybody maps.
+    static constexpr u64 kWentWhileLogged = 0xfull << Entry_format::kind_shift;
+
     [[nodiscard]] Table table() { return Table(to_hpa(root_), tables_); }
     Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);
     bool find_region(Gfn gfn, Cursor& cursor) const;
     void forgotten(Flush flush, unsigned level, u64 tables_before);
     void release_leaf(u64 entry, unsigned level);
+    Expected<Hpa> split_region(Gfn region);
+    bool read_entry(Hpa at, Log_access access, Flush& flush);
+    void restore_entry(Hpa at);
+    void merge_region(Gfn region, Hpa table);
     bool destroy_table(Hpa table, unsigned level, u64& budget);
 
     Domid owner_;
@@ -145,6 +178,7 @@ class P2m
     Tables tables_;
     Mfn root_    = kInvalidMfn;
     Gfn max_gfn_ = Gfn(0);
+    std::atomic<bool> logging_{false};
     std::atomic<u32> generation_{1};
     std::atomic<u32> large_generation_{1};
 };

@@ -87,12 +87,43 @@ class Page_table
         return {table, 0, 1};
     }
 
+    // The same, and where it stands; what is not present may be a note of the owner's.
+    struct Place {
+        Hpa at;
+        u64 entry;
+        unsigned level;
+    };
+    [[nodiscard]] static Place place(Hpa root, u64 page)
+    {
+        Hpa table = root;
+        for (unsigned level = Format::levels; level > 1; --level) {
+            const Hpa at    = slot(table, page, level);
+            const u64 entry = Memory::read(at);
+            if (!Format::present(entry) || Format::is_leaf(entry, level))
+                return {at, entry, level};
+            table = Format::table_address(entry);
+        }
+        const Hpa at = slot(table, page, 1);
+        return {at, Memory::read(at), 1};
+    }
+
     // The entry for `page` at `level` becomes `leaf`, whatever was there or below. Enomem changes nothing.
     Expected<Flush> set(u64 page, unsigned level, u64 leaf) { return replace(page, level, leaf, true); }
 
-    // Nothing is mapped at `page` for the extent of a leaf of `level`. Enomem (a larger leaf could not be
-    // split) changes nothing.
-    Expected<Flush> clear(u64 page, unsigned level) { return replace(page, level, 0, false); }
+    // Nothing is mapped at `page` for the extent of a leaf of `level`, where `absent` is left, if not 0, as a
+    // note: an entry that is not present. Enomem (a larger leaf could not be split) changes nothing.
+    Expected<Flush> clear(u64 page, unsigned level, u64 absent = 0)
+    {
+        return replace(page, level, absent, false);
+    }
+
+    // A leaf at `page` above level 1 becomes a table of smaller ones with the same meaning. Enomem changes
+    // nothing.
+    Expected<Flush> split(const Place& leaf)
+    {
+        TRY(split(leaf.at, leaf.entry, leaf.level));
+        return Flush::needed;
+    }
 
     // Maps [page, page + count) to frames from `frame` in the largest leaves that fit. On enomem what was
     // mapped so far stays.
@@ -138,7 +169,7 @@ class Page_table
             if (!Format::present(entry)) {
                 if (!grow)
                     return flush;
-                entry = Format::table(TRY(tables_.allocate()));
+                entry = Format::table(TRY(make_table(entry)));
                 Memory::write(at, entry);
             } else if (Format::is_leaf(entry, l)) {
                 entry = TRY(split(at, entry, l));
@@ -152,6 +183,15 @@ class Page_table
         if (!Format::is_leaf(old, level))
             retire(Format::table_address(old), level - 1);
         return Flush::needed;
+    }
+
+    // A table where `absent` was: a note there goes to all that the table speaks of.
+    Expected<Hpa> make_table(u64 absent)
+    {
+        const Hpa table = TRY(tables_.allocate());
+        for (unsigned i = 0; absent != 0 && i < kEntriesPerTable; ++i)
+            Memory::write(table + i * sizeof(u64), absent);
+        return table;
     }
 
     // A leaf becomes a table of leaves one level down with the same meaning, in one store. The CPU may note

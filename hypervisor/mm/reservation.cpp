@@ -71,6 +71,8 @@ Expected<void> give_up_piece(Domain& domain, Gfn gfn, unsigned order, const P2m_
     case P2m_type::mmio_uncached: return fail(Errc::eperm);
     case P2m_type::foreign:
         TRY(domain.p2m().remove(gfn, order));
+        if (was.written)
+            frames.mark_written(was.mfn);
         frames.put(was.mfn);
         return {};
     case P2m_type::ram:

@@ -132,8 +132,10 @@ Controls choose_controls(const Capabilities& capabilities)
 Nested_format::Places ept_places(const Controls& chosen)
 {
     auto places = Nested_format::places_of<Ept_format>;
-    if (!chosen.accessed_dirty)
+    if (!chosen.accessed_dirty) {
         places.dirty = 0; // every page may have been written
+        places.log   = places.writable;
+    }
     if (!chosen.giant_pages)
         places.largest_leaf = 2;
     return places;

@@ -115,6 +115,7 @@ struct Nested_format : Entry_format {
         u64 bare;                           // present, read-only, not executable, cached
         u64 writable, executable, uncached; // the bits that change when the attribute holds
         u64 dirty;                          // all of these: the page was written
+        u64 log;                            // what is set when a page is written while writes are logged
         unsigned largest_leaf;              // 2 where the CPU has no leaves of 1 GiB
     };
     template <class Format>
@@ -126,12 +127,17 @@ struct Nested_format : Entry_format {
                                       .uncached = Format::leaf(Hpa(0), 1, {false, false, true}) ^
                                                   Format::leaf(Hpa(0), 1, {false, false, false}),
                                       .dirty        = Format::d,
+                                      .log          = Format::d,
                                       .largest_leaf = Entry_format::largest_leaf()};
     inline static constinit Places places = places_of<Npt_format>;
 
     static unsigned largest_leaf() { return places.largest_leaf; }
     static bool present(u64 entry) { return (entry & bit(0)) != 0; }
     static bool is_written(u64 entry) { return (entry & places.dirty) == places.dirty; }
+    // Written since the log bit was taken: by the dirty flag, or, on a CPU that has none, by the right to
+    // write, which a page that is logged gets with the first write to it.
+    static bool is_logged(u64 entry) { return (entry & places.log) != 0; }
+    static bool logs_by_rights() { return places.log == places.writable; }
     static u64 table(Hpa at) { return Npt_format::table(at); }
     static u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
     {

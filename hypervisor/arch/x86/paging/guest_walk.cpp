@@ -2,6 +2,7 @@
 #include "arch/x86/paging/guest_walk.hpp"
 
 #include "arch/x86/regs/control.hpp"
+#include "mm/frame_allocator.hpp"
 #include "mm/region_cache.hpp"
 
 namespace vmm
@@ -50,8 +51,10 @@ struct Narrow {
 template <class Entry>
 u64 note(Entry* slot, u64 entry, u64 bits)
 {
-    if ((entry & bits) != bits) [[unlikely]]
+    if ((entry & bits) != bits) [[unlikely]] {
         std::atomic_ref<Entry>(*slot).fetch_or(static_cast<Entry>(bits), std::memory_order_acq_rel);
+        frames.mark_written(to_mfn(to_physical(slot)));
+    }
     return entry | bits;
 }
 

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The log of writes to a domain's memory. A take clears bits in entries that CPUs may have cached: it
+// advances the generation as whatever takes something away does, so a write that a CPU does not note before
+// that has reached the page when the caller sees what was logged.
+#include "mm/frame_allocator.hpp"
+#include "mm/p2m.hpp"
+
+namespace vmm
+{
+
+namespace
+{
+
+bool is_memory(u64 entry)
+{
+    return Nested_format::present(entry) && is_ram(static_cast<P2m_type>(Nested_format::kind(entry)));
+}
+
+template <class Visit>
+void for_each_entry(Hpa table, Visit visit)
+{
+    for (unsigned i = 0; i < kEntriesPerTable; ++i)
+        visit(i, table + i * sizeof(u64));
+}
+
+} // namespace
+
+// The table of single pages that speaks of the region, made where there was a larger leaf of memory; 0 where
+// there is none.
+Expected<Hpa> P2m::split_region(Gfn region)
+{
+    for (;;) {
+        const auto at = Table::place(to_hpa(root_), region.value());
+        if (at.level == 1)
+            return Hpa(align_down(at.at.value(), kPageSize));
+        if (!is_memory(at.entry))
+            return Hpa(0);
+        const u64 tables_before = tables_.used;
+        forgotten(TRY(table().split(at)), at.level, tables_before);
+    }
+}
+
+bool P2m::read_entry(Hpa at, Log_access access, Flush& flush)
+{
+    const bool take = access == Log_access::take;
+    const u64 entry = Direct_memory::read(at);
+    if (!Nested_format::present(entry)) {
+        if (entry == kWentWhileLogged && take)
+            Direct_memory::write(at, 0);
+        return entry == kWentWhileLogged;
+    }
+    if (!is_memory(entry))
+        return false;
+    const Mfn mfn     = to_mfn(Nested_format::leaf_address(entry));
+    const bool by_cpu = Nested_format::is_logged(entry);
+    if (by_cpu && take) {
+        frames.note_written(mfn);
+        Direct_memory::clear(at, Nested_format::places.log);
+    }
+    const bool written = frames.is_logged(mfn, take) || by_cpu;
+    if (written && take)
+        flush = Flush::needed;
+    return written;
+}
+
+Expected<void> P2m::prepare_log(Gfn region)
+{
+    const Lock_guard guard(lock_);
+    const Hpa table = TRY(split_region(region));
+    if (table == Hpa(0))
+        return {};
+    Flush flush = Flush::none;
+    for_each_entry(table, [&](unsigned, Hpa at) { read_entry(at, Log_access::take, flush); });
+    forgotten(flush, 1, tables_.used);
+    return {};
+}
+
+void P2m::read_log(Gfn region, Log_access access, Region_log& log)
+{
+    const Lock_guard guard(lock_);
+    const auto place   = Table::place(to_hpa(root_), region.value());
+    const bool take    = access == Log_access::take;
+    const bool at_once = place.level > 1;
+    log.fill(at_once && (is_memory(place.entry) || place.entry == kWentWhileLogged) ? ~0ull : 0);
+    Hpa table(0);
+    if (!at_once)
+        table = Hpa(align_down(place.at.value(), kPageSize));
+    else if (take && place.entry == kWentWhileLogged)
+        Direct_memory::write(place.at, 0);
+    else if (take)
+        table = split_region(region).value_or(Hpa(0));
+    if (table == Hpa(0))
+        return;
+    Flush flush = Flush::none;
+    for_each_entry(table, [&](unsigned i, Hpa at) {
+        if (read_entry(at, access, flush))
+            log[i / 64] |= bit(i % 64);
+    });
+    forgotten(flush, 1, tables_.used);
+}
+
+u64 P2m::silent_frames(Gfn region) const
+{
+    const auto at = Table::place(to_hpa(root_), region.value());
+    if (at.level == 1 || at.entry != 0)
+        return 0;
+    return level_pages(at.level) - (region.value() & low_bits(level_order(at.level)));
+}
+
+void P2m::permit_write(Gfn gfn)
+{
+    if (!Nested_format::logs_by_rights())
+        return;
+    const Lock_guard guard(lock_);
+    const auto at = Table::place(to_hpa(root_), gfn.value());
+    if (Nested_format::present(at.entry) && is_writable(static_cast<P2m_type>(Nested_format::kind(at.entry))))
+        Direct_memory::set(at.at, Nested_format::places.writable);
+}
+
+void P2m::restore_entry(Hpa at)
+{
+    const u64 entry = Direct_memory::read(at);
+    if (entry == kWentWhileLogged)
+        Direct_memory::write(at, 0);
+    else if (Nested_format::logs_by_rights() && is_memory(entry) &&
+             is_writable(static_cast<P2m_type>(Nested_format::kind(entry))))
+        Direct_memory::set(at, Nested_format::places.writable);
+}
+
+// The frames count as written, for what the CPU notes in the small leaves until they are gone would be lost.
+void P2m::merge_region(Gfn region, Hpa table)
+{
+    const Mfn first = to_mfn(Nested_format::leaf_address(Direct_memory::read(table)));
+    bool whole      = is_aligned(first.value(), kRegionFrames);
+    for_each_entry(table, [&](unsigned i, Hpa at) {
+        const u64 entry = Direct_memory::read(at);
+        whole &= Nested_format::present(entry) &&
+                 static_cast<P2m_type>(Nested_format::kind(entry)) == P2m_type::ram &&
+                 to_mfn(Nested_format::leaf_address(entry)) == first + i;
+    });
+    if (!whole)
+        return;
+    for (unsigned i = 0; i < kRegionFrames; ++i)
+        frames.note_written(first + i);
+    // It replaces a table by a leaf, so it needs no memory and cannot fail.
+    static_cast<void>(set_one(region, first, 2, P2m_type::ram));
+}
+
+void P2m::restore_after_log(Gfn region)
+{
+    const Lock_guard guard(lock_);
+    const auto at = Table::place(to_hpa(root_), region.value());
+    if (at.level > 1)
+        return restore_entry(at.at);
+    const Hpa table(align_down(at.at.value(), kPageSize));
+    for_each_entry(table, [&](unsigned, Hpa entry) { restore_entry(entry); });
+    merge_region(region, table);
+}
+
+} // namespace vmm

@@ -160,6 +160,52 @@ at_virtual_address:
 6:  hlt
     jmp 6b
 
+/* Where another CPU starts: in real mode, from a copy of these bytes at the beginning of a page below 1 MiB.
+ * The boot CPU had long mode and execute-disable; this one is of the same machine. From real mode to long
+ * mode in one step, with the provisional tables, and from there into the image. [APM2 14.6, SDM3 9.8.5] */
+    .code16
+    .globl trampoline, trampoline_end
+trampoline:
+    cli
+    cld
+    mov $CR4_PAE, %eax
+    mov %eax, %cr4
+    mov $PHYSICAL(boot_root), %eax
+    mov %eax, %cr3
+    mov $MSR_EFER, %ecx
+    rdmsr
+    or $(EFER_LME | EFER_NXE), %eax
+    wrmsr
+    lgdtl %cs:(trampoline_gdt_pointer - trampoline)
+    mov $CR0_PE_ET_WP_PG, %eax
+    mov %eax, %cr0
+    ljmpl $BOOT_CS64, $PHYSICAL(other_long_mode)
+    .balign 4
+trampoline_gdt_pointer:
+    .short boot_gdt_end - boot_gdt - 1
+    .long PHYSICAL(boot_gdt)
+trampoline_end:
+
+    .code64
+other_long_mode:
+    mov $BOOT_DS, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    xor %eax, %eax
+    mov %eax, %fs
+    mov %eax, %gs
+    mov $other_at_virtual_address, %rax
+    jmp *%rax
+other_at_virtual_address:
+    mov other_cpu_root(%rip), %rax
+    mov %rax, %cr3                      /* its stack is only in the final tables */
+    mov other_cpu_stack(%rip), %rsp
+    xor %ebp, %ebp
+    call start_this_cpu
+7:  hlt
+    jmp 7b
+
     .section .rodata.boot, "a"
 no_long_mode_text:
     .asciz "Plinth: this CPU has no 64-bit mode; a 64-bit x86 CPU with AMD-V is needed. Stopped.\r\n"

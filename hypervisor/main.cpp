@@ -29,6 +29,7 @@ constexpr Stage kStages[] = {
     {"timer", boot::start_timer},
     {"console input", boot::start_console_input},
     {"virtualization", boot::start_virtualisation},
+    {"processors", boot::start_other_cpus},
     {"dom0", boot::start_dom0},
 };
 

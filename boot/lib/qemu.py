@@ -19,6 +19,10 @@ CPU = {
 XEN_MACHINE = ",kernel-irqchip=split"
 XEN_DEVICES = ["-device", "intel-iommu,intremap=on"]
 
+# One thread for all CPUs: with a thread for each, VMRUN and #VMEXIT change interrupt_request without a lock while
+# another CPU's IPI sets a bit in it (target/i386/tcg/sysemu/svm_helper.c), and now and then the IPI is lost.
+TCG = "tcg,thread=single"
+
 # TCG shows what it does not have when forced; then what the model has and it lacks is named away. Here: what a guest
 # protects itself with against leaks by speculation.
 HARDENED = CPU["plinth", "tcg"] + (
@@ -43,7 +47,8 @@ def command(boot, hypervisor="plinth", memory=2048, cpus=1, machine="q35", cpu=N
     """`boot` is what to start from: ["-cdrom", FILE] or ["-kernel", IMAGE, ...]."""
     accel = "kvm" if machine == "vt-x" or nested_kvm() else "tcg"
     machine = "q35" if machine == "vt-x" else machine
-    words = ["qemu-system-x86_64", "-accel", accel, "-machine", machine + (XEN_MACHINE if hypervisor == "xen" else "")]
+    words = ["qemu-system-x86_64", "-accel", TCG if accel == "tcg" else accel]
+    words += ["-machine", machine + (XEN_MACHINE if hypervisor == "xen" else "")]
     words += ["-cpu", cpu or CPU[hypervisor, accel], "-m", str(memory), "-smp", str(cpus), "-display", "none"]
     words += ["-nic", "none"]
     if hypervisor == "xen":

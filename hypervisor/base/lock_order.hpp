@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/panic.hpp"
+#include "base/per_cpu.hpp"
 #include "base/types.hpp"
 
 #include <array>
@@ -14,8 +15,8 @@ namespace vmm
 {
 
 // The order in which locks may be taken: outer first. Equal ranks never nest, except two grant tables or
-// two event tables, which are taken in the order of their addresses (Lock_pair), and a second scheduler queue,
-// which is only tried.
+// two event tables, which are taken in the order of their addresses (Lock_pair), and a second scheduler
+// queue, which is only tried.
 enum class Lock_rank : u8 {
     domain_table,
     domain,
@@ -56,7 +57,8 @@ class Lock_order
 #if __STDC_HOSTED__
         static thread_local std::array<u8, static_cast<unsigned>(Lock_rank::log) + 1> held{};
 #else
-        static constinit std::array<u8, static_cast<unsigned>(Lock_rank::log) + 1> held{}; // one CPU
+        static constinit Per_cpu<std::array<u8, static_cast<unsigned>(Lock_rank::log) + 1>> all{};
+        auto& held = all.here();
 #endif
         return held;
     }

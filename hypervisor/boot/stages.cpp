@@ -59,16 +59,6 @@ std::optional<Sleep_type> read_soft_off(Hpa dsdt)
     return find_s5({to_virtual<const u8>(dsdt), length});
 }
 
-// Everything runs on the CPU that booted; the others stay as the firmware left them.
-void say_which_cpus()
-{
-    if (boot_state.madt.enabled_cpus > 1)
-        log::info("{} CPUs, of which this version uses one", boot_state.madt.enabled_cpus);
-    if (boot_state.options.max_cpus > 1)
-        log::warning("option maxcpus={}: this version uses one CPU whatever it says",
-                     boot_state.options.max_cpus);
-}
-
 } // namespace
 
 void check_processor()
@@ -137,7 +127,6 @@ void read_acpi()
         boot_state.fadt = *fadt;
         power::set_acpi(*fadt, read_soft_off(fadt->dsdt));
     }
-    say_which_cpus();
     if (!read_mcfg(boot_state.acpi, physical_memory(), boot_state.mcfg))
         log::info("ACPI has no MCFG: PCI configuration space is reached by ports only");
     for (const Acpi_table& table : boot_state.acpi.tables)

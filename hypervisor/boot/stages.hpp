@@ -23,6 +23,7 @@ void start_clock();
 void start_timer();
 void start_console_input();
 void start_virtualisation();
+void start_other_cpus();
 void start_dom0();
 
 } // namespace vmm::boot

@@ -79,7 +79,7 @@ const Physical_reader& physical_memory() { return reader; }
 
 void boot::start(u32 loader_magic, u32 loader_information)
 {
-    load_descriptor_tables();
+    load_boot_descriptor_tables();
     const auto parsed = parse_boot_info(loader_magic, Hpa(loader_information), reader, boot_state.loader);
 
     Option_notes notes;

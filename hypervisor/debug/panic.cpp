@@ -3,7 +3,9 @@
 
 #include "arch/x86/cpu/control_registers.hpp"
 #include "arch/x86/cpu/execution.hpp"
+#include "arch/x86/cpu/host_paging.hpp"
 #include "arch/x86/cpu/image.hpp"
+#include "arch/x86/intr/local_apic_driver.hpp"
 #include "base/bits.hpp"
 #include "boot/consoles.hpp"
 #include "debug/log.hpp"
@@ -34,6 +36,7 @@ void enter_panic()
     disable_interrupts();
     if (panicking.exchange(true))
         halt_forever();
+    host_apic::stop_other_cpus();
     log::break_lock();
     console_stop_buffering();
     log::set_thresholds({log::Level::debug, log::Level::debug}, {log::Level::none, log::Level::none});
@@ -83,8 +86,8 @@ void print_backtrace(u64 rip, u64 rbp)
 
 bool is_in_stack_guard(u64 address)
 {
-    return address >= reinterpret_cast<u64>(image::boot_stack_guard) &&
-           address < reinterpret_cast<u64>(image::boot_stack);
+    return is_below_cpu_stack(address) || (address >= reinterpret_cast<u64>(image::boot_stack_guard) &&
+                                           address < reinterpret_cast<u64>(image::boot_stack));
 }
 
 constexpr std::string_view kExceptions[] = {

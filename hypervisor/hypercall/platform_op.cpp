@@ -2,12 +2,12 @@
 //
 // XENPF_*: what dom0's kernel tells the hypervisor about the machine, and asks. dom0 reaches the firmware
 // and the CPUs' power management itself, so little is left. [xen/include/public/platform.h]
-#include "arch/x86/cpu/cpuid.hpp"
 #include "domain/domain_table.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
 #include "hypercall/hypercall.hpp"
+#include "platform/cpus.hpp"
 #include "platform/screen.hpp"
 #include "sched/scheduler.hpp"
 
@@ -36,9 +36,10 @@ Expected<void> describe_cpu(xenpf_pcpuinfo& info)
         info.flags = XEN_PCPU_FLAGS_INVALID;
         return {};
     }
-    info.apic_id = cpuid(1).ebx >> 24;
-    info.acpi_id = info.xen_cpuid;
-    info.flags   = XEN_PCPU_FLAGS_ONLINE;
+    const Physical_cpu& cpu = started_cpus.list[info.xen_cpuid];
+    info.apic_id            = cpu.apic_id;
+    info.acpi_id            = cpu.acpi_id;
+    info.flags              = XEN_PCPU_FLAGS_ONLINE;
     return {};
 }
 

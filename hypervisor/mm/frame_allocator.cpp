@@ -122,9 +122,24 @@ void Frame_allocator::set_allocated(u32 index, unsigned order)
     f.detail = static_cast<u8>(order);
 }
 
+// What fails for want of frames that another CPU is scrubbing is tried again until they are back.
+template <class Try>
+auto Frame_allocator::unless_scrubbing(Try&& attempt)
+{
+    for (;; __builtin_ia32_pause()) {
+        const Lock_guard guard(lock_);
+        if (auto result = attempt(); result || scrubbing_ == 0)
+            return result;
+    }
+}
+
 Expected<Mfn> Frame_allocator::allocate(unsigned order)
 {
-    const Lock_guard guard(lock_);
+    return unless_scrubbing([&] { return try_allocate(order); });
+}
+
+Expected<Mfn> Frame_allocator::try_allocate(unsigned order)
+{
     if (const auto clean = take(order, kClean)) [[likely]] {
         set_allocated(*clean, order);
         return Mfn(*clean);
@@ -137,11 +152,12 @@ Expected<Mfn> Frame_allocator::allocate(unsigned order)
 
 Expected<Mfn> Frame_allocator::allocate_unscrubbed(unsigned order)
 {
-    const Lock_guard guard(lock_);
-    const auto dirty = take(order, kDirty);
-    const u32 index  = dirty ? *dirty : TRY(take(order, kClean));
-    set_allocated(index, order);
-    return Mfn(index);
+    return unless_scrubbing([&]() -> Expected<Mfn> {
+        const auto dirty = take(order, kDirty);
+        const u32 index  = dirty ? *dirty : TRY(take(order, kClean));
+        set_allocated(index, order);
+        return Mfn(index);
+    });
 }
 
 // Takes a block out of the free block it lies in, zeroed. False when there is no such one.
@@ -168,9 +184,14 @@ Expected<void> Frame_allocator::claim(Mfn first, unsigned order)
     const u64 count = bit(order);
     if (!exists(first) || !exists(first + (count - 1)))
         return fail(Errc::einval);
-    const Lock_guard guard(lock_);
+    return unless_scrubbing([&] { return try_claim(first, order); });
+}
+
+Expected<void> Frame_allocator::try_claim(Mfn first, unsigned order)
+{
+    const u64 count = bit(order);
     // The whole is mostly one free block; otherwise it is gathered from the largest pieces there are.
-    u64 done = 0;
+    u64 done        = 0;
     while (done < count) {
         const u32 at   = static_cast<u32>(first.value() + done);
         unsigned piece = order;
@@ -254,9 +275,11 @@ bool Frame_allocator::scrub_some()
         }
         if (index == kNone)
             return false;
+        scrubbing_ += bit(order);
     }
     zero(index, order);
     const Lock_guard guard(lock_);
+    scrubbing_ -= bit(order);
     insert_merging(index, order, kClean);
     return true;
 }

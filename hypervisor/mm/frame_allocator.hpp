@@ -112,7 +112,7 @@ class Frame_allocator
     // Zeroes at most 256 KiB of dirty memory, for the idle loop; false when there was nothing to do.
     bool scrub_some();
 
-    [[nodiscard]] u64 free_count() const { return count_[0] + count_[1]; }
+    [[nodiscard]] u64 free_count() const { return count_[0] + count_[1] + scrubbing_; }
     [[nodiscard]] u64 dirty_count() const { return count_[kDirty]; }
     [[nodiscard]] u64 total_count() const { return total_; }
     [[nodiscard]] Mfn end() const { return Mfn(end_); }
@@ -148,6 +148,10 @@ class Frame_allocator
     void insert_merging(u64 index, unsigned order, unsigned colour);
     Expected<u32> take(unsigned order, unsigned colour);
     bool take_containing(u32 index, unsigned order);
+    Expected<Mfn> try_allocate(unsigned order);
+    Expected<void> try_claim(Mfn first, unsigned order);
+    template <class Try>
+    auto unless_scrubbing(Try&& attempt);
     u32 narrow(u32 index, unsigned from, unsigned to, u32 wanted, unsigned colour);
     void insert_free(Mfn first, unsigned order, unsigned colour);
     void free_block(Mfn first, unsigned order, unsigned colour);
@@ -169,6 +173,7 @@ class Frame_allocator
     u64 total_                                          = 0;
     u64 promised_                                       = 0;
     u64 count_[2]                                       = {0, 0};
+    u64 scrubbing_                                      = 0; // taken out of the lists for that, and free
     std::array<std::array<u32, kMaxOrder + 1>, 2> head_ = [] {
         std::array<std::array<u32, kMaxOrder + 1>, 2> empty{};
         for (auto& colour : empty)

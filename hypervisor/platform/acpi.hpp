@@ -63,9 +63,15 @@ struct Interrupt_override {
     Trigger trigger;
 };
 
+// A CPU that the firmware enabled.
+struct Madt_cpu {
+    u32 apic_id;
+    u32 uid; // by which the rest of ACPI names it
+};
+
 struct Madt_info {
     Hpa local_apic_address;
-    u32 enabled_cpus = 0;
+    Fixed_list<Madt_cpu, 256> cpus;
     Fixed_list<Io_apic_entry, 16> io_apics;
     Fixed_list<Interrupt_override, 32> overrides;
 };

@@ -6,6 +6,8 @@
 #include "debug/log.hpp"
 #include "platform/acpi.hpp"
 
+#include <algorithm>
+
 namespace vmm
 {
 namespace
@@ -30,12 +32,20 @@ E two_bits(u64 value)
     return value == 2 ? E::conforming : static_cast<E>(value);
 }
 
+// Some firmware lists a CPU by both kinds of record.
+bool add_cpu(Madt_info& madt, const Madt_cpu& cpu)
+{
+    const bool known =
+        std::ranges::any_of(madt.cpus, [&](const Madt_cpu& c) { return c.apic_id == cpu.apic_id; });
+    return known || madt.cpus.push(cpu);
+}
+
 // False when there was no room for it.
 bool read_record(const Physical_bytes& r, Madt_info& madt)
 {
     switch (r.get<u8>(0)) {
-    case local_apic: madt.enabled_cpus += r.get<u32>(4) & 1; return true;
-    case local_x2apic: madt.enabled_cpus += r.get<u32>(8) & 1; return true;
+    case local_apic: return !(r.get<u32>(4) & 1) || add_cpu(madt, {r.get<u8>(3), r.get<u8>(2)});
+    case local_x2apic: return !(r.get<u32>(8) & 1) || add_cpu(madt, {r.get<u32>(4), r.get<u32>(12)});
     case io_apic: return madt.io_apics.push({r.get<u8>(2), Hpa(r.get<u32>(4)), r.get<u32>(8)});
     case interrupt_override: {
         const u16 flags = r.get<u16>(8);
@@ -52,7 +62,7 @@ u32 record_size(u8 kind)
 {
     switch (kind) {
     case local_apic: return 8;
-    case local_x2apic:
+    case local_x2apic: return 16;
     case io_apic:
     case address_override: return 12;
     case interrupt_override: return 10;

@@ -20,7 +20,11 @@ class Timer
     constexpr Timer(Function function, void* context) : function_(function), context_(context) {}
     Timer(const Timer&)            = delete;
     Timer& operator=(const Timer&) = delete;
-    ~Timer() { stop(); }
+    constexpr ~Timer()
+    {
+        if (queue_)
+            stop();
+    }
 
     // Arms (or re-arms) for `when`; a time that has passed fires at the next opportunity.
     void start(Time when);

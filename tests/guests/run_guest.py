@@ -36,9 +36,10 @@ def machine(args):
     elif qemu.nested_kvm() and not args.icount:
         accelerator = ["-accel", "kvm", "-cpu", "host"]
     else:
-        accelerator = ["-accel", "tcg", "-cpu", args.cpu or (qemu.HARDENED if args.hardened else qemu.CPU["plinth", "tcg"])]
-    command = ["qemu-system-x86_64", *accelerator, "-machine", "q35", "-m", str(args.memory), "-smp", "1",
-               "-nographic", "-no-reboot", "-net", "none"]
+        model = args.cpu or (qemu.HARDENED if args.hardened else qemu.CPU["plinth", "tcg"])
+        accelerator = ["-accel", qemu.TCG, "-cpu", model]
+    command = ["qemu-system-x86_64", *accelerator, "-machine", "q35", "-m", str(args.memory), "-smp",
+               str(args.cpus), "-nographic", "-no-reboot", "-net", "none"]
     if args.icount:
         command += ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
     if args.iso:
@@ -123,6 +124,7 @@ def main():
     parser.add_argument("--append", default="console=com1 loglvl=debug guest_loglvl=debug noreboot")
     parser.add_argument("--cpu", help="QEMU's, where KVM is not used")
     parser.add_argument("--memory", type=int, default=256)
+    parser.add_argument("--cpus", type=int, default=1, help="physical CPUs")
     parser.add_argument("--timeout", type=float, default=60)
     parser.add_argument("--icount", action="store_true", help="count instructions; the TSC is exact")
     parser.add_argument("--qemu", action="append", default=[], help="one more argument for QEMU")

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/cpu/descriptors.hpp"
 
+#include "arch/x86/cpu/msr.hpp"
 #include "base/bits.hpp"
+#include "mm/direct_map.hpp"
+#include "mm/frame_allocator.hpp"
 
 #include <array>
+#include <new>
 
 // Code of the 256 stubs in vectors.S, all of one size.
 extern "C" const char vector_stubs[];
@@ -40,11 +44,7 @@ struct [[gnu::packed]] Table_pointer {
     const void* base;
 };
 
-alignas(16) constinit std::array<std::array<u64, kStackWords>, 3> stacks{};
-alignas(16) constinit Task_state task{};
 alignas(16) constinit std::array<Gate, kVectors> idt{};
-// Null, 64-bit code, data, and the two halves of the TSS descriptor.
-alignas(16) constinit std::array<u64, 5> gdt{0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0, 0};
 
 Gate interrupt_gate(const char* target, u8 stack)
 {
@@ -53,15 +53,6 @@ Gate interrupt_gate(const char* target, u8 stack)
     return {field(address, 15, 0) | u64{kHostCodeSelector} << 16 | u64{stack} << 32 |
                 present_interrupt_gate << 40 | field(address, 31, 16) << 48,
             address >> 32};
-}
-
-void set_task_descriptor()
-{
-    constexpr u64 present_available_tss = 0x89;
-    const u64 base                      = reinterpret_cast<u64>(&task);
-    gdt[3] = (sizeof task - 1) | field(base, 23, 0) << 16 | present_available_tss << 40 |
-             field(base, 31, 24) << 56;
-    gdt[4] = base >> 32;
 }
 
 u8 stack_of(unsigned vector)
@@ -76,16 +67,56 @@ u8 stack_of(unsigned vector)
 
 } // namespace
 
-void load_descriptor_tables()
+struct Descriptor_tables {
+    alignas(16) std::array<std::array<u64, kStackWords>, 3> stacks{};
+    alignas(64) u32 cpu = 0; // what GS points at
+    alignas(16) Task_state task{};
+    // Null, 64-bit code, data, and the two halves of the TSS descriptor.
+    alignas(16) std::array<u64, 5> gdt{0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0, 0};
+};
+
+namespace
 {
-    for (unsigned i = 0; i < stacks.size(); ++i)
-        task.ist[i] = reinterpret_cast<u64>(stacks[i].data() + kStackWords);
+
+constexpr unsigned kTablesOrder = 3;
+static_assert(sizeof(Descriptor_tables) <= kPageSize << kTablesOrder);
+
+constinit Descriptor_tables boot_tables;
+
+void fill_in(Descriptor_tables& tables)
+{
+    constexpr u64 present_available_tss = 0x89;
+    Task_state& task                    = tables.task;
+    for (unsigned i = 0; i < tables.stacks.size(); ++i)
+        task.ist[i] = reinterpret_cast<u64>(tables.stacks[i].data() + kStackWords);
     task.io_map_base = sizeof task;
-    set_task_descriptor();
+    const u64 base   = reinterpret_cast<u64>(&task);
+    tables.gdt[3]    = (sizeof task - 1) | field(base, 23, 0) << 16 | present_available_tss << 40 |
+                    field(base, 31, 24) << 56;
+    tables.gdt[4] = base >> 32;
+}
+
+} // namespace
+
+void load_boot_descriptor_tables()
+{
+    fill_in(boot_tables);
     for (unsigned v = 0; v < kVectors; ++v)
         idt[v] = interrupt_gate(vector_stubs + v * kStubSize, stack_of(v));
+    load_descriptor_tables(boot_tables);
+}
 
-    const Table_pointer gdt_pointer{sizeof gdt - 1, gdt.data()};
+Expected<Descriptor_tables*> make_descriptor_tables(u32 cpu)
+{
+    auto* tables = new (to_virtual<std::byte>(TRY(frames.allocate(kTablesOrder)))) Descriptor_tables;
+    tables->cpu  = cpu;
+    fill_in(*tables);
+    return tables;
+}
+
+void load_descriptor_tables(Descriptor_tables& tables)
+{
+    const Table_pointer gdt_pointer{sizeof tables.gdt - 1, tables.gdt.data()};
     const Table_pointer idt_pointer{sizeof idt - 1, idt.data()};
     asm volatile("lgdt %0\n\t"
                  "pushq %1\n\t"
@@ -101,6 +132,7 @@ void load_descriptor_tables()
                  "i"(u64{kHostCodeSelector}), "r"(u32{kHostDataSelector}), "m"(idt_pointer),
                  "r"(u32{kHostTaskSelector})
                  : "rax", "memory");
+    write_msr(msr::kGsBase, reinterpret_cast<u64>(&tables.cpu));
 }
 
 } // namespace vmm

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The GDT, TSS and IDT of a CPU. Double fault, NMI and machine check have stacks of their own, because they
-// can come when the ordinary one is not usable. [SDM3 3.4, 6.14, 7.7; APM2 4.8, 8.9, 12.2]
+// The GDT and TSS that each CPU has for itself, and the IDT that all share. Double fault, NMI and machine
+// check have stacks of their own, because they can come when the ordinary one is not usable. GS points at the
+// CPU's number (base/per_cpu.hpp). [SDM3 3.4, 6.14, 7.7; APM2 4.8, 8.9, 12.2]
 #pragma once
 
-#include "base/types.hpp"
+#include "base/expected.hpp"
 
 namespace vmm
 {
@@ -13,7 +14,12 @@ inline constexpr u16 kHostCodeSelector = 0x08;
 inline constexpr u16 kHostDataSelector = 0x10;
 inline constexpr u16 kHostTaskSelector = 0x18;
 
-// Loads all three on this, the boot CPU. From then on exceptions are reported.
-void load_descriptor_tables();
+// On the boot CPU, which is number 0. From then on exceptions are reported.
+void load_boot_descriptor_tables();
+
+// For any other CPU: made for it by a CPU that runs already, loaded by itself.
+struct Descriptor_tables;
+Expected<Descriptor_tables*> make_descriptor_tables(u32 cpu);
+void load_descriptor_tables(Descriptor_tables& tables);
 
 } // namespace vmm

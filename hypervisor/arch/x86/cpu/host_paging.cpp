@@ -6,6 +6,7 @@
 #include "arch/x86/cpu/image.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/paging/entry_formats.hpp"
+#include "base/per_cpu.hpp"
 #include "mm/direct_memory.hpp"
 #include "mm/frame_allocator.hpp"
 #include "mm/page_table.hpp"
@@ -19,7 +20,12 @@ namespace
 {
 
 constexpr Hpa kFourGiB{4ull << 30};
-constexpr u64 kAddressMask = low_bits(Host_format::address_bits);
+
+// As large as the boot CPU's, each in a slot of twice the size, whose lower half is empty.
+constexpr u64 kStacks          = 0xffffc00000000000;
+constexpr unsigned kStackOrder = 3;
+constexpr u64 kStackSize       = kPageSize << kStackOrder;
+constexpr u64 kAddressMask     = low_bits(Host_format::address_bits);
 static_assert(field(kPatAtReset, 31, 24) == 0, "entry 3 (PCD and PWT), Host_format's uncached, is UC");
 
 // During boot, tables come one after another out of one stretch of RAM; later from the frame allocator.
@@ -156,6 +162,25 @@ void enter_host_page_tables(const Cpu_facts& cpu)
               (cpu.umip ? cr4::umip : 0));
     write_cr0(read_cr0() | cr0::wp);
     tables.use_frame_allocator();
+}
+
+Hpa host_page_tables() { return root; }
+
+// A number is used again when the CPU that had it did not come up: then the stack is there already.
+Expected<u64> make_cpu_stack(u32 cpu)
+{
+    const u64 bottom = kStacks + cpu * 2 * kStackSize + kStackSize;
+    if (!Host_format::present(Host_table::lookup(root, page_of(bottom)).entry)) {
+        const Hpa memory = to_hpa(TRY(frames.allocate(kStackOrder)));
+        TRY(map(bottom, memory, memory + kStackSize, kData));
+    }
+    return bottom + kStackSize;
+}
+
+bool is_below_cpu_stack(u64 address)
+{
+    return address >= kStacks && address < kStacks + kMaxCpus * 2 * kStackSize &&
+           ((address - kStacks) & kStackSize) == 0;
 }
 
 Expected<void> map_device_memory(Hpa start, u64 size)

@@ -16,8 +16,14 @@ struct Cpu_facts;
 
 // Takes page tables from unused RAM below 4 GiB and adds them to `used`. Enomem.
 Expected<void> build_host_page_tables(const Memory_map& map, Used_ranges& used, const Cpu_facts& cpu);
-// Loads them, and turns on what protects the hypervisor from guest memory (SMEP, SMAP, UMIP).
+// Loads them, and turns on what protects the hypervisor from guest memory (SMEP, SMAP, UMIP). Each CPU.
 void enter_host_page_tables(const Cpu_facts& cpu);
+[[nodiscard]] Hpa host_page_tables();
+
+// The stack of a CPU other than the one that booted: its upper end. Below each stack is a page that is not
+// there. After the frame allocator is up. Enomem.
+Expected<u64> make_cpu_stack(u32 cpu);
+[[nodiscard]] bool is_below_cpu_stack(u64 address);
 
 // Device memory above 4 GiB becomes reachable at its place in the direct map, uncached; below it always is.
 // After the frame allocator is up. Enomem.

@@ -15,9 +15,13 @@ namespace
 
 using namespace apic;
 
-constexpr u32 kDeliveryNmi   = 4u << 8;
-constexpr u32 kTimerDeadline = 2u << 17;
-constexpr u32 kDivideByOne   = 0xb;
+constexpr u32 kDeliveryNmi     = 4u << 8;
+constexpr u32 kDeliveryInit    = 5u << 8;
+constexpr u32 kDeliveryStartup = 6u << 8;
+constexpr u32 kCommandPending  = 1u << 12; // only in a register page
+constexpr u32 kToAllOthers     = 3u << 18;
+constexpr u32 kTimerDeadline   = 2u << 17;
+constexpr u32 kDivideByOne     = 0xb;
 
 constinit bool x2apic             = false;
 constinit bool tsc_deadline       = false;
@@ -31,6 +35,21 @@ void write(Register r, u32 value)
         write_msr(kFirstMsr + r, value);
     else
         registers[r * 4] = value;
+}
+
+// In a register page the message goes out with the write of the low half, and the one before it has to be
+// out first. [SDM3 11.6.1, 11.12.9]
+void command(u32 apic_id, u32 low)
+{
+    if (x2apic) {
+        // The write serializes nothing, and what it tells the other CPU of must be there. [SDM3 11.12.3]
+        asm volatile("mfence; lfence" ::: "memory");
+        return write_msr(kFirstMsr + reg_command, u64{apic_id} << 32 | low);
+    }
+    while (read(reg_command) & kCommandPending)
+        __builtin_ia32_pause();
+    write(reg_command_high, apic_id << 24);
+    write(reg_command, low);
 }
 
 void on_error(void*)
@@ -92,6 +111,21 @@ void init(Hpa page)
 void end_of_interrupt() { write(reg_eoi, 0); }
 
 u32 id() { return x2apic ? read(reg_id) : read(reg_id) >> 24; }
+
+bool can_reach(u32 apic_id) { return x2apic || apic_id < 0xff; }
+
+void send(u32 apic_id, u8 vector) { command(apic_id, static_cast<u32>(kCommandAssert) | vector); }
+void send_init(u32 apic_id) { command(apic_id, static_cast<u32>(kCommandAssert) | kDeliveryInit); }
+void send_startup(u32 apic_id, u8 page)
+{
+    command(apic_id, static_cast<u32>(kCommandAssert) | kDeliveryStartup | page);
+}
+
+void stop_other_cpus()
+{
+    if (x2apic || registers)
+        command(0, static_cast<u32>(kCommandAssert) | kToAllOthers | kDeliveryNmi);
+}
 
 bool has_tsc_deadline() { return tsc_deadline; }
 

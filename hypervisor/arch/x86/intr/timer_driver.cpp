@@ -4,6 +4,7 @@
 #include "arch/x86/cpu/execution.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "arch/x86/intr/vectors.hpp"
+#include "base/per_cpu.hpp"
 #include "debug/log.hpp"
 #include "domain/time.hpp"
 #include "platform/rate.hpp"
@@ -16,7 +17,7 @@ namespace vmm
 namespace
 {
 
-constinit Timer_queue queue;
+constinit Per_cpu<Timer_queue> queues;
 constinit Rate_scale ns_to_tsc;
 constinit Rate_scale ns_to_ticks;
 
@@ -46,8 +47,8 @@ void program_for(Timer_queue& timers)
 
 void on_timer_interrupt(void*)
 {
-    queue.run(system_clock().now());
-    program_for(queue);
+    this_cpu_timers().run(system_clock().now());
+    program_for(this_cpu_timers());
 }
 
 Expected<void> measure_apic_timer()
@@ -66,7 +67,7 @@ Expected<void> measure_apic_timer()
 
 } // namespace
 
-Timer_queue& this_cpu_timers() { return queue; }
+Timer_queue& this_cpu_timers() { return queues.here(); }
 void timer_deadline_changed(Timer_queue& timers) { program_for(timers); }
 
 Expected<void> init_timer()

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <random>
+#include <thread>
 #include <vector>
 
 using namespace vmm;
@@ -181,4 +182,32 @@ TEST_CASE("random use: blocks never overlap and nothing is lost")
     }
     CHECK(memory.all_free());
     CHECK(frames.allocate(10)); // merged into large blocks again
+}
+
+TEST_CASE("memory that another CPU is scrubbing is free all the same")
+{
+    constexpr u64 total = 512;
+    Memory memory(1 + total);
+    std::atomic<bool> stop{false};
+    std::thread scrubber([&] {
+        while (!stop)
+            frames.scrub_some();
+    });
+    unsigned short_of = 0;
+    for (unsigned round = 0; round < 300; ++round) {
+        std::vector<Mfn> all;
+        while (const auto mfn = round % 2 ? frames.allocate(0) : frames.allocate_unscrubbed(0))
+            all.push_back(*mfn);
+        short_of += all.size() != total;
+        for (const Mfn mfn : all)
+            frames.free(mfn, 0);
+        short_of += frames.free_count() != total;
+        const auto claimed = frames.claim(all[0]);
+        short_of += !claimed;
+        frames.free(all[0], 0);
+    }
+    stop = true;
+    scrubber.join();
+    CHECK(short_of == 0);
+    CHECK(memory.all_free());
 }

@@ -49,6 +49,7 @@ Bytes madt_body()
     b.add(u8{0}).add(u8{8}).add(u8{0}).add(u8{0}).add(u32{1});                  // local APIC 0
     b.add(u8{0}).add(u8{8}).add(u8{1}).add(u8{2}).add(u32{0});                  // disabled
     b.add(u8{9}).add(u8{16}).add(u16{0}).add(u32{300}).add(u32{1}).add(u32{7}); // x2APIC
+    b.add(u8{9}).add(u8{16}).add(u16{0}).add(u32{0}).add(u32{1}).add(u32{0});   // the first once more
     b.add(u8{1}).add(u8{12}).add(u8{5}).add(u8{0}).add(u32{0xfec00000}).add(u32{0});
     b.add(u8{2}).add(u8{10}).add(u8{0}).add(u8{9}).add(u32{9}).add(u16{0xd}); // ISA 9: high, level
     b.add(u8{2}).add(u8{10}).add(u8{0}).add(u8{0}).add(u32{2}).add(u16{0});
@@ -184,7 +185,10 @@ TEST_CASE("acpi: MADT")
     Madt_info madt;
     REQUIRE(read_madt(m.tables, m.memory, madt));
     CHECK(madt.local_apic_address == Hpa(0x1fee00000));
-    CHECK(madt.enabled_cpus == 2);
+    REQUIRE(madt.cpus.size() == 2);
+    CHECK(madt.cpus[0].apic_id == 0);
+    CHECK(madt.cpus[1].apic_id == 300);
+    CHECK(madt.cpus[1].uid == 7);
     REQUIRE(madt.io_apics.size() == 1);
     CHECK(madt.io_apics[0].id == 5);
     CHECK(madt.io_apics[0].address == Hpa(0xfec00000));

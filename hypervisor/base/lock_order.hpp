@@ -25,6 +25,7 @@ enum class Lock_rank : u8 {
     devices,
     delivery,
     p2m,
+    assignment,
     scheduler,
     cpu_cap,
     timer,

@@ -8,6 +8,7 @@
 #include "debug/log.hpp"
 #include "debug/panic.hpp"
 #include "mm/direct_map.hpp"
+#include "sched/scheduler.hpp"
 
 #include <cstring>
 
@@ -87,6 +88,7 @@ void boot::start(u32 loader_magic, u32 loader_information)
     parse_command_line(boot_state.loader.command_line.view(), options, notes);
     set_no_reboot(options.no_reboot);
     log::set_thresholds(options.loglvl, options.guest_loglvl);
+    scheduler::choose(options.sched);
     start_consoles(options, boot_state.loader);
     print_banner();
     report(notes);

@@ -13,6 +13,7 @@
 #include "hypercall/domctl_vcpu.hpp"
 #include "hypercall/hvm_context.hpp"
 #include "hypercall/hypercall.hpp"
+#include "hypercall/scheduler_id.hpp"
 
 #include <algorithm>
 
@@ -106,8 +107,10 @@ Domctl_result scheduler_op(Domain& domain, xen_domctl& op)
 {
     auto& s     = op.u.scheduler_op;
     auto& group = domain.scheduling();
-    if (s.sched_id != XEN_SCHEDULER_CREDIT2)
+    if (s.sched_id != scheduler_id())
         return fail(Errc::einval);
+    if (s.sched_id == XEN_SCHEDULER_NULL)
+        return fail(Errc::eopnotsupp);
     if (s.cmd == XEN_DOMCTL_SCHEDOP_getinfo) {
         s.u.credit2 = {static_cast<u16>(group.weight.load()), static_cast<u16>(group.cap.percent())};
         return Copy_back::yes;

@@ -13,6 +13,7 @@
 #include "hypercall/cpu_policy_op.hpp"
 #include "hypercall/domain_info.hpp"
 #include "hypercall/hypercall.hpp"
+#include "hypercall/scheduler_id.hpp"
 #include "mm/frame_allocator.hpp"
 #include "sched/scheduler.hpp"
 
@@ -135,7 +136,7 @@ Expected<void> cpu_pool(Vcpu& vcpu, xen_sysctl_cpupool_op& op)
     if (op.cpupool_id != 0 && op.cpupool_id != XEN_SYSCTL_CPUPOOL_PAR_ANY)
         return fail(Errc::enoent);
     op.cpupool_id = 0;
-    op.sched_id   = XEN_SCHEDULER_CREDIT2;
+    op.sched_id   = scheduler_id();
     op.n_dom      = 0;
     for (auto d = next_domain(Domid(0)); d; d = next_domain(Domid(static_cast<u16>(d->id().value() + 1))))
         ++op.n_dom;
@@ -148,7 +149,7 @@ Expected<void> scheduler_parameters(xen_sysctl_scheduler_op& op)
     auto& parameters = op.u.sched_credit2;
     if (op.cpupool_id != 0)
         return fail(Errc::esrch);
-    if (op.sched_id != XEN_SCHEDULER_CREDIT2 ||
+    if (op.sched_id != scheduler_id() || scheduler_id() != XEN_SCHEDULER_CREDIT2 ||
         (op.cmd != XEN_SYSCTL_SCHEDOP_putinfo && op.cmd != XEN_SYSCTL_SCHEDOP_getinfo))
         return fail(Errc::einval);
     if (op.cmd == XEN_SYSCTL_SCHEDOP_putinfo && parameters.ratelimit_us != 0)
@@ -180,7 +181,7 @@ Expected<void> perform(Vcpu& vcpu, xen_sysctl& op)
     switch (op.cmd) {
     case XEN_SYSCTL_readconsole: return read_console(vcpu, op.u.readconsole);
     case XEN_SYSCTL_physinfo: physical_info(op.u.physinfo); return {};
-    case XEN_SYSCTL_sched_id: op.u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2; return {};
+    case XEN_SYSCTL_sched_id: op.u.sched_id.sched_id = scheduler_id(); return {};
     case XEN_SYSCTL_getdomaininfolist: return domain_list(vcpu, op.u.getdomaininfolist);
     case XEN_SYSCTL_getcpuinfo: return cpu_info(vcpu, op.u.getcpuinfo);
     case XEN_SYSCTL_availheap: op.u.availheap.avail_bytes = frames.free_count() * kPageSize; return {};

@@ -140,6 +140,18 @@ bool parse_flag(std::string_view value, bool& to)
     return true;
 }
 
+// Xen's two proportional ones are one here.
+bool parse_sched(std::string_view value, Sched_kind& to)
+{
+    if (value == "credit2" || value == "credit")
+        to = Sched_kind::fair;
+    else if (value == "null")
+        to = Sched_kind::unshared;
+    else
+        return false;
+    return true;
+}
+
 struct Option {
     std::string_view name;
     std::string_view form;
@@ -164,6 +176,9 @@ constexpr Option kOptions[] = {
      [](std::string_view v, Options& o) { return parse_flag(v, o.no_reboot); }},
     {"maxcpus", "number", "physical CPUs to use",
      [](std::string_view v, Options& o) { return parse_count(v, kMaxCpuOption, o.max_cpus); }},
+    {"sched", "credit2 or null",
+     "how CPUs are given to vCPUs: shared by weight, or to each one of its own, for static partitioning",
+     [](std::string_view v, Options& o) { return parse_sched(v, o.sched); }},
     {"spec-ctrl",
      "no, or of rsb, ibrs, ibpb, ibpb-entry, verw, l1d-flush, ssbd, msr-sc, xen each word or no-word",
      "measures against leaks by speculative execution; by default what the CPU needs",

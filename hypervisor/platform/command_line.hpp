@@ -8,6 +8,7 @@
 #include "debug/log.hpp"
 #include "platform/fixed_list.hpp"
 #include "platform/uart.hpp"
+#include "sched/sched_kind.hpp"
 
 namespace vmm
 {
@@ -22,6 +23,7 @@ struct Options {
     unsigned max_cpus       = 0; // 0: all
     log::Threshold loglvl{log::Level::info, log::Level::info};
     log::Threshold guest_loglvl{log::Level::none, log::Level::warning};
+    Sched_kind sched = Sched_kind::fair;
     std::string_view spec_ctrl; // understood by arch/x86/decode/speculation.hpp
     bool no_reboot = false;
     bool help      = false;

@@ -79,6 +79,11 @@ class Sched_host
     // was told.
     [[nodiscard]] virtual bool wants_cpu(const Sched_entity& entity) = 0;
 
+    // Whether it is up, be it asleep or paused: one that a CPU is kept for keeps it so long.
+    [[nodiscard]] virtual bool is_up(const Sched_entity& entity) = 0;
+    // It wants a CPU, and all it may have are taken for good: it waits until one comes free.
+    virtual void no_cpu_for(const Sched_entity& entity)          = 0;
+
     // Its state is another now. Never called by two CPUs at once for the same entity; in decide() not for a
     // vCPU that goes on.
     virtual void state_changed(Sched_entity& entity, Time now) = 0;

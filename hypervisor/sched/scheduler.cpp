@@ -2,12 +2,14 @@
 #include "sched/scheduler.hpp"
 
 #include "arch/x86/cpu/execution.hpp"
+#include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/exit_loop.hpp"
 #include "mm/frame_allocator.hpp"
 #include "sched/fair_policy.hpp"
+#include "sched/null_policy.hpp"
 #include "sched/timer.hpp"
 
 namespace vmm::scheduler
@@ -29,6 +31,7 @@ struct Cpu {
 
 constinit std::array<Cpu, 1> cpus;
 constinit std::array<Cpu_queue, 1> queues;
+constinit std::array<Null_cpu, 1> own_cpus;
 
 u32 this_cpu() { return 0; }
 Cpu& here() { return cpus[this_cpu()]; }
@@ -43,6 +46,16 @@ class Host final : public Sched_host
     {
         const Vcpu& vcpu = vcpu_of(entity);
         return vcpu.is_up() && !vcpu.blocked.load(std::memory_order_acquire) && vcpu.domain().runnable();
+    }
+
+    bool is_up(const Sched_entity& entity) override { return vcpu_of(entity).is_up(); }
+
+    void no_cpu_for(const Sched_entity& entity) override
+    {
+        const Vcpu& vcpu = vcpu_of(entity);
+        log::guest(log::Level::warning,
+                   "d{}v{} waits for a CPU of its own: with sched=null each is taken by another vCPU",
+                   vcpu.domain().id().value(), vcpu.id().value());
     }
 
     void state_changed(Sched_entity& entity, Time now) override
@@ -76,9 +89,16 @@ class Host final : public Sched_host
 
 constinit Host host;
 constinit Fair_policy fair(host, queues);
+constinit Null_policy unshared(host, own_cpus);
+constinit Sched_kind chosen = Sched_kind::fair;
 
-Policy& Host::policy() { return fair; }
-Policy& policy() { return fair; }
+Policy& policy()
+{
+    if (chosen == Sched_kind::unshared) [[unlikely]]
+        return unshared;
+    return fair;
+}
+Policy& Host::policy() { return scheduler::policy(); }
 
 // What VM entry does not switch stays in the CPU while nobody else needs it.
 void switch_to(Cpu& cpu, Vcpu& next)
@@ -112,6 +132,9 @@ void idle(Cpu& cpu)
 }
 
 } // namespace
+
+void choose(Sched_kind which) { chosen = which; }
+Sched_kind kind() { return chosen; }
 
 void run_this_cpu()
 {

@@ -7,6 +7,7 @@
 
 #include "base/expected.hpp"
 #include "sched/cpu_set.hpp"
+#include "sched/sched_kind.hpp"
 
 namespace vmm
 {
@@ -20,6 +21,10 @@ inline u64 online_cpu_mask() { return 1; }
 
 namespace vmm::scheduler
 {
+
+// By which policy: the default, or the one asked for before the first vCPU was made.
+void choose(Sched_kind which);
+[[nodiscard]] Sched_kind kind();
 
 // Runs vCPUs on this CPU for ever.
 [[noreturn]] void run_this_cpu();

@@ -43,7 +43,7 @@ TEST_CASE("command line: defaults when empty")
 TEST_CASE("command line: every option")
 {
     const Parsed p   = parse("  console=vga com1=57600,7e2,0x2f8 dom0_mem=1024M,max:2G dom0_max_vcpus=4 "
-                               "loglvl=warning/all guest_loglvl=none noreboot maxcpus=8 help");
+                               "loglvl=warning/all guest_loglvl=none noreboot maxcpus=8 sched=null help");
     const Options& o = p.options;
     CHECK(p.notes.empty());
     CHECK_FALSE(o.console_com1);
@@ -56,6 +56,7 @@ TEST_CASE("command line: every option")
     CHECK(o.dom0_mem == 1ull << 30);
     CHECK(o.dom0_mem_max == 2ull << 30);
     CHECK(o.dom0_max_vcpus == 4);
+    CHECK(o.sched == Sched_kind::unshared);
     CHECK(o.loglvl.always == Level::warning);
     CHECK(o.loglvl.limited == Level::debug);
     CHECK(o.guest_loglvl.limited == Level::none);

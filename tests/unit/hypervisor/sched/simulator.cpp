@@ -2,6 +2,7 @@
 #include "simulator.hpp"
 
 #include "sched/fair_policy.hpp"
+#include "sched/null_policy.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -12,24 +13,30 @@ namespace vmm
 namespace
 {
 
-struct Fair_with_queues {
-    Fair_with_queues(Sched_host& host, u32 cpus) : queues(cpus), policy(host, queues) {}
-    std::vector<Cpu_queue> queues;
-    Fair_policy policy;
+// A policy with what it keeps of each CPU.
+template <class Kind, class Cpu_state>
+struct Whole {
+    Whole(Sched_host& host, u32 cpus) : state(cpus), policy(host, state) {}
+    std::vector<Cpu_state> state;
+    Kind policy;
 };
 
-} // namespace
-
-Simulator::Make fair()
+template <class Kind, class Cpu_state>
+Simulator::Make make()
 {
     return [](Sched_host& host, u32 cpus) {
-        static std::vector<std::unique_ptr<Fair_with_queues>> all;
-        all.push_back(std::make_unique<Fair_with_queues>(host, cpus));
+        static std::vector<std::unique_ptr<Whole<Kind, Cpu_state>>> all;
+        all.push_back(std::make_unique<Whole<Kind, Cpu_state>>(host, cpus));
         return std::unique_ptr<Policy, void (*)(Policy*)>(&all.back()->policy, [](Policy* p) {
             std::erase_if(all, [p](const auto& one) { return &one->policy == p; });
         });
     };
 }
+
+} // namespace
+
+Simulator::Make fair() { return make<Fair_policy, Cpu_queue>(); }
+Simulator::Make unshared() { return make<Null_policy, Null_cpu>(); }
 
 Simulator::Simulator(Shape shape, const Make& make)
     : shape_(shape), policy_(make(*this, shape.cpus)), cpus_(shape.cpus)
@@ -67,11 +74,19 @@ void Simulator::remove(Task& task)
 {
     pause(task, true);
     policy_->remove(task.entity);
+    follow_kicks();
 }
 
 void Simulator::pause(Task& task, bool paused)
 {
     task.paused = paused;
+    policy_->update(task.entity, Time(now_));
+    follow_kicks();
+}
+
+void Simulator::set_up(Task& task, bool up)
+{
+    task.up = up;
     policy_->update(task.entity, Time(now_));
     follow_kicks();
 }
@@ -145,8 +160,12 @@ void Simulator::run_for(u64 ns)
 bool Simulator::wants_cpu(const Sched_entity& entity)
 {
     const auto& task = *static_cast<const Task*>(entity.owner);
-    return task.wants && !task.paused;
+    return task.wants && !task.paused && task.up;
 }
+
+bool Simulator::is_up(const Sched_entity& entity) { return static_cast<const Task*>(entity.owner)->up; }
+
+void Simulator::no_cpu_for(const Sched_entity& entity) { static_cast<Task*>(entity.owner)->lacks_cpu = true; }
 
 void Simulator::state_changed(Sched_entity& entity, Time now)
 {

@@ -30,7 +30,9 @@ class Simulator final : public Sched_host
         Sched_entity::State told = Sched_entity::State::off; // by the policy
         bool wants               = false;
         bool paused              = false;
-        u64 left                 = 0; // of the burst
+        bool up                  = true;
+        bool lacks_cpu           = false; // the policy has said that there is none for it
+        u64 left                 = 0;     // of the burst
         u64 ran                  = 0;
         u64 woke                 = 0;
         bool waits               = false; // for its first turn after it woke
@@ -61,6 +63,7 @@ class Simulator final : public Sched_host
 
     void run_for(u64 ns);
     void pause(Task& task, bool paused);
+    void set_up(Task& task, bool up);
     // Its affinity or its group changed.
     void change(Task& task);
     void online(u32 cpu);
@@ -78,6 +81,8 @@ class Simulator final : public Sched_host
     [[nodiscard]] std::deque<Task>& tasks() { return tasks_; }
 
     bool wants_cpu(const Sched_entity& entity) override;
+    bool is_up(const Sched_entity& entity) override;
+    void no_cpu_for(const Sched_entity& entity) override;
     void state_changed(Sched_entity& entity, Time now) override;
     void kick(u32 cpu, Look look) override;
 
@@ -121,7 +126,8 @@ class Simulator final : public Sched_host
     u64 decisions_ = 0;
 };
 
-// A Fair_policy with its queues.
+// A Fair_policy with its queues; a Null_policy with its CPUs.
 Simulator::Make fair();
+Simulator::Make unshared();
 
 } // namespace vmm

@@ -47,6 +47,7 @@ xen_domctl_getdomaininfo describe_domain(Domain& domain)
     info.tot_pages         = domain.owned_frames();
     info.max_pages         = domain.max_frames();
     info.outstanding_pages = domain.claimed_frames();
+    info.cpupool           = domain.scheduling().pool;
     info.shared_info_frame = domain.shared_mfn().value();
     info.flags =
         XEN_DOMINF_hvm_guest | XEN_DOMINF_hap | (domain.dying() != Dying::no ? XEN_DOMINF_dying : 0) |

@@ -8,12 +8,12 @@
 #include "exit/guest_memory.hpp"
 #include "hypercall/bitmap_argument.hpp"
 #include "hypercall/cpu_policy_op.hpp"
+#include "hypercall/cpupool_op.hpp"
 #include "hypercall/dirty_log_op.hpp"
 #include "hypercall/domain_info.hpp"
 #include "hypercall/domctl_vcpu.hpp"
 #include "hypercall/hvm_context.hpp"
 #include "hypercall/hypercall.hpp"
-#include "hypercall/scheduler_id.hpp"
 
 #include <algorithm>
 
@@ -48,6 +48,7 @@ Domctl_result create_domain(xen_domctl& op)
         return fail(Errc::einval);
     if (config.max_vcpus == 0 || config.max_vcpus > kMaxVcpus)
         return fail(Errc::einval);
+    TRY(can_begin_in(config.cpupool_id));
     const u32 grant_frames    = limit_or(config.max_grant_frames, kDefaultGrants);
     const u32 maptrack_frames = limit_or(config.max_maptrack_frames, kDefaultMaptrack);
     if (grant_frames > kMaxGrantFrames || maptrack_frames > kMaxMaptrackFrames)
@@ -59,6 +60,7 @@ Domctl_result create_domain(xen_domctl& op)
     std::copy(std::begin(config.handle), std::end(config.handle), identity.handle.begin());
     const auto domain = TRY(Domain::create(identity, std::min(config.max_evtchn_port, kMaxPorts - 1) + 1,
                                            grant_frames, maptrack_frames));
+    begin_in_pool(*domain, config.cpupool_id);
     domain->set_configured_vcpus(config.max_vcpus);
     op.domain = id.value();
     return Copy_back::yes;
@@ -107,7 +109,7 @@ Domctl_result scheduler_op(Domain& domain, xen_domctl& op)
 {
     auto& s     = op.u.scheduler_op;
     auto& group = domain.scheduling();
-    if (s.sched_id != scheduler_id())
+    if (s.sched_id != scheduler_id(group.kind))
         return fail(Errc::einval);
     if (s.sched_id == XEN_SCHEDULER_NULL)
         return fail(Errc::eopnotsupp);

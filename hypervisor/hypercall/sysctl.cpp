@@ -11,9 +11,9 @@
 #include "exit/guest_memory.hpp"
 #include "hypercall/bitmap_argument.hpp"
 #include "hypercall/cpu_policy_op.hpp"
+#include "hypercall/cpupool_op.hpp"
 #include "hypercall/domain_info.hpp"
 #include "hypercall/hypercall.hpp"
-#include "hypercall/scheduler_id.hpp"
 #include "mm/frame_allocator.hpp"
 #include "sched/scheduler.hpp"
 
@@ -124,32 +124,14 @@ Expected<void> numa_info(Vcpu& vcpu, xen_sysctl_numainfo& op)
     return {};
 }
 
-// All CPUs and all domains are in pool 0.
-Expected<void> cpu_pool(Vcpu& vcpu, xen_sysctl_cpupool_op& op)
-{
-    if (op.op == XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN)
-        return op.cpupool_id == 0 ? Expected<void>() : fail(Errc::enoent);
-    if (op.op == XEN_SYSCTL_CPUPOOL_OP_FREEINFO)
-        return write_bitmap(vcpu, op.cpumap, 0);
-    if (op.op != XEN_SYSCTL_CPUPOOL_OP_INFO)
-        return fail(Errc::eopnotsupp);
-    if (op.cpupool_id != 0 && op.cpupool_id != XEN_SYSCTL_CPUPOOL_PAR_ANY)
-        return fail(Errc::enoent);
-    op.cpupool_id = 0;
-    op.sched_id   = scheduler_id();
-    op.n_dom      = 0;
-    for (auto d = next_domain(Domid(0)); d; d = next_domain(Domid(static_cast<u16>(d->id().value() + 1))))
-        ++op.n_dom;
-    return write_bitmap(vcpu, op.cpumap, online_cpu_mask());
-}
-
 // The scheduler preempts whenever fairness asks for it: there is no least time that a vCPU keeps the CPU.
 Expected<void> scheduler_parameters(xen_sysctl_scheduler_op& op)
 {
     auto& parameters = op.u.sched_credit2;
     if (op.cpupool_id != 0)
         return fail(Errc::esrch);
-    if (op.sched_id != scheduler_id() || scheduler_id() != XEN_SCHEDULER_CREDIT2 ||
+    if (op.sched_id != scheduler_id(default_sched_kind) ||
+        scheduler_id(default_sched_kind) != XEN_SCHEDULER_CREDIT2 ||
         (op.cmd != XEN_SYSCTL_SCHEDOP_putinfo && op.cmd != XEN_SYSCTL_SCHEDOP_getinfo))
         return fail(Errc::einval);
     if (op.cmd == XEN_SYSCTL_SCHEDOP_putinfo && parameters.ratelimit_us != 0)
@@ -181,13 +163,13 @@ Expected<void> perform(Vcpu& vcpu, xen_sysctl& op)
     switch (op.cmd) {
     case XEN_SYSCTL_readconsole: return read_console(vcpu, op.u.readconsole);
     case XEN_SYSCTL_physinfo: physical_info(op.u.physinfo); return {};
-    case XEN_SYSCTL_sched_id: op.u.sched_id.sched_id = scheduler_id(); return {};
+    case XEN_SYSCTL_sched_id: op.u.sched_id.sched_id = scheduler_id(default_sched_kind); return {};
     case XEN_SYSCTL_getdomaininfolist: return domain_list(vcpu, op.u.getdomaininfolist);
     case XEN_SYSCTL_getcpuinfo: return cpu_info(vcpu, op.u.getcpuinfo);
     case XEN_SYSCTL_availheap: op.u.availheap.avail_bytes = frames.free_count() * kPageSize; return {};
     case XEN_SYSCTL_cputopoinfo: return cpu_topology(vcpu, op.u.cputopoinfo);
     case XEN_SYSCTL_numainfo: return numa_info(vcpu, op.u.numainfo);
-    case XEN_SYSCTL_cpupool_op: return cpu_pool(vcpu, op.u.cpupool_op);
+    case XEN_SYSCTL_cpupool_op: return do_cpupool_op(vcpu, op.u.cpupool_op);
     case XEN_SYSCTL_scheduler_op: return scheduler_parameters(op.u.scheduler_op);
     case XEN_SYSCTL_pcitopoinfo: return pci_topology(vcpu, op.u.pcitopoinfo);
     // No CPU masks what its CPUID tells to PV guests, for there are none.

@@ -16,6 +16,7 @@
 #include "base/heap_queue.hpp"
 #include "sched/cpu_cap.hpp"
 #include "sched/cpu_set.hpp"
+#include "sched/sched_kind.hpp"
 
 namespace vmm
 {
@@ -31,6 +32,8 @@ struct Sched_group {
     std::atomic<u32> members{0};             // kept by the policy
     Cpu_cap cap;
     Shared_cpu_set cpus{Cpu_set::all()}; // of the pool it is in
+    u32 pool        = 0;
+    Sched_kind kind = default_sched_kind; // the pool's; fixed before the first vCPU is added
 };
 
 // What the policy keeps of each vCPU. Owned by whoever embeds it, `owner` says who; between Policy::add() and

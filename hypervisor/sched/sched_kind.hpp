@@ -13,4 +13,7 @@ enum class Sched_kind : u8 {
     unshared, // each vCPU has a CPU of its own (null_policy.hpp)
 };
 
+// That of the first CPU pool, for whoever does not ask for another one. Set once, at boot.
+inline constinit Sched_kind default_sched_kind = Sched_kind::fair;
+
 } // namespace vmm

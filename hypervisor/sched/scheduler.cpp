@@ -26,6 +26,8 @@ struct Cpu {
     Vcpu* loaded = nullptr; // its FPU and debug registers are in the CPU
     u64 idle_ns  = 0;
     std::atomic<bool> reschedule{false};
+    Sched_kind kind = Sched_kind::fair; // whose decisions it follows
+    std::atomic<Sched_kind> wanted{Sched_kind::fair};
     Timer timer{time_is_up, this};
 };
 
@@ -67,7 +69,7 @@ class Host final : public Sched_host
     void kick(u32 cpu, Look look) override
     {
         if (look == Look::timer)
-            here().timer.start(policy().until(cpu));
+            here().timer.start(policy(here().kind).until(cpu));
         else
             cpus[cpu].reschedule.store(true);
     }
@@ -84,21 +86,20 @@ class Host final : public Sched_host
     }
 
   public:
-    static Policy& policy();
+    static Policy& policy(Sched_kind kind);
 };
 
 constinit Host host;
 constinit Fair_policy fair(host, queues);
 constinit Null_policy unshared(host, own_cpus);
-constinit Sched_kind chosen = Sched_kind::fair;
 
-Policy& policy()
+Policy& Host::policy(Sched_kind kind)
 {
-    if (chosen == Sched_kind::unshared) [[unlikely]]
+    if (kind == Sched_kind::unshared) [[unlikely]]
         return unshared;
     return fair;
 }
-Policy& Host::policy() { return scheduler::policy(); }
+Policy& policy_of(const Vcpu& vcpu) { return Host::policy(vcpu.sched.group.kind); }
 
 // What VM entry does not switch stays in the CPU while nobody else needs it.
 void switch_to(Cpu& cpu, Vcpu& next)
@@ -118,6 +119,23 @@ void run(Cpu& cpu, Vcpu& vcpu)
         run_once(vcpu);
 }
 
+void join(Cpu& cpu, u32 number)
+{
+    cpu.kind = cpu.wanted.load();
+    Host::policy(cpu.kind).cpu_online(number, {Cpu_set::only(number), Cpu_set::only(number)},
+                                      system_clock().now());
+}
+
+// Nothing runs here any more that the former one decided on, before another one decides.
+void change_policy(Cpu& cpu, u32 number)
+{
+    Policy& former = Host::policy(cpu.kind);
+    former.cpu_offline(number, system_clock().now());
+    while (former.decide(number, system_clock().now()).next) {
+    }
+    join(cpu, number);
+}
+
 // Free memory is made clean while there is nothing better to do.
 void idle(Cpu& cpu)
 {
@@ -133,17 +151,29 @@ void idle(Cpu& cpu)
 
 } // namespace
 
-void choose(Sched_kind which) { chosen = which; }
-Sched_kind kind() { return chosen; }
+void choose(Sched_kind which)
+{
+    default_sched_kind = which;
+    for (Cpu& cpu : cpus)
+        cpu.wanted.store(which);
+}
+
+void follow(u32 cpu, Sched_kind which)
+{
+    cpus[cpu].wanted.store(which);
+    static_cast<Sched_host&>(host).kick(cpu, Look::again);
+}
 
 void run_this_cpu()
 {
     const u32 number = this_cpu();
     Cpu& cpu         = here();
-    policy().cpu_online(number, {Cpu_set::only(number), Cpu_set::only(number)}, system_clock().now());
+    join(cpu, number);
     for (;;) {
         cpu.reschedule.store(false);
-        const auto [next, until] = policy().decide(number, system_clock().now());
+        if (cpu.wanted.load(std::memory_order_relaxed) != cpu.kind) [[unlikely]]
+            change_policy(cpu, number);
+        const auto [next, until] = Host::policy(cpu.kind).decide(number, system_clock().now());
         if (until != kNever)
             cpu.timer.start(until);
         else if (cpu.timer.armed())
@@ -155,11 +185,11 @@ void run_this_cpu()
     }
 }
 
-void add(Vcpu& vcpu) { policy().add(vcpu.sched); }
+void add(Vcpu& vcpu) { policy_of(vcpu).add(vcpu.sched); }
 
 void forget(Vcpu& vcpu)
 {
-    policy().remove(vcpu.sched);
+    policy_of(vcpu).remove(vcpu.sched);
     if (here().loaded == &vcpu)
         here().loaded = nullptr;
 }
@@ -176,20 +206,20 @@ void block(Vcpu& vcpu)
     here().reschedule.store(true, std::memory_order_relaxed);
 }
 
-void yield(Vcpu&)
+void yield(Vcpu& vcpu)
 {
-    if (policy().yield(this_cpu(), system_clock().now()))
+    if (policy_of(vcpu).yield(this_cpu(), system_clock().now()))
         here().reschedule.store(true, std::memory_order_relaxed);
 }
 
-void yield_to(Vcpu&, Vcpu& target)
+void yield_to(Vcpu& vcpu, Vcpu& target)
 {
-    if (policy().yield_to(this_cpu(), target.sched, system_clock().now()))
+    if (policy_of(vcpu).yield_to(this_cpu(), target.sched, system_clock().now()))
         here().reschedule.store(true, std::memory_order_relaxed);
 }
 
-void reconsider(Vcpu& vcpu) { policy().update(vcpu.sched, system_clock().now()); }
-void rearrange(Vcpu& vcpu) { policy().changed(vcpu.sched, system_clock().now()); }
+void reconsider(Vcpu& vcpu) { policy_of(vcpu).update(vcpu.sched, system_clock().now()); }
+void rearrange(Vcpu& vcpu) { policy_of(vcpu).changed(vcpu.sched, system_clock().now()); }
 u32 cpu_of(const Vcpu& vcpu) { return vcpu.sched.cpu.load(std::memory_order_relaxed); }
 bool must_reschedule() { return here().reschedule.load(std::memory_order_relaxed); }
 u64 idle_time(u32 cpu) { return cpus[cpu].idle_ns; }

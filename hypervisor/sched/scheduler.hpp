@@ -22,9 +22,10 @@ inline u64 online_cpu_mask() { return 1; }
 namespace vmm::scheduler
 {
 
-// By which policy: the default, or the one asked for before the first vCPU was made.
+// By which policy CPUs and domains of the first pool go, before there are any.
 void choose(Sched_kind which);
-[[nodiscard]] Sched_kind kind();
+// From its next decision on a CPU, which no vCPU may use at the moment, follows this one.
+void follow(u32 cpu, Sched_kind which);
 
 // Runs vCPUs on this CPU for ever.
 [[noreturn]] void run_this_cpu();

@@ -41,6 +41,31 @@ def looked_at(machine):
         raise Failed("dmesg does not hold the hypervisor's log")
 
 
+def shares(machine):
+    """Where it runs and how much: at once, over a reboot, and with words for what cannot be."""
+    def row(machine):
+        return {key: value for key, value in xm_json(machine, "sched-credit -d share")["domains"][0].items()
+                if key in ("weight", "cap")}
+
+    start(machine, "share", cpus="0", cpu_weight=128, cap=90)
+    same("its share", row(machine), {"weight": 128, "cap": 90})
+    xm_json(machine, "sched-credit -d share -w 300 -c 80")
+    xm_json(machine, "vcpu-pin share 0 0 all")
+    xm_json(machine, "sched-credit2 -d Domain-0 -w 512")
+    same("dom0's weight", xm_json(machine, "sched-credit -d 0")["domains"][0]["weight"], 512)
+    refused(machine, "sched-credit -d share -w 65536", 1, "give 1 to 65535")
+    refused(machine, "sched-credit -d share -c 101", 1, "give 0 to 100")
+    refused(machine, "vcpu-pin share 1 0", 1, "no vCPU 1")
+    refused(machine, "vcpu-pin share all 77", 1, "no processor 77")
+    machine.shell("xm reboot share", 60)
+    wait_for(machine, "share again, after its reboot", 60, lambda m: domains(m).get("share", {}).get("domid", 0) == 3)
+    same("its share after a reboot", row(machine), {"weight": 300, "cap": 80})
+    pinned = xm_json(machine, "vcpu-list share")["vcpus"][0]
+    if pinned["affinity"] not in ("0", "all") or pinned["soft_affinity"] != "all":  # one CPU is all, where there is one
+        raise Failed(f"pinned to CPU 0, it may run on {pinned['affinity']} and rather runs on {pinned['soft_affinity']}")
+    machine.shell("xm sched-credit; xm destroy share", 30)
+
+
 def changed(machine):
     same("mem-set", xm_json(machine, "mem-set one 112")["target_kib"], 112 * 1024)
     wait_for(machine, "112 MiB", 20, lambda m: domains(m)["one"]["memory_kib"] < 113 * 1024)
@@ -88,6 +113,7 @@ scenario("verbs", __doc__, [
     ("create -n -p -q, unpause", created),
     ("domid, domname, vcpu-list, uptime, list -l, dmesg", looked_at),
     ("mem-set, mem-max, sysrq, rename, pause, shutdown -w", changed),
+    ("cpus, cpu_weight, cap, sched-credit, vcpu-pin", shares),
     ("on_poweroff = preserve", preserve),
     ("on_reboot = rename-restart", rename_restart),
     ("on_crash = destroy", destroy),

@@ -114,6 +114,9 @@ def weight(machine):
     says(machine, "xl sched-credit2", r"^demo +\d+ +256 +0$")
     machine.shell("xl sched-credit2 -d demo -w 512")
     says(machine, "xl sched-credit2 -d demo", r"^demo +\d+ +512 +0$")
+    machine.shell("xl sched-credit2 -d demo -c 40")
+    says(machine, "xl sched-credit2 -d demo", r"^demo +\d+ +512 +40$")
+    machine.shell("xl vcpu-pin demo 0 0 0; xl vcpu-pin demo all all all; xl sched-credit2 -d demo -c 0")
 
 
 def uptime(machine):
@@ -173,7 +176,7 @@ scenario("xl", __doc__, [
     ("xl console", console_again),
     ("xl vcpu-list, pause, unpause", pause),
     ("xl mem-set", memory),
-    ("xl sched-credit2", weight),
+    ("xl sched-credit2, vcpu-pin", weight),
     ("xl uptime", uptime),
     ("xl shutdown -w", shutdown),
     ("a CPUID policy of the configuration's", cpuid),

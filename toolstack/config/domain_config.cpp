@@ -106,6 +106,17 @@ Checked check_vcpus(std::uint64_t count)
     return check_range(count, Limits::kMin_vcpus, Limits::kMax_vcpus, "");
 }
 
+Checked check_cpu_weight(std::uint64_t weight)
+{
+    return check_range(weight, Limits::kMin_cpu_weight, Limits::kMax_cpu_weight, "");
+}
+
+// More than all its vCPUs can use is no limit, and most likely a mistake.
+Checked check_cap(std::uint64_t percent, std::uint64_t vcpus)
+{
+    return check_range(percent, 0, vcpus * Limits::kMax_cap_per_vcpu, " (percent of one CPU; 0 is no limit)");
+}
+
 Checked check_path(std::string_view path) { return check_text("a path", path, Limits::kMax_path_length); }
 
 Checked check_cmdline(std::string_view cmdline)
@@ -131,6 +142,8 @@ std::expected<void, Problem> validate(const Domain_config& config)
         {"maxmem", check_memory_mib(config.maxmem_mib)},
         {"vcpus", check_vcpus(config.vcpus)},
         {"maxvcpus", check_vcpus(config.maxvcpus)},
+        {"cpu_weight", check_cpu_weight(config.cpu_weight)},
+        {"cap", check_cap(config.cap, std::min<std::uint64_t>(config.maxvcpus, Limits::kMax_vcpus))},
         {"vif", check_vifs(config.vifs)},
     };
     for (const auto& [key, result] : checks)
@@ -144,10 +157,11 @@ std::expected<void, Problem> validate(const Domain_config& config)
     if (config.maxvcpus < config.vcpus)
         return std::unexpected(Problem{"maxvcpus", std::to_string(config.maxvcpus) + " is less than vcpus (" +
                                                        std::to_string(config.vcpus) + ")"});
-    if (config.affinity.size() > config.maxvcpus)
-        return std::unexpected(Problem{"cpus", "has " + std::to_string(config.affinity.size()) +
-                                                   " entries for " + std::to_string(config.maxvcpus) +
-                                                   " vCPUs"});
+    for (const auto& [key, sets] :
+         {std::pair{"cpus", &config.affinity}, std::pair{"cpus_soft", &config.soft_affinity}})
+        if (sets->size() > config.maxvcpus)
+            return std::unexpected(Problem{key, "has " + std::to_string(sets->size()) + " entries for " +
+                                                    std::to_string(config.maxvcpus) + " vCPUs"});
     return check_disks(config.disks);
 }
 

@@ -36,12 +36,16 @@ struct Limits {
     static constexpr std::uint64_t kMax_memory_mib   = 16ull << 20; // 16 TiB
     static constexpr std::uint64_t kMin_vcpus        = 1;
     static constexpr std::uint64_t kMax_vcpus        = 64;
+    static constexpr std::uint64_t kMin_cpu_weight   = 1;
+    static constexpr std::uint64_t kMax_cpu_weight   = 65'535;
+    static constexpr std::uint64_t kMax_cap_per_vcpu = 100;
     static constexpr std::size_t kMax_name_length    = 63;
     static constexpr std::size_t kMax_cmdline_length = 4095;
     static constexpr std::size_t kMax_path_length    = 4095;
 };
 
 inline constexpr std::uint64_t kDefault_memory_mib = 256;
+inline constexpr unsigned kDefault_cpu_weight      = 256;
 
 struct Domain_config {
     std::string name;
@@ -55,9 +59,12 @@ struct Domain_config {
     std::uint64_t memory_mib = kDefault_memory_mib; // at the start
     std::uint64_t maxmem_mib = kDefault_memory_mib; // `xm mem-set` may raise it so far; never below memory
 
-    unsigned vcpus    = 1;         // online at the start
-    unsigned maxvcpus = 1;         // never below vcpus
-    std::vector<Cpu_set> affinity; // one per vCPU, or shorter: the rest may run anywhere
+    unsigned vcpus    = 1;                     // online at the start
+    unsigned maxvcpus = 1;                     // never below vcpus
+    std::vector<Cpu_set> affinity;             // one per vCPU, or shorter: the rest may run anywhere
+    std::vector<Cpu_set> soft_affinity;        // where they would rather run, likewise
+    unsigned cpu_weight = kDefault_cpu_weight; // its share of the CPUs, relative to other domains
+    unsigned cap        = 0;                   // the most it may use, in percent of one CPU; 0: no limit
 
     std::vector<Disk> disks; // no two with the same number
 
@@ -90,6 +97,8 @@ using Checked = std::expected<void, std::string>;
 [[nodiscard]] Checked check_name(std::string_view name);
 [[nodiscard]] Checked check_memory_mib(std::uint64_t mib);
 [[nodiscard]] Checked check_vcpus(std::uint64_t count);
+[[nodiscard]] Checked check_cpu_weight(std::uint64_t weight);
+[[nodiscard]] Checked check_cap(std::uint64_t percent, std::uint64_t vcpus);
 [[nodiscard]] Checked check_path(std::string_view path); // its form only: who opens it finds out the rest
 [[nodiscard]] Checked check_cmdline(std::string_view cmdline);
 

@@ -117,6 +117,9 @@ constexpr Field kFields[] = {
     {"vcpus", [](const Json& v, Domain_config& c) { return read_number(v, c.vcpus); }},
     {"maxvcpus", [](const Json& v, Domain_config& c) { return read_number(v, c.maxvcpus); }},
     {"cpus", [](const Json& v, Domain_config& c) { return read_affinity(v, c.affinity); }},
+    {"cpus_soft", [](const Json& v, Domain_config& c) { return read_affinity(v, c.soft_affinity); }},
+    {"cpu_weight", [](const Json& v, Domain_config& c) { return read_number(v, c.cpu_weight); }},
+    {"cap", [](const Json& v, Domain_config& c) { return read_number(v, c.cap); }},
     {"disk", [](const Json& v, Domain_config& c) { return read_disks(v, c.disks); }},
     {"on_poweroff", [](const Json& v, Domain_config& c) { return read_action(v, c.on_poweroff); }},
     {"on_reboot", [](const Json& v, Domain_config& c) { return read_action(v, c.on_reboot); }},
@@ -124,6 +127,14 @@ constexpr Field kFields[] = {
     {"on_watchdog", [](const Json& v, Domain_config& c) { return read_action(v, c.on_watchdog); }},
     {"vif", [](const Json& v, Domain_config& c) { return read_vifs(v, c.vifs); }},
 };
+
+Json affinity_json(const std::vector<Cpu_set>& sets)
+{
+    Json json = Json::array();
+    for (const auto& cpus : sets)
+        json.push_back(cpus.to_string());
+    return json;
+}
 
 } // namespace
 
@@ -137,15 +148,16 @@ Json to_json(const Domain_config& config)
     json["kernel"] = config.kernel;
     if (!config.ramdisk.empty())
         json["ramdisk"] = config.ramdisk;
-    json["cmdline"]  = config.cmdline;
-    json["memory"]   = config.memory_mib;
-    json["maxmem"]   = config.maxmem_mib;
-    json["vcpus"]    = config.vcpus;
-    json["maxvcpus"] = config.maxvcpus;
-    json["cpus"]     = Json::array();
-    for (const auto& cpus : config.affinity)
-        json["cpus"].push_back(cpus.to_string());
-    json["disk"] = Json::array();
+    json["cmdline"]    = config.cmdline;
+    json["memory"]     = config.memory_mib;
+    json["maxmem"]     = config.maxmem_mib;
+    json["vcpus"]      = config.vcpus;
+    json["maxvcpus"]   = config.maxvcpus;
+    json["cpus"]       = affinity_json(config.affinity);
+    json["cpus_soft"]  = affinity_json(config.soft_affinity);
+    json["cpu_weight"] = config.cpu_weight;
+    json["cap"]        = config.cap;
+    json["disk"]       = Json::array();
     for (const auto& disk : config.disks)
         json["disk"].push_back(to_json(disk));
     json["on_poweroff"] = to_string(config.on_poweroff);

@@ -14,7 +14,6 @@ using enum Foreign_key::Treatment;
 constexpr std::string_view kNo_emulation  = "a PVH domain has no emulated devices";
 constexpr std::string_view kNested_paging = "every domain runs with hardware-assisted paging";
 constexpr std::string_view kNot_yet       = "not supported yet";
-constexpr std::string_view kScheduler     = "scheduling parameters are not supported yet";
 constexpr std::string_view kPass_through  = "device pass-through is not supported yet";
 constexpr std::string_view kUse_kernel =
     "not supported: name the kernel with kernel = and its initrd with ramdisk =";
@@ -60,12 +59,9 @@ constexpr Foreign_key kKeys[] = {
     {"altp2m", refused, kNot_yet},
     {"bootloader", refused, kUse_kernel},
     {"bootloader_args", refused, kUse_kernel},
-    {"cap", refused, kScheduler},
     {"channel", refused, kNot_yet},
     {"claim_mode", refused, "not supported: memory is always claimed before a domain is built"},
-    {"cpu_weight", refused, kScheduler},
     {"cpuid", refused, kNot_yet},
-    {"cpus_soft", refused, "soft affinity is not supported yet: use cpus ="},
     {"device_tree", refused, kNot_yet},
     {"dtdev", refused, kPass_through},
     {"firmware", refused, kUse_kernel},

@@ -133,6 +133,8 @@ void fill_in_defaults(Draft& draft)
     config.maxvcpus   = draft.maxvcpus.value_or(config.vcpus);
     if (draft.every_vcpu && !draft.every_vcpu->is_all())
         config.affinity.assign(config.maxvcpus, *draft.every_vcpu);
+    if (draft.every_vcpu_soft && !draft.every_vcpu_soft->is_all())
+        config.soft_affinity.assign(config.maxvcpus, *draft.every_vcpu_soft);
     complete(config);
 }
 

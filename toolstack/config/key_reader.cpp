@@ -146,16 +146,16 @@ std::expected<Cpu_set, std::string> as_cpus(const Value& value)
 }
 
 // "0-3" holds for every vCPU; in a list the first entry is for vCPU 0, and so on.
-Reading_result read_cpus(const Value& value, Draft& draft)
+Reading_result read_cpus(const Value& value, std::optional<Cpu_set>& every_vcpu, std::vector<Cpu_set>& each)
 {
-    draft.every_vcpu.reset();
-    draft.config.affinity.clear();
+    every_vcpu.reset();
+    each.clear();
     const auto* list = std::get_if<std::vector<Value>>(&value.what);
     if (list == nullptr) {
         auto cpus = as_cpus(value);
         if (!cpus)
             return std::unexpected(std::move(cpus.error()));
-        draft.every_vcpu = *std::move(cpus);
+        every_vcpu = *std::move(cpus);
         return {};
     }
     for (const auto& entry : *list) {
@@ -163,8 +163,31 @@ Reading_result read_cpus(const Value& value, Draft& draft)
         if (!cpus)
             return std::unexpected("entry " + std::to_string(&entry - list->data() + 1) + ": " +
                                    cpus.error());
-        draft.config.affinity.push_back(*std::move(cpus));
+        each.push_back(*std::move(cpus));
     }
+    return {};
+}
+
+Reading_result read_cpu_weight(const Value& value, Draft& draft)
+{
+    const auto number = as_number(value);
+    if (!number)
+        return std::unexpected(number.error());
+    if (auto good = check_cpu_weight(*number); !good)
+        return std::unexpected(std::move(good.error()));
+    draft.config.cpu_weight = static_cast<unsigned>(*number);
+    return {};
+}
+
+// How much is too much depends on the number of vCPUs.
+Reading_result read_cap(const Value& value, Draft& draft)
+{
+    const auto number = as_number(value);
+    if (!number)
+        return std::unexpected(number.error());
+    if (auto good = check_cap(*number, Limits::kMax_vcpus); !good)
+        return std::unexpected(std::move(good.error()));
+    draft.config.cap = static_cast<unsigned>(*number);
     return {};
 }
 
@@ -228,7 +251,11 @@ constexpr Key_reader kReaders[] = {
     {"maxmem", [](const Value& v, Draft& d) { return read_memory(v, d.maxmem); }},
     {"vcpus", [](const Value& v, Draft& d) { return read_vcpus(v, d.config.vcpus); }},
     {"maxvcpus", [](const Value& v, Draft& d) { return read_vcpus(v, d.maxvcpus); }},
-    {"cpus", read_cpus},
+    {"cpus", [](const Value& v, Draft& d) { return read_cpus(v, d.every_vcpu, d.config.affinity); }},
+    {"cpus_soft",
+     [](const Value& v, Draft& d) { return read_cpus(v, d.every_vcpu_soft, d.config.soft_affinity); }},
+    {"cpu_weight", read_cpu_weight},
+    {"cap", read_cap},
     {"disk", read_disks},
     {"on_poweroff", [](const Value& v, Draft& d) { return read_action(v, d.config.on_poweroff); }},
     {"on_reboot", [](const Value& v, Draft& d) { return read_action(v, d.config.on_reboot); }},

@@ -24,8 +24,8 @@ struct Draft {
     std::optional<std::string> root, extra, cmdline;
     std::optional<std::uint64_t> memory, maxmem;
     std::optional<unsigned> maxvcpus;
-    std::optional<Cpu_set> every_vcpu; // cpus = "..." as opposed to a list
-    std::vector<std::string> remarks;  // warnings about the value being read, as clauses
+    std::optional<Cpu_set> every_vcpu, every_vcpu_soft; // cpus = "..." as opposed to a list
+    std::vector<std::string> remarks;                   // warnings about the value being read, as clauses
 };
 
 // What is wrong with a value, as a clause without key and place, and where, if not at its beginning.

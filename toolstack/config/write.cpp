@@ -23,6 +23,15 @@ std::string in_quotes(std::string_view text)
     return result + '"';
 }
 
+// One per vCPU.
+std::string cpu_sets(const std::vector<Cpu_set>& sets)
+{
+    std::string text;
+    for (const auto& set : sets)
+        text += (text.empty() ? "" : ", ") + in_quotes(set.to_string());
+    return text.empty() ? in_quotes("all") : "[ " + text + " ]";
+}
+
 } // namespace
 
 std::string write(const Domain_config& config)
@@ -43,10 +52,10 @@ std::string write(const Domain_config& config)
     line("maxmem", std::to_string(config.maxmem_mib));
     line("vcpus", std::to_string(config.vcpus));
     line("maxvcpus", std::to_string(config.maxvcpus));
-    std::string cpus;
-    for (const auto& entry : config.affinity)
-        cpus += (cpus.empty() ? "" : ", ") + in_quotes(entry.to_string());
-    line("cpus", cpus.empty() ? in_quotes("all") : "[ " + cpus + " ]");
+    line("cpus", cpu_sets(config.affinity));
+    line("cpus_soft", cpu_sets(config.soft_affinity));
+    line("cpu_weight", std::to_string(config.cpu_weight));
+    line("cap", std::to_string(config.cap));
     std::string disks;
     for (const auto& disk : config.disks)
         disks += (disks.empty() ? "\n    " : ",\n    ") + in_quotes(write_disk(disk));

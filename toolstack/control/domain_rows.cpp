@@ -132,14 +132,20 @@ Json to_json(const Domain_row& row)
 Json to_json(const Vcpu_row& row)
 {
     Json json;
-    json["domid"]       = row.domid;
-    json["name"]        = row.name;
-    json["vcpu"]        = row.vcpu;
-    json["cpu"]         = row.cpu ? Json(*row.cpu) : Json();
-    json["state"]       = row.state.letters();
-    json["cpu_time_ns"] = row.cpu_time_ns;
-    json["affinity"]    = row.affinity;
+    json["domid"]         = row.domid;
+    json["name"]          = row.name;
+    json["vcpu"]          = row.vcpu;
+    json["cpu"]           = row.cpu ? Json(*row.cpu) : Json();
+    json["state"]         = row.state.letters();
+    json["cpu_time_ns"]   = row.cpu_time_ns;
+    json["affinity"]      = row.affinity;
+    json["soft_affinity"] = row.soft_affinity;
     return json;
+}
+
+Json to_json(const Sched_row& row)
+{
+    return {{"domid", row.domid}, {"name", row.name}, {"weight", row.weight}, {"cap", row.cap}};
 }
 
 Result<Domain_row> domain_row_from_json(const Json& json)
@@ -171,6 +177,18 @@ Result<Vcpu_row> vcpu_row_from_json(const Json& json)
     reader.state("state", row.state);
     reader.number("cpu_time_ns", row.cpu_time_ns);
     reader.text("affinity", row.affinity);
+    reader.text("soft_affinity", row.soft_affinity);
+    return reader.finish(std::move(row));
+}
+
+Result<Sched_row> sched_row_from_json(const Json& json)
+{
+    Sched_row row;
+    Reader reader{json};
+    reader.number("domid", row.domid);
+    reader.text("name", row.name);
+    reader.number("weight", row.weight);
+    reader.number("cap", row.cap);
     return reader.finish(std::move(row));
 }
 

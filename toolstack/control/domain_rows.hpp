@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rows of the `list` and `vcpu-list` results as structs, so that both sides spell the fields alike.
-// Memory is in KiB and time in nanoseconds of CPU, as everywhere on the control socket. What is not known has
-// no value, not zero.
+// The rows of the `list`, `vcpu-list` and `sched-list` results as structs, so that both sides spell the
+// fields alike. Memory is in KiB and time in nanoseconds of CPU, as everywhere on the control socket. What is
+// not known has no value, not zero.
 #pragma once
 
 #include "toolstack/control/protocol.hpp"
@@ -49,13 +49,25 @@ struct Vcpu_row {
     Domain_state state;               // r, b and p only; none when runnable and waiting for a CPU
     std::uint64_t cpu_time_ns = 0;
     std::string affinity; // as Cpu_set writes it: "all", "0-3"
+    std::string soft_affinity;
 
     friend bool operator==(const Vcpu_row&, const Vcpu_row&) = default;
 };
 
+struct Sched_row {
+    std::uint32_t domid = 0;
+    std::string name;
+    std::uint32_t weight = 0;
+    std::uint32_t cap    = 0; // in percent of one CPU; 0: no limit
+
+    friend bool operator==(const Sched_row&, const Sched_row&) = default;
+};
+
 [[nodiscard]] Json to_json(const Domain_row& row);
 [[nodiscard]] Json to_json(const Vcpu_row& row);
+[[nodiscard]] Json to_json(const Sched_row& row);
 [[nodiscard]] Result<Domain_row> domain_row_from_json(const Json& json);
 [[nodiscard]] Result<Vcpu_row> vcpu_row_from_json(const Json& json);
+[[nodiscard]] Result<Sched_row> sched_row_from_json(const Json& json);
 
 } // namespace vmm::control

@@ -2,11 +2,13 @@
 #include "toolstack/vmmd/domain_maker.hpp"
 
 #include "toolstack/base/log.hpp"
+#include "toolstack/vmmd/affinity.hpp"
 #include "toolstack/vmmd/boot_clock.hpp"
 #include "toolstack/vmmd/domain_nodes.hpp"
 #include "toolstack/vmmd/store_rings.hpp"
 
-#include <algorithm>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 namespace vmm
@@ -15,15 +17,22 @@ namespace vmm
 namespace
 {
 
-std::vector<std::uint8_t> to_bitmap(const config::Cpu_set& set, unsigned cpus)
+const config::Cpu_set* wanted_of(const std::vector<config::Cpu_set>& list, unsigned vcpu)
 {
-    std::vector<std::uint8_t> map((std::max(cpus, 1U) + 7) / 8, 0);
-    for (unsigned cpu = 0; cpu < cpus; ++cpu) {
-        if (set.contains(cpu)) {
-            map[cpu / 8] |= static_cast<std::uint8_t>(1U << (cpu % 8));
-        }
+    return vcpu < list.size() && !list[vcpu].is_all() ? &list[vcpu] : nullptr;
+}
+
+Result<std::optional<Cpu_bits>> bits_of(std::string_view key, const config::Cpu_set* wanted,
+                                        const Host_info& host)
+{
+    if (wanted == nullptr) {
+        return std::nullopt;
     }
-    return map;
+    auto bits = to_bits(*wanted, host);
+    if (!bits) {
+        return fail(bits.error().code, std::string(key) + ": " + bits.error().message);
+    }
+    return *std::move(bits);
 }
 
 } // namespace
@@ -67,6 +76,7 @@ Result<void> Domain_maker::build(Domain& domain, const Prepared_domain& prepared
 Result<void> Domain_maker::furnish(Domain& domain, const Built_domain& rings)
 {
     TRY(pin_vcpus(domain));
+    TRY(set_shares(domain));
     domain.rings = rings;
     open_console(domain);
     TRY(write_domain_nodes(store_, domain));
@@ -75,23 +85,29 @@ Result<void> Domain_maker::furnish(Domain& domain, const Built_domain& rings)
 
 Result<void> Domain_maker::pin_vcpus(const Domain& domain)
 {
-    if (domain.config.affinity.empty()) {
+    const config::Domain_config& config = domain.config;
+    if (config.affinity.empty() && config.soft_affinity.empty()) {
         return {};
     }
     const Host_info host = TRY(control_.host());
-    for (unsigned vcpu = 0; vcpu < domain.config.affinity.size() && vcpu < domain.config.maxvcpus; ++vcpu) {
-        const config::Cpu_set& wanted = domain.config.affinity[vcpu];
-        if (wanted.is_all()) {
-            continue;
+    for (unsigned vcpu = 0; vcpu < config.maxvcpus; ++vcpu) {
+        const Affinity affinity{TRY(bits_of("cpus", wanted_of(config.affinity, vcpu), host)),
+                                TRY(bits_of("cpus_soft", wanted_of(config.soft_affinity, vcpu), host))};
+        if (affinity.hard || affinity.soft) {
+            TRY(control_.set_affinity(domain.id, vcpu, affinity));
         }
-        const auto map = to_bitmap(wanted, host.max_cpu_id + 1);
-        if (std::all_of(map.begin(), map.end(), [](std::uint8_t byte) { return byte == 0; })) {
-            return fail(Errc::out_of_range, "cpus: this machine has no processor " + wanted.to_string() +
-                                                "; it has 0 to " + std::to_string(host.max_cpu_id));
-        }
-        TRY(control_.set_affinity(domain.id, vcpu, map));
     }
     return {};
+}
+
+// Left alone where nothing is asked for: not every scheduler has weights.
+Result<void> Domain_maker::set_shares(const Domain& domain)
+{
+    const config::Domain_config& config = domain.config;
+    if (config.cpu_weight == config::kDefault_cpu_weight && config.cap == 0) {
+        return {};
+    }
+    return control_.set_scheduling(domain.id, {config.cpu_weight, config.cap});
 }
 
 Result<std::unique_ptr<Console>> Domain_maker::open_console(const Console::Place& place,

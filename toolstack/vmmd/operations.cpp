@@ -28,14 +28,24 @@ constexpr auto kPatience = std::chrono::seconds(10);
 Operations::Cancel Operations::perform(const std::string& op, const Json& args, Client client)
 {
     static const std::map<std::string_view, Immediate> kImmediate{
-        {control::op::list, &Operations::list},         {control::op::console, &Operations::console},
-        {control::op::pause, &Operations::pause},       {control::op::unpause, &Operations::unpause},
-        {control::op::rename, &Operations::rename},     {control::op::domid, &Operations::domid},
-        {control::op::domname, &Operations::domname},   {control::op::mem_set, &Operations::mem_set},
-        {control::op::mem_max, &Operations::mem_max},   {control::op::vcpu_list, &Operations::vcpu_list},
-        {control::op::info, &Operations::info},         {control::op::dmesg, &Operations::dmesg},
-        {control::op::uptime, &Operations::uptime},     {control::op::device_list, &Operations::device_list},
+        {control::op::list, &Operations::list},
+        {control::op::console, &Operations::console},
+        {control::op::pause, &Operations::pause},
+        {control::op::unpause, &Operations::unpause},
+        {control::op::rename, &Operations::rename},
+        {control::op::domid, &Operations::domid},
+        {control::op::domname, &Operations::domname},
+        {control::op::mem_set, &Operations::mem_set},
+        {control::op::mem_max, &Operations::mem_max},
+        {control::op::vcpu_list, &Operations::vcpu_list},
+        {control::op::info, &Operations::info},
+        {control::op::dmesg, &Operations::dmesg},
+        {control::op::uptime, &Operations::uptime},
+        {control::op::device_list, &Operations::device_list},
         {control::op::progress, &Operations::progress},
+        {control::op::vcpu_pin, &Operations::vcpu_pin},
+        {control::op::sched_list, &Operations::sched_list},
+        {control::op::sched_set, &Operations::sched_set},
     };
     static const std::map<std::string_view, Later> kLater{
         {control::op::create, &Operations::create},

@@ -94,6 +94,9 @@ class Operations
     Answer mem_set(const Json& args);
     Answer mem_max(const Json& args);
     Answer vcpu_list(const Json& args);
+    Answer vcpu_pin(const Json& args);
+    Answer sched_list(const Json& args);
+    Answer sched_set(const Json& args);
     Answer info(const Json& args);
     Answer dmesg(const Json& args);
     Answer uptime(const Json& args);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operations that only look.
-#include "toolstack/config/cpu_set.hpp"
 #include "toolstack/config/domain_config_json.hpp"
+#include "toolstack/vmmd/affinity.hpp"
 #include "toolstack/vmmd/answers.hpp"
 #include "toolstack/vmmd/boot_clock.hpp"
 #include "toolstack/vmmd/end_policy.hpp"
 #include "toolstack/vmmd/host_report.hpp"
 #include "toolstack/vmmd/operations.hpp"
 
-#include <set>
 #include <utility>
 
 namespace vmm
@@ -16,26 +15,6 @@ namespace vmm
 
 using control::Code;
 using control::Failure;
-
-namespace
-{
-
-std::string affinity_text(const std::vector<std::uint8_t>& map, unsigned cpus)
-{
-    std::set<unsigned> allowed;
-    for (unsigned cpu = 0; cpu < map.size() * 8; ++cpu) {
-        if ((map[cpu / 8] >> (cpu % 8) & 1) != 0) {
-            allowed.insert(cpu);
-        }
-    }
-    // Every processor there is reads better as "all", which an empty set means.
-    if (!allowed.empty() && allowed.size() >= cpus) {
-        allowed.clear();
-    }
-    return config::Cpu_set::of(std::move(allowed)).to_string();
-}
-
-} // namespace
 
 control::Domain_row Operations::row(const Domain_info& info, const Target& target)
 {
@@ -125,8 +104,8 @@ Answer Operations::vcpu_list(const Json& args)
     if (!found) {
         return std::unexpected(found.error());
     }
-    const unsigned cpus = control_.host().value_or(Host_info{}).cpus;
-    Json rows           = Json::array();
+    const Host_info host = control_.host().value_or(Host_info{});
+    Json rows            = Json::array();
     for (const Target& target : *found) {
         const auto info = control_.info(target.id);
         for (unsigned number = 0; info && number < info->max_vcpus; ++number) {
@@ -145,7 +124,8 @@ Answer Operations::vcpu_list(const Json& args)
             one.state.blocked = vcpu->blocked && !vcpu->running;
             one.state.paused  = info->paused;
             one.cpu_time_ns   = vcpu->cpu_time;
-            one.affinity      = affinity_text(vcpu->hard_affinity, cpus);
+            one.affinity      = to_text(vcpu->hard_affinity, host);
+            one.soft_affinity = to_text(vcpu->soft_affinity, host);
             rows.push_back(control::to_json(one));
         }
     }

@@ -47,6 +47,22 @@ struct Domain_info {
     std::uint64_t cpu_time       = 0;
     unsigned online_vcpus        = 0;
     unsigned max_vcpus           = 0;
+    unsigned pool                = 0; // of processors
+};
+
+// Bit n: physical processor n.
+using Cpu_bits = std::vector<std::uint8_t>;
+
+// Where a vCPU may run, and where it would rather; without value: as it is.
+struct Affinity {
+    std::optional<Cpu_bits> hard;
+    std::optional<Cpu_bits> soft;
+};
+
+// A domain's share of the processors; without value: as it is.
+struct Scheduling {
+    std::optional<unsigned> weight; // relative to other domains
+    std::optional<unsigned> cap;    // in percent of one processor; 0: no limit
 };
 
 struct Vcpu_state {
@@ -55,7 +71,8 @@ struct Vcpu_state {
     bool running           = false;
     unsigned cpu           = 0; // the physical processor it last ran on
     std::uint64_t cpu_time = 0;
-    std::vector<std::uint8_t> hard_affinity; // bit n: may run on physical processor n
+    Cpu_bits hard_affinity;
+    Cpu_bits soft_affinity;
 };
 
 struct Host_info {
@@ -110,12 +127,14 @@ class Control
     [[nodiscard]] virtual Result<Version_info> version()                   = 0;
     [[nodiscard]] virtual Result<std::string> read_log(bool clear)         = 0;
 
-    [[nodiscard]] virtual Result<void> set_max_memory(Domid id, std::uint64_t kib)         = 0;
-    [[nodiscard]] virtual Result<void> set_uuid(Domid id, const Uuid_bytes& uuid)          = 0;
-    [[nodiscard]] virtual Result<void> set_time_offset(Domid id, std::int64_t seconds)     = 0;
-    [[nodiscard]] virtual Result<void> set_affinity(Domid id, unsigned vcpu,
-                                                    const std::vector<std::uint8_t>& cpus) = 0;
-    [[nodiscard]] virtual Result<void> debug_keys(std::string_view keys)                   = 0;
+    [[nodiscard]] virtual Result<void> set_max_memory(Domid id, std::uint64_t kib)                     = 0;
+    [[nodiscard]] virtual Result<void> set_uuid(Domid id, const Uuid_bytes& uuid)                      = 0;
+    [[nodiscard]] virtual Result<void> set_time_offset(Domid id, std::int64_t seconds)                 = 0;
+    [[nodiscard]] virtual Result<void> set_affinity(Domid id, unsigned vcpu, const Affinity& affinity) = 0;
+    // Errc::unsupported when its scheduler shares the processors in another way.
+    [[nodiscard]] virtual Result<Scheduling> scheduling(Domid id)                                      = 0;
+    [[nodiscard]] virtual Result<void> set_scheduling(Domid id, const Scheduling& wanted)              = 0;
+    [[nodiscard]] virtual Result<void> debug_keys(std::string_view keys)                               = 0;
 };
 
 } // namespace vmm

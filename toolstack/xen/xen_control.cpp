@@ -35,6 +35,7 @@ Domain_info to_info(const xen_domctl_getdomaininfo& from)
     info.max_memory_kib = std::min<std::uint64_t>(from.max_pages, UINT64_MAX >> 12) * (kPageSize / 1024);
     info.cpu_time       = from.cpu_time;
     info.online_vcpus   = from.nr_online_vcpus;
+    info.pool           = from.cpupool;
     info.max_vcpus      = from.max_vcpu_id == XEN_INVALID_MAX_VCPU_ID ? 0 : from.max_vcpu_id + 1;
     return info;
 }

@@ -36,7 +36,9 @@ class Xen_control final : public Control, public Build_control
     Result<void> set_max_memory(Domid id, std::uint64_t kib) override;
     Result<void> set_uuid(Domid id, const Uuid_bytes& uuid) override;
     Result<void> set_time_offset(Domid id, std::int64_t seconds) override;
-    Result<void> set_affinity(Domid id, unsigned vcpu, const std::vector<std::uint8_t>& cpus) override;
+    Result<void> set_affinity(Domid id, unsigned vcpu, const Affinity& affinity) override;
+    Result<Scheduling> scheduling(Domid id) override;
+    Result<void> set_scheduling(Domid id, const Scheduling& wanted) override;
     Result<void> debug_keys(std::string_view keys) override;
 
     Result<void> claim(Domid id, std::uint64_t pages) override;
@@ -61,6 +63,7 @@ class Xen_control final : public Control, public Build_control
 
     Result<void> simple_domctl(std::uint32_t command, Domid id, xen_domctl& op, std::string_view what) const;
     Result<std::size_t> cpu_map_bytes() const;
+    Result<std::uint32_t> scheduler_of(Domid id);
 
     Hypercall call_;
     Foreign_memory memory_;

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 namespace vmm
 {
@@ -143,55 +142,6 @@ Result<void> Xen_control::debug_keys(std::string_view keys)
         return refusal(done.error(), "take debug keys", std::nullopt);
     }
     return {};
-}
-
-Result<std::size_t> Xen_control::cpu_map_bytes() const
-{
-    xen_sysctl op{};
-    if (const auto done = call_.sysctl(XEN_SYSCTL_physinfo, op); !done) {
-        return refusal(done.error(), "count the processors", std::nullopt);
-    }
-    return op.u.physinfo.max_cpu_id / 8 + 1;
-}
-
-Result<Vcpu_state> Xen_control::vcpu(Domid id, unsigned vcpu)
-{
-    xen_domctl op{};
-    op.u.getvcpuinfo.vcpu = vcpu;
-    TRY(simple_domctl(XEN_DOMCTL_getvcpuinfo, id, op, "describe a vCPU of"));
-    const auto& from = op.u.getvcpuinfo;
-    Vcpu_state state;
-    state.online   = from.online != 0;
-    state.blocked  = from.blocked != 0;
-    state.running  = from.running != 0;
-    state.cpu      = from.cpu;
-    state.cpu_time = from.cpu_time;
-
-    const std::size_t bytes = TRY(cpu_map_bytes());
-    const auto buffer       = TRY(call_.buffer(bytes));
-    std::memset(buffer.data(), 0, bytes);
-    xen_domctl affinity{};
-    auto& query               = affinity.u.vcpuaffinity;
-    query.vcpu                = vcpu;
-    query.flags               = XEN_VCPUAFFINITY_HARD;
-    query.cpumap_hard.nr_bits = static_cast<std::uint32_t>(bytes * 8);
-    set_xen_guest_handle_raw(query.cpumap_hard.bitmap, buffer.as<std::uint8_t>());
-    TRY(simple_domctl(XEN_DOMCTL_getvcpuaffinity, id, affinity, "tell the processors of"));
-    state.hard_affinity.assign(buffer.as<std::uint8_t>(), buffer.as<std::uint8_t>() + bytes);
-    return state;
-}
-
-Result<void> Xen_control::set_affinity(Domid id, unsigned vcpu, const std::vector<std::uint8_t>& cpus)
-{
-    const auto buffer = TRY(call_.buffer(std::max<std::size_t>(cpus.size(), 1)));
-    std::copy(cpus.begin(), cpus.end(), buffer.as<std::uint8_t>());
-    xen_domctl op{};
-    auto& wanted               = op.u.vcpuaffinity;
-    wanted.vcpu                = vcpu;
-    wanted.flags               = XEN_VCPUAFFINITY_HARD;
-    wanted.cpumap_hard.nr_bits = static_cast<std::uint32_t>(cpus.size() * 8);
-    set_xen_guest_handle_raw(wanted.cpumap_hard.bitmap, buffer.as<std::uint8_t>());
-    return simple_domctl(XEN_DOMCTL_setvcpuaffinity, id, op, "pin a vCPU of");
 }
 
 } // namespace vmm

@@ -74,6 +74,10 @@ Outcome<> mem_max(Invocation&);
 Outcome<> info(Invocation&);
 Outcome<> dmesg(Invocation&);
 void dmesg_options(Options&);
+// sched.cpp
+Outcome<> sched_credit(Invocation&);
+void sched_credit_options(Options&);
+Outcome<> vcpu_pin(Invocation&);
 // block.cpp
 Outcome<> block_attach(Invocation&);
 Outcome<> block_detach(Invocation&);

@@ -3,33 +3,13 @@
 #include "toolstack/xm/command.hpp"
 
 #include "toolstack/control/domain_rows.hpp"
-
-#include <cstdio>
+#include "toolstack/xm/tables.hpp"
 
 namespace vmm::xm
 {
 
 namespace
 {
-
-Failure to_failure(const Error& error) { return {Exit::no_vmmd, "lost-vmmd", error.message}; }
-
-template <class... Values>
-std::string format(const char* pattern, Values... values)
-{
-    const int length = std::snprintf(nullptr, 0, pattern, values...);
-    std::string text(static_cast<std::size_t>(length), '\0');
-    std::snprintf(text.data(), text.size() + 1, pattern, values...);
-    return text;
-}
-
-Json domain_arguments(const Invocation& invocation)
-{
-    Json args = Json::object();
-    if (!invocation.words().empty())
-        args["domains"] = invocation.words();
-    return args;
-}
 
 double seconds(std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
 
@@ -44,12 +24,13 @@ void print_domains(const std::vector<control::Domain_row>& rows, std::ostream& o
 
 void print_vcpus(const std::vector<control::Vcpu_row>& rows, std::ostream& out)
 {
-    out << "Name                                ID  VCPU   CPU State   Time(s) Affinity\n";
+    out << "Name                                ID  VCPU   CPU State   Time(s) Affinity (Hard / Soft)\n";
     for (const auto& row : rows) {
         const auto cpu = row.cpu ? std::to_string(*row.cpu) : std::string{"-"};
-        out << format("%-32s %5u %5u %5s   %3s %9.1f %s\n", one_line(row.name).c_str(), row.domid, row.vcpu,
-                      cpu.c_str(), row.state.letters().substr(0, 3).c_str(), seconds(row.cpu_time_ns),
-                      one_line(row.affinity).c_str());
+        out << format("%-32s %5u %5u %5s   %3s %9.1f  %s / %s\n", one_line(row.name).c_str(), row.domid,
+                      row.vcpu, cpu.c_str(), row.state.letters().substr(0, 3).c_str(),
+                      seconds(row.cpu_time_ns), one_line(row.affinity).c_str(),
+                      one_line(row.soft_affinity).c_str());
     }
 }
 
@@ -64,19 +45,6 @@ std::string uptime_text(std::uint64_t seconds_up)
     return std::to_string(days) + (days == 1 ? " day, " : " days, ") + clock;
 }
 
-template <class Row>
-Outcome<std::vector<Row>> read_rows(const Json& list, Result<Row> (*read)(const Json&))
-{
-    std::vector<Row> rows;
-    for (const auto& json : list) {
-        auto row = read(json);
-        if (!row)
-            return std::unexpected(to_failure(row.error()));
-        rows.push_back(*std::move(row));
-    }
-    return rows;
-}
-
 } // namespace
 
 void list_options(Options& options)
@@ -86,7 +54,7 @@ void list_options(Options& options)
 
 Outcome<> list(Invocation& invocation)
 {
-    auto args         = domain_arguments(invocation);
+    auto args         = domain_arguments(invocation.words());
     args["long"]      = invocation.has("long");
     const auto answer = TRY(invocation.call(control::op::list, std::move(args)));
     if (invocation.print_json(answer))
@@ -101,7 +69,7 @@ Outcome<> list(Invocation& invocation)
 
 Outcome<> vcpu_list(Invocation& invocation)
 {
-    const auto answer = TRY(invocation.call(control::op::vcpu_list, domain_arguments(invocation)));
+    const auto answer = TRY(invocation.call(control::op::vcpu_list, domain_arguments(invocation.words())));
     if (invocation.print_json(answer))
         return {};
     const auto vcpus = TRY(list_field(answer, "vcpus"));
@@ -111,7 +79,7 @@ Outcome<> vcpu_list(Invocation& invocation)
 
 Outcome<> uptime(Invocation& invocation)
 {
-    const auto answer = TRY(invocation.call(control::op::uptime, domain_arguments(invocation)));
+    const auto answer = TRY(invocation.call(control::op::uptime, domain_arguments(invocation.words())));
     if (invocation.print_json(answer))
         return {};
     std::string table = "Name                                ID Uptime\n";

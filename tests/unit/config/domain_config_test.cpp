@@ -85,18 +85,21 @@ TEST_CASE("A config survives the way through JSON")
     auto config = small();
     CHECK(from_json(to_json(config)) == config);
 
-    config.uuid        = Uuid::parse("01234567-89ab-cdef-0123-456789abcdef").value();
-    config.ramdisk     = "/r";
-    config.cmdline     = "console=hvc0 \"quoted\" \\ \xc3\xa4";
-    config.memory_mib  = 64;
-    config.maxmem_mib  = 128;
-    config.vcpus       = 2;
-    config.maxvcpus    = 3;
-    config.affinity    = {Cpu_set::parse("0-3,^1").value(), Cpu_set{}};
-    config.on_poweroff = End_action::preserve;
-    config.on_reboot   = End_action::destroy;
-    config.on_crash    = End_action::rename_restart;
-    config.on_watchdog = End_action::restart;
+    config.uuid          = Uuid::parse("01234567-89ab-cdef-0123-456789abcdef").value();
+    config.ramdisk       = "/r";
+    config.cmdline       = "console=hvc0 \"quoted\" \\ \xc3\xa4";
+    config.memory_mib    = 64;
+    config.maxmem_mib    = 128;
+    config.vcpus         = 2;
+    config.maxvcpus      = 3;
+    config.affinity      = {Cpu_set::parse("0-3,^1").value(), Cpu_set{}};
+    config.soft_affinity = {Cpu_set{}, Cpu_set::parse("7").value()};
+    config.cpu_weight    = 65'535;
+    config.cap           = 300;
+    config.on_poweroff   = End_action::preserve;
+    config.on_reboot     = End_action::destroy;
+    config.on_crash      = End_action::rename_restart;
+    config.on_watchdog   = End_action::restart;
     CHECK(from_json(Json::parse(to_json(config).dump())) == config);
 }
 

@@ -69,6 +69,8 @@ maxmem = 0x400
 vcpus = 2
 maxvcpus = 4
 cpus = [ "0-1", 2, "all" ]
+cpus_soft = "0,^0,3"
+cpu_weight = "512"; cap = 150
 on_poweroff = "preserve"; on_reboot = 'destroy'; on_crash = "restart"; on_watchdog = "rename-restart"
 vif = []; disk = [ ]
 )");
@@ -84,6 +86,10 @@ vif = []; disk = [ ]
     CHECK(config.maxvcpus == 4);
     REQUIRE(config.affinity.size() == 3);
     CHECK(config.affinity[1].to_string() == "2");
+    REQUIRE(config.soft_affinity.size() == 4);
+    CHECK(config.soft_affinity[3].to_string() == "3");
+    CHECK(config.cpu_weight == 512);
+    CHECK(config.cap == 150);
     CHECK(config.on_poweroff == End_action::preserve);
     CHECK(config.on_reboot == End_action::destroy);
     CHECK(config.on_crash == End_action::restart);
@@ -124,6 +130,12 @@ TEST_CASE("Wrong values say what would be right")
         {"vcpus = 4294967297", "a.cfg:3:9: vcpus: 4294967297 is out of range, give 1 to 64"},
         {"vcpus = 2; maxvcpus = 1", "a.cfg:3:23: maxvcpus: 1 is less than vcpus (2)"},
         {"cpus = ['0','1']", "a.cfg:3:8: cpus: has 2 entries for 1 vCPUs"},
+        {"cpus_soft = ['0','1']", "a.cfg:3:13: cpus_soft: has 2 entries for 1 vCPUs"},
+        {"cpu_weight = 0", "a.cfg:3:14: cpu_weight: 0 is out of range, give 1 to 65535"},
+        {"cpu_weight = 65536", "a.cfg:3:14: cpu_weight: 65536 is out of range, give 1 to 65535"},
+        {"cap = 101",
+         "a.cfg:3:7: cap: 101 is out of range, give 0 to 100 (percent of one CPU; 0 is no limit)"},
+        {"cap = []", "a.cfg:3:7: cap: expected a number, found a list"},
         {"cpus = ['x']", "a.cfg:3:8: cpus: entry 1: \"x\" is not a CPU number: write \"all\", or numbers and "
                          "ranges like \"0-3,^1\""},
         {"cpus = 'nodes:0'",

@@ -49,6 +49,7 @@ TEST_CASE("whatever fails on the way, nothing is left")
     const auto free             = daemon.hypervisor.free_pages;
     const auto [operation, nth] = GENERATE(table<const char*, unsigned>({{"create", 1},
                                                                          {"set_affinity", 1},
+                                                                         {"set_scheduling", 1},
                                                                          {"claim", 1},
                                                                          {"populate", 1},
                                                                          {"populate", 2},
@@ -62,7 +63,7 @@ TEST_CASE("whatever fails on the way, nothing is left")
                                                                          {"bind", 2},
                                                                          {"unpause", 1}}));
     daemon.hypervisor.order_failure(operation, Errc::io, nth);
-    const Answer made = daemon.perform("create", daemon.create_args("demo", {{"cpus", {"0"}}}));
+    const Answer made = daemon.perform("create", daemon.create_args("demo", {{"cpus", {"0"}}, {"cap", 10}}));
     INFO(operation << " " << nth);
     REQUIRE_FALSE(made);
     CHECK(made.error().message.find("refused") != std::string::npos);

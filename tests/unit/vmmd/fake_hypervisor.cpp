@@ -220,11 +220,13 @@ Result<std::vector<Domain_info>> Fake_hypervisor::list()
 
 Result<Vcpu_state> Fake_hypervisor::vcpu(Domid id, unsigned vcpu)
 {
+    const Fake_domain& domain = *domains.at(id);
+    const auto bits = [&](const auto& of) { return of.contains(vcpu) ? of.at(vcpu) : Cpu_bits{0xff}; };
     Vcpu_state state;
     state.online        = true;
     state.cpu           = vcpu;
-    state.hard_affinity = domains.at(id)->affinity.contains(vcpu) ? domains.at(id)->affinity.at(vcpu)
-                                                                  : std::vector<std::uint8_t>{0xff};
+    state.hard_affinity = bits(domain.affinity);
+    state.soft_affinity = bits(domain.soft_affinity);
     return state;
 }
 
@@ -273,9 +275,24 @@ Result<void> Fake_hypervisor::set_time_offset(Domid id, std::int64_t)
     return {};
 }
 
-Result<void> Fake_hypervisor::set_affinity(Domid id, unsigned vcpu, const std::vector<std::uint8_t>& cpus)
+Result<void> Fake_hypervisor::set_affinity(Domid id, unsigned vcpu, const Affinity& affinity)
 {
-    TRY(enter("set_affinity", id))->affinity[vcpu] = cpus;
+    Fake_domain* domain = TRY(enter("set_affinity", id));
+    if (affinity.hard) {
+        domain->affinity[vcpu] = *affinity.hard;
+    }
+    if (affinity.soft) {
+        domain->soft_affinity[vcpu] = *affinity.soft;
+    }
+    return {};
+}
+
+Result<Scheduling> Fake_hypervisor::scheduling(Domid id) { return TRY(enter("scheduling", id))->scheduling; }
+
+Result<void> Fake_hypervisor::set_scheduling(Domid id, const Scheduling& wanted)
+{
+    Scheduling& now = TRY(enter("set_scheduling", id))->scheduling;
+    now             = {wanted.weight ? wanted.weight : now.weight, wanted.cap ? wanted.cap : now.cap};
     return {};
 }
 

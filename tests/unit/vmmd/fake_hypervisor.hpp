@@ -33,7 +33,8 @@ struct Fake_domain {
     std::vector<hvm_memmap_table_entry> memory_map;
     std::vector<std::byte> context;
     std::uint32_t next_port = 1;
-    std::map<unsigned, std::vector<std::uint8_t>> affinity;
+    std::map<unsigned, Cpu_bits> affinity, soft_affinity;
+    Scheduling scheduling{256, 0};
     std::shared_ptr<unsigned> views = std::make_shared<unsigned>(0); // mapped and not yet unmapped
 
     Fake_domain();
@@ -91,7 +92,9 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     Result<void> set_max_memory(Domid id, std::uint64_t kib) override;
     Result<void> set_uuid(Domid id, const Uuid_bytes& uuid) override;
     Result<void> set_time_offset(Domid id, std::int64_t seconds) override;
-    Result<void> set_affinity(Domid id, unsigned vcpu, const std::vector<std::uint8_t>& cpus) override;
+    Result<void> set_affinity(Domid id, unsigned vcpu, const Affinity& affinity) override;
+    Result<Scheduling> scheduling(Domid id) override;
+    Result<void> set_scheduling(Domid id, const Scheduling& wanted) override;
     Result<void> debug_keys(std::string_view keys) override;
 
     Result<void> claim(Domid id, std::uint64_t pages) override;

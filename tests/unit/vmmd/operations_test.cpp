@@ -319,9 +319,84 @@ TEST_CASE("what is shown about the host and the vCPUs")
     REQUIRE(vcpus->at("vcpus").size() == 2);
     CHECK(vcpus->at("vcpus")[0].at("affinity") == "0-1");
     CHECK(vcpus->at("vcpus")[1].at("affinity") == "all");
+    CHECK(vcpus->at("vcpus")[0].at("soft_affinity") == "all");
     CHECK(daemon.perform("dmesg", {{"clear", true}})->at("text") == "(FAKE) hello\n");
     CHECK(daemon.perform("dmesg")->at("text") == "");
     const Answer uptime = daemon.perform("uptime");
     REQUIRE(uptime->at("domains").size() == 2);
     CHECK(uptime->at("domains")[1].at("uptime_s") <= 20);
+}
+
+TEST_CASE("shares are set and shown, and hold for the domain's restart")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo", {{"cpu_weight", 100}, {"cap", 30}, {"vcpus", 2}, {"maxvcpus", 2}});
+    CHECK(daemon.hypervisor.domain(id).scheduling.weight == 100);
+    const auto shares = [&](const std::string& name) {
+        const Answer listed = daemon.perform("sched-list", {{"domains", {name}}});
+        REQUIRE(listed);
+        const Json& row = listed->at("domains").at(0);
+        return std::pair(row.at("weight").get<unsigned>(), row.at("cap").get<unsigned>());
+    };
+    CHECK(shares("demo") == std::pair(100U, 30U));
+    CHECK(shares("Domain-0") == std::pair(256U, 0U));
+    CHECK(daemon.perform("sched-list")->at("domains").size() == 2);
+
+    const Answer set = daemon.perform("sched-set", {{"domain", "demo"}, {"weight", 512}});
+    REQUIRE(set);
+    CHECK(*set == Json{{"domid", 1}, {"weight", 512}, {"cap", 30}});
+    CHECK(daemon.perform("sched-set", {{"domain", "demo"}, {"cap", 200}}));
+    CHECK(daemon.perform("sched-set", {{"domain", "Domain-0"}, {"weight", 1024}}));
+    CHECK(shares("Domain-0") == std::pair(1024U, 0U));
+
+    const auto refused = [&](const Json& what) {
+        Json args      = what;
+        args["domain"] = "demo";
+        return daemon.perform("sched-set", args);
+    };
+    CHECK(code_of(refused({{"weight", 0}})) == Code::bad_value);
+    CHECK(refused({{"weight", 65'536}}).error().message == "weight: 65536 is out of range, give 1 to 65535");
+    CHECK(refused({{"cap", 201}}).error().message ==
+          "cap: 201 is out of range, give 0 to 200 (percent of one CPU; 0 is no limit)");
+    CHECK(code_of(refused({{"weight", "much"}})) == Code::bad_request);
+    daemon.hypervisor.order_failure("set_scheduling", Errc::unsupported);
+    CHECK(code_of(refused({{"weight", 5}})) == Code::unsupported);
+    CHECK(shares("demo") == std::pair(512U, 200U));
+
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return daemon.supervisor->domains().find(Domid{2}) != nullptr; });
+    CHECK(shares("demo") == std::pair(512U, 200U));
+}
+
+TEST_CASE("vCPUs are pinned, and stay so over the domain's restart")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo", {{"vcpus", 2}, {"maxvcpus", 2}, {"cpus_soft", {"4-7", "4-7"}}});
+    const auto pin = [&](Json args) {
+        args["domain"] = "demo";
+        return daemon.perform("vcpu-pin", args);
+    };
+    CHECK(daemon.hypervisor.domain(id).soft_affinity.at(1) == Cpu_bits{0xf0});
+    CHECK(pin({{"vcpu", 1}, {"hard", "1-3"}}));
+    CHECK(pin({{"soft", "2"}}));
+    const auto check = [&] {
+        const Answer rows = daemon.perform("vcpu-list", {{"domains", {"demo"}}});
+        CHECK(rows->at("vcpus")[0].at("affinity") == "all");
+        CHECK(rows->at("vcpus")[1].at("affinity") == "1-3");
+        CHECK(rows->at("vcpus")[0].at("soft_affinity") == "2");
+        CHECK(rows->at("vcpus")[1].at("soft_affinity") == "2");
+    };
+    check();
+    CHECK(pin({{"vcpu", 2}, {"hard", "0"}}).error().message ==
+          "\"demo\" has no vCPU 2: they are numbered from 0 to 1");
+    CHECK(pin({{"vcpu", 0}, {"hard", "8-9"}}).error().message ==
+          "this machine has no processor 8-9; it has 0 to 7");
+    CHECK(code_of(pin({{"vcpu", 0}, {"hard", "3-1"}})) == Code::bad_value);
+    CHECK(code_of(pin({{"vcpu", 0}})) == Code::bad_request);
+    CHECK(code_of(pin({{"vcpu", "0"}, {"hard", "1"}})) == Code::bad_request);
+    check();
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return daemon.supervisor->domains().find(Domid{2}) != nullptr; });
+    check();
+    CHECK(daemon.perform("vcpu-pin", {{"domain", "Domain-0"}, {"hard", "0"}}));
 }

@@ -26,10 +26,14 @@ TEST_CASE("Rows survive the way through JSON")
     CHECK(to_json(domain)["shutdown_reason"].is_null());
     CHECK(domain_row_from_json(to_json(domain)).value() == domain);
 
-    Vcpu_row vcpu{3, "a", 1, 7, *Domain_state::parse("-b----"), 42, "0-3"};
+    Vcpu_row vcpu{3, "a", 1, 7, *Domain_state::parse("-b----"), 42, "0-3", "all"};
     CHECK(vcpu_row_from_json(to_json(vcpu)).value() == vcpu);
     vcpu.cpu.reset();
     CHECK(vcpu_row_from_json(to_json(vcpu)).value() == vcpu);
+
+    const Sched_row share{3, "a", 65535, 150};
+    CHECK(sched_row_from_json(to_json(share)).value() == share);
+    CHECK_FALSE(sched_row_from_json(to_json(domain)));
 }
 
 TEST_CASE("A row with a field missing or wrong names the field")

@@ -230,6 +230,7 @@ TEST_CASE("vcpu-list shows where processors run and may run")
     on.state.running      = true;
     on.cpu_time_ns        = 1500000000;
     on.affinity           = "0-3";
+    on.soft_affinity      = "all";
     control::Vcpu_row off = on;
     off.vcpu              = 1;
     off.cpu.reset();
@@ -238,11 +239,61 @@ TEST_CASE("vcpu-list shows where processors run and may run")
     Fake_vmmd fake;
     fake.answer("vcpu-list", {{"vcpus", {to_json(on), to_json(off)}}});
     CHECK(run_xm({"vcpu-list", "demo"}).out ==
-          "Name                                ID  VCPU   CPU State   Time(s) Affinity\n"
-          "demo                                 3     0     1   r--       1.5 0-3\n"
-          "demo                                 3     1     -   ---       1.5 all\n");
+          "Name                                ID  VCPU   CPU State   Time(s) Affinity (Hard / Soft)\n"
+          "demo                                 3     0     1   r--       1.5  0-3 / all\n"
+          "demo                                 3     1     -   ---       1.5  all / all\n");
     CHECK(Json::parse(run_xm({"vcpu-list", "--json"}).out)["vcpus"].size() == 2);
     CHECK(fake.requests() == std::vector<std::string>{R"(vcpu-list {"domains":["demo"]})", "vcpu-list {}"});
+}
+
+TEST_CASE("sched-credit shows and sets shares")
+{
+    Fake_vmmd fake;
+    fake.answer("sched-list", {{"domains",
+                                {to_json(control::Sched_row{0, "Domain-0", 512, 0}),
+                                 to_json(control::Sched_row{3, "demo", 256, 20})}}});
+    const auto* const verb = GENERATE("sched-credit", "sched-credit2");
+    CHECK(run_xm({verb}).out == "Name                                ID Weight  Cap\n"
+                                "Domain-0                             0    512    0\n"
+                                "demo                                 3    256   20\n");
+    CHECK(run_xm({verb, "-d", "demo"}).exit == 0);
+    CHECK(Json::parse(run_xm({verb, "--json"}).out)["domains"].size() == 2);
+    CHECK(fake.requests() ==
+          std::vector<std::string>{"sched-list {}", R"(sched-list {"domains":["demo"]})", "sched-list {}"});
+
+    fake.answer("sched-set", {{"domid", 3}, {"weight", 512}, {"cap", 50}});
+    CHECK(run_xm({verb, "-d", "demo", "-w", "512", "-c", "50"}).out.empty());
+    CHECK(fake.requests().back() == R"(sched-set {"domain":"demo","weight":512,"cap":50})");
+    CHECK(Json::parse(run_xm({verb, "-d", "demo", "-c0", "--json"}).out)["cap"] == 50);
+    CHECK(fake.requests().back() == R"(sched-set {"domain":"demo","cap":0})");
+    CHECK(run_xm({verb, "-w", "512"}).exit == 2);
+    CHECK(run_xm({verb, "-d", "demo", "-w", "-1"}).err ==
+          "xm " + std::string{verb} + ": weight: \"-1\" is not a whole number that is not negative\n");
+    CHECK(run_xm({verb, "-d", "demo", "-c", "half"}).exit == 2);
+}
+
+TEST_CASE("vcpu-pin takes both affinities, and leaves what is a dash")
+{
+    Fake_vmmd fake;
+    fake.answer("vcpu-pin", {{"domid", 3}});
+    const std::vector<std::string> pinned[] = {
+        {"demo", "0", "1"}, {"demo", "all", "0-3,^1", "all"}, {"demo", "1", "-", "2"}};
+    for (auto words : pinned) {
+        words.insert(words.begin(), "vcpu-pin");
+        CHECK(run_xm(words).out.empty());
+    }
+    CHECK(fake.requests() ==
+          std::vector<std::string>{R"(vcpu-pin {"domain":"demo","vcpu":0,"hard":"1"})",
+                                   R"(vcpu-pin {"domain":"demo","hard":"0-3,^1","soft":"all"})",
+                                   R"(vcpu-pin {"domain":"demo","vcpu":1,"soft":"2"})"});
+    CHECK(run_xm({"vcpu-pin", "demo", "0"}).exit == 2);
+    CHECK(run_xm({"vcpu-pin", "demo", "0", "-", "-"}).err ==
+          "xm vcpu-pin: nothing is to be changed: give CPUs for the hard or the soft affinity\n");
+    CHECK(run_xm({"vcpu-pin", "demo", "first", "0"}).err ==
+          "xm vcpu-pin: vCPU: \"first\" is not a whole number that is not negative\n");
+    CHECK(run_xm({"vcpu-pin", "demo", "0", "3-1"}).err ==
+          "xm vcpu-pin: hard affinity: range \"3-1\" runs backwards\n");
+    CHECK(run_xm({"vcpu-pin", "demo", "0", "all", "x"}).exit == 2);
 }
 
 TEST_CASE("uptime counts days apart")

@@ -56,6 +56,8 @@ def shares(machine):
     refused(machine, "sched-credit -d share -w 65536", 1, "give 1 to 65535")
     refused(machine, "sched-credit -d share -c 101", 1, "give 0 to 100")
     refused(machine, "vcpu-pin share 1 0", 1, "no vCPU 1")
+    same("vcpu-set", xm_json(machine, "vcpu-set share 1")["vcpus"], 1)
+    refused(machine, "vcpu-set share 2", 1, "1 to 1 vCPUs")
     refused(machine, "vcpu-pin share all 77", 1, "no processor 77")
     machine.shell("xm reboot share", 60)
     wait_for(machine, "share again, after its reboot", 60, lambda m: domains(m).get("share", {}).get("domid", 0) == 3)

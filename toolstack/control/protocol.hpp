@@ -45,6 +45,7 @@ inline constexpr std::string_view mem_set       = "mem-set";
 inline constexpr std::string_view mem_max       = "mem-max";
 inline constexpr std::string_view vcpu_list     = "vcpu-list";
 inline constexpr std::string_view vcpu_pin      = "vcpu-pin";
+inline constexpr std::string_view vcpu_set      = "vcpu-set";
 inline constexpr std::string_view sched_list    = "sched-list";
 inline constexpr std::string_view sched_set     = "sched-set";
 inline constexpr std::string_view info          = "info";

@@ -84,14 +84,22 @@ Result<void> put_memory(Node_writer& nodes, const Domain& domain)
     return nodes.put("memory/videoram", "0", readable);
 }
 
+std::string availability_path(unsigned cpu) { return "cpu/" + std::to_string(cpu) + "/availability"; }
+std::string_view availability(bool online) { return online ? "online" : "offline"; }
+
+// Linux watches these, and takes processors into use or out of it.
+Result<void> put_cpu(Node_writer& nodes, Domid id, unsigned cpu, bool online)
+{
+    const auto readable = readable_by(id);
+    TRY(nodes.put("cpu/" + std::to_string(cpu), "", readable));
+    return nodes.put(availability_path(cpu), availability(online), readable);
+}
+
 Result<void> put_cpus(Node_writer& nodes, const Domain& domain)
 {
-    const auto readable = readable_by(domain.id);
-    TRY(nodes.put("cpu", "", readable));
+    TRY(nodes.put("cpu", "", readable_by(domain.id)));
     for (unsigned cpu = 0; cpu < domain.config.maxvcpus; ++cpu) {
-        const std::string path = "cpu/" + std::to_string(cpu);
-        TRY(nodes.put(path, "", readable));
-        TRY(nodes.put(path + "/availability", cpu < domain.config.vcpus ? "online" : "offline", readable));
+        TRY(put_cpu(nodes, domain.id, cpu, cpu < domain.config.vcpus));
     }
     return {};
 }
@@ -162,6 +170,20 @@ Result<void> write_name(Store_server& store, const Domain& domain)
 Result<void> write_memory_target(Store_server& store, Domid id, std::uint64_t kib)
 {
     return store.write(domain_path(id) + "/memory/target", memory_kib(kib));
+}
+
+Result<void> write_cpus(Store_server& store, Domid id, unsigned online, unsigned all)
+{
+    return store.update([&](Store_batch& batch) -> Result<void> {
+        Node_writer nodes(batch, domain_path(id));
+        for (unsigned cpu = 0; cpu < all; ++cpu) {
+            const auto path = domain_path(id) + "/" + availability_path(cpu);
+            if (batch.read(path).value_or("") != availability(cpu < online)) {
+                TRY(put_cpu(nodes, id, cpu, cpu < online));
+            }
+        }
+        return {};
+    });
 }
 
 Result<void> write_dom0_nodes(Store_server& store, std::uint64_t kib)

@@ -23,6 +23,9 @@ void remove_domain_nodes(Store_server& store, const Domain& domain);
 [[nodiscard]] Result<void> write_name(Store_server& store, const Domain& domain);
 [[nodiscard]] Result<void> write_memory_target(Store_server& store, Domid id, std::uint64_t kib);
 
+// Which of all its processors the guest is to use: the first `online`. Only what changes is written.
+[[nodiscard]] Result<void> write_cpus(Store_server& store, Domid id, unsigned online, unsigned all);
+
 // Dom0's own: its name, and the memory it has now as its target.
 [[nodiscard]] Result<void> write_dom0_nodes(Store_server& store, std::uint64_t memory_kib);
 

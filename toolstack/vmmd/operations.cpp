@@ -44,6 +44,7 @@ Operations::Cancel Operations::perform(const std::string& op, const Json& args, 
         {control::op::device_list, &Operations::device_list},
         {control::op::progress, &Operations::progress},
         {control::op::vcpu_pin, &Operations::vcpu_pin},
+        {control::op::vcpu_set, &Operations::vcpu_set},
         {control::op::sched_list, &Operations::sched_list},
         {control::op::sched_set, &Operations::sched_set},
     };

@@ -95,6 +95,7 @@ class Operations
     Answer mem_max(const Json& args);
     Answer vcpu_list(const Json& args);
     Answer vcpu_pin(const Json& args);
+    Answer vcpu_set(const Json& args);
     Answer sched_list(const Json& args);
     Answer sched_set(const Json& args);
     Answer info(const Json& args);

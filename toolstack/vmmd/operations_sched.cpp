@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// vcpu-pin, sched-list, sched-set: where domains run, and how much. What is changed of a domain of ours goes
-// into its config, so that it holds for its restarts, and when it is saved and restored.
+// vcpu-pin, vcpu-set, sched-list, sched-set: where domains run, and how much. What is changed of a domain of
+// ours goes into its config, so that it holds for its restarts, and when it is saved and restored.
 #include "toolstack/vmmd/affinity.hpp"
 #include "toolstack/vmmd/answers.hpp"
+#include "toolstack/vmmd/domain_nodes.hpp"
 #include "toolstack/vmmd/operations.hpp"
 
 #include <optional>
@@ -111,6 +112,37 @@ Answer Operations::vcpu_pin(const Json& args)
         supervisor_.set_config(found->id, std::move(changed));
     }
     return Json{{"domid", raw(found->id)}};
+}
+
+// The guest follows in its own time, or not at all.
+Answer Operations::vcpu_set(const Json& args)
+{
+    const auto found = target(args);
+    const auto count = number_argument(args, "count");
+    if (const Failure* refusal = first_refusal(found, count)) {
+        return std::unexpected(*refusal);
+    }
+    const auto info = control_.info(found->id);
+    if (!info) {
+        return failed(info.error());
+    }
+    if (*count < 1 || *count > info->max_vcpus) {
+        return failed(Code::bad_value,
+                      "\"" + found->name + "\" can have 1 to " + std::to_string(info->max_vcpus) +
+                          " vCPUs, not " + std::to_string(*count) + "; " +
+                          (found->id == kDom0 ? "the hypervisor's dom0_max_vcpus= sets the limit"
+                                              : "maxvcpus= in its file sets the limit"));
+    }
+    const auto online = static_cast<unsigned>(*count);
+    if (const auto written = write_cpus(store_, found->id, online, info->max_vcpus); !written) {
+        return failed(written.error());
+    }
+    if (found->domain != nullptr) {
+        config::Domain_config changed = found->domain->config;
+        changed.vcpus                 = online;
+        supervisor_.set_config(found->id, std::move(changed));
+    }
+    return Json{{"domid", raw(found->id)}, {"vcpus", online}};
 }
 
 // Of all domains, those that are not shared out by weight are left out, unless that leaves none.

@@ -78,6 +78,7 @@ void dmesg_options(Options&);
 Outcome<> sched_credit(Invocation&);
 void sched_credit_options(Options&);
 Outcome<> vcpu_pin(Invocation&);
+Outcome<> vcpu_set(Invocation&);
 // block.cpp
 Outcome<> block_attach(Invocation&);
 Outcome<> block_detach(Invocation&);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sched-credit, vcpu-pin: how much domains get of the CPUs, and of which. Words and tables are those of xl.
+// sched-credit, vcpu-pin, vcpu-set: how much domains get of the CPUs, of which, and how many of their own.
+// Words and tables are those of xl.
 #include "toolstack/xm/command.hpp"
 
 #include "toolstack/config/cpu_set.hpp"
@@ -84,6 +85,14 @@ Outcome<> vcpu_pin(Invocation& invocation)
     if (!args.contains("hard") && !args.contains("soft"))
         return usage_error("nothing is to be changed: give CPUs for the hard or the soft affinity");
     invocation.print_json(TRY(invocation.call(control::op::vcpu_pin, std::move(args))));
+    return {};
+}
+
+Outcome<> vcpu_set(Invocation& invocation)
+{
+    const auto count = TRY(parse_number("COUNT", invocation.word(1)));
+    invocation.print_json(
+        TRY(invocation.call(control::op::vcpu_set, {{"domain", invocation.word(0)}, {"count", count}})));
     return {};
 }
 

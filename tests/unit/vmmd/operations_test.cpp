@@ -400,3 +400,37 @@ TEST_CASE("vCPUs are pinned, and stay so over the domain's restart")
     check();
     CHECK(daemon.perform("vcpu-pin", {{"domain", "Domain-0"}, {"hard", "0"}}));
 }
+
+TEST_CASE("vCPUs are offered to a guest and taken back through the store")
+{
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo", {{"vcpus", 2}, {"maxvcpus", 4}});
+    const auto set = [&](const char* name, unsigned count) {
+        return daemon.perform("vcpu-set", {{"domain", name}, {"count", count}});
+    };
+    const auto offered = [&](const std::string& path) {
+        std::string all;
+        for (unsigned cpu = 0; cpu < 4; ++cpu) {
+            all += daemon.node(path + "/cpu/" + std::to_string(cpu) + "/availability") + " ";
+        }
+        return all;
+    };
+    CHECK(offered("/local/domain/1") == "online online offline offline ");
+    CHECK(*set("demo", 3) == Json{{"domid", 1}, {"vcpus", 3}});
+    CHECK(offered("/local/domain/1") == "online online online offline ");
+    CHECK(daemon.store->permissions("/local/domain/1/cpu/2/availability").value() ==
+          store::Permissions{{kDom0, store::Access::none}, {id, store::Access::read}});
+    CHECK(set("demo", 1));
+    CHECK(offered("/local/domain/1") == "online offline offline offline ");
+    CHECK(set("demo", 5).error().message ==
+          "\"demo\" can have 1 to 4 vCPUs, not 5; maxvcpus= in its file sets the limit");
+    CHECK(code_of(set("demo", 0)) == Code::bad_value);
+    CHECK(code_of(daemon.perform("vcpu-set", {{"domain", "demo"}})) == Code::bad_request);
+    CHECK(set("Domain-0", 1));
+    CHECK(offered("/local/domain/0") == "online (absent) (absent) (absent) ");
+    CHECK(set("Domain-0", 2).error().message.find("dom0_max_vcpus=") != std::string::npos);
+
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return daemon.supervisor->domains().find(Domid{2}) != nullptr; });
+    CHECK(offered("/local/domain/2") == "online offline offline offline ");
+}

@@ -27,6 +27,7 @@ constexpr std::string_view kPieces[] = {
     "cpus_soft",
     "cpu_weight",
     "cap",
+    "pool",
     "on_crash",
     "uuid",
     "extra",

@@ -68,6 +68,27 @@ def shares(machine):
     machine.shell("xm sched-credit; xm destroy share", 30)
 
 
+def pools(machine):
+    """A pool without CPUs, since dom0 keeps the first one's: it comes, is refused what it cannot do, and goes."""
+    def listed(machine):
+        return [(row["name"], len(row["cpus"]) > 0) for row in xm_json(machine, "cpupool-list")["pools"]]
+
+    same("the pools at first", listed(machine), [("Pool-0", True)])
+    xm_json(machine, "cpupool-create name=apart sched=credit2")
+    xm_json(machine, "cpupool-rename apart alone")
+    same("the pools", listed(machine), [("Pool-0", True), ("alone", False)])
+    same("its name in the store", machine.shell("xenstore-read /local/pool/1/name")[1].strip(), "alone")
+    refused(machine, f"create {config(machine, 'lost', pool='alone')}", 1, "has no CPUs")
+    refused(machine, f"create {config(machine, 'lost', pool='none')}", 1, "there is no CPU pool")
+    every = ",".join(str(cpu) for cpu in xm_json(machine, "cpupool-list")["pools"][0]["cpus"])
+    refused(machine, f"cpupool-cpu-remove Pool-0 {every}", 1, "leave it one")
+    refused(machine, "cpupool-cpu-add alone 0", 1, "in another pool")
+    refused(machine, "cpupool-migrate Domain-0 alone", 1, "Domain-0")
+    refused(machine, "cpupool-destroy Pool-0", 1, "stays")
+    machine.shell("xm cpupool-list; xm cpupool-list -c; xm cpupool-destroy alone")
+    same("the pools in the end", listed(machine), [("Pool-0", True)])
+
+
 def changed(machine):
     same("mem-set", xm_json(machine, "mem-set one 112")["target_kib"], 112 * 1024)
     wait_for(machine, "112 MiB", 20, lambda m: domains(m)["one"]["memory_kib"] < 113 * 1024)
@@ -116,6 +137,7 @@ scenario("verbs", __doc__, [
     ("domid, domname, vcpu-list, uptime, list -l, dmesg", looked_at),
     ("mem-set, mem-max, sysrq, rename, pause, shutdown -w", changed),
     ("cpus, cpu_weight, cap, sched-credit, vcpu-pin", shares),
+    ("cpupool-*", pools),
     ("on_poweroff = preserve", preserve),
     ("on_reboot = rename-restart", rename_restart),
     ("on_crash = destroy", destroy),

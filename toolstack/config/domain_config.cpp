@@ -117,6 +117,15 @@ Checked check_cap(std::uint64_t percent, std::uint64_t vcpus)
     return check_range(percent, 0, vcpus * Limits::kMax_cap_per_vcpu, " (percent of one CPU; 0 is no limit)");
 }
 
+// Also a number, as tools of Xen allow.
+Checked check_pool(std::string_view name)
+{
+    const bool number =
+        !name.empty() && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
+    return name.empty() || number ? check_text("a pool's name", name, Limits::kMax_name_length)
+                                  : check_name(name);
+}
+
 Checked check_path(std::string_view path) { return check_text("a path", path, Limits::kMax_path_length); }
 
 Checked check_cmdline(std::string_view cmdline)
@@ -144,6 +153,7 @@ std::expected<void, Problem> validate(const Domain_config& config)
         {"maxvcpus", check_vcpus(config.maxvcpus)},
         {"cpu_weight", check_cpu_weight(config.cpu_weight)},
         {"cap", check_cap(config.cap, std::min<std::uint64_t>(config.maxvcpus, Limits::kMax_vcpus))},
+        {"pool", check_pool(config.pool)},
         {"vif", check_vifs(config.vifs)},
     };
     for (const auto& [key, result] : checks)

@@ -64,7 +64,8 @@ struct Domain_config {
     std::vector<Cpu_set> affinity;             // one per vCPU, or shorter: the rest may run anywhere
     std::vector<Cpu_set> soft_affinity;        // where they would rather run, likewise
     unsigned cpu_weight = kDefault_cpu_weight; // its share of the CPUs, relative to other domains
-    unsigned cap        = 0;                   // the most it may use, in percent of one CPU; 0: no limit
+    std::string pool;                          // of physical CPUs; empty: the first
+    unsigned cap = 0;                          // the most it may use, in percent of one CPU; 0: no limit
 
     std::vector<Disk> disks; // no two with the same number
 
@@ -99,6 +100,7 @@ using Checked = std::expected<void, std::string>;
 [[nodiscard]] Checked check_vcpus(std::uint64_t count);
 [[nodiscard]] Checked check_cpu_weight(std::uint64_t weight);
 [[nodiscard]] Checked check_cap(std::uint64_t percent, std::uint64_t vcpus);
+[[nodiscard]] Checked check_pool(std::string_view name);
 [[nodiscard]] Checked check_path(std::string_view path); // its form only: who opens it finds out the rest
 [[nodiscard]] Checked check_cmdline(std::string_view cmdline);
 

@@ -120,6 +120,7 @@ constexpr Field kFields[] = {
     {"cpus_soft", [](const Json& v, Domain_config& c) { return read_affinity(v, c.soft_affinity); }},
     {"cpu_weight", [](const Json& v, Domain_config& c) { return read_number(v, c.cpu_weight); }},
     {"cap", [](const Json& v, Domain_config& c) { return read_number(v, c.cap); }},
+    {"pool", [](const Json& v, Domain_config& c) { return read_text(v, c.pool); }},
     {"disk", [](const Json& v, Domain_config& c) { return read_disks(v, c.disks); }},
     {"on_poweroff", [](const Json& v, Domain_config& c) { return read_action(v, c.on_poweroff); }},
     {"on_reboot", [](const Json& v, Domain_config& c) { return read_action(v, c.on_reboot); }},
@@ -157,7 +158,9 @@ Json to_json(const Domain_config& config)
     json["cpus_soft"]  = affinity_json(config.soft_affinity);
     json["cpu_weight"] = config.cpu_weight;
     json["cap"]        = config.cap;
-    json["disk"]       = Json::array();
+    if (!config.pool.empty())
+        json["pool"] = config.pool;
+    json["disk"] = Json::array();
     for (const auto& disk : config.disks)
         json["disk"].push_back(to_json(disk));
     json["on_poweroff"] = to_string(config.on_poweroff);

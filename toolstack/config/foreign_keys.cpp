@@ -77,7 +77,6 @@ constexpr Foreign_key kKeys[] = {
     {"p9", refused, kNot_yet},
     {"passthrough", refused, kPass_through},
     {"pci", refused, kPass_through},
-    {"pool", refused, "CPU pools are not supported yet"},
     {"pvcalls", refused, kNot_yet},
     {"rdm", refused, kPass_through},
     {"seclabel", refused, "security labels are not supported"},

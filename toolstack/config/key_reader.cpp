@@ -256,6 +256,7 @@ constexpr Key_reader kReaders[] = {
      [](const Value& v, Draft& d) { return read_cpus(v, d.every_vcpu_soft, d.config.soft_affinity); }},
     {"cpu_weight", read_cpu_weight},
     {"cap", read_cap},
+    {"pool", [](const Value& v, Draft& d) { return read_text(v, d.config.pool, check_pool); }},
     {"disk", read_disks},
     {"on_poweroff", [](const Value& v, Draft& d) { return read_action(v, d.config.on_poweroff); }},
     {"on_reboot", [](const Value& v, Draft& d) { return read_action(v, d.config.on_reboot); }},

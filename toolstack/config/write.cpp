@@ -56,6 +56,8 @@ std::string write(const Domain_config& config)
     line("cpus_soft", cpu_sets(config.soft_affinity));
     line("cpu_weight", std::to_string(config.cpu_weight));
     line("cap", std::to_string(config.cap));
+    if (!config.pool.empty())
+        line("pool", in_quotes(config.pool));
     std::string disks;
     for (const auto& disk : config.disks)
         disks += (disks.empty() ? "\n    " : ",\n    ") + in_quotes(write_disk(disk));

@@ -5,7 +5,10 @@
 #include "toolstack/vmmd/affinity.hpp"
 #include "toolstack/vmmd/boot_clock.hpp"
 #include "toolstack/vmmd/domain_nodes.hpp"
+#include "toolstack/vmmd/pools.hpp"
 #include "toolstack/vmmd/store_rings.hpp"
+
+#include <xen/domctl.h>
 
 #include <optional>
 #include <string_view>
@@ -56,6 +59,7 @@ Result<std::unique_ptr<Domain>> Domain_maker::make(const config::Domain_config& 
 Result<std::unique_ptr<Domain>> Domain_maker::begin(const config::Domain_config& config,
                                                     const config::Uuid& uuid, const Frame& frame)
 {
+    const unsigned pool    = TRY(pool_for(config));
     auto domain            = std::make_unique<Domain>();
     domain->config         = config;
     domain->uuid           = uuid;
@@ -64,7 +68,7 @@ Result<std::unique_ptr<Domain>> Domain_maker::begin(const config::Domain_config&
     domain->overhead_kib   = frame.overhead_kib;
     domain->started        = boot_seconds();
     domain->id =
-        TRY(control_.create({uuid.bytes, config.maxvcpus, frame.static_max_kib + frame.overhead_kib}));
+        TRY(control_.create({uuid.bytes, config.maxvcpus, frame.static_max_kib + frame.overhead_kib, pool}));
     return domain;
 }
 
@@ -108,6 +112,36 @@ Result<void> Domain_maker::set_shares(const Domain& domain)
         return {};
     }
     return control_.set_scheduling(domain.id, {config.cpu_weight, config.cap});
+}
+
+// Its pool, if it has a CPU for it. A scheduler that gives each vCPU a CPU of its own would let what is too
+// much wait for ever, silently.
+Result<unsigned> Domain_maker::pool_for(const config::Domain_config& config)
+{
+    const auto pool = find_pool(control_, store_, config.pool);
+    if (!pool) {
+        return fail(pool.error().code == Errc::not_found ? Errc::invalid : pool.error().code,
+                    "pool: " + pool.error().message);
+    }
+    const unsigned cpus = count_of(pool->cpus);
+    const auto name     = "the CPU pool \"" + pool_name(store_, pool->id) + "\"";
+    if (cpus == 0) {
+        return fail(Errc::busy, name + " has no CPUs: give it some with xm cpupool-cpu-add");
+    }
+    if (pool->scheduler != XEN_SCHEDULER_NULL) {
+        return pool->id;
+    }
+    unsigned taken = 0;
+    for (const Domain_info& info : TRY(control_.list())) {
+        taken += info.pool == pool->id ? info.online_vcpus : 0;
+    }
+    if (taken + config.vcpus <= cpus) {
+        return pool->id;
+    }
+    return fail(Errc::busy, name + " has the null scheduler, where each vCPU has a CPU to itself: of " +
+                                std::to_string(cpus) + " CPUs " + std::to_string(taken) +
+                                " are taken, and \"" + config.name + "\" needs " +
+                                std::to_string(config.vcpus));
 }
 
 Result<std::unique_ptr<Console>> Domain_maker::open_console(const Console::Place& place,

@@ -3,9 +3,11 @@
 
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include <xen/domctl.h>
 
@@ -15,17 +17,13 @@ namespace vmm
 namespace
 {
 
-std::string scheduler_name(unsigned id)
-{
-    switch (id) {
-    case XEN_SCHEDULER_CREDIT: return "credit";
-    case XEN_SCHEDULER_CREDIT2: return "credit2";
-    case XEN_SCHEDULER_ARINC653: return "arinc653";
-    case XEN_SCHEDULER_RTDS: return "rtds";
-    case XEN_SCHEDULER_NULL: return "null";
-    default: return "scheduler " + std::to_string(id);
-    }
-}
+constexpr std::array<std::pair<unsigned, std::string_view>, 5> kSchedulers{{
+    {XEN_SCHEDULER_CREDIT, "credit"},
+    {XEN_SCHEDULER_CREDIT2, "credit2"},
+    {XEN_SCHEDULER_ARINC653, "arinc653"},
+    {XEN_SCHEDULER_RTDS, "rtds"},
+    {XEN_SCHEDULER_NULL, "null"},
+}};
 
 std::string hw_caps_text(const std::array<std::uint32_t, 8>& words)
 {
@@ -66,6 +64,19 @@ void put_text(control::Json& report, const char* key, const std::string& text)
 }
 
 } // namespace
+
+std::string scheduler_name(unsigned id)
+{
+    const auto* const found = std::ranges::find(kSchedulers, id, &decltype(kSchedulers)::value_type::first);
+    return found != kSchedulers.end() ? std::string(found->second) : "scheduler " + std::to_string(id);
+}
+
+std::optional<unsigned> parse_scheduler(std::string_view name)
+{
+    const auto* const found =
+        std::ranges::find(kSchedulers, name, &decltype(kSchedulers)::value_type::second);
+    return found != kSchedulers.end() ? std::optional(found->first) : std::nullopt;
+}
 
 control::Json host_report(const Host_info& host, const Version_info& version)
 {

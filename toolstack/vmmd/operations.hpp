@@ -98,6 +98,12 @@ class Operations
     Answer vcpu_set(const Json& args);
     Answer sched_list(const Json& args);
     Answer sched_set(const Json& args);
+    Answer pool_list(const Json& args);
+    Answer pool_create(const Json& args);
+    Answer pool_destroy(const Json& args);
+    Answer pool_rename(const Json& args);
+    Answer pool_cpus(const Json& args);
+    Answer pool_move(const Json& args);
     Answer info(const Json& args);
     Answer dmesg(const Json& args);
     Answer uptime(const Json& args);

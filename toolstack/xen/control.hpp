@@ -32,6 +32,7 @@ struct Domain_shape {
     Uuid_bytes uuid{};
     unsigned max_vcpus           = 1;
     std::uint64_t max_memory_kib = 0;
+    unsigned pool                = 0; // of processors
 };
 
 struct Domain_info {
@@ -73,6 +74,14 @@ struct Vcpu_state {
     std::uint64_t cpu_time = 0;
     Cpu_bits hard_affinity;
     Cpu_bits soft_affinity;
+};
+
+// Processors apart from others, with the domains that run on them and nowhere else.
+struct Cpu_pool {
+    unsigned id        = 0;
+    unsigned scheduler = 0; // XEN_SCHEDULER_*
+    unsigned domains   = 0;
+    Cpu_bits cpus;
 };
 
 struct Host_info {
@@ -134,7 +143,17 @@ class Control
     // Errc::unsupported when its scheduler shares the processors in another way.
     [[nodiscard]] virtual Result<Scheduling> scheduling(Domid id)                                      = 0;
     [[nodiscard]] virtual Result<void> set_scheduling(Domid id, const Scheduling& wanted)              = 0;
-    [[nodiscard]] virtual Result<void> debug_keys(std::string_view keys)                               = 0;
+
+    // CPU pools. Pool 0 is always there; processors in no pool are free.
+    [[nodiscard]] virtual Result<std::vector<Cpu_pool>> pools()                    = 0;
+    [[nodiscard]] virtual Result<Cpu_bits> free_cpus()                             = 0;
+    [[nodiscard]] virtual Result<unsigned> create_pool(unsigned scheduler)         = 0;
+    [[nodiscard]] virtual Result<void> destroy_pool(unsigned pool)                 = 0;
+    [[nodiscard]] virtual Result<void> add_to_pool(unsigned pool, unsigned cpu)    = 0;
+    [[nodiscard]] virtual Result<void> take_from_pool(unsigned pool, unsigned cpu) = 0;
+    [[nodiscard]] virtual Result<void> move_to_pool(Domid id, unsigned pool)       = 0;
+
+    [[nodiscard]] virtual Result<void> debug_keys(std::string_view keys) = 0;
 };
 
 } // namespace vmm

@@ -69,6 +69,7 @@ Result<Domid> Xen_control::create(const Domain_shape& shape)
     auto& wanted                = op.u.createdomain;
     wanted.flags                = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
     wanted.max_vcpus            = shape.max_vcpus;
+    wanted.cpupool_id           = shape.pool;
     wanted.max_evtchn_port      = 1023;
     wanted.max_grant_frames     = -1; // the hypervisor's default
     wanted.max_maptrack_frames  = -1;

@@ -39,6 +39,13 @@ class Xen_control final : public Control, public Build_control
     Result<void> set_affinity(Domid id, unsigned vcpu, const Affinity& affinity) override;
     Result<Scheduling> scheduling(Domid id) override;
     Result<void> set_scheduling(Domid id, const Scheduling& wanted) override;
+    Result<std::vector<Cpu_pool>> pools() override;
+    Result<Cpu_bits> free_cpus() override;
+    Result<unsigned> create_pool(unsigned scheduler) override;
+    Result<void> destroy_pool(unsigned pool) override;
+    Result<void> add_to_pool(unsigned pool, unsigned cpu) override;
+    Result<void> take_from_pool(unsigned pool, unsigned cpu) override;
+    Result<void> move_to_pool(Domid id, unsigned pool) override;
     Result<void> debug_keys(std::string_view keys) override;
 
     Result<void> claim(Domid id, std::uint64_t pages) override;
@@ -64,6 +71,8 @@ class Xen_control final : public Control, public Build_control
     Result<void> simple_domctl(std::uint32_t command, Domid id, xen_domctl& op, std::string_view what) const;
     Result<std::size_t> cpu_map_bytes() const;
     Result<std::uint32_t> scheduler_of(Domid id);
+    Result<std::optional<Cpu_pool>> next_pool(unsigned id) const;
+    Result<void> pool_op(xen_sysctl& op, std::string_view what) const;
 
     Hypercall call_;
     Foreign_memory memory_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of Xen_control that is about who runs where, and how much: vCPUs, their affinities, weights and
-// caps.
+// caps. Pools: xen_control_pools.cpp.
 #include "toolstack/xen/refusal.hpp"
 #include "toolstack/xen/xen_control.hpp"
 
@@ -90,23 +90,14 @@ Result<void> Xen_control::set_affinity(Domid id, unsigned vcpu, const Affinity& 
 // That of its pool: each may have another one.
 Result<std::uint32_t> Xen_control::scheduler_of(Domid id)
 {
-    const std::size_t bytes = TRY(cpu_map_bytes());
-    const auto buffer       = TRY(call_.buffer(bytes));
-    xen_sysctl op{};
-    auto& query          = op.u.cpupool_op;
-    query.op             = XEN_SYSCTL_CPUPOOL_OP_INFO;
-    query.cpupool_id     = TRY(info(id)).pool;
-    query.cpumap.nr_bits = static_cast<std::uint32_t>(bytes * 8);
-    set_xen_guest_handle_raw(query.cpumap.bitmap, buffer.as<std::uint8_t>());
-    if (const auto done = call_.sysctl(XEN_SYSCTL_cpupool_op, op); !done) {
-        return refusal(done.error(), "tell the scheduler of", id);
-    }
-    if (!has_weights(query.sched_id)) {
+    const unsigned pool = TRY(info(id)).pool;
+    const auto found    = TRY(next_pool(pool));
+    if (!found || found->id != pool || !has_weights(found->scheduler)) {
         return fail(Errc::unsupported, "domain " + to_string(id) +
                                            " is run by a scheduler without weights and caps; xm info "
-                                           "shows which");
+                                           "and xm cpupool-list show which");
     }
-    return query.sched_id;
+    return found->scheduler;
 }
 
 Result<Scheduling> Xen_control::scheduling(Domid id)

@@ -79,6 +79,15 @@ Outcome<> sched_credit(Invocation&);
 void sched_credit_options(Options&);
 Outcome<> vcpu_pin(Invocation&);
 Outcome<> vcpu_set(Invocation&);
+// pools.cpp
+Outcome<> cpupool_list(Invocation&);
+void cpupool_list_options(Options&);
+Outcome<> cpupool_create(Invocation&);
+Outcome<> cpupool_destroy(Invocation&);
+Outcome<> cpupool_rename(Invocation&);
+Outcome<> cpupool_cpu_add(Invocation&);
+Outcome<> cpupool_cpu_remove(Invocation&);
+Outcome<> cpupool_migrate(Invocation&);
 // block.cpp
 Outcome<> block_attach(Invocation&);
 Outcome<> block_detach(Invocation&);

@@ -34,7 +34,7 @@ Outcome<> help(Invocation& invocation)
         return {};
     out << "Usage: xm COMMAND [OPTIONS] [WORDS]\n\n";
     for (const auto& command : commands())
-        out << "  " << std::left << std::setw(16) << command.name << command.summary << "\n";
+        out << "  " << std::left << std::setw(20) << command.name << command.summary << "\n";
     out << "\n'xm help COMMAND' shows one of them; the manual is xm(1).\n";
     return {};
 }

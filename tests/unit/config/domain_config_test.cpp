@@ -96,6 +96,7 @@ TEST_CASE("A config survives the way through JSON")
     config.soft_affinity = {Cpu_set{}, Cpu_set::parse("7").value()};
     config.cpu_weight    = 65'535;
     config.cap           = 300;
+    config.pool          = "apart";
     config.on_poweroff   = End_action::preserve;
     config.on_reboot     = End_action::destroy;
     config.on_crash      = End_action::rename_restart;

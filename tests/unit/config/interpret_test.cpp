@@ -135,6 +135,8 @@ TEST_CASE("Wrong values say what would be right")
         {"cpu_weight = 65536", "a.cfg:3:14: cpu_weight: 65536 is out of range, give 1 to 65535"},
         {"cap = 101",
          "a.cfg:3:7: cap: 101 is out of range, give 0 to 100 (percent of one CPU; 0 is no limit)"},
+        {"pool = 'a b'",
+         "a.cfg:3:8: pool: has ' ' at character 2: a name has 1 to 63 letters, digits and . _ - +"},
         {"cap = []", "a.cfg:3:7: cap: expected a number, found a list"},
         {"cpus = ['x']", "a.cfg:3:8: cpus: entry 1: \"x\" is not a CPU number: write \"all\", or numbers and "
                          "ranges like \"0-3,^1\""},

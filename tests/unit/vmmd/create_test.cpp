@@ -3,6 +3,7 @@
 #include "daemon_fixture.hpp"
 
 #include <catch2/catch.hpp>
+#include <xen/domctl.h>
 
 #include <algorithm>
 
@@ -157,4 +158,37 @@ TEST_CASE("twenty domains made and destroyed leave the memory as it was")
         REQUIRE(daemon.hypervisor.free_pages == free);
     }
     daemon.check_nothing_left(free);
+}
+
+TEST_CASE("where vCPUs have CPUs to themselves, a domain for which there are too few is refused")
+{
+    Daemon_fixture daemon;
+    daemon.hypervisor.cpu_pools.at(0).scheduler = XEN_SCHEDULER_NULL;
+    daemon.create("first", {{"vcpus", 4}, {"maxvcpus", 4}});
+    const Answer second =
+        daemon.perform("create", daemon.create_args("second", {{"vcpus", 4}, {"maxvcpus", 4}}));
+    REQUIRE_FALSE(second);
+    CHECK(second.error().code == Code::bad_state);
+    CHECK(second.error().message == "the CPU pool \"Pool-0\" has the null scheduler, where each vCPU has a "
+                                    "CPU to itself: of 8 CPUs 5 are "
+                                    "taken, and \"second\" needs 4");
+    daemon.create("third", {{"vcpus", 3}, {"maxvcpus", 3}});
+}
+
+TEST_CASE("a domain is created in its pool, and comes back there")
+{
+    Daemon_fixture daemon;
+    CHECK(daemon.perform("create", daemon.create_args("demo", {{"pool", "apart"}})).error().message ==
+          "pool: there is no CPU pool \"apart\": xm cpupool-list shows those there are");
+    REQUIRE(daemon.perform("pool-create", {{"name", "apart"}}));
+    CHECK(daemon.perform("create", daemon.create_args("demo", {{"pool", "apart"}})).error().message ==
+          "the CPU pool \"apart\" has no CPUs: give it some with xm cpupool-cpu-add");
+    REQUIRE(daemon.perform("pool-cpus", {{"pool", "Pool-0"}, {"cpus", "7"}}));
+    REQUIRE(daemon.perform("pool-cpus", {{"pool", "apart"}, {"cpus", "7"}, {"add", true}}));
+    const Domid id = daemon.create("demo", {{"pool", "apart"}});
+    CHECK(daemon.hypervisor.domain(id).info.pool == 1);
+    REQUIRE(daemon.perform("pool-rename", {{"pool", "apart"}, {"name", "alone"}}));
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return daemon.supervisor->domains().find(Domid{2}) != nullptr; });
+    CHECK(daemon.hypervisor.domain(Domid{2}).info.pool == 1);
 }

@@ -152,6 +152,7 @@ Result<Domid> Fake_hypervisor::create(const Domain_shape& shape)
     domain->info.id        = Domid{next_domid_++};
     domain->info.uuid      = shape.uuid;
     domain->info.paused    = true;
+    domain->info.pool      = shape.pool;
     domain->info.max_vcpus = domain->info.online_vcpus = shape.max_vcpus;
     domain->info.max_memory_kib                        = shape.max_memory_kib;
     domain->context                                    = first_context(shape.max_vcpus);
@@ -236,6 +237,7 @@ Result<Host_info> Fake_hypervisor::host()
     info.cpus       = 8;
     info.max_cpu_id = 7;
     info.free_kib   = free_pages * 4;
+    info.scheduler  = cpu_pools.at(0).scheduler;
     return info;
 }
 
@@ -293,6 +295,64 @@ Result<void> Fake_hypervisor::set_scheduling(Domid id, const Scheduling& wanted)
 {
     Scheduling& now = TRY(enter("set_scheduling", id))->scheduling;
     now             = {wanted.weight ? wanted.weight : now.weight, wanted.cap ? wanted.cap : now.cap};
+    return {};
+}
+
+Result<std::vector<Cpu_pool>> Fake_hypervisor::pools()
+{
+    std::vector<Cpu_pool> all;
+    for (auto [id, pool] : cpu_pools) {
+        for (const auto& [domid, domain] : domains) {
+            pool.domains += domain->info.pool == id ? 1 : 0;
+        }
+        all.push_back(pool);
+    }
+    return all;
+}
+
+Result<Cpu_bits> Fake_hypervisor::free_cpus()
+{
+    unsigned taken = 0;
+    for (const auto& [id, pool] : cpu_pools) {
+        taken |= pool.cpus.at(0);
+    }
+    return Cpu_bits{static_cast<std::uint8_t>(~taken)};
+}
+
+Result<unsigned> Fake_hypervisor::create_pool(unsigned scheduler)
+{
+    if (const auto code = ordered("create_pool")) {
+        return fail(*code, "the fake refused to create a pool");
+    }
+    const unsigned id = cpu_pools.rbegin()->first + 1;
+    cpu_pools[id]     = {id, scheduler, 0, {0}};
+    return id;
+}
+
+Result<void> Fake_hypervisor::destroy_pool(unsigned pool)
+{
+    cpu_pools.erase(pool);
+    return {};
+}
+
+Result<void> Fake_hypervisor::add_to_pool(unsigned pool, unsigned cpu)
+{
+    if (const auto code = ordered("add_to_pool")) {
+        return fail(*code, "the fake refused to add a CPU");
+    }
+    cpu_pools.at(pool).cpus.at(0) |= static_cast<std::uint8_t>(1U << cpu);
+    return {};
+}
+
+Result<void> Fake_hypervisor::take_from_pool(unsigned pool, unsigned cpu)
+{
+    cpu_pools.at(pool).cpus.at(0) &= static_cast<std::uint8_t>(~(1U << cpu));
+    return {};
+}
+
+Result<void> Fake_hypervisor::move_to_pool(Domid id, unsigned pool)
+{
+    TRY(enter("move_to_pool", id))->info.pool = pool;
     return {};
 }
 

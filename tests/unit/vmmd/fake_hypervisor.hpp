@@ -58,9 +58,10 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     explicit Fake_hypervisor(std::uint64_t free_mib = 4096);
 
     std::uint64_t free_pages;
-    std::size_t large_extents = SIZE_MAX;                  // how many 2 MiB extents there still are
-    std::map<Domid, std::unique_ptr<Fake_domain>> domains; // dom0 too
-    std::vector<std::string> calls;                        // in order, of those that change something
+    std::size_t large_extents = SIZE_MAX;                           // how many 2 MiB extents there still are
+    std::map<Domid, std::unique_ptr<Fake_domain>> domains;          // dom0 too
+    std::map<unsigned, Cpu_pool> cpu_pools{{0, {0, 6, 0, {0xff}}}}; // the first one with credit2
+    std::vector<std::string> calls; // in order, of those that change something
     std::uint64_t notifications = 0;
     std::uint64_t pages_mapped  = 0;
     std::byte fresh_memory{0}; // what every byte of a new page holds
@@ -95,6 +96,13 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     Result<void> set_affinity(Domid id, unsigned vcpu, const Affinity& affinity) override;
     Result<Scheduling> scheduling(Domid id) override;
     Result<void> set_scheduling(Domid id, const Scheduling& wanted) override;
+    Result<std::vector<Cpu_pool>> pools() override;
+    Result<Cpu_bits> free_cpus() override;
+    Result<unsigned> create_pool(unsigned scheduler) override;
+    Result<void> destroy_pool(unsigned pool) override;
+    Result<void> add_to_pool(unsigned pool, unsigned cpu) override;
+    Result<void> take_from_pool(unsigned pool, unsigned cpu) override;
+    Result<void> move_to_pool(Domid id, unsigned pool) override;
     Result<void> debug_keys(std::string_view keys) override;
 
     Result<void> claim(Domid id, std::uint64_t pages) override;

@@ -434,3 +434,59 @@ TEST_CASE("vCPUs are offered to a guest and taken back through the store")
     daemon.run_until([&] { return daemon.supervisor->domains().find(Domid{2}) != nullptr; });
     CHECK(offered("/local/domain/2") == "online offline offline offline ");
 }
+
+TEST_CASE("CPU pools are made, filled, named, emptied and unmade")
+{
+    Daemon_fixture daemon;
+    daemon.create("demo");
+    const auto pools   = [&] { return daemon.perform("pool-list")->at("pools"); };
+    const auto message = [](const Answer& answer) { return answer ? "" : answer.error().message; };
+    CHECK(pools().dump() ==
+          R"([{"id":0,"name":"Pool-0","cpus":[0,1,2,3,4,5,6,7],"scheduler":"credit2","domains":2}])");
+    CHECK(message(daemon.perform("pool-create", {{"name", "apart"}, {"cpus", "6-7"}})) ==
+          "CPU 6 is in a pool already: take it from there first, with xm cpupool-cpu-remove");
+    REQUIRE(daemon.perform("pool-cpus", {{"pool", "0"}, {"cpus", "5-7"}}));
+    CHECK(daemon.perform("pool-list")->at("free_cpus") == Json{5, 6, 7});
+
+    daemon.hypervisor.order_failure("add_to_pool", Errc::io, 2);
+    CHECK_FALSE(daemon.perform("pool-create", {{"name", "apart"}, {"cpus", "6-7"}}));
+    CHECK(pools().size() == 1); // nothing of it is left
+    CHECK(daemon.perform("pool-list")->at("free_cpus") == Json{5, 6, 7});
+
+    const Answer made =
+        daemon.perform("pool-create", {{"name", "apart"}, {"cpus", "6-7"}, {"scheduler", "null"}});
+    REQUIRE(made);
+    CHECK(*made == Json{{"id", 1}, {"name", "apart"}});
+    CHECK(daemon.node("/local/pool/1/name") == "apart");
+    CHECK(pools()[1].at("scheduler") == "null");
+    CHECK(code_of(daemon.perform("pool-create", {{"name", "apart"}})) == Code::exists);
+    CHECK(code_of(daemon.perform("pool-create", {{"name", "a b"}})) == Code::bad_value);
+    CHECK(code_of(daemon.perform("pool-create", {{"name", "b"}, {"scheduler", "fast"}})) == Code::bad_value);
+    CHECK(message(daemon.perform("pool-create", {{"name", "b"}, {"cpus", "8"}})) ==
+          "this machine has no processor 8; it has 0 to 7");
+
+    CHECK(daemon.perform("pool-move", {{"domain", "demo"}, {"pool", "apart"}})->at("pool") == "apart");
+    CHECK(pools()[1].at("domains") == 1);
+    CHECK(message(daemon.perform("pool-cpus", {{"pool", "apart"}, {"cpus", "6-7"}})) ==
+          "\"apart\" has domains, which need a CPU: leave it one");
+    CHECK(message(daemon.perform("pool-cpus", {{"pool", "apart"}, {"cpus", "0"}, {"add", true}})) ==
+          "CPU 0 is in another pool: take it from there first");
+    CHECK(message(daemon.perform("pool-cpus", {{"pool", "apart"}, {"cpus", "6"}, {"add", true}})) ==
+          "CPU 6 is in \"apart\" already");
+    CHECK(message(daemon.perform("pool-cpus", {{"pool", "apart"}, {"cpus", "0"}})) ==
+          "CPU 0 is not in \"apart\"");
+    CHECK(daemon.perform("pool-cpus", {{"pool", "apart"}, {"cpus", "5"}, {"add", true}}));
+    CHECK(pools()[1].at("cpus") == Json{5, 6, 7});
+    CHECK(message(daemon.perform("pool-destroy", {{"pool", "apart"}})) ==
+          "\"apart\" has 1 domains: move them away with xm cpupool-migrate");
+    CHECK(code_of(daemon.perform("pool-move", {{"domain", "Domain-0"}, {"pool", "apart"}})) ==
+          Code::not_permitted);
+    CHECK(code_of(daemon.perform("pool-move", {{"domain", "demo"}, {"pool", "other"}})) == Code::bad_value);
+
+    CHECK(daemon.perform("pool-move", {{"domain", "demo"}, {"pool", "Pool-0"}}));
+    CHECK(daemon.perform("pool-rename", {{"pool", "apart"}, {"name", "alone"}}));
+    CHECK(daemon.perform("pool-destroy", {{"pool", "alone"}}));
+    CHECK(pools().size() == 1);
+    CHECK(daemon.node("/local/pool/1/name") == "(absent)");
+    CHECK(code_of(daemon.perform("pool-destroy", {{"pool", "Pool-0"}})) == Code::not_permitted);
+}

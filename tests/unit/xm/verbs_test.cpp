@@ -300,6 +300,43 @@ TEST_CASE("vcpu-pin takes both affinities, and leaves what is a dash")
     CHECK(run_xm({"vcpu-pin", "demo", "0", "all", "x"}).exit == 2);
 }
 
+TEST_CASE("CPU pools are shown as xl shows them, and changed")
+{
+    Fake_vmmd fake;
+    const Json pool0{
+        {"id", 0}, {"name", "Pool-0"}, {"cpus", {0, 1, 3}}, {"scheduler", "credit2"}, {"domains", 2}};
+    const Json apart{{"id", 1}, {"name", "apart"}, {"cpus", {2}}, {"scheduler", "null"}, {"domains", 1}};
+    fake.answer("pool-list", {{"pools", {pool0, apart}}, {"free_cpus", Json::array()}});
+    CHECK(run_xm({"cpupool-list"}).out == "Name               CPUs   Sched     Active   Domain count\n"
+                                          "Pool-0               3   credit2       y          2\n"
+                                          "apart                1      null       y          1\n");
+    CHECK(run_xm({"cpupool-list", "-c", "Pool-0"}).out == "Name               CPU list\n"
+                                                          "Pool-0             0-1,3\n");
+    CHECK(Json::parse(run_xm({"cpupool-list", "apart", "--json"}).out)["pools"] == Json{apart});
+    CHECK(run_xm({"cpupool-list", "other"}).exit == 1);
+
+    for (const char* const op : {"pool-create", "pool-destroy", "pool-rename", "pool-cpus", "pool-move"})
+        fake.answer(op, {{"id", 1}});
+    const auto asks = [&](std::vector<std::string> words) {
+        const auto ran = run_xm(std::move(words));
+        return ran.exit == 0 && ran.out.empty() ? fake.requests().back() : ran.err;
+    };
+    CHECK(asks({"cpupool-create", "name=apart", "cpus=2-3", "sched=null"}) ==
+          R"(pool-create {"name":"apart","cpus":"2-3","scheduler":"null"})");
+    CHECK(asks({"cpupool-create", "name=\"apart\"", "cpus=[\"2\",\"3\"]"}) ==
+          R"(pool-create {"name":"apart","cpus":"2,3"})");
+    CHECK(asks({"cpupool-create", "cpus=2"}) == "xm cpupool-create: a pool needs a name: name=NAME\n");
+    CHECK(asks({"cpupool-create", "apart"}) ==
+          "xm cpupool-create: \"apart\" is none of name=, sched= and cpus=\n");
+    CHECK(asks({"cpupool-destroy", "apart"}) == R"(pool-destroy {"pool":"apart"})");
+    CHECK(asks({"cpupool-rename", "apart", "alone"}) == R"(pool-rename {"pool":"apart","name":"alone"})");
+    CHECK(asks({"cpupool-cpu-add", "apart", "3"}) == R"(pool-cpus {"pool":"apart","cpus":"3","add":true})");
+    CHECK(asks({"cpupool-cpu-remove", "0", "3"}) == R"(pool-cpus {"pool":"0","cpus":"3","add":false})");
+    CHECK(asks({"cpupool-cpu-remove", "0", "3-1"}) ==
+          "xm cpupool-cpu-remove: cpus: range \"3-1\" runs backwards\n");
+    CHECK(asks({"cpupool-migrate", "demo", "apart"}) == R"(pool-move {"domain":"demo","pool":"apart"})");
+}
+
 TEST_CASE("uptime counts days apart")
 {
     Fake_vmmd fake;

@@ -145,17 +145,17 @@ void Fair_policy::stand_in_line(u32 cpu, Sched_entity& entity, Time now)
     leave(cpu, entity, State::off, now);
 }
 
-// Somebody was queued: what runs keeps the CPU at most for a slice, or gives it up at once.
+// Somebody was queued: what runs keeps the CPU at most for a slice, or for what is left of a short turn.
 void Fair_policy::notify(u32 cpu, const Sched_entity& arrived, Time now)
 {
     Cpu_queue& queue = queues_[cpu];
     charge(queue, now);
-    if (!queue.running || before(arrived.virtual_time + kGranularity, queue.running->virtual_time)) {
+    const bool preempts =
+        !queue.running || before(arrived.virtual_time + kGranularity, queue.running->virtual_time);
+    const Time end = preempts ? queue.turn_began + kShortTurn : now + slice(queue);
+    if (!queue.running || end <= now) {
         host_.kick(cpu, Sched_host::Look::again);
-        return;
-    }
-    const Time end = now + slice(queue);
-    if (queue.until > end) {
+    } else if (queue.until > end) {
         queue.until = end;
         host_.kick(cpu, Sched_host::Look::timer);
     }
@@ -266,7 +266,8 @@ Sched_decision Fair_policy::decide(u32 cpu, Time now)
     charge(queue, now);
     if (goes_on(cpu)) [[likely]]
         return {queue.running, queue.until};
-    if (Sched_entity* last = std::exchange(queue.running, nullptr)) {
+    Sched_entity* const last = std::exchange(queue.running, nullptr);
+    if (last) {
         if (last->group.cap.limits()) [[unlikely]]
             last->group.cap.give_back(std::exchange(last->portion, 0));
         stand_in_line(cpu, *last, now);
@@ -282,6 +283,8 @@ Sched_decision Fair_policy::decide(u32 cpu, Time now)
             break;
         start(cpu, *next, now);
     }
+    if (queue.running != last)
+        queue.turn_began = now;
     if (queue.online && !queue.running)
         idle_.add(cpu);
     else if (idle_.has(cpu))

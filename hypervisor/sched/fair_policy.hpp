@@ -2,8 +2,9 @@
 //
 // Proportional share by weight. Each vCPU collects virtual time as it runs, slower the heavier it is, and on
 // each CPU the one with the least runs next. Who sleeps keeps a small credit, so that I/O-bound vCPUs get the
-// CPU as soon as they wake, but cannot save up more than kWakeCredit. A CPU that only one vCPU wants needs no
-// timer.
+// CPU as soon as they wake, but cannot save up more than kWakeCredit. Who has just begun is left a short turn
+// first: a backend let in for each of many requests would serve them one by one. A CPU that only one vCPU
+// wants needs no timer.
 //
 // The queues of different CPUs count on one line: a CPU whose virtual time runs ahead of another's has less
 // weight on it than its share, and gets vCPUs from there until it does not. So shares hold across CPUs even
@@ -31,6 +32,7 @@ struct alignas(64) Cpu_queue {
     u64 floor = 0;      // the least virtual time of who runs and who waits; never goes back
     u64 line  = 0;      // added to virtual times here, they compare with those on other CPUs
     Time until{kNever};
+    Time turn_began{};        // of what runs
     std::atomic<u32> load{0}; // weights of who runs and who waits; others look at it without the lock
     Cpu_neighbours neighbours;
 };
@@ -41,6 +43,7 @@ class Fair_policy final : public Policy
     static constexpr u64 kRound      = 20'000'000; // ns in which each of several gets a turn, if slices allow
     static constexpr u64 kShortest   = 1'000'000;  // ns, a slice
     static constexpr u64 kLongest    = 10'000'000;
+    static constexpr u64 kShortTurn  = 250'000;   // ns that a waker leaves to who has just begun
     static constexpr u64 kWakeCredit = 5'000'000; // ns of virtual time
     static constexpr u64 kGranularity = 500'000;  // ns of it that a waker must be ahead to preempt
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the fair policy promises on one CPU and on many, in virtual time.
+#include "sched/fair_policy.hpp"
 #include "simulator.hpp"
 
 #include <catch2/catch.hpp>
@@ -76,6 +77,22 @@ TEST_CASE("who sleeps mostly gets the CPU within a millisecond")
         if (t.burst)
             CHECK(t.worst_wait <= kMs);
     }
+}
+
+TEST_CASE("who has just begun is not interrupted by who wakes, and not for long afterwards")
+{
+    Simulator sim({}, fair());
+    auto& spins = sim.task(sim.group());
+    auto& io    = sim.task(sim.group(), 20'000, 60'000); // as a backend does, request by request
+    sim.run_for(200 * kMs);
+    sim.reset_counts();
+    sim.run_for(1'000 * kMs);
+    // A turn of each for every 270 us: not twice that often, and not seldom.
+    const u64 rounds = 1'000 * kMs / (Fair_policy::kShortTurn + io.burst);
+    CHECK(sim.decisions() <= 2 * rounds + 10);
+    CHECK(sim.decisions() >= 2 * rounds * 9 / 10);
+    CHECK(io.worst_wait <= Fair_policy::kShortTurn);
+    CHECK(spins.ran + io.ran == 1'000 * kMs);
 }
 
 TEST_CASE("a long sleep is not saved up")

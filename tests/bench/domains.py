@@ -109,6 +109,8 @@ def dom0(kind, image, modules, log):
     console.TYPING_PAUSE = 0.1 if kind == "xen" else 0.02
     with Machine(command(kind, image, modules, 2048) + exits.arguments, log) as machine:
         machine.exits = exits
+        if kind == "xen":   # which stops reading its UART for good when it is typed at too fast
+            machine.typed_at_once, machine.waits_for_echo = 8, True
         machine.expect(DOM0, 600, "dom0's shell")
         machine.line("stty cols 1000; dmesg -n 1")
         machine.expect(DOM0, 60)

@@ -9,7 +9,8 @@ import os
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import Failed, config, guest_shell, log_file, options, play, shell_of_dom0, start, wait_for, xm_json
+from dom0 import (Failed, config, guest_shell, log_file, options, play, shell_of_dom0, start, wait_for, wait_in,
+                  xm_json)
 from pattern import digest, pattern
 
 MIB = 1 << 20
@@ -80,8 +81,8 @@ def number_of(vdev):
 
 
 def file_systems(machine):
-    machine.shell("for i in $(seq 30); do test -b /dev/vdb && break; sleep 1; done; modprobe ext4; "
-                  "mke2fs -q /dev/vda > /dev/null; mkdir /images /mem; mount -t ext4 /dev/vda /images; "
+    wait_in(machine, "test -b /dev/vdb")
+    machine.shell("modprobe ext4; mke2fs -q /dev/vda > /dev/null; mkdir /images /mem; mount -t ext4 /dev/vda /images; "
                   "mount -t tmpfs -o size=48M tmpfs /mem", 60)
     machine.shell("truncate -s 64M /images/raw.img /mem/raw.img; qemu-img create -q -f qcow2 /images/disk.qcow2 64M; "
                   f"yes 'read me' | head -c {DATA} > /images/ro.img", 60)
@@ -97,7 +98,7 @@ def create(machine):
 
 def data(machine):
     with guest_shell(machine, "a") as guest:
-        guest.shell("for i in $(seq 100); do test -b /dev/xvde && break; sleep 0.2; done; test -b /dev/xvde", 60)
+        wait_in(guest, "test -b /dev/xvde")
         expect_equal("what the guest reads of /dev/vdb", take(guest, "xvdc"), digest(pattern("vdb", DATA)))
         expect_equal("what the guest reads of ro.img", take(guest, "xvde"), expected("read me"))
         if guest.shell("dd if=/dev/zero of=/dev/xvde bs=4k count=1 conv=fsync", 60, check=False)[0] == 0:
@@ -151,8 +152,8 @@ def killed(machine):
         wait_for(machine, "another backend process", 30,
                  lambda m, o=old, n=number_of(vdev): backends(m).get(n, o) != o)
         with guest_shell(machine, "a") as guest:
-            guest.shell("for i in $(seq 120); do grep -q all /tmp/said && break; sleep 1; done; grep all /tmp/said; "
-                        "! grep -i -e lost -e error /tmp/said", 180)
+            wait_in(guest, "grep -q all /tmp/said", 120)
+            guest.shell("! grep -i -e lost -e error /tmp/said")
             expect_equal(f"what was written to {vdev} meanwhile", take(guest, vdev), expected(f"killed {vdev}"))
 
 
@@ -178,7 +179,7 @@ def detach(machine):
                  ["xvda", "xvdb", "xvdc", "xvdd"])
     machine.shell("xm block-attach a vdev=xvdf,backendtype=qdisk,format=raw,access=ro,target=/images/ro.img", 60)
     with guest_shell(machine, "a") as guest:
-        guest.shell("for i in $(seq 100); do test -b /dev/xvdf && break; sleep 0.2; done; test -b /dev/xvdf", 60)
+        wait_in(guest, "test -b /dev/xvdf")
         expect_equal("what is read by the other name", take(guest, "xvdf"), expected("read me"))
         # By the open file, since a name that has just gone would become one of a plain file.
         guest.shell("for i in 1 2 3; do (exec 3<>/dev/xvdc; while dd if=/tmp/long of=/proc/self/fd/3 bs=64k conv=fsync; "
@@ -188,11 +189,10 @@ def detach(machine):
         raise Failed("the backend of a disk that was taken away by force still runs")
     machine.shell("dd if=/dev/vdb of=/dev/null bs=1M count=1 2>/dev/null")
     with guest_shell(machine, "a") as guest:
-        guest.shell("for i in $(seq 300); do [ $(cat /tmp/writer? | grep -c over) = 3 ] && break; sleep 0.2; done; "
-                    "[ $(cat /tmp/writer? | grep -c over) = 3 ]", 120)
+        wait_in(guest, "[ $(cat /tmp/writer? | grep -c over) = 3 ]")
     machine.shell("xm block-attach a vdev=xvdc,backendtype=qdisk,format=raw,target=/dev/vdb", 60)
     with guest_shell(machine, "a") as guest:
-        guest.shell("for i in $(seq 100); do test -b /dev/xvdc && break; sleep 0.2; done; test -b /dev/xvdc", 60)
+        wait_in(guest, "test -b /dev/xvdc")
         put(guest, "xvdc", "back again", seek=4)
         expect_equal("what is read back of a disk that was taken and given again", take(guest, "xvdc", skip=4),
                      expected("back again"))

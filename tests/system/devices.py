@@ -9,7 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import Failed, log_file, number, options, play, shell_of_dom0, start
+from dom0 import Failed, log_file, number, options, play, shell_of_dom0, start, wait_in
 from pattern import Peer, digest, pattern
 
 MIB = 1 << 20
@@ -54,7 +54,7 @@ def sum_of(machine, command):
 
 def find(machine):
     for disk in DISKS:
-        machine.shell(f"for i in $(seq 30); do test -b /dev/{disk} && break; sleep 1; done; test -b /dev/{disk}", 60)
+        wait_in(machine, f"test -b /dev/{disk}")
 
 
 def read(machine, disk):

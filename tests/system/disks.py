@@ -8,7 +8,8 @@ import os
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import Failed, config, domains, guest_shell, log_file, options, play, shell_of_dom0, start, wait_for, xm_json
+from dom0 import (Failed, config, domains, guest_shell, log_file, options, play, refused, shell_of_dom0, start, wait_for,
+                  wait_in, xm_json)
 from pattern import digest, pattern
 
 MIB = 1 << 20
@@ -37,13 +38,6 @@ def qemu_arguments():
 def expect_equal(what, got, expected):
     if got != expected:
         raise Failed(f"{what}: {got!r}, expected {expected!r}")
-
-
-def refused(machine, command, *reasons):
-    """The command fails and gives each of the reasons, on one line."""
-    status, said = machine.shell(command, 60, check=False)
-    if status == 0 or len(said.strip().splitlines()) != 1 or any(reason not in said for reason in reasons):
-        raise Failed(f"`{command}` says (status {status}):\n{said}")
 
 
 def sum_of(shell, command):
@@ -76,8 +70,8 @@ def detach(machine, *vdevs):
 
 
 def file_systems(machine):
-    machine.shell("for i in $(seq 30); do test -b /dev/vdb && break; sleep 1; done; modprobe ext4; "
-                  "mke2fs -q /dev/vda >/dev/null; mkdir /images; mount -t ext4 /dev/vda /images", 60)
+    wait_in(machine, "test -b /dev/vdb")
+    machine.shell("modprobe ext4; mke2fs -q /dev/vda >/dev/null; mkdir /images; mount -t ext4 /dev/vda /images", 60)
     machine.shell("cd /images; truncate -s 64M raw.img; ln -s raw.img soft.img; ln raw.img hard.img; "
                   f"yes 'read me' | head -c {DATA} > ro.img; truncate -s 100 small.img; truncate -s 16M second.img; cd", 60)
 

@@ -7,7 +7,8 @@ time and with vmmd restarted, and nothing is left behind."""
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import Failed, config, domains, guest_shell, options, play, shell_of_dom0, start, wait_for, xm_json
+from dom0 import (Failed, config, domains, guest_shell, options, play, shell_of_dom0, start, wait_for, wait_in,
+                  xm_json)
 from pattern import Peer, digest, pattern
 
 MIB = 1 << 20
@@ -61,8 +62,7 @@ def leases(machine):
     """DHCP tells each guest what vmmd chose, and DNS knows them by name."""
     for name in ("a", "b"):
         with guest_shell(machine, name) as guest:
-            guest.shell(f"for i in $(seq 60); do ip -4 addr show eth0 | grep -q '{lease[name]}/24' && break; sleep 1; "
-                        f"done; ip -4 addr show eth0 | grep '{lease[name]}/24'", 120)
+            wait_in(guest, f"ip -4 addr show eth0 | grep -q '{lease[name]}/24'")
             guest.shell("ip route | grep 'default via 10.76.0.1'")
     in_guest(machine, "a", "ping -c 3 -W 5 b && ping -c 3 -W 5 10.76.0.1")
 
@@ -136,8 +136,8 @@ def queues(machine):
     file = config(machine, "c", memory=128, vcpus=2)
     machine.shell(f"echo \"vif = [ 'nat' ]\" >> {file}; xm create {file}", 120)
     with guest_shell(machine, "c") as guest:
-        guest.shell("for i in $(seq 60); do ip route | grep -q default && break; sleep 1; done; "
-                    "test -d /sys/class/net/eth0/queues/tx-1 && test -d /sys/class/net/eth0/queues/rx-1", 120)
+        wait_in(guest, "ip route | grep -q default")
+        guest.shell("test -d /sys/class/net/eth0/queues/tx-1 && test -d /sys/class/net/eth0/queues/rx-1")
         fetch(guest, "http://10.76.0.1:8080/data", "dom0 says this")
     machine.shell(f"xm destroy c; echo {usual} > {setting}", 60)
 
@@ -175,15 +175,15 @@ def bridged(machine):
     if [row["bridge"] for row in rows(machine, "a")] != ["vmm0", "br0"]:
         raise Failed(f"xm network-list does not show both interfaces: {rows(machine, 'a')}")
     with guest_shell(machine, "a") as guest:
-        guest.shell("for i in $(seq 30); do test -e /sys/class/net/eth1 && break; sleep 1; done; "
-                    "udhcpc -n -q -t 20 -T 1 -i eth1", 90)
+        wait_in(guest, "test -e /sys/class/net/eth1")
+        guest.shell("udhcpc -n -q -t 20 -T 1 -i eth1", 90)
         guest.shell(f"ip -4 addr show eth1 | grep '{OUTSIDE['bridged']}.'")
         exchange(guest, f"{OUTSIDE['bridged']}.2")
     machine.shell("xm network-detach a 1", 60)
     if len(rows(machine, "a")) != 1:
         raise Failed("the interface is still listed after network-detach")
-    in_guest(machine, "a", "for i in $(seq 30); do test -e /sys/class/net/eth1 || break; sleep 1; done; "
-                           "! test -e /sys/class/net/eth1")
+    with guest_shell(machine, "a") as guest:
+        wait_in(guest, "! test -e /sys/class/net/eth1")
 
 
 def routed(machine):
@@ -191,8 +191,8 @@ def routed(machine):
     outer = card(machine, "virtio_net")
     machine.shell(f"xm network-attach b script=route ip=10.99.0.2 gatewaydev={outer} devid=3", 60)
     with guest_shell(machine, "b") as guest:
-        guest.shell("for i in $(seq 30); do test -e /sys/class/net/eth1 && break; sleep 1; done; "
-                    "ip addr add 10.99.0.2/32 dev eth1; ip link set eth1 up; "
+        wait_in(guest, "test -e /sys/class/net/eth1")
+        guest.shell("ip addr add 10.99.0.2/32 dev eth1; ip link set eth1 up; "
                     f"ip route add {OUTSIDE['nat']}.15/32 dev eth1 src 10.99.0.2", 60)
         guest.shell(f"ping -c 3 -W 5 {OUTSIDE['nat']}.15", 60)
     machine.shell("ping -c 3 -W 5 10.99.0.2", 60)

@@ -8,8 +8,8 @@ import os
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import (Failed, config, domains, free_mib, guest_shell, log_file, number, options, play, shell_of_dom0, start,
-                  wait_for)
+from dom0 import (Failed, config, domains, free_mib, guest_shell, log_file, number, options, play, refused, shell_of_dom0,
+                  start, wait_for, wait_in)
 
 FILE = "/images/a.save"
 before = {}
@@ -24,15 +24,8 @@ def make_disk():
 
 
 def file_system(machine):
-    machine.shell("for i in $(seq 60); do test -b /dev/vda && break; sleep 1; done; modprobe ext4; "
-                  "mke2fs -q /dev/vda >/dev/null; mkdir /images; mount -t ext4 /dev/vda /images", 120)
-
-
-def refused(machine, command, *reasons):
-    """The command fails and gives each of the reasons, on one line."""
-    status, said = machine.shell(command, 120, check=False)
-    if status == 0 or len(said.strip().splitlines()) != 1 or any(reason not in said for reason in reasons):
-        raise Failed(f"`{command}` says (status {status}):\n{said}")
+    wait_in(machine, "test -b /dev/vda")
+    machine.shell("modprobe ext4; mke2fs -q /dev/vda >/dev/null; mkdir /images; mount -t ext4 /dev/vda /images", 120)
 
 
 def nothing_left(machine, free):
@@ -51,7 +44,7 @@ def busy_guest(machine):
     gateway = machine.shell("ip -4 -o addr show dev vmm0 | sed 's/.*inet //;s,/.*,,'")[1].strip()
     machine.shell("(while :; do sleep 1; echo line; done | nc -l -p 7007 >/tmp/from-guest 2>/dev/null &) ; sleep 1")
     with guest_shell(machine, "a") as guest:
-        guest.shell("for i in $(seq 60); do ip route | grep -q default && break; sleep 1; done; ip route | grep default", 120)
+        wait_in(guest, "ip route | grep -q default")
         guest.shell("(i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 1; done >/dev/null 2>&1 &)")
         guest.shell(f"(while :; do echo ping; sleep 1; done | nc {gateway} 7007 >/tmp/from-dom0 2>/dev/null &)")
         before["pattern"] = guest.shell("head -c 20000000 /dev/urandom > /tmp/pattern; sha256sum < /tmp/pattern", 60)[1]
@@ -59,10 +52,6 @@ def busy_guest(machine):
                                      "head -c 4194304 /dev/xvda | sha256sum", 60)[1]
         wait_in(guest, "test $(wc -l < /tmp/from-dom0) -ge 1")
         before["count"] = int(guest.shell("cat /tmp/count")[1])
-
-
-def wait_in(guest, condition, seconds=60):
-    guest.shell(f"for i in $(seq {seconds}); do {condition} && break; sleep 1; done; {condition}", 2 * seconds)
 
 
 def save(machine):

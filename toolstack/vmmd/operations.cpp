@@ -330,8 +330,8 @@ Answer Operations::rename(const Json& args)
 {
     const auto found = guest_target(args);
     const auto name  = text_argument(args, "name");
-    if (!found || !name) {
-        return std::unexpected(found ? name.error() : found.error());
+    if (const auto* const wrong = first_refusal(found, name)) {
+        return std::unexpected(*wrong);
     }
     if (const auto done = supervisor_.rename(found->id, *name); !done) {
         return failed(done.error());
@@ -343,8 +343,8 @@ Answer Operations::mem_set(const Json& args)
 {
     const auto found = target(args);
     const auto kib   = number_argument(args, "kib");
-    if (!found || !kib) {
-        return std::unexpected(found ? kib.error() : found.error());
+    if (const auto* const wrong = first_refusal(found, kib)) {
+        return std::unexpected(*wrong);
     }
     if (const auto done = supervisor_.set_target(found->id, *kib); !done) {
         return failed(done.error());
@@ -356,8 +356,8 @@ Answer Operations::mem_max(const Json& args)
 {
     const auto found = target(args);
     const auto kib   = number_argument(args, "kib");
-    if (!found || !kib) {
-        return std::unexpected(found ? kib.error() : found.error());
+    if (const auto* const wrong = first_refusal(found, kib)) {
+        return std::unexpected(*wrong);
     }
     if (const auto done = supervisor_.set_max(found->id, *kib); !done) {
         return failed(done.error());

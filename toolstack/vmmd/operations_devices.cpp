@@ -238,8 +238,8 @@ Answer Operations::device_list(const Json& args)
 {
     const auto found = target(args);
     const auto type  = text_argument(args, "type");
-    if (!found || !type) {
-        return std::unexpected(!found ? found.error() : type.error());
+    if (const auto* const wrong = first_refusal(found, type)) {
+        return std::unexpected(*wrong);
     }
     Json rows = Json::array();
     for (const device::Row& row : devices_.list(found->id, *type)) {

@@ -43,8 +43,8 @@ Answer Operations::list(const Json& args)
 {
     const auto found      = targets(args);
     const auto wants_long = flag_argument(args, "long");
-    if (!found || !wants_long) {
-        return std::unexpected(found ? wants_long.error() : found.error());
+    if (const auto* const wrong = first_refusal(found, wants_long)) {
+        return std::unexpected(*wrong);
     }
     Json rows = Json::array();
     for (const Target& target : *found) {

@@ -88,6 +88,19 @@ def wait_for(machine, what, seconds, condition):
     raise Failed(f"not within {seconds} s: {what}")
 
 
+def wait_in(shell, condition, seconds=60):
+    """Waits in the shell of dom0 or a guest until a command of that shell succeeds."""
+    rounds = int(seconds * SCALE * 2)
+    shell.shell(f"for i in $(seq {rounds}); do {condition} && break; sleep 0.5; done; {condition}", 2 * seconds)
+
+
+def refused(machine, command, *reasons):
+    """The command of dom0's shell fails and gives each of the reasons, on one line."""
+    status, said = machine.shell(command, 120, check=False)
+    if status == 0 or len(said.strip().splitlines()) != 1 or any(reason not in said for reason in reasons):
+        raise Failed(f"`{command}` says (status {status}):\n{said}")
+
+
 def config(machine, name, **keys):
     """Writes /tmp/NAME.cfg: the demo's guest with other keys; returns the file's name."""
     keys = {"name": name, "kernel": "/boot/vmlinuz-cloud", "ramdisk": "/boot/domu.cpio.gz",

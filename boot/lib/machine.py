@@ -151,7 +151,7 @@ class Machine:
         self._marks += 1
         mark = f"{os.getpid()}.{self._marks}"
         self.line(f"echo b''={mark}; {command}; echo e''={mark}=$?")
-        self.expect(f"^b={re.escape(mark)}\n", seconds, command)
+        self.expect(f"^b={re.escape(mark)}\n", min(seconds, 60), command)
         start = self._seen
         match = self.expect(f"e={re.escape(mark)}=([0-9]+)\n", seconds, command)
         output = self._text[start:match.start()]

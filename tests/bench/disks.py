@@ -4,7 +4,7 @@
 operations, those of all domains together. What is behind the disks lies in dom0's memory (files on tmpfs, a RAM
 disk), so that the paravirtual path is measured and not an emulated controller."""
 
-from domains import counted, dom0, make_images, start
+from domains import counted, dom0, insisted, make_images, start
 
 DISK_MIB = 32
 RANDOM_MIB = 4
@@ -31,19 +31,29 @@ def lines(disks):
     return "disk = [ " + ", ".join(f"'{spec}'" for _, spec in disks.values()) + " ]"
 
 
+def served(machine, guest, disks):
+    """The lines of one guest and its disks, in a machine of their own."""
+    machine.shell(SET_UP, 300)
+    address = start(machine, guest)[guest]
+    figures = {}
+    for name, (device, _) in disks.items():
+        for job in ("write", "read"):
+            figures[f"{name}-{job}-1m"] = counted(machine, f"{job} /dev/{device} 1024 {DISK_MIB}", DISK_MIB, address)
+            figures[f"{name}-random-{job}-4k"] = counted(machine, f"rand{job} /dev/{device} 4 {RANDOM_MIB}", RANDOM_MIB,
+                                                         address)
+    return figures
+
+
 def measure(kind, image, images, probe, log):
     """{line: {"us": ..., "exits": ..., "hypercalls": ..., "grants": ...} for each MiB}"""
-    figures = {}
     guests = {f"g{number}": lines(disks) for number, disks in enumerate(DISKS)}
-    with dom0(kind, image, make_images(images, probe, guests), log) as machine:
-        machine.shell(SET_UP, 300)
-        for guest, disks in zip(guests, DISKS):
-            address = start(machine, guest)[guest]
-            for name, (device, _) in disks.items():
-                for job in ("write", "read"):
-                    figures[f"{name}-{job}-1m"] = counted(machine, f"{job} /dev/{device} 1024 {DISK_MIB}", DISK_MIB,
-                                                          address)
-                    figures[f"{name}-random-{job}-4k"] = counted(machine, f"rand{job} /dev/{device} 4 {RANDOM_MIB}",
-                                                                 RANDOM_MIB, address)
-            machine.shell(f"xm destroy {guest}", 120)
+    modules = make_images(images, probe, guests)
+
+    def job(guest, disks):
+        with dom0(kind, image, modules, log) as machine:
+            return served(machine, guest, disks)
+
+    figures = {}
+    for guest, disks in zip(guests, DISKS):
+        figures |= insisted(kind, lambda guest=guest, disks=disks: job(guest, disks))
     return figures

@@ -111,6 +111,21 @@ def start(machine, name, **keys):
         machine.shell("true")
 
 
+def processor(machine):
+    """A domain sees less of the processor, and none is made that asks for more."""
+    machine.shell("xm cpu-policy > /tmp/host.cpu; xm cpu-policy -w /tmp/host.cpu | cmp - /tmp/host.cpu")
+    if "popcnt" not in xm_json(machine, "cpu-policy")["features"]:
+        raise Failed("this processor has no POPCNT to take away")
+    file = config(machine, "less", cpuid="host,popcnt=0")
+    machine.shell(f"xm create {file}", 60)
+    with guest_shell(machine, "less") as guest:
+        guest.shell("grep -qw sse2 /proc/cpuinfo && ! grep -qw popcnt /proc/cpuinfo")
+    same("whether cpu-policy tells of it", "popcnt" in xm_json(machine, "cpu-policy less")["features"], False)
+    machine.shell("xm destroy less", 30)
+    refused(machine, f"create {file} cpuid=host,avx512pf=1", 1, "this host does not offer avx512pf")
+    same("domains after that", domains(machine), {})
+
+
 def preserve(machine):
     start(machine, "kept", on_poweroff="preserve")
     same("the outcome", xm_json(machine, "shutdown -w kept", 60)["domains"][0]["outcome"], "preserved")
@@ -138,6 +153,7 @@ scenario("verbs", __doc__, [
     ("mem-set, mem-max, sysrq, rename, pause, shutdown -w", changed),
     ("cpus, cpu_weight, cap, sched-credit, vcpu-pin", shares),
     ("cpupool-*", pools),
+    ("cpu-policy, cpuid =", processor),
     ("on_poweroff = preserve", preserve),
     ("on_reboot = rename-restart", rename_restart),
     ("on_crash = destroy", destroy),

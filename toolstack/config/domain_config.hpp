@@ -10,6 +10,7 @@
 #include "toolstack/config/disk.hpp"
 #include "toolstack/config/uuid.hpp"
 #include "toolstack/config/vif_config.hpp"
+#include "toolstack/cpu/wanted_features.hpp"
 
 #include <cstdint>
 #include <expected>
@@ -66,6 +67,8 @@ struct Domain_config {
     unsigned cpu_weight = kDefault_cpu_weight; // its share of the CPUs, relative to other domains
     std::string pool;                          // of physical CPUs; empty: the first
     unsigned cap = 0;                          // the most it may use, in percent of one CPU; 0: no limit
+
+    cpu::Wanted_features cpuid; // all that the host offers, if nothing is said
 
     std::vector<Disk> disks; // no two with the same number
 

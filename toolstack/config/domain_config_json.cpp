@@ -72,6 +72,17 @@ Read read_affinity(const Json& value, std::vector<Cpu_set>& out)
     return {};
 }
 
+Read read_cpuid(const Json& value, cpu::Wanted_features& out)
+{
+    if (!value.is_string())
+        return std::unexpected("expected a string");
+    auto wanted = cpu::Wanted_features::parse(value.get<std::string>());
+    if (!wanted)
+        return std::unexpected(std::move(wanted.error()));
+    out = *std::move(wanted);
+    return {};
+}
+
 Read read_vifs(const Json& value, std::vector<Vif_config>& out)
 {
     if (!value.is_array())
@@ -121,6 +132,7 @@ constexpr Field kFields[] = {
     {"cpu_weight", [](const Json& v, Domain_config& c) { return read_number(v, c.cpu_weight); }},
     {"cap", [](const Json& v, Domain_config& c) { return read_number(v, c.cap); }},
     {"pool", [](const Json& v, Domain_config& c) { return read_text(v, c.pool); }},
+    {"cpuid", [](const Json& v, Domain_config& c) { return read_cpuid(v, c.cpuid); }},
     {"disk", [](const Json& v, Domain_config& c) { return read_disks(v, c.disks); }},
     {"on_poweroff", [](const Json& v, Domain_config& c) { return read_action(v, c.on_poweroff); }},
     {"on_reboot", [](const Json& v, Domain_config& c) { return read_action(v, c.on_reboot); }},
@@ -160,6 +172,8 @@ Json to_json(const Domain_config& config)
     json["cap"]        = config.cap;
     if (!config.pool.empty())
         json["pool"] = config.pool;
+    if (config.cpuid != cpu::Wanted_features())
+        json["cpuid"] = config.cpuid.to_string();
     json["disk"] = Json::array();
     for (const auto& disk : config.disks)
         json["disk"].push_back(to_json(disk));

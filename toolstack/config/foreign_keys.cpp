@@ -61,7 +61,6 @@ constexpr Foreign_key kKeys[] = {
     {"bootloader_args", refused, kUse_kernel},
     {"channel", refused, kNot_yet},
     {"claim_mode", refused, "not supported: memory is always claimed before a domain is built"},
-    {"cpuid", refused, kNot_yet},
     {"device_tree", refused, kNot_yet},
     {"dtdev", refused, kPass_through},
     {"firmware", refused, kUse_kernel},

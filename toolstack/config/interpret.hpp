@@ -27,6 +27,9 @@ struct Interpretation {
 [[nodiscard]] std::expected<Interpretation, Diagnostic>
 interpret(const Settings& settings, std::string_view origin, std::string_view directory);
 
+// What stands in a file, whatever its keys mean.
+[[nodiscard]] std::expected<Settings, Diagnostic> load_settings(const std::string& path);
+
 // The file if there is one, then each override ("key=value", also several with ';') as if written below it.
 [[nodiscard]] std::expected<Interpretation, Diagnostic> load(const std::optional<std::string>& path,
                                                              std::span<const std::string> overrides);

@@ -191,6 +191,19 @@ Reading_result read_cap(const Value& value, Draft& draft)
     return {};
 }
 
+Reading_result read_cpuid(const Value& value, Draft& draft)
+{
+    const auto text = as_text(value);
+    if (!text)
+        return std::unexpected(
+            "expected text like \"host,avx2=0\"; xl's lists of register bits are not supported");
+    auto wanted = cpu::Wanted_features::parse(*text);
+    if (!wanted)
+        return std::unexpected(std::move(wanted.error()));
+    draft.config.cpuid = *std::move(wanted);
+    return {};
+}
+
 // A place inside a text: escapes are not counted, none of them stands in what such texts may hold.
 Position place_within(const Value& text, std::size_t offset)
 {
@@ -257,6 +270,7 @@ constexpr Key_reader kReaders[] = {
     {"cpu_weight", read_cpu_weight},
     {"cap", read_cap},
     {"pool", [](const Value& v, Draft& d) { return read_text(v, d.config.pool, check_pool); }},
+    {"cpuid", read_cpuid},
     {"disk", read_disks},
     {"on_poweroff", [](const Value& v, Draft& d) { return read_action(v, d.config.on_poweroff); }},
     {"on_reboot", [](const Value& v, Draft& d) { return read_action(v, d.config.on_reboot); }},

@@ -39,7 +39,9 @@ Result<std::string> read_file(const std::string& path)
     }
 }
 
-std::expected<Settings, Diagnostic> parse_file(const std::string& path)
+} // namespace
+
+std::expected<Settings, Diagnostic> load_settings(const std::string& path)
 {
     const auto text = read_file(path);
     if (!text)
@@ -47,12 +49,10 @@ std::expected<Settings, Diagnostic> parse_file(const std::string& path)
     return parse_settings({Source::Kind::file, path}, *text);
 }
 
-} // namespace
-
 std::expected<Interpretation, Diagnostic> load(const std::optional<std::string>& path,
                                                std::span<const std::string> overrides)
 {
-    auto settings = path ? parse_file(*path) : Settings{};
+    auto settings = path ? load_settings(*path) : Settings{};
     if (!settings)
         return std::unexpected(std::move(settings.error()));
     for (const auto& argument : overrides) {

@@ -58,6 +58,8 @@ std::string write(const Domain_config& config)
     line("cap", std::to_string(config.cap));
     if (!config.pool.empty())
         line("pool", in_quotes(config.pool));
+    if (config.cpuid != cpu::Wanted_features())
+        line("cpuid", in_quotes(config.cpuid.to_string()));
     std::string disks;
     for (const auto& disk : config.disks)
         disks += (disks.empty() ? "\n    " : ",\n    ") + in_quotes(write_disk(disk));

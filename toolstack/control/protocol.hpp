@@ -55,6 +55,7 @@ inline constexpr std::string_view pool_rename   = "pool-rename";
 inline constexpr std::string_view pool_cpus     = "pool-cpus";
 inline constexpr std::string_view pool_move     = "pool-move";
 inline constexpr std::string_view info          = "info";
+inline constexpr std::string_view cpu_policy    = "cpu-policy";
 inline constexpr std::string_view dmesg         = "dmesg";
 inline constexpr std::string_view uptime        = "uptime";
 inline constexpr std::string_view sysrq         = "sysrq";

@@ -3,6 +3,7 @@
 
 #include "toolstack/config/domain_config_json.hpp"
 
+#include <algorithm>
 #include <limits>
 
 namespace vmm::save
@@ -13,8 +14,8 @@ namespace
 
 using config::Json;
 
-constexpr std::uint64_t kMostKib        = config::Limits::kMax_memory_mib * 1024;
-constexpr std::size_t kMostFeatureWords = 64;
+constexpr std::uint64_t kMostKib  = config::Limits::kMax_memory_mib * 1024;
+constexpr std::size_t kMostLeaves = 512;
 
 std::unexpected<Error> wrong(const std::string& why)
 {
@@ -56,22 +57,36 @@ Result<Evtchn_port> port(const Json& json, const char* field)
     return Evtchn_port{static_cast<std::uint32_t>(TRY(number(json, field, 1, kPorts - 1)))};
 }
 
-Result<std::vector<std::uint32_t>> words(const Json& json, const char* field)
+bool is_word(const Json& value)
 {
-    const Json& list = *TRY(find(json, field));
-    if (!list.is_array() || list.size() > kMostFeatureWords) {
-        return wrong(std::string("'") + field + "' is not a list of at most " +
-                     std::to_string(kMostFeatureWords) + " numbers");
+    return value.is_number_unsigned() &&
+           value.get<std::uint64_t>() <= std::numeric_limits<std::uint32_t>::max();
+}
+
+Json policy_to_json(const cpu::Cpu_policy& policy)
+{
+    Json list = Json::array();
+    for (const cpu::Leaf& l : policy) {
+        list.push_back({l.leaf, l.subleaf, l.eax, l.ebx, l.ecx, l.edx});
     }
-    std::vector<std::uint32_t> all;
-    for (const Json& word : list) {
-        if (!word.is_number_unsigned() ||
-            word.get<std::uint64_t>() > std::numeric_limits<std::uint32_t>::max()) {
-            return wrong(std::string("'") + field + "' has an entry that is no 32-bit number");
+    return list;
+}
+
+Result<cpu::Cpu_policy> policy_of(const Json& json)
+{
+    const Json& list = *TRY(find(json, "cpu_policy"));
+    if (!list.is_array() || list.size() > kMostLeaves) {
+        return wrong("'cpu_policy' is not a list of at most " + std::to_string(kMostLeaves) + " leaves");
+    }
+    cpu::Cpu_policy policy;
+    for (const Json& entry : list) {
+        if (!entry.is_array() || entry.size() != 6 || !std::ranges::all_of(entry, is_word)) {
+            return wrong("'cpu_policy' has an entry that is not six 32-bit numbers");
         }
-        all.push_back(word.get<std::uint32_t>());
+        const auto word = [&](std::size_t i) { return entry[i].get<std::uint32_t>(); };
+        policy.push_back({word(0), word(1), word(2), word(3), word(4), word(5)});
     }
-    return all;
+    return policy;
 }
 
 Result<config::Domain_config> config_of(const Json& json)
@@ -107,7 +122,7 @@ std::vector<std::byte> encode(const Saved_domain& domain)
     json["memory_kib"]     = domain.memory_kib;
     json["saved_at"]       = domain.saved_at;
     json["hypervisor"]     = domain.hypervisor;
-    json["cpu_features"]   = domain.cpu_features;
+    json["cpu_policy"]     = policy_to_json(domain.cpu_policy);
     const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
     const auto bytes       = std::as_bytes(std::span(text));
     return {bytes.begin(), bytes.end()};
@@ -131,8 +146,8 @@ Result<Saved_domain> decode(std::span<const std::byte> payload)
     domain.memory_kib     = TRY(number(json, "memory_kib", 1, domain.static_max_kib + domain.overhead_kib));
     domain.saved_at =
         static_cast<std::int64_t>(TRY(number(json, "saved_at", 0, std::numeric_limits<std::int64_t>::max())));
-    domain.hypervisor   = TRY(text(json, "hypervisor"));
-    domain.cpu_features = TRY(words(json, "cpu_features"));
+    domain.hypervisor = TRY(text(json, "hypervisor"));
+    domain.cpu_policy = TRY(policy_of(json));
     return domain;
 }
 

@@ -5,6 +5,7 @@
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/config/domain_config.hpp"
+#include "toolstack/cpu/cpu_policy.hpp"
 #include "toolstack/xen/types.hpp"
 
 #include <cstddef>
@@ -27,8 +28,7 @@ struct Saved_domain {
     std::uint64_t memory_kib = 0; // what it had when it was saved
     std::int64_t saved_at    = 0; // seconds since 1970, UTC
     std::string hypervisor;       // its version, for people
-    std::vector<std::uint32_t>
-        cpu_features; // CPUID words of the host, in the order of <xen/arch-x86/cpufeatureset.h>
+    cpu::Cpu_policy cpu_policy;   // what CPUID told it
 
     friend bool operator==(const Saved_domain&, const Saved_domain&) = default;
 };
@@ -36,11 +36,4 @@ struct Saved_domain {
 [[nodiscard]] std::vector<std::byte> encode(const Saved_domain& domain);
 // Errors say what is wrong with the description, not where it was found.
 [[nodiscard]] Result<Saved_domain> decode(std::span<const std::byte> payload);
-
-// What guests could use where the domain was saved and this host's processors lack, by the names of
-// <xen/arch-x86/cpufeatureset.h> in lower case ("avx2"). What a hypervisor keeps from its guests, or makes
-// for them on any processor, is not missed.
-[[nodiscard]] std::vector<std::string> missing_features(std::span<const std::uint32_t> saved,
-                                                        std::span<const std::uint32_t> here);
-
 } // namespace vmm::save

@@ -74,6 +74,7 @@ Result<std::unique_ptr<Domain>> Domain_maker::begin(const config::Domain_config&
 
 Result<void> Domain_maker::build(Domain& domain, const Prepared_domain& prepared)
 {
+    TRY(choose_processor(domain));
     return furnish(domain, TRY(builder_.build(domain.id, prepared)));
 }
 
@@ -85,6 +86,16 @@ Result<void> Domain_maker::furnish(Domain& domain, const Built_domain& rings)
     open_console(domain);
     TRY(write_domain_nodes(store_, domain));
     return introduce(domain.id, domain.rings.store_page, domain.rings.store_port);
+}
+
+Result<void> Domain_maker::choose_processor(const Domain& domain)
+{
+    if (domain.config.cpuid == cpu::Wanted_features()) {
+        return {};
+    }
+    auto policy = TRY(control_.cpu_policy(domain.id));
+    cpu::set_features(policy, TRY(domain.config.cpuid.out_of(cpu::features_of(policy))));
+    return control_.set_cpu_policy(domain.id, policy);
 }
 
 Result<void> Domain_maker::pin_vcpus(const Domain& domain)

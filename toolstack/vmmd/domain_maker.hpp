@@ -61,6 +61,7 @@ class Domain_maker
 
   private:
     Result<void> build(Domain& domain, const Prepared_domain& prepared);
+    Result<void> choose_processor(const Domain& domain);
     Result<void> pin_vcpus(const Domain& domain);
     Result<unsigned> pool_for(const config::Domain_config& config);
     Result<void> set_shares(const Domain& domain);

@@ -53,6 +53,7 @@ Operations::Cancel Operations::perform(const std::string& op, const Json& args, 
         {control::op::pool_move, &Operations::pool_move},
         {control::op::sched_list, &Operations::sched_list},
         {control::op::sched_set, &Operations::sched_set},
+        {control::op::cpu_policy, &Operations::cpu_policy},
     };
     static const std::map<std::string_view, Later> kLater{
         {control::op::create, &Operations::create},

@@ -105,6 +105,7 @@ class Operations
     Answer pool_cpus(const Json& args);
     Answer pool_move(const Json& args);
     Answer info(const Json& args);
+    Answer cpu_policy(const Json& args);
     Answer dmesg(const Json& args);
     Answer uptime(const Json& args);
 

@@ -142,6 +142,26 @@ Answer Operations::info(const Json&)
     return host_report(*host, *version);
 }
 
+Answer Operations::cpu_policy(const Json& args)
+{
+    Result<cpu::Cpu_policy> policy;
+    if (args.contains("domain")) {
+        const auto found = target(args);
+        if (!found) {
+            return std::unexpected(found.error());
+        }
+        policy = control_.cpu_policy(found->id);
+    } else {
+        policy = control_.offered_cpu_policy();
+    }
+    if (!policy) {
+        return failed(policy.error());
+    }
+    return Json{{"vendor", cpu::vendor_of(*policy)},
+                {"model", cpu::model_of(*policy)},
+                {"cpuid", cpu::features_of(*policy).to_string()}};
+}
+
 Answer Operations::dmesg(const Json& args)
 {
     const auto clear = flag_argument(args, "clear");

@@ -22,15 +22,6 @@ Result<save::Saved_domain> read_description(save::Image_reader& image)
     return save::decode(record.payload);
 }
 
-std::string joined(const std::vector<std::string>& words)
-{
-    std::string text;
-    for (const std::string& word : words) {
-        text += (text.empty() ? "" : ", ") + word;
-    }
-    return text;
-}
-
 } // namespace
 
 void Supervisor::read_image(const Construction_ptr& construction)
@@ -61,11 +52,10 @@ void Supervisor::restore(const Construction_ptr& construction)
 Result<void> Supervisor::begin_restore(const Construction_ptr& construction)
 {
     const save::Saved_domain saved = TRY(std::move(*construction->saved));
-    const Host_info host           = TRY(parts_.control.host());
-    if (const auto missing = save::missing_features(saved.cpu_features, host.hw_caps); !missing.empty()) {
-        return fail(Errc::unsupported, "\"" + saved.config.name + "\" was saved on a processor with " +
-                                           joined(missing) +
-                                           ", which this one does not have: it cannot run on here");
+    if (const auto good = cpu::can_go_on(saved.cpu_policy, TRY(parts_.control.offered_cpu_policy())); !good) {
+        return fail(good.error().code, "\"" + saved.config.name +
+                                           "\" cannot run on here: it has lived with " +
+                                           good.error().message);
     }
     TRY(check_free(saved.config, saved.uuid));
     construction->creation.config = saved.config;
@@ -75,6 +65,7 @@ Result<void> Supervisor::begin_restore(const Construction_ptr& construction)
     construction->domain = TRY(parts_.maker.begin(
         saved.config, saved.uuid, {saved.static_max_kib, saved.target_kib, saved.overhead_kib}));
     const Domid id       = construction->domain->id;
+    TRY(parts_.control.set_cpu_policy(id, saved.cpu_policy));
     TRY(parts_.builder.reserve(id, saved.memory_kib * 1024 / kPageSize,
                                table_memory_kib(saved.static_max_kib, saved.config.maxvcpus)));
     const auto rings = std::make_shared<Built_domain>();

@@ -23,7 +23,7 @@ std::string quoted(const Domain& domain) { return "\"" + domain.name() + "\""; }
 
 std::string request_node(Domid id) { return domain_path(id) + "/control/shutdown"; }
 
-save::Saved_domain describe(const Domain& domain, const Domain_info& info, const Host_info& host,
+save::Saved_domain describe(const Domain& domain, const Domain_info& info, const cpu::Cpu_policy& policy,
                             const Version_info& version)
 {
     save::Saved_domain saved;
@@ -37,7 +37,7 @@ save::Saved_domain describe(const Domain& domain, const Domain_info& info, const
     saved.console_port   = domain.rings.console_port;
     saved.saved_at       = std::time(nullptr);
     saved.hypervisor = std::to_string(version.major) + "." + std::to_string(version.minor) + version.extra;
-    saved.cpu_features.assign(host.hw_caps.begin(), host.hw_caps.end());
+    saved.cpu_policy = policy;
     return saved;
 }
 
@@ -140,9 +140,10 @@ Result<void> Supervisor::begin_save(Domain& domain, const Save_ptr& save)
     if (domain.console) {
         domain.console->drain();
     }
-    const auto description = describe(domain, TRY(parts_.control.info(domain.id)), TRY(parts_.control.host()),
-                                      TRY(parts_.control.version()));
-    const auto work        = [id = domain.id, description, path = save->saving.path,
+    const auto description =
+        describe(domain, TRY(parts_.control.info(domain.id)), TRY(parts_.control.cpu_policy(domain.id)),
+                 TRY(parts_.control.version()));
+    const auto work = [id = domain.id, description, path = save->saving.path,
                        compression = save->saving.compression](Build_control& control,
                                                                const save::Progress& progress) {
         return save::save_domain(control, id, description, path, compression, progress);

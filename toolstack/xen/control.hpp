@@ -6,6 +6,7 @@
 // domain and the hypervisor's reason.
 
 #include "toolstack/base/error.hpp"
+#include "toolstack/cpu/cpu_policy.hpp"
 #include "toolstack/xen/types.hpp"
 
 #include <array>
@@ -152,6 +153,11 @@ class Control
     [[nodiscard]] virtual Result<void> add_to_pool(unsigned pool, unsigned cpu)    = 0;
     [[nodiscard]] virtual Result<void> take_from_pool(unsigned pool, unsigned cpu) = 0;
     [[nodiscard]] virtual Result<void> move_to_pool(Domid id, unsigned pool)       = 0;
+
+    // What CPUID tells a domain: what a new one is offered, what this one sees. Set before it first runs.
+    [[nodiscard]] virtual Result<cpu::Cpu_policy> offered_cpu_policy()                         = 0;
+    [[nodiscard]] virtual Result<cpu::Cpu_policy> cpu_policy(Domid id)                         = 0;
+    [[nodiscard]] virtual Result<void> set_cpu_policy(Domid id, const cpu::Cpu_policy& policy) = 0;
 
     [[nodiscard]] virtual Result<void> debug_keys(std::string_view keys) = 0;
 };

@@ -88,6 +88,9 @@ Outcome<> cpupool_rename(Invocation&);
 Outcome<> cpupool_cpu_add(Invocation&);
 Outcome<> cpupool_cpu_remove(Invocation&);
 Outcome<> cpupool_migrate(Invocation&);
+// cpu_policy.cpp
+Outcome<> cpu_policy(Invocation&);
+void cpu_policy_options(Options&);
 // block.cpp
 Outcome<> block_attach(Invocation&);
 Outcome<> block_detach(Invocation&);

@@ -71,6 +71,7 @@ maxvcpus = 4
 cpus = [ "0-1", 2, "all" ]
 cpus_soft = "0,^0,3"
 cpu_weight = "512"; cap = 150
+cpuid = "host,avx2=0"
 on_poweroff = "preserve"; on_reboot = 'destroy'; on_crash = "restart"; on_watchdog = "rename-restart"
 vif = []; disk = [ ]
 )");
@@ -84,6 +85,7 @@ vif = []; disk = [ ]
     CHECK(config.maxmem_mib == 1024);
     CHECK(config.vcpus == 2);
     CHECK(config.maxvcpus == 4);
+    CHECK(config.cpuid.to_string() == "host,avx2=0");
     REQUIRE(config.affinity.size() == 3);
     CHECK(config.affinity[1].to_string() == "2");
     REQUIRE(config.soft_affinity.size() == 4);
@@ -142,6 +144,12 @@ TEST_CASE("Wrong values say what would be right")
                          "ranges like \"0-3,^1\""},
         {"cpus = 'nodes:0'",
          "a.cfg:3:8: cpus: NUMA nodes are not supported here yet: give CPU numbers like \"0-3,^1\""},
+        {"cpuid = ['1:ecx=x']",
+         "a.cfg:3:9: cpuid: expected text like \"host,avx2=0\"; xl's lists of register "
+         "bits are not supported"},
+        {"cpuid = 'host,avx3=0'",
+         "a.cfg:3:9: cpuid: \"avx3\" is no feature: `xm cpu-policy` lists what this host "
+         "offers"},
         {"cpus = [['0']]", "a.cfg:3:8: cpus: entry 1: expected CPU numbers like \"0-3,^1\", found a list"},
         {"name = ''", "a.cfg:3:8: name: is empty: a name has 1 to 63 letters, digits and . _ - +"},
         {"name = 'a b'",

@@ -33,7 +33,7 @@ Saved_domain example()
     domain.memory_kib     = 65536;
     domain.saved_at       = 1800000000;
     domain.hypervisor     = "4.17.plinth";
-    domain.cpu_features   = {0x178bfbff, 0xfffa3223, 0, 0xffffffff};
+    domain.cpu_policy     = {{0, 0xffffffff, 0xd, 0x68747541, 0x444d4163, 0x69746e65}, {7, 0, 0, 0x20, 0, 0}};
     return domain;
 }
 
@@ -44,15 +44,6 @@ std::string problem(const Json& json)
 }
 
 const std::string kWrong = "the description of the saved domain is wrong: ";
-
-std::vector<std::uint32_t> with(std::initializer_list<unsigned> bits)
-{
-    std::vector<std::uint32_t> words(10);
-    for (const unsigned bit : bits) {
-        words[bit / 32] |= 1U << bit % 32;
-    }
-    return words;
-}
 
 } // namespace
 
@@ -96,8 +87,12 @@ TEST_CASE("Values that cannot be are refused")
     CHECK(with_field("memory_kib", 0).starts_with(kWrong + "'memory_kib' is not a whole number from 1 to "));
     CHECK_THAT(with_field("uuid", "x"), Catch::StartsWith(kWrong + "'uuid': "));
     CHECK_THAT(with_field("config", Json::object()), Catch::StartsWith(kWrong + "its configuration: "));
-    CHECK(with_field("cpu_features", Json::array({1ULL << 32})) ==
-          kWrong + "'cpu_features' has an entry that is no 32-bit number");
+    for (const auto& leaf :
+         {Json::array({0, 0, 0, 0, 0, 1ULL << 32}), Json::array({0, 0, 0, 0, 0}), Json(1)}) {
+        CHECK(with_field("cpu_policy", Json::array({leaf})) ==
+              kWrong + "'cpu_policy' has an entry that is not six 32-bit numbers");
+    }
+    CHECK(with_field("cpu_policy", 1) == kWrong + "'cpu_policy' is not a list of at most 512 leaves");
     CHECK(with_field("of_a_later_version", "x") == "none");
 }
 
@@ -109,25 +104,5 @@ TEST_CASE("What is no JSON object is refused, however deep it is")
         const auto decoded = decode(bytes_of(text));
         REQUIRE_FALSE(decoded);
         CHECK(decoded.error().message == kWrong + "it is not a JSON object");
-    }
-}
-
-TEST_CASE("Features that guests use are missed by name, those of the machine are not")
-{
-    const auto here = with({XEN_X86_FEATURE_SSE2});
-    CHECK(missing_features(here, here).empty());
-    CHECK(missing_features(with({XEN_X86_FEATURE_SSE2, XEN_X86_FEATURE_SSE4_2, XEN_X86_FEATURE_AVX2}),
-                           here) == std::vector<std::string>{"sse4_2", "avx2"});
-    CHECK(missing_features(here, with({XEN_X86_FEATURE_SSE2, XEN_X86_FEATURE_AVX2})).empty());
-    CHECK(missing_features(with({XEN_X86_FEATURE_OSXSAVE, XEN_X86_FEATURE_SVM, XEN_X86_FEATURE_MONITOR,
-                                 XEN_X86_FEATURE_IBS}),
-                           here)
-              .empty());
-
-    SECTION("a host that tells fewer words lacks what is in the others")
-    {
-        CHECK(missing_features(with({XEN_X86_FEATURE_AVX512BW}), std::vector<std::uint32_t>(2)) ==
-              std::vector<std::string>{"avx512bw"});
-        CHECK(missing_features(std::vector<std::uint32_t>{}, here).empty());
     }
 }

@@ -44,11 +44,32 @@ TEST_CASE("a domain created paused stays so")
     CHECK(daemon.hypervisor.domain(daemon.create("demo", {{"paused", true}})).info.paused);
 }
 
+TEST_CASE("a domain sees the processor that cpuid = asks for, or is not made")
+{
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    const auto seen = [&](Domid id) {
+        return cpu::features_of(daemon.hypervisor.domain(id).cpu_policy).to_string();
+    };
+    CHECK(seen(daemon.create("a")) == "4000000:1:0:0:0:20");
+    CHECK(seen(daemon.create("b", {{"cpuid", "host,avx2=0"}})) == "4000000:1");
+    CHECK(seen(daemon.create("c", {{"cpuid", "4000000:0:0:0:0:20,avx2=0"}})) == "4000000");
+    for (const auto* name : {"a", "b", "c"}) {
+        REQUIRE(daemon.perform("destroy", {{"domain", name}}));
+    }
+    const Answer refused = daemon.perform("create", daemon.create_args("d", {{"cpuid", "host,avx512f=1"}}));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.find("cpuid: this host does not offer avx512f") != std::string::npos);
+    daemon.check_nothing_left(free);
+}
+
 TEST_CASE("whatever fails on the way, nothing is left")
 {
     Daemon_fixture daemon;
     const auto free             = daemon.hypervisor.free_pages;
     const auto [operation, nth] = GENERATE(table<const char*, unsigned>({{"create", 1},
+                                                                         {"cpu_policy", 1},
+                                                                         {"set_cpu_policy", 1},
                                                                          {"set_affinity", 1},
                                                                          {"set_scheduling", 1},
                                                                          {"claim", 1},
@@ -64,7 +85,8 @@ TEST_CASE("whatever fails on the way, nothing is left")
                                                                          {"bind", 2},
                                                                          {"unpause", 1}}));
     daemon.hypervisor.order_failure(operation, Errc::io, nth);
-    const Answer made = daemon.perform("create", daemon.create_args("demo", {{"cpus", {"0"}}, {"cap", 10}}));
+    const Answer made = daemon.perform(
+        "create", daemon.create_args("demo", {{"cpus", {"0"}}, {"cap", 10}, {"cpuid", "host,avx2=0"}}));
     INFO(operation << " " << nth);
     REQUIRE_FALSE(made);
     CHECK(made.error().message.find("refused") != std::string::npos);

@@ -117,6 +117,10 @@ Fake_hypervisor::Fake_hypervisor(std::uint64_t free_mib) : free_pages(free_mib *
     dom0->info.memory_kib   = 1U << 20;
     dom0->info.online_vcpus = dom0->info.max_vcpus = 1;
     domains[kDom0]                                 = std::move(dom0);
+    // An AMD processor with SSE2, SSE3 and AVX2.
+    offered = {{0, cpu::kNo_subleaf, 0xd, 0x68747541, 0x444d4163, 0x69746e65},
+               {1, cpu::kNo_subleaf, 0, 0, 1, 1U << 26},
+               {7, 0, 0, 1U << 5, 0, 0}};
 }
 
 std::optional<Errc> Fake_hypervisor::ordered(const std::string& operation)
@@ -156,6 +160,7 @@ Result<Domid> Fake_hypervisor::create(const Domain_shape& shape)
     domain->info.max_vcpus = domain->info.online_vcpus = shape.max_vcpus;
     domain->info.max_memory_kib                        = shape.max_memory_kib;
     domain->context                                    = first_context(shape.max_vcpus);
+    domain->cpu_policy                                 = offered;
     const Domid id                                     = domain->info.id;
     domains[id]                                        = std::move(domain);
     calls.push_back("create " + to_string(id));
@@ -353,6 +358,19 @@ Result<void> Fake_hypervisor::take_from_pool(unsigned pool, unsigned cpu)
 Result<void> Fake_hypervisor::move_to_pool(Domid id, unsigned pool)
 {
     TRY(enter("move_to_pool", id))->info.pool = pool;
+    return {};
+}
+
+Result<cpu::Cpu_policy> Fake_hypervisor::offered_cpu_policy() { return offered; }
+
+Result<cpu::Cpu_policy> Fake_hypervisor::cpu_policy(Domid id)
+{
+    return TRY(enter("cpu_policy", id))->cpu_policy;
+}
+
+Result<void> Fake_hypervisor::set_cpu_policy(Domid id, const cpu::Cpu_policy& policy)
+{
+    TRY(enter("set_cpu_policy", id))->cpu_policy = policy;
     return {};
 }
 

@@ -35,6 +35,7 @@ struct Fake_domain {
     std::uint32_t next_port = 1;
     std::map<unsigned, Cpu_bits> affinity, soft_affinity;
     Scheduling scheduling{256, 0};
+    cpu::Cpu_policy cpu_policy;
     std::shared_ptr<unsigned> views = std::make_shared<unsigned>(0); // mapped and not yet unmapped
 
     Fake_domain();
@@ -64,6 +65,7 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     std::vector<std::string> calls; // in order, of those that change something
     std::uint64_t notifications = 0;
     std::uint64_t pages_mapped  = 0;
+    cpu::Cpu_policy offered;   // to new domains
     std::byte fresh_memory{0}; // what every byte of a new page holds
 
     // The `nth` call of `operation` from now on fails with `code`.
@@ -103,6 +105,9 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     Result<void> add_to_pool(unsigned pool, unsigned cpu) override;
     Result<void> take_from_pool(unsigned pool, unsigned cpu) override;
     Result<void> move_to_pool(Domid id, unsigned pool) override;
+    Result<cpu::Cpu_policy> offered_cpu_policy() override;
+    Result<cpu::Cpu_policy> cpu_policy(Domid id) override;
+    Result<void> set_cpu_policy(Domid id, const cpu::Cpu_policy& policy) override;
     Result<void> debug_keys(std::string_view keys) override;
 
     Result<void> claim(Domid id, std::uint64_t pages) override;

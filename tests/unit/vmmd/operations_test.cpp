@@ -320,6 +320,12 @@ TEST_CASE("what is shown about the host and the vCPUs")
     CHECK(vcpus->at("vcpus")[0].at("affinity") == "0-1");
     CHECK(vcpus->at("vcpus")[1].at("affinity") == "all");
     CHECK(vcpus->at("vcpus")[0].at("soft_affinity") == "all");
+    CHECK(*daemon.perform("cpu-policy") ==
+          Json{{"vendor", "AuthenticAMD"}, {"model", ""}, {"cpuid", "4000000:1:0:0:0:20"}});
+    const Domid narrow = daemon.create("narrow", {{"cpuid", "host,avx2=0"}});
+    CHECK(daemon.perform("cpu-policy", {{"domain", to_string(narrow)}})->at("cpuid") == "4000000:1");
+    REQUIRE(daemon.perform("destroy", {{"domain", "narrow"}}));
+    CHECK(daemon.perform("cpu-policy", {{"domain", "nobody"}}).error().code == Code::no_domain);
     CHECK(daemon.perform("dmesg", {{"clear", true}})->at("text") == "(FAKE) hello\n");
     CHECK(daemon.perform("dmesg")->at("text") == "");
     const Answer uptime = daemon.perform("uptime");

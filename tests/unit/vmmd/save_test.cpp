@@ -95,7 +95,7 @@ TEST_CASE("a saved domain is gone, and restored is what it was")
     Daemon_fixture daemon;
     const auto free        = daemon.hypervisor.free_pages;
     const std::string path = daemon.directory + "/a.save";
-    const Domid id         = daemon.create("a", {{"memory", 24}, {"maxmem", 32}});
+    const Domid id         = daemon.create("a", {{"memory", 24}, {"maxmem", 32}, {"cpuid", "host,avx2=0"}});
     std::memset(daemon.hypervisor.domain(id).memory + 0x1234567, 'x', 70000);
     const auto memory  = daemon.hypervisor.domain(id).read(0, 32U << 20);
     const auto context = daemon.hypervisor.domain(id).context;
@@ -112,6 +112,7 @@ TEST_CASE("a saved domain is gone, and restored is what it was")
     CHECK(now != id);
     CHECK(daemon.hypervisor.domain(now).read(0, 32U << 20) == memory);
     CHECK(daemon.hypervisor.domain(now).context == context);
+    CHECK(cpu::features_of(daemon.hypervisor.domain(now).cpu_policy).to_string() == "4000000:1");
     CHECK(daemon.supervisor->domains().find(now)->uuid == uuid);
     CHECK(daemon.supervisor->domains().find(now)->target_kib == 24 * 1024);
     CHECK(daemon.node(domain_path(now) + "/name") == "a");
@@ -122,6 +123,30 @@ TEST_CASE("a saved domain is gone, and restored is what it was")
     CHECK(twice.error().code == Code::exists);
     REQUIRE(daemon.perform("destroy", {{"domain", "a"}}));
     daemon.check_nothing_left(free);
+}
+
+TEST_CASE("a domain comes back with the processor it had, or not at all")
+{
+    Daemon_fixture daemon;
+    const std::string path = daemon.directory + "/a.save";
+    const auto lived_with  = daemon.hypervisor.offered;
+    REQUIRE(saved_by(daemon, daemon.create("a"), path));
+    SECTION("where there is more, it sees what it knows")
+    {
+        daemon.hypervisor.offered[1].ecx |= 1U << 25;
+        const auto restored = daemon.perform("restore", {{"path", path}});
+        REQUIRE(restored);
+        const Domid id{restored->at("domid").get<std::uint16_t>()};
+        CHECK(daemon.hypervisor.domain(id).cpu_policy == lived_with);
+    }
+    SECTION("where something lacks, it is refused by name")
+    {
+        daemon.hypervisor.offered[2].ebx = 0;
+        const auto restored              = daemon.perform("restore", {{"path", path}});
+        REQUIRE_FALSE(restored);
+        CHECK(restored.error().message.find("a processor with avx2, which this one does not offer") !=
+              std::string::npos);
+    }
 }
 
 TEST_CASE("after a checkpoint the domain runs on, or is paused")
@@ -145,7 +170,10 @@ TEST_CASE("a save that fails leaves the domain running and no file")
     const Domid id   = daemon.create("a");
     std::string path = daemon.directory + "/a.save";
     SECTION("no such folder") { path = daemon.directory + "/none/a.save"; }
-    SECTION("its pages cannot be mapped") { daemon.hypervisor.order_failure("map_present", Errc::out_of_memory); }
+    SECTION("its pages cannot be mapped")
+    {
+        daemon.hypervisor.order_failure("map_present", Errc::out_of_memory);
+    }
     SECTION("its processors cannot be read") { daemon.hypervisor.order_failure("context", Errc::io); }
     const auto saved = saved_by(daemon, id, path);
     REQUIRE_FALSE(saved);
@@ -204,6 +232,11 @@ TEST_CASE("a restoration that fails leaves nothing")
         file.put('\x55').put('\xaa');
     }
     SECTION("of another program") { std::ofstream(path) << "hello"; }
+    SECTION("another processor") { daemon.hypervisor.offered[1].ecx = 0; }
+    SECTION("a processor that is refused")
+    {
+        daemon.hypervisor.order_failure("set_cpu_policy", Errc::invalid);
+    }
     SECTION("no memory") { daemon.hypervisor.free_pages = 1000; }
     SECTION("no place for its pages") { daemon.hypervisor.order_failure("populate", Errc::out_of_memory, 2); }
     SECTION("a processor state that is refused")

@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <fstream>
+
 using namespace vmm;
 using test::Fake_vmmd;
 using test::Json;
@@ -349,6 +351,29 @@ TEST_CASE("uptime counts days apart")
                                     "demo                                 3 0:00:59\n"
                                     "old                                  4 1 day, 0:00:00\n");
     CHECK(Json::parse(run_xm({"uptime", "--json"}).out)["domains"] == rows);
+}
+
+TEST_CASE("cpu-policy prints a line for configurations, and what several hosts have in common")
+{
+    Fake_vmmd fake;
+    fake.answer("cpu-policy",
+                {{"vendor", "AuthenticAMD"}, {"model", "AMD EPYC"}, {"cpuid", "6000000:1:0:0:0:20"}});
+    CHECK(run_xm({"cpu-policy"}).out == "# AMD EPYC\n# sse sse2 sse3 avx2\ncpuid = \"6000000:1:0:0:0:20\"\n");
+    const auto file = [&](const char* name, const char* text) {
+        std::ofstream(fake.folder() + name) << text;
+        return fake.folder() + name;
+    };
+    const auto other = file("/other", "# Another\ncpuid = \"4000000:3\"\n");
+    CHECK(run_xm({"cpu-policy", "--with", other}).out == "# AMD EPYC\n# sse2 sse3\ncpuid = \"4000000:1\"\n");
+    CHECK(Json::parse(run_xm({"cpu-policy", "--json", "-w", other}).out)["features"] == Json{"sse2", "sse3"});
+    CHECK(fake.requests().front() == R"(cpu-policy {})");
+    const auto nothing = file("/nothing", "memory = 1\n");
+    CHECK(run_xm({"cpu-policy", "-w", nothing}).err ==
+          "xm cpu-policy: " + nothing + ": has no line cpuid = \"...\", as `xm cpu-policy` prints it\n");
+    const auto bad = file("/bad", "cpuid = \"host\"\n");
+    CHECK(run_xm({"cpu-policy", "-w", bad}).err ==
+          "xm cpu-policy: " + bad + ":1:9: cpuid: word 1 is no hexadecimal number of up to 8 digits\n");
+    CHECK(run_xm({"cpu-policy", "-w", "/none"}).exit == 3);
 }
 
 TEST_CASE("What a guest chose cannot play with the terminal")

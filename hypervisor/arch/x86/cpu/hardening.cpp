@@ -98,6 +98,7 @@ void set_bits(u32 index, u64 bits)
 void refill_l1d()
 {
     constexpr std::size_t size = 64 << 10, line = 64;
+#pragma GCC unroll 32
     for (std::size_t i = 0; i < size; i += line)
         (void)*static_cast<const volatile char*>(image::text_start + i);
     asm volatile("lfence" ::: "memory");

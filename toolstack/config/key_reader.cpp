@@ -52,17 +52,20 @@ Reading_result read_memory(const Value& value, std::optional<std::uint64_t>& tar
     return check_memory_mib(*number);
 }
 
-template <class Target> // unsigned, or that as an optional
-Reading_result read_vcpus(const Value& value, Target& target)
+template <class Target, class Check> // unsigned, or that as an optional; a function that gives Checked
+Reading_result read_count(const Value& value, Target& target, Check check)
 {
     const auto number = as_number(value);
     if (!number)
         return std::unexpected(number.error());
-    if (auto good = check_vcpus(*number); !good)
+    if (auto good = check(*number); !good)
         return std::unexpected(std::move(good.error()));
     target = static_cast<unsigned>(*number);
     return {};
 }
+
+// How much is too much depends on the number of vCPUs.
+Checked check_any_cap(std::uint64_t percent) { return check_cap(percent, Limits::kMax_vcpus); }
 
 Reading_result read_path(const Value& value, const Draft& draft, std::string& target)
 {
@@ -168,29 +171,6 @@ Reading_result read_cpus(const Value& value, std::optional<Cpu_set>& every_vcpu,
     return {};
 }
 
-Reading_result read_cpu_weight(const Value& value, Draft& draft)
-{
-    const auto number = as_number(value);
-    if (!number)
-        return std::unexpected(number.error());
-    if (auto good = check_cpu_weight(*number); !good)
-        return std::unexpected(std::move(good.error()));
-    draft.config.cpu_weight = static_cast<unsigned>(*number);
-    return {};
-}
-
-// How much is too much depends on the number of vCPUs.
-Reading_result read_cap(const Value& value, Draft& draft)
-{
-    const auto number = as_number(value);
-    if (!number)
-        return std::unexpected(number.error());
-    if (auto good = check_cap(*number, Limits::kMax_vcpus); !good)
-        return std::unexpected(std::move(good.error()));
-    draft.config.cap = static_cast<unsigned>(*number);
-    return {};
-}
-
 Reading_result read_cpuid(const Value& value, Draft& draft)
 {
     const auto text = as_text(value);
@@ -262,13 +242,14 @@ constexpr Key_reader kReaders[] = {
     {"cmdline", [](const Value& v, Draft& d) { return read_text(v, d.cmdline, check_cmdline); }},
     {"memory", [](const Value& v, Draft& d) { return read_memory(v, d.memory); }},
     {"maxmem", [](const Value& v, Draft& d) { return read_memory(v, d.maxmem); }},
-    {"vcpus", [](const Value& v, Draft& d) { return read_vcpus(v, d.config.vcpus); }},
-    {"maxvcpus", [](const Value& v, Draft& d) { return read_vcpus(v, d.maxvcpus); }},
+    {"vcpus", [](const Value& v, Draft& d) { return read_count(v, d.config.vcpus, check_vcpus); }},
+    {"maxvcpus", [](const Value& v, Draft& d) { return read_count(v, d.maxvcpus, check_vcpus); }},
     {"cpus", [](const Value& v, Draft& d) { return read_cpus(v, d.every_vcpu, d.config.affinity); }},
     {"cpus_soft",
      [](const Value& v, Draft& d) { return read_cpus(v, d.every_vcpu_soft, d.config.soft_affinity); }},
-    {"cpu_weight", read_cpu_weight},
-    {"cap", read_cap},
+    {"cpu_weight",
+     [](const Value& v, Draft& d) { return read_count(v, d.config.cpu_weight, check_cpu_weight); }},
+    {"cap", [](const Value& v, Draft& d) { return read_count(v, d.config.cap, check_any_cap); }},
     {"pool", [](const Value& v, Draft& d) { return read_text(v, d.config.pool, check_pool); }},
     {"cpuid", read_cpuid},
     {"disk", read_disks},

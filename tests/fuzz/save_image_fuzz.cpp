@@ -56,12 +56,14 @@ std::uint64_t frame_near_an_edge(Random& random)
     return kEdges[random.below(std::size(kEdges))] + random.below(8) - random.below(4);
 }
 
+const std::string kDescription =
+    R"({"config":{"name":"a","kernel":"/k"},"uuid":"01234567-89ab-cdef-0123-456789abcdef",)"
+    R"("static_max_kib":1,"target_kib":1,"overhead_kib":0,"store_port":1,"console_port":1,)"
+    R"("memory_kib":1,"saved_at":0,"hypervisor":"","cpu_policy":[[0,4294967295,13,1,2,3]]})";
+
 std::string description(Random& random)
 {
-    std::string text =
-        R"({"config":{"name":"a","kernel":"/k"},"uuid":"01234567-89ab-cdef-0123-456789abcdef",)"
-        R"("static_max_kib":1,"target_kib":1,"overhead_kib":0,"store_port":1,"console_port":1,)"
-        R"("memory_kib":1,"saved_at":0,"hypervisor":"","cpu_features":[1,2]})";
+    std::string text = kDescription;
     if (random.below(2) == 0) {
         text[random.below(text.size())] = static_cast<char>(random.engine());
     }
@@ -155,6 +157,8 @@ int main(int argc, char** argv)
 {
     const unsigned first = argc > 1 ? static_cast<unsigned>(std::strtoul(argv[1], nullptr, 10)) : 1;
     const unsigned count = argc > 2 ? static_cast<unsigned>(std::strtoul(argv[2], nullptr, 10)) : 500;
+    require(decode(std::as_bytes(std::span(kDescription))).has_value(), first,
+            "the description that all begin with is refused");
     const Temporary_directory directory;
     for (unsigned seed = first; seed != first + count; ++seed) {
         run(seed, directory.file("a"));

@@ -148,7 +148,7 @@ def main():
             title = f"instructions on {where}, median"
             results[title] = instruction_counts(options.vmx, options, subjects[:1], failed, measure_on_vmx(cpu),
                                                 "." + cpu)
-            table(title, results[title], bars)
+            table(title, results[title], {})
     if options.jobs:
         results["virtual milliseconds"] = on_dom0(times, "times", options, subjects, failed)
         table("virtual milliseconds", results["virtual milliseconds"], bars)

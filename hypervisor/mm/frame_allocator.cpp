@@ -241,7 +241,7 @@ void Frame_allocator::split_allocated(Mfn first, unsigned order)
 Expected<void> Frame_allocator::promise(u64 count)
 {
     const Lock_guard guard(lock_);
-    if (count > free_count() - promised_)
+    if (count > count_free() - promised_)
         return fail(Errc::enomem);
     promised_ += count;
     return {};
@@ -254,9 +254,16 @@ void Frame_allocator::withdraw_promise(u64 count)
     promised_ -= count;
 }
 
+u64 Frame_allocator::free_count() const
+{
+    const Lock_guard guard(lock_);
+    return count_free();
+}
+
 u64 Frame_allocator::unpromised_count() const
 {
-    const u64 free = free_count();
+    const Lock_guard guard(lock_);
+    const u64 free = count_free();
     return free > promised_ ? free - promised_ : 0;
 }
 

@@ -112,7 +112,7 @@ class Frame_allocator
     // Zeroes at most 256 KiB of dirty memory, for the idle loop; false when there was nothing to do.
     bool scrub_some();
 
-    [[nodiscard]] u64 free_count() const { return count_[0] + count_[1] + scrubbing_; }
+    [[nodiscard]] u64 free_count() const;
     [[nodiscard]] u64 dirty_count() const { return count_[kDirty]; }
     [[nodiscard]] u64 total_count() const { return total_; }
     [[nodiscard]] Mfn end() const { return Mfn(end_); }
@@ -167,7 +167,10 @@ class Frame_allocator
     }
     void free_held(Mfn mfn);
 
-    Spinlock lock_{Lock_rank::frames};
+    // With the lock held: what is being scrubbed is in no list for a moment.
+    [[nodiscard]] u64 count_free() const { return count_[kClean] + count_[kDirty] + scrubbing_; }
+
+    mutable Spinlock lock_{Lock_rank::frames};
     Frame* table_                                       = nullptr;
     u64 end_                                            = 0;
     u64 total_                                          = 0;

@@ -11,7 +11,8 @@ namespace vmm
 namespace
 {
 
-constexpr unsigned kRounds = 4;
+// Each leaves an error as large as the shortest turn in it, which the next one may undercut.
+constexpr unsigned kRounds = 16;
 constexpr unsigned kTurns  = 32; // of each; in an emulator a turn can take as long as a slice of the host's
 
 } // namespace

@@ -54,6 +54,18 @@ multiboot1_header:
     .long PHYSICAL(bss_end)
     .long PHYSICAL(start)
 
+/* What paging needs for long mode: the provisional tables, and execute-disable for what they forbid. */
+.macro ready_for_long_mode
+    mov $CR4_PAE, %eax
+    mov %eax, %cr4
+    mov $PHYSICAL(boot_root), %eax
+    mov %eax, %cr3
+    mov $MSR_EFER, %ecx
+    rdmsr
+    or $(EFER_LME | EFER_NXE), %eax
+    wrmsr
+.endm
+
     .section .boot.text, "ax"
     .code32
     .globl start
@@ -99,14 +111,7 @@ start:
     movl $PAGE_NX_HIGH, PHYSICAL(boot_root) + 256 * 8 + 4
     movl $PHYSICAL(boot_image_pointers) + PAGE_PRESENT_WRITE, PHYSICAL(boot_root) + 511 * 8
 
-    mov $CR4_PAE, %eax
-    mov %eax, %cr4
-    mov $PHYSICAL(boot_root), %eax
-    mov %eax, %cr3
-    mov $MSR_EFER, %ecx
-    rdmsr
-    or $(EFER_LME | EFER_NXE), %eax
-    wrmsr
+    ready_for_long_mode
     mov $CR0_PE_ET_WP_PG, %eax
     mov %eax, %cr0
     lgdt PHYSICAL(boot_gdt_pointer)
@@ -168,14 +173,7 @@ at_virtual_address:
 trampoline:
     cli
     cld
-    mov $CR4_PAE, %eax
-    mov %eax, %cr4
-    mov $PHYSICAL(boot_root), %eax
-    mov %eax, %cr3
-    mov $MSR_EFER, %ecx
-    rdmsr
-    or $(EFER_LME | EFER_NXE), %eax
-    wrmsr
+    ready_for_long_mode
     lgdtl %cs:(trampoline_gdt_pointer - trampoline)
     mov $CR0_PE_ET_WP_PG, %eax
     mov %eax, %cr0

@@ -124,14 +124,13 @@ Expected<void> numa_info(Vcpu& vcpu, xen_sysctl_numainfo& op)
     return {};
 }
 
-// The scheduler preempts whenever fairness asks for it: there is no least time that a vCPU keeps the CPU.
+// How long a vCPU keeps the CPU at least is the policy's own (Fair_policy::kShortTurn) and cannot be set.
 Expected<void> scheduler_parameters(xen_sysctl_scheduler_op& op)
 {
     auto& parameters = op.u.sched_credit2;
     if (op.cpupool_id != 0)
         return fail(Errc::esrch);
-    if (op.sched_id != scheduler_id(default_sched_kind) ||
-        scheduler_id(default_sched_kind) != XEN_SCHEDULER_CREDIT2 ||
+    if (default_sched_kind != Sched_kind::fair || op.sched_id != XEN_SCHEDULER_CREDIT2 ||
         (op.cmd != XEN_SYSCTL_SCHEDOP_putinfo && op.cmd != XEN_SYSCTL_SCHEDOP_getinfo))
         return fail(Errc::einval);
     if (op.cmd == XEN_SYSCTL_SCHEDOP_putinfo && parameters.ratelimit_us != 0)

@@ -114,7 +114,6 @@ u32 id() { return x2apic ? read(reg_id) : read(reg_id) >> 24; }
 
 bool can_reach(u32 apic_id) { return x2apic || apic_id < 0xff; }
 
-void send(u32 apic_id, u8 vector) { command(apic_id, static_cast<u32>(kCommandAssert) | vector); }
 void send_init(u32 apic_id) { command(apic_id, static_cast<u32>(kCommandAssert) | kDeliveryInit); }
 void send_startup(u32 apic_id, u8 page)
 {

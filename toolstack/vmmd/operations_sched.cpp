@@ -95,21 +95,26 @@ Answer Operations::vcpu_pin(const Json& args)
     if (!affinity) {
         return failed(affinity.error());
     }
+    config::Domain_config changed =
+        found->domain != nullptr ? found->domain->config : config::Domain_config();
+    Result<void> done;
     for (unsigned vcpu = only->value_or(0); vcpu <= only->value_or(info->max_vcpus - 1); ++vcpu) {
-        if (const auto done = control_.set_affinity(found->id, vcpu, *affinity); !done) {
-            return failed(done.error());
+        done = control_.set_affinity(found->id, vcpu, *affinity);
+        if (!done) {
+            break;
         }
-        if (found->domain == nullptr) {
-            continue;
-        }
-        config::Domain_config changed = found->domain->config;
         if (*hard) {
             set_affinity_of(changed.affinity, vcpu, **hard);
         }
         if (*soft) {
             set_affinity_of(changed.soft_affinity, vcpu, **soft);
         }
-        supervisor_.set_config(found->id, std::move(changed));
+    }
+    if (found->domain != nullptr) {
+        supervisor_.set_config(found->id, std::move(changed)); // also of those before one that failed
+    }
+    if (!done) {
+        return failed(done.error());
     }
     return Json{{"domid", raw(found->id)}};
 }

@@ -72,6 +72,7 @@ start_long:
 
     .section .rodata
     .align 8
+    .globl boot_gdt
 boot_gdt:
     .quad 0
     .quad 0x00af9b000000ffff    // 64-bit code

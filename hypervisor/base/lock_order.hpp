@@ -18,24 +18,31 @@ namespace vmm
 // two event tables, which are taken in the order of their addresses (Lock_pair), and a second scheduler
 // queue, which is only tried.
 enum class Lock_rank : u8 {
+    control,
     domain_table,
     domain,
     grant,
     event,
     devices,
+    bound_interrupts,
+    vectors,
     delivery,
     p2m,
     assignment,
     scheduler,
     cpu_cap,
-    timer,
+    runstate,
     heap,
     frames,
     log,
+    console,
+    timer, // a line of the log arms one, whatever locks are held
 };
 
 class Lock_order
 {
+    static constexpr unsigned kRanks = static_cast<unsigned>(Lock_rank::timer) + 1;
+
   public:
 #if __STDC_HOSTED__ || !defined(NDEBUG)
     // `paired`: the second lock of a Lock_pair.
@@ -53,12 +60,12 @@ class Lock_order
 
   private:
     // How many locks of each rank are held.
-    static std::array<u8, static_cast<unsigned>(Lock_rank::log) + 1>& here()
+    static std::array<u8, kRanks>& here()
     {
 #if __STDC_HOSTED__
-        static thread_local std::array<u8, static_cast<unsigned>(Lock_rank::log) + 1> held{};
+        static thread_local std::array<u8, kRanks> held{};
 #else
-        static constinit Per_cpu<std::array<u8, static_cast<unsigned>(Lock_rank::log) + 1>> all{};
+        static constinit Per_cpu<std::array<u8, kRanks>> all{};
         auto& held = all.here();
 #endif
         return held;

@@ -6,6 +6,9 @@
 #include "dom0/builder.hpp"
 #include "domain/domain.hpp"
 #include "emul/domain_devices.hpp"
+#include "platform/cpus.hpp"
+
+#include <algorithm>
 
 namespace vmm::boot
 {
@@ -14,10 +17,10 @@ namespace
 
 constexpr u64 kMiB = 1ull << 20;
 
-// dom0 has no more vCPUs than the hypervisor uses CPUs, which is one.
 unsigned dom0_vcpus()
 {
-    return boot_state.options.dom0_max_vcpus == 0 ? 1 : boot_state.options.dom0_max_vcpus;
+    const unsigned wanted = boot_state.options.dom0_max_vcpus;
+    return std::min<unsigned>(wanted == 0 ? online_cpu_count() : wanted, kMaxVcpus);
 }
 
 Unique<Domain_devices> make_devices(Domain& dom0)

@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The machine's other CPUs, one after another: INIT and start-up messages, the trampoline below 1 MiB, and
-// what each does from then on: it cleans free memory, and halts; guests run on the boot CPU. One that does
-// not come, or cannot be used beside the boot CPU, is named and left out. [SDM3 9.4, APM2 14.6]
+// what each does until it can run guests. One that does not come, or is not like the boot CPU, is named and
+// left out; the machine does without it. [SDM3 9.4, APM2 14.6]
+#include "arch/x86/cpu/cpuid.hpp"
 #include "arch/x86/cpu/descriptors.hpp"
 #include "arch/x86/cpu/execution.hpp"
 #include "arch/x86/cpu/fpu.hpp"
 #include "arch/x86/cpu/hardening.hpp"
 #include "arch/x86/cpu/host_paging.hpp"
 #include "arch/x86/cpu/image.hpp"
+#include "arch/x86/decode/topology.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "arch/x86/intr/tsc_agreement.hpp"
+#include "arch/x86/vendor.hpp"
 #include "boot/boot_state.hpp"
 #include "boot/stages.hpp"
 #include "debug/log.hpp"
 #include "debug/panic.hpp"
 #include "domain/time.hpp"
 #include "mm/direct_map.hpp"
-#include "mm/frame_allocator.hpp"
 #include "platform/cpus.hpp"
+#include "sched/scheduler.hpp"
 
 #include <atomic>
 #include <cstring>
@@ -49,6 +52,8 @@ struct Start {
     Tsc_agreement tsc;
 };
 constinit Start current;
+constinit Apic_id_layout layout;
+constinit std::atomic<bool> all_known{false}; // no further CPU will come
 
 bool wait_for(Progress least, u64 patience)
 {
@@ -69,6 +74,8 @@ std::string_view join_the_others()
     host_apic::init(boot_state.madt.local_apic_address);
     if (const auto why = why_no_guests(read_cpu_facts()); !why.empty())
         return why;
+    if (!enable_virtualisation())
+        return "its hardware virtualization cannot be turned on";
     return {};
 }
 
@@ -126,11 +133,16 @@ bool call_cpu(u32 apic_id, u8 page)
     return false;
 }
 
-// True when it runs as CPU number started_cpus.count.
+Physical_cpu describe(u32 apic_id, u32 uid)
+{
+    return {apic_id, uid, apic_id >> layout.core, apic_id >> layout.cache, apic_id >> layout.package};
+}
+
+// True when it runs as CPU number online_cpus.count.
 bool start_cpu(const Madt_cpu& cpu, u8 page)
 {
-    auto tables      = make_descriptor_tables(started_cpus.count);
-    const auto stack = make_cpu_stack(started_cpus.count);
+    auto tables      = make_descriptor_tables(online_cpus.count);
+    const auto stack = make_cpu_stack(online_cpus.count);
     if (!tables || !stack) {
         log::warning("CPU with APIC id {}: left out, there is no memory for its stack", cpu.apic_id);
         return false;
@@ -151,8 +163,8 @@ bool start_cpu(const Madt_cpu& cpu, u8 page)
         log::warning("CPU with APIC id {}: left out, {}", cpu.apic_id, current.why_unfit);
         return false;
     }
-    started_cpus.list[started_cpus.count] = {cpu.apic_id, cpu.uid};
-    ++started_cpus.count;
+    online_cpus.list[online_cpus.count] = describe(cpu.apic_id, cpu.uid);
+    ++online_cpus.count;
     return true;
 }
 
@@ -164,12 +176,14 @@ u32 most_cpus()
 
 void describe_boot_cpu()
 {
-    const u32 id         = host_apic::id();
-    started_cpus.list[0] = {id, 0};
+    layout       = read_apic_id_layout(cpuid);
+    const u32 id = host_apic::id();
+    u32 uid      = 0;
     for (const Madt_cpu& cpu : boot_state.madt.cpus) {
         if (cpu.apic_id == id)
-            started_cpus.list[0].acpi_id = cpu.uid;
+            uid = cpu.uid;
     }
+    online_cpus.list[0] = describe(id, uid);
 }
 
 } // namespace
@@ -185,9 +199,9 @@ void boot::start_other_cpus()
         other_cpu_root = host_page_tables().value();
         const Trampoline start_code(page);
         for (const Madt_cpu& cpu : cpus) {
-            if (started_cpus.count == most_cpus())
+            if (online_cpus.count == most_cpus())
                 break;
-            if (cpu.apic_id == started_cpus.list[0].apic_id)
+            if (cpu.apic_id == online_cpus.list[0].apic_id)
                 continue;
             if (host_apic::can_reach(cpu.apic_id))
                 start_cpu(cpu, start_code.page_number());
@@ -195,8 +209,8 @@ void boot::start_other_cpus()
                 log::warning("CPU with APIC id {}: left out, only x2APIC mode reaches it", cpu.apic_id);
         }
     }
-    log::info("{} of {} CPUs{}", started_cpus.count, std::max<std::size_t>(cpus.size(), 1),
-              started_cpus.count > 1 ? "; guests run on the first" : "");
+    all_known = true;
+    log::info("{} of {} CPUs", online_cpus.count, std::max<std::size_t>(cpus.size(), 1));
 }
 
 // The others begin here, each on its own stack.
@@ -214,11 +228,9 @@ extern "C" [[noreturn]] void start_this_cpu()
         halt_forever();
     }
     current.progress = Progress::ready;
-    // Nothing interrupts it; memory that is freed later is cleaned by the boot CPU when that is idle, or on
-    // demand.
-    while (frames.scrub_some()) {
-    }
-    halt_forever();
+    while (!all_known)
+        __builtin_ia32_pause();
+    scheduler::run_this_cpu();
 }
 
 } // namespace vmm

@@ -38,6 +38,7 @@ void enter_panic()
         halt_forever();
     host_apic::stop_other_cpus();
     log::break_lock();
+    break_console_lock();
     console_stop_buffering();
     log::set_thresholds({log::Level::debug, log::Level::debug}, {log::Level::none, log::Level::none});
     start_emergency_consoles();

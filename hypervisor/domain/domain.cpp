@@ -110,11 +110,18 @@ void Domain::unpause()
     }
 }
 
+void Domain::wait_until_stopped() const
+{
+    for (unsigned i = 0; i < max_vcpus_; ++i)
+        scheduler::wait_until_stopped(*vcpus_[i]);
+}
+
 Expected<void> Domain::pause_by_control()
 {
     if (!paused_by_control_) {
         paused_by_control_ = true;
         pause();
+        wait_until_stopped();
     }
     return {};
 }
@@ -135,9 +142,8 @@ void Domain::shut_down(u32 reason)
 {
     if (is_control())
         dom0_has_shut_down(reason);
-    if (shut_down_)
+    if (shut_down_.exchange(true))
         return;
-    shut_down_       = true;
     shutdown_reason_ = reason;
     pause();
     if (const auto dom0 = find_domain(kDom0))
@@ -153,10 +159,8 @@ void Domain::crash(const char* why)
 
 void Domain::resume_after_suspend()
 {
-    if (!shut_down_)
-        return;
-    shut_down_ = false;
-    unpause();
+    if (shut_down_.exchange(false))
+        unpause();
 }
 
 Expected<void> Domain::kill()
@@ -166,13 +170,19 @@ Expected<void> Domain::kill()
     if (dying_ == Dying::dead)
         return fail(Errc::esrch);
     if (dying_ == Dying::no) {
-        dying_ = Dying::tearing_down;
+        {
+            const Lock_guard guard(lock_); // nothing is placed in its memory from now on
+            dying_ = Dying::tearing_down;
+        }
         pause();
+        wait_until_stopped();
         watchdogs_.stop_all();
         for (unsigned i = 0; i < max_vcpus_; ++i)
-            vcpus_[i]->retire();
+            vcpus_[i]->stop_timers();
     }
     TRY(events_->close_all());
+    for (unsigned i = 0; i < max_vcpus_; ++i)
+        vcpus_[i]->retire();
     TRY(grants_->release_mappings());
     TRY(p2m_->destroy_some());
     TRY(claim_frames(0));
@@ -186,7 +196,7 @@ Expected<void> Domain::kill()
 
 Expected<void> Domain::account(u64 add)
 {
-    TRY(memory_->add(add));
+    TRY(memory_->add(add)); // by who holds the lock
     const u64 from_claim = std::min(add, claimed_frames_);
     claimed_frames_ -= from_claim;
     frames.withdraw_promise(from_claim);
@@ -197,6 +207,7 @@ Expected<void> Domain::account(u64 add)
 // [xen/include/public/memory.h, XENMEM_claim_pages]
 Expected<void> Domain::claim_frames(u64 total)
 {
+    const Lock_guard guard(lock_);
     frames.withdraw_promise(claimed_frames_);
     claimed_frames_ = 0;
     if (total == 0)

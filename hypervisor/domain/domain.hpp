@@ -5,8 +5,10 @@
 // builder) and dies in two steps: kill() makes it unable to run and starts giving everything back in
 // bounded pieces; when the last hold (Ref) goes, the object goes. Its id can be used again from then on.
 //
-// Locks: `lock()` (Lock_rank::domain) covers lifecycle state, HVM parameters and accounting. The tables it
-// owns have locks of their own. The vCPU array is fixed once set by max_vcpus.
+// Locks: `lock()` (Lock_rank::domain) covers what memory it has at which address (mm/reservation.hpp), its
+// claim, watchdogs and places of vcpu_info. Lifecycle is changed by the control domain's calls, one of which
+// runs at a time (hypercall/control_lock.hpp), or is atomic. The tables it owns have locks of their own. The
+// vCPU array is fixed once set by max_vcpus.
 #pragma once
 
 #include "base/bits.hpp"
@@ -110,6 +112,9 @@ class Domain
     // Pause counts nest: a domain runs only while nobody pauses it.
     void pause();
     void unpause();
+    // After pause(), by another domain's vCPU, with no lock of the domain's: returns when none of the vCPUs
+    // runs.
+    void wait_until_stopped() const;
     // The toolstack's pause (DOMCTL_pausedomain) is one bit of that count, set at creation.
     Expected<void> pause_by_control();
     Expected<void> unpause_by_control();
@@ -161,11 +166,11 @@ class Domain
     std::atomic<u32> holds_{1};
     std::atomic<u32> pause_count_{0};
     bool paused_by_control_ = false;
-    bool has_run_           = false;
+    std::atomic<bool> has_run_{false};
     std::atomic<bool> called_from_32bit_{false};
-    bool shut_down_            = false;
-    u32 shutdown_reason_       = 0;
-    Dying dying_               = Dying::no;
+    std::atomic<bool> shut_down_{false};
+    std::atomic<u32> shutdown_reason_{0};
+    std::atomic<Dying> dying_{Dying::no};
     unsigned max_vcpus_        = 0;
     unsigned configured_vcpus_ = 0;
     u64 claimed_frames_        = 0;
@@ -181,6 +186,24 @@ class Domain
     shared_info* shared_ = nullptr;
     Mfn shared_mfn_      = kInvalidMfn;
     std::array<Unique<Vcpu>, kMaxVcpus> vcpus_;
+};
+
+// None of the domain's vCPUs runs while this lives: what each has is in its place, to be read and written.
+// Created by another domain's vCPU, with no lock of that domain's.
+class [[nodiscard]] Stopped
+{
+  public:
+    explicit Stopped(Domain& domain) : domain_(domain)
+    {
+        domain_.pause();
+        domain_.wait_until_stopped();
+    }
+    ~Stopped() { domain_.unpause(); }
+    Stopped(const Stopped&)            = delete;
+    Stopped& operator=(const Stopped&) = delete;
+
+  private:
+    Domain& domain_;
 };
 
 } // namespace vmm

@@ -21,17 +21,30 @@ void Runstate::start(Time now)
 
 void Runstate::change(State to, Time now)
 {
-    info_.time[info_.state] += now.value() - info_.state_entry_time;
-    info_.state            = static_cast<int>(to);
-    info_.state_entry_time = now.value();
-    if (part_[0])
+    const Lock_guard guard(lock_);
+    info_       = up_to(now);
+    info_.state = static_cast<int>(to);
+    if (area_.part[0])
         publish();
 }
 
 vcpu_runstate_info Runstate::snapshot(Time now) const
 {
+    const Lock_guard guard(lock_);
     vcpu_runstate_info s = info_;
-    s.time[s.state] += now.value() - s.state_entry_time;
+    if (now.value() > s.state_entry_time)
+        s.time[s.state] += now.value() - s.state_entry_time;
+    return s;
+}
+
+// Another CPU may have looked at the clock before this one did, and come later.
+vcpu_runstate_info Runstate::up_to(Time now) const
+{
+    vcpu_runstate_info s = info_;
+    if (now.value() > s.state_entry_time) {
+        s.time[s.state] += now.value() - s.state_entry_time;
+        s.state_entry_time = now.value();
+    }
     return s;
 }
 
@@ -56,43 +69,63 @@ void Runstate::publish()
 void Runstate::write_out(u32 offset, const void* bytes, u32 count)
 {
     const auto* from = static_cast<const std::byte*>(bytes);
-    const u32 first  = offset < first_part_ ? std::min(count, first_part_ - offset) : 0;
+    const u32 first  = offset < area_.first_part ? std::min(count, area_.first_part - offset) : 0;
     if (first)
-        std::memcpy(part_[0] + offset, from, first);
+        std::memcpy(area_.part[0] + offset, from, first);
     if (first < count)
-        std::memcpy(part_[1] + (offset + first - first_part_), from + first, count - first);
+        std::memcpy(area_.part[1] + (offset + first - area_.first_part), from + first, count - first);
 }
 
-Expected<void> Runstate::register_area(Vcpu& vcpu, Gva area, Time now)
+Expected<void> Runstate::register_area(Vcpu& vcpu, Gva address, Time now)
 {
-    drop_area();
-    if (area.value() == 0)
-        return {};
-    first_part_ = static_cast<u32>(std::min<u64>(sizeof info_, kPageSize - page_offset(area)));
-    for (unsigned i = 0; i < (first_part_ < sizeof info_ ? 2u : 1u); ++i) {
-        const Gpa gpa = TRY(translate_guest(vcpu, i == 0 ? area : area + first_part_, Guest_access::write));
-        const auto entry = vcpu.domain().p2m().lookup(to_gfn(gpa));
-        if (entry.type != P2m_type::ram || !frames.get_from(entry.mfn, vcpu.domain().id())) {
-            drop_area();
-            return fail(Errc::efault);
-        }
-        frames.mark_written(entry.mfn);
-        held_[i] = entry.mfn;
-        part_[i] = to_virtual<std::byte>(entry.mfn) + page_offset(gpa);
+    Area area;
+    if (address.value() != 0)
+        area = TRY(hold_area(vcpu, address));
+    {
+        const Lock_guard guard(lock_);
+        std::swap(area, area_);
+        info_ = up_to(now);
+        if (area_.part[0])
+            publish();
     }
-    info_                  = snapshot(now);
-    info_.state_entry_time = now.value();
-    publish();
+    let_go(area);
     return {};
+}
+
+Expected<Runstate::Area> Runstate::hold_area(Vcpu& vcpu, Gva address)
+{
+    Area area;
+    area.first_part = static_cast<u32>(std::min<u64>(sizeof info_, kPageSize - page_offset(address)));
+    for (unsigned i = 0; i < (area.first_part < sizeof info_ ? 2u : 1u); ++i) {
+        const auto gpa =
+            translate_guest(vcpu, i == 0 ? address : address + area.first_part, Guest_access::write);
+        const auto entry = gpa ? vcpu.domain().p2m().lookup(to_gfn(*gpa)) : P2m_entry{};
+        if (!gpa || entry.type != P2m_type::ram || !frames.get_from(entry.mfn, vcpu.domain().id())) {
+            let_go(area);
+            return fail(gpa ? Errc::efault : gpa.error());
+        }
+        area.held[i] = entry.mfn;
+        area.part[i] = to_virtual<std::byte>(entry.mfn) + page_offset(*gpa);
+    }
+    return area;
+}
+
+void Runstate::let_go(const Area& area)
+{
+    for (const Mfn mfn : area.held) {
+        if (mfn != kInvalidMfn)
+            frames.put(mfn);
+    }
 }
 
 void Runstate::drop_area()
 {
-    for (unsigned i = 0; i < 2; ++i) {
-        part_[i] = nullptr;
-        if (held_[i] != kInvalidMfn)
-            frames.put(std::exchange(held_[i], kInvalidMfn));
+    Area area;
+    {
+        const Lock_guard guard(lock_);
+        std::swap(area, area_);
     }
+    let_go(area);
 }
 
 } // namespace vmm

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/expected.hpp"
+#include "base/spinlock.hpp"
 
 #include <xen/vcpu.h>
 #include <xen/xen.h>
@@ -37,14 +38,22 @@ class Runstate
     void set_update_flag(bool on) { update_flag_ = on; }
 
   private:
+    // The guest's copy, in one piece or split over two pages, which are held.
+    struct Area {
+        std::byte* part[2] = {};
+        u32 first_part     = 0; // bytes of it in the first page
+        Mfn held[2]        = {kInvalidMfn, kInvalidMfn};
+    };
+    Expected<Area> hold_area(Vcpu& vcpu, Gva address);
+    static void let_go(const Area& area);
+    [[nodiscard]] vcpu_runstate_info up_to(Time now) const;
     void publish();
     void write_out(u32 offset, const void* bytes, u32 count);
 
+    mutable Spinlock lock_{Lock_rank::runstate};
     vcpu_runstate_info info_{};
-    std::byte* part_[2] = {}; // the guest's copy, in one piece or split over two pages
-    u32 first_part_     = 0;  // bytes of it in the first page
-    Mfn held_[2]        = {kInvalidMfn, kInvalidMfn};
-    bool update_flag_   = false; // VMASST_TYPE_runstate_update_flag
+    Area area_;
+    std::atomic<bool> update_flag_{false}; // VMASST_TYPE_runstate_update_flag
 };
 
 } // namespace vmm

@@ -4,6 +4,7 @@
 #include "arch/x86/vendor.hpp"
 #include "domain/domain.hpp"
 #include "domain/time.hpp"
+#include "emul/apic_host.hpp"
 #include "event/event_table.hpp"
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
@@ -70,14 +71,15 @@ vcpu_time_info Vcpu::time_info()
 
 void Vcpu::publish_time()
 {
-    if (info_)
-        info_->time = time_info();
+    if (vcpu_info* place = info())
+        place->time = time_info();
 }
 
 Expected<void> Vcpu::register_info(Gfn gfn, u32 offset)
 {
     if (offset > kPageSize - sizeof(vcpu_info))
         return fail(Errc::enxio);
+    const Lock_guard guard(domain_.lock());
     if (info_mfn_ != kInvalidMfn)
         return fail(Errc::einval);
     const auto entry = domain_.p2m().lookup(gfn);
@@ -87,14 +89,14 @@ Expected<void> Vcpu::register_info(Gfn gfn, u32 offset)
         return fail(Errc::einval);
     frames.mark_written(entry.mfn);
     auto* place = reinterpret_cast<vcpu_info*>(to_virtual<std::byte>(entry.mfn) + offset);
-    if (info_)
-        *place = *info_;
+    if (const vcpu_info* old = info())
+        *place = *old;
     else
         place->evtchn_upcall_mask = 1;
     info_mfn_ = entry.mfn;
-    info_     = place;
+    info_.store(place, std::memory_order_seq_cst);
     publish_time();
-    // Whatever was raised while the place changed is looked for everywhere once.
+    // Whatever was raised while the place changed, perhaps in the old one, is looked for everywhere once.
     place->evtchn_pending_sel = ~0ul;
     std::atomic_ref(place->evtchn_upcall_pending).store(1, std::memory_order_release);
     kick();
@@ -103,8 +105,8 @@ Expected<void> Vcpu::register_info(Gfn gfn, u32 offset)
 
 void Vcpu::kick()
 {
-    if (upcall_vector != 0)
-        apic_.set_irq(upcall_vector, false);
+    if (const u8 vector = upcall_vector.load(std::memory_order_relaxed))
+        apic_.set_irq(vector, false);
     else
         wake();
 }
@@ -113,25 +115,60 @@ void Vcpu::wake() { scheduler::wake(*this); }
 
 bool Vcpu::has_work() const
 {
-    const bool event = upcall_vector == 0 && domain_.params().callback_vector != 0 && info_ &&
-                       std::atomic_ref(info_->evtchn_upcall_pending).load(std::memory_order_acquire) != 0;
-    return event || nmi_pending || apic_.pending_vector() >= 0;
+    vcpu_info* place = info();
+    const bool event = upcall_vector == 0 && domain_.params().callback_vector != 0 && place &&
+                       std::atomic_ref(place->evtchn_upcall_pending).load(std::memory_order_acquire) != 0;
+    return event || nmi_pending || start_asked() || apic_.pending_vector() >= 0;
 }
 
 void Vcpu::sleep() { scheduler::block(*this); }
 
 void Vcpu::set_up(bool up)
 {
-    if (up_ == up)
+    if (up_.exchange(up, std::memory_order_acq_rel) != up)
+        scheduler::reconsider(*this);
+}
+
+void Vcpu::ask_for_init()
+{
+    initialised = false;
+    init_asked_ = true;
+    set_up(false);
+}
+
+// Without an INIT before it a start-up message does nothing, as the protocol wants; so does a second one. The
+// first ends the wait that INIT found the vCPU in; should it be about to wait, it finds the page.
+void Vcpu::ask_for_start(u8 page)
+{
+    if (initialised.exchange(true))
         return;
-    up_ = up;
-    scheduler::reconsider(*this);
+    start_page_ = page;
+    polling     = false;
+    blocked     = false;
+    set_up(true);
+}
+
+void Vcpu::start_if_asked()
+{
+    const s32 page = start_page_.load(std::memory_order_acquire);
+    if (page == kNoPage) [[likely]]
+        return;
+    start_page_ = kNoPage;
+    if (init_asked_.exchange(false))
+        apic_.reset();
+    apic_host::start(*this, static_cast<u8>(page));
+}
+
+void Vcpu::stop_timers()
+{
+    singleshot.stop();
+    poll_timeout.stop();
+    apic_.stop_timer();
 }
 
 void Vcpu::retire()
 {
-    singleshot.stop();
-    poll_timeout.stop();
+    stop_timers();
     runstate.drop_area();
     if (info_mfn_ != kInvalidMfn) {
         info_ = id_.value() < XEN_LEGACY_MAX_VCPUS ? &domain_.shared()->vcpu_info[id_.value()] : nullptr;

@@ -16,6 +16,7 @@
 #include "sched/timer.hpp"
 
 #include <atomic>
+#include <optional>
 
 #include <xen/vcpu.h>
 #include <xen/xen.h>
@@ -38,18 +39,18 @@ class Vcpu
 
     // Where the guest's vcpu_info is: inside shared_info until it registers its own place. Never null for
     // ids below XEN_LEGACY_MAX_VCPUS; for others null until registered.
-    [[nodiscard]] vcpu_info* info() const { return info_; }
+    [[nodiscard]] vcpu_info* info() const { return info_.load(std::memory_order_acquire); }
     Expected<void> register_info(Gfn gfn, u32 offset);
 
-    // An event became pending for this vCPU (evtchn_upcall_pending is set), its APIC has something, or an
-    // NMI: it must notice. Wakes it when it is blocked. Any CPU.
+    // An event became pending for this vCPU (evtchn_upcall_pending is set): it must notice. Any CPU.
     void kick();
     // HLT or SCHEDOP_poll: off the CPU until something wakes it. The caller looks for work before, which is
     // cheap, and again afterwards, since it may have come in between; then it calls wake().
     void sleep();
     [[nodiscard]] bool has_work() const;
 
-    // Makes a blocked vCPU runnable again, whatever it waits for. Any CPU.
+    // Something is pending for it, whatever: it looks, also when it is blocked or runs on another CPU. Any
+    // CPU.
     void wake();
 
     // It waits for an event.
@@ -58,28 +59,42 @@ class Vcpu
     // it looks for itself.
     std::atomic<bool> polling{false};
 
-    // Online: started by the toolstack (vCPU 0) or by INIT/SIPI; Down vCPUs are not scheduled.
-    [[nodiscard]] bool is_up() const { return up_; }
+    // Online: started by the toolstack (vCPU 0) or by INIT/SIPI; down vCPUs are not scheduled. Any CPU.
+    [[nodiscard]] bool is_up() const { return up_.load(std::memory_order_acquire); }
     void set_up(bool up);
+    // INIT, and a start-up message to the page of that number: what they change of it is done by the CPU that
+    // runs it next.
+    void ask_for_init();
+    void ask_for_start(u8 page);
+    void start_if_asked();
+    [[nodiscard]] bool start_asked() const { return start_page_ != kNoPage; }
 
     // What the guest needs to turn its TSC into system time.
     static vcpu_time_info time_info();
 
-    // The domain dies: gives back what this vCPU holds outside itself.
+    // The domain dies: its timers raise nothing any more.
+    void stop_timers();
+    // Gives back what this vCPU holds outside itself. Nobody sends it events any more.
     void retire();
+
+    // No vCPU before or after has the same.
+    const u64 serial = last_serial_.fetch_add(1, std::memory_order_relaxed) + 1;
 
     Guest_registers regs{};
     Sched_entity sched;
     Runstate runstate;
     Timer singleshot;   // VCPUOP_set_singleshot_timer -> VIRQ_TIMER
     Timer poll_timeout; // ends SCHEDOP_poll
+    static constexpr s32 kNowhere = -1;
+    std::atomic<s32> running_on{kNowhere};      // the CPU that it has; the scheduler's
+    std::optional<Cpu_set> affinity_before_pin; // SCHEDOP_pin_override
     u32 seen_p2m_generation = 0;
-    bool initialised        = false; // has a start state
-    bool nmi_pending        = false;
-    int offered_vector      = -1; // the APIC's, injected at this entry
-    u8 upcall_vector        = 0;  // HVMOP_set_evtchn_upcall_vector: upcalls come through the APIC instead
-    u64 tsc_aux             = 0;
-    u64 xcr0                = 1;
+    std::atomic<bool> initialised{false}; // has a start state
+    std::atomic<bool> nmi_pending{false};
+    int offered_vector = -1;          // the APIC's, injected at this entry
+    std::atomic<u8> upcall_vector{0}; // HVMOP_set_evtchn_upcall_vector: upcalls come through the APIC instead
+    u64 tsc_aux = 0;
+    u64 xcr0    = 1;
     Mtrr mtrr;
     Guest_translation translation;
 
@@ -88,13 +103,17 @@ class Vcpu
   private:
     void publish_time();
 
+    static inline constinit std::atomic<u64> last_serial_{0};
     Domain& domain_;
     Vcpu_id id_;
     Unique<Vcpu_backend> backend_;
     Local_apic apic_;
-    vcpu_info* info_ = nullptr;
-    Mfn info_mfn_    = kInvalidMfn; // held while registered
-    bool up_         = false;
+    std::atomic<vcpu_info*> info_{nullptr};
+    Mfn info_mfn_ = kInvalidMfn; // held while registered
+    std::atomic<bool> up_{false};
+    static constexpr s32 kNoPage = -1;
+    std::atomic<bool> init_asked_{false};
+    std::atomic<s32> start_page_{kNoPage};
 };
 
 } // namespace vmm

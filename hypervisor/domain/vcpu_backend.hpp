@@ -32,7 +32,8 @@ class Vcpu_backend
   public:
     virtual ~Vcpu_backend() = default;
 
-    // Runs the guest until something needs attention. `regs` are loaded before and stored after.
+    // Runs the guest until something needs attention. `regs` are loaded before and stored after. Called out
+    // of the hypervisor, by its count of turns; comes in as soon as the guest has been left (base/turns.hpp).
     virtual Vm_exit enter(Guest_registers& regs) = 0;
 
     // Called when this vCPU gets, and when it loses, the physical CPU: state that VM entry does not switch.

@@ -19,6 +19,7 @@ void Watchdogs::Slot::fired(void* slot)
 
 Expected<u32> Watchdogs::set(u32 id, u32 timeout_seconds, Time now)
 {
+    const Lock_guard guard(domain_.lock());
     const Time when = now + timeout_seconds * kSecond;
     if (id == 0) {
         if (timeout_seconds == 0)

@@ -15,7 +15,7 @@ class Domain;
 class Watchdogs
 {
   public:
-    explicit Watchdogs(Domain& domain) : slot_{{domain}, {domain}} {}
+    explicit Watchdogs(Domain& domain) : domain_(domain), slot_{{domain}, {domain}} {}
 
     // id 0 asks for a new one and gives its id; otherwise the named one is set again, or stopped when the
     // timeout is 0. Eexist when none is free, einval for an id or a timeout that means nothing.
@@ -30,6 +30,7 @@ class Watchdogs
         Timer timer;
         bool in_use = false;
     };
+    Domain& domain_;
     Slot slot_[2];
 };
 

@@ -18,7 +18,7 @@ void deliver_to(Vcpu& vcpu, const Interrupt_message& message)
         return;
     case Delivery_mode::nmi: apic_host::raise_nmi(vcpu); return;
     case Delivery_mode::init: apic_host::init(vcpu); return;
-    case Delivery_mode::startup: apic_host::start(vcpu, message.vector); return;
+    case Delivery_mode::startup: apic_host::ask_for_start(vcpu, message.vector); return;
     case Delivery_mode::smi:      // guests have no SMM
     case Delivery_mode::external: // nor an 8259
         return;

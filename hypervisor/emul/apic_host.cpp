@@ -41,7 +41,7 @@ System_state state_after_startup(u8 page)
 u8 tpr(const Vcpu& vcpu) { return vcpu.backend().tpr(); }
 void set_tpr(Vcpu& vcpu, u8 tpr) { vcpu.backend().set_tpr(tpr); }
 Interrupt_delivery* interrupt_delivery(Vcpu& vcpu) { return vcpu.backend().interrupt_delivery(); }
-void wake(Vcpu& vcpu) { vcpu.kick(); }
+void wake(Vcpu& vcpu) { vcpu.wake(); }
 Domain& domain_of(const Vcpu& vcpu) { return vcpu.domain(); }
 Vcpu* vcpu_at(Domain& domain, unsigned index) { return domain.vcpu(index); }
 Local_apic& apic_of(Vcpu& vcpu) { return vcpu.apic(); }
@@ -55,28 +55,18 @@ void level_interrupt_ended(Vcpu& vcpu, u8 vector)
 void raise_nmi(Vcpu& vcpu)
 {
     vcpu.nmi_pending = true;
-    vcpu.kick();
+    vcpu.wake();
 }
 
-void init(Vcpu& vcpu)
-{
-    vcpu.set_up(false);
-    vcpu.apic().reset();
-    vcpu.initialised = false;
-}
+void init(Vcpu& vcpu) { vcpu.ask_for_init(); }
+void ask_for_start(Vcpu& vcpu, u8 page) { vcpu.ask_for_start(page); }
 
-// A second start-up IPI finds the vCPU up and does nothing, as the protocol wants. The vCPU is not up, so
-// nobody runs it and its state is ours to write.
 void start(Vcpu& vcpu, u8 page)
 {
-    if (vcpu.is_up())
-        return;
     clear(vcpu.regs);
     vcpu.regs.rflags = kRflagsAfterInit;
     if (!vcpu.backend().write_system(state_after_startup(page)))
-        return vcpu.domain().crash("a vCPU cannot be started in real mode on this CPU");
-    vcpu.initialised = true;
-    vcpu.set_up(true);
+        vcpu.domain().crash("a vCPU cannot be started in real mode on this CPU");
 }
 
 } // namespace vmm::apic_host

@@ -31,9 +31,11 @@ void wake(Vcpu& vcpu);
 void level_interrupt_ended(Vcpu& vcpu, u8 vector);
 
 void raise_nmi(Vcpu& vcpu);
-// INIT stops the vCPU and waits for a start-up IPI, which starts it in real mode at page `page`; only
-// after INIT does the latter do anything. [SDM3 9.4.4, 11.4.7.1]
+// INIT stops the vCPU until a start-up IPI asks for it to be started, in real mode at page `page`; to one
+// that is up the latter does nothing. [SDM3 9.4.4, 11.4.7.1]
 void init(Vcpu& vcpu);
+void ask_for_start(Vcpu& vcpu, u8 page);
+// What the start is, on the CPU that is about to run it.
 void start(Vcpu& vcpu, u8 page);
 
 } // namespace apic_host

@@ -92,6 +92,7 @@ u8 Domain_devices::read_byte(u16 port)
         return cmos_index_;
     if (port_is_hidden(port))
         return 0xff;
+    const Lock_guard guard(cmos_lock_);
     if (port == kCmosData)
         host_access::out(kCmosIndex, 1, cmos_index_);
     return static_cast<u8>(host_access::in(port, 1));
@@ -99,6 +100,7 @@ u8 Domain_devices::read_byte(u16 port)
 
 void Domain_devices::write_byte(u16 port, u8 value)
 {
+    const Lock_guard guard(cmos_lock_);
     if (port == kCmosIndex) {
         cmos_index_ = value & 0x7f;
         return;

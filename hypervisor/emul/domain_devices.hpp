@@ -63,6 +63,7 @@ class Domain_devices
     u16 hidden_uart_;
     unsigned io_apic_count_ = 0;
     std::array<Unique<Io_apic>, kMaxIoApics> io_apics_;
+    Spinlock cmos_lock_{Lock_rank::devices};
     u8 cmos_index_ = 0;
     Pci_host pci_;
 };

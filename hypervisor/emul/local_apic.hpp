@@ -64,6 +64,8 @@ class Local_apic
     // The CPU took the guest's EOI of this vector.
     void in_service_ended(u8 vector);
 
+    // The domain dies.
+    void stop_timer() { timer_.stop(); }
     // INIT: as after power-up, but the id and the mode in APIC_BASE stay. [SDM3 11.4.7.1, 11.12.5.1]
     void reset();
     // Hardware enabled, and software enabled in the spurious-vector register.
@@ -119,13 +121,13 @@ class Local_apic
     Vector_set tmr_;
     Interrupt_delivery* delivery_ = nullptr; // of the CPU, while it is in use
     Vcpu& vcpu_;
-    u64 base_;
+    std::atomic<u64> base_; // read by senders, as the next but one
     u32 id_;
-    u32 spurious_;
-    u8 timer_shift_          = 1; // the timer counts 2^timer_shift_ bus cycles
-    u32 timer_divide_        = 0; // the divide configuration register as written
-    u32 timer_initial_count_ = 0;
-    u32 error_status_        = 0;
+    std::atomic<u32> spurious_;
+    std::atomic<u8> timer_shift_{1}; // the timer counts 2^timer_shift_ bus cycles; read where it fires
+    u32 timer_divide_ = 0;           // the divide configuration register as written
+    std::atomic<u32> timer_initial_count_{0};
+    u32 error_status_ = 0;
     std::atomic<u32> errors_{0}; // since the last write to the error status register
     u64 command_ = 0;
     std::array<std::atomic<u32>, lvt_count> lvt_;

@@ -21,7 +21,7 @@ Expected<Unique<Event_table>> Event_table::create(Domain& domain, u32 max_ports)
 
 Channel* Event_table::find(Evtchn_port port) const
 {
-    const u32 known = known_ports_.load(std::memory_order_relaxed);
+    const u32 known = known_ports_.load(std::memory_order_acquire);
     if (port.value() >= known) [[unlikely]]
         return nullptr;
     const u64 n = clip_index(port.value(), known);
@@ -37,7 +37,7 @@ Expected<Evtchn_port> Event_table::free_port()
         const Evtchn_port port(n);
         if (n == known_ports_.load(std::memory_order_relaxed)) {
             buckets_[n / kChannelsPerBucket] = TRY(make_unique<Channel_bucket>());
-            known_ports_.store(n + kChannelsPerBucket, std::memory_order_relaxed);
+            known_ports_.store(n + kChannelsPerBucket, std::memory_order_release);
         }
         if (find(port)->state == Channel::State::free && !ops_->is_busy(port))
             return port;
@@ -65,7 +65,7 @@ Channel& Event_table::open(Evtchn_port port, Channel::State state, u32 vcpu)
     for (unsigned id = 0; id < count; ++id) {
         Vcpu& vcpu = *domain_.vcpu(id);
         if (vcpu.polling.load() && vcpu.polling.exchange(false)) [[unlikely]]
-            vcpu.kick();
+            vcpu.wake();
     }
 }
 

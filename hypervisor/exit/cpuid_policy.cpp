@@ -16,16 +16,34 @@ namespace
 constexpr u64 kCr4Osxsave = bit(18), kCr4Pke = bit(22);
 constexpr u32 kOsxsave = bit(27), kOspke = bit(4);
 
+// They are even.
+u32 apic_id_bits(const Cpuid_context& c) { return static_cast<u32>(std::bit_width(2 * c.max_vcpus - 1)); }
+
 // Two levels: one thread a core, and all the virtual CPUs in one package. [SDM2 CPUID, leaf 0BH]
 Cpuid topology_leaf(u32 subleaf, const Cpuid_context& c)
 {
     constexpr u32 smt = 1, core = 2;
     switch (subleaf) {
     case 0: return {1, 1, smt << 8 | subleaf, c.apic_id};
-    case 1:
-        return {static_cast<u32>(std::bit_width(2 * c.max_vcpus - 1)), c.max_vcpus, core << 8 | subleaf,
-                c.apic_id};
+    case 1: return {apic_id_bits(c), c.max_vcpus, core << 8 | subleaf, c.apic_id};
     default: return {0, 0, subleaf, c.apic_id};
+    }
+}
+
+// The same as older software looks for it, unless the tools have described a topology themselves: how many
+// APIC ids a package has, and for one maker's CPUs the number of cores and how wide their ids are.
+// [APM3 E.3.2, E.4.7]
+void tell_of_cores(const Cpu_policy& policy, u32 leaf, const Cpuid_context& c, Cpuid& r)
+{
+    constexpr u32 most = 0xff, auth = 0x68747541, hygo = 0x6f677948; // AuthenticAMD, HygonGenuine
+    if (c.max_vcpus == 1 || policy.has(XEN_X86_FEATURE_HTT))
+        return;
+    const u32 vendor = policy.find(0)->ebx;
+    if (leaf == 1) {
+        r.edx |= 1u << XEN_X86_FEATURE_HTT % 32;
+        r.ebx = (r.ebx & ~(most << 16)) | std::min(2 * c.max_vcpus, most) << 16;
+    } else if (vendor == auth || vendor == hygo) {
+        r.ecx = apic_id_bits(c) << 12 | (c.max_vcpus - 1);
     }
 }
 
@@ -68,6 +86,9 @@ Cpuid guest_cpuid(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_c
     if (leaf == 1) {
         r.ebx |= c.apic_id << 24;
         r.ecx |= c.cr4 & kCr4Osxsave ? kOsxsave : 0;
+        tell_of_cores(policy, leaf, c, r);
+    } else if (leaf == 0x80000008) {
+        tell_of_cores(policy, leaf, c, r);
     } else if (leaf == 7 && subleaf == 0) {
         r.ecx |= c.cr4 & kCr4Pke ? kOspke : 0;
     } else if (leaf == 0xd && subleaf == 0 && r.eax != 0) {

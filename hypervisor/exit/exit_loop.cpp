@@ -2,6 +2,7 @@
 #include "exit/exit_loop.hpp"
 
 #include "arch/x86/cpu/execution.hpp"
+#include "base/turns.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/exit_handlers.hpp"
@@ -60,6 +61,7 @@ void prepare_entry(Vcpu& vcpu)
 
 void run_once(Vcpu& vcpu)
 {
+    turns::go_out();
     prepare_entry(vcpu);
     const Vm_exit exit = vcpu.backend().enter(vcpu.regs);
     if (exit.interrupt_waits && vcpu.offered_vector >= 0) [[unlikely]]

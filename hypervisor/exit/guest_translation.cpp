@@ -19,8 +19,10 @@ Guest_translation::Remembered& Guest_translation::place_for(u64 page)
 u8* Guest_translation::walk(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva,
                             bool write)
 {
-    Remembered& r = place_for(gva.value() >> kPageShift);
-    r.page        = ~0ull;
+    Remembered& r        = place_for(gva.value() >> kPageShift);
+    r.page               = ~0ull;
+    // Before the walk: what changes meanwhile, on another CPU, makes it stale.
+    const u32 generation = p2m.generation(), large_generation = p2m.large_generation();
     regions_.begin();
     const auto walked = walk_guest(p2m, regions_, paging, alignment_check, gva, write, r.trace);
     if (!walked) [[unlikely]]
@@ -42,7 +44,7 @@ u8* Guest_translation::walk(const P2m& p2m, const Paging_state& paging, bool ali
     r.alignment_check = alignment_check;
     r.host            = host - page_offset(gva);
     r.small           = regions_.small();
-    r.generation      = r.small ? p2m.generation() : p2m.large_generation();
+    r.generation      = r.small ? generation : large_generation;
     return host;
 }
 

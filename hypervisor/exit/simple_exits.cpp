@@ -40,11 +40,12 @@ bool all_halted_for_good(const Domain& domain)
 void handle_hlt(Vcpu& vcpu, const Vm_exit& exit)
 {
     vcpu.backend().skip_instruction(vcpu.regs, exit.instruction_length);
-    const bool deaf = !(vcpu.regs.rflags & rflags::if_);
-    if (deaf ? vcpu.nmi_pending : vcpu.has_work())
+    const bool deaf   = !(vcpu.regs.rflags & rflags::if_);
+    const auto awaken = [&] { return deaf ? vcpu.nmi_pending || vcpu.start_asked() : vcpu.has_work(); };
+    if (awaken())
         return;
     vcpu.sleep();
-    if (deaf ? vcpu.nmi_pending : vcpu.has_work()) [[unlikely]]
+    if (awaken())
         return vcpu.wake();
     if (deaf && all_halted_for_good(vcpu.domain()))
         vcpu.domain().shut_down(SHUTDOWN_poweroff);

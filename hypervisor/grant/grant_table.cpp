@@ -98,27 +98,40 @@ void Grant_table::map(gnttab_map_grant_ref& op, Named_domain& named)
     maptrack_.keep(handle);
 }
 
-Grant_status Grant_table::unmap_at(u64 host_addr, u32 handle)
+// The map leads there no longer, but CPUs may still know the way. Null when there is nothing to undo.
+Mapping* Grant_table::take_away(gnttab_unmap_grant_ref& op)
 {
-    Mapping* mapping = maptrack_.claim(handle);
+    Mapping* mapping = maptrack_.claim(op.handle);
+    op.status        = number(mapping ? Grant_status::okay : Grant_status::bad_handle);
     if (!mapping)
-        return Grant_status::bad_handle;
-    if (host_addr == 0) { // names no mapping: nothing to undo
-        maptrack_.keep(handle);
-        return Grant_status::okay;
-    }
-    const Gfn gfn = to_gfn(Gpa(host_addr));
-    const Grant_ref ref(mapping->ref);
-    if (!domain_.p2m().remove_page(gfn, mapping->granted->pinned_frame(ref), type_for(mapping->write))) {
-        maptrack_.keep(handle);
-        return Grant_status::general_error;
-    }
-    mapping->granted->unpin(ref, mapping->write);
-    maptrack_.free(handle);
-    return Grant_status::okay;
+        return nullptr;
+    const bool names_one = op.host_addr != 0;
+    if (names_one && domain_.p2m().remove_page(to_gfn(Gpa(op.host_addr)),
+                                               mapping->granted->pinned_frame(Grant_ref(mapping->ref)),
+                                               type_for(mapping->write)))
+        return mapping;
+    if (names_one)
+        op.status = number(Grant_status::general_error);
+    maptrack_.keep(op.handle);
+    return nullptr;
 }
 
-void Grant_table::unmap(gnttab_unmap_grant_ref& op) { op.status = number(unmap_at(op.host_addr, op.handle)); }
+void Grant_table::unmap(std::span<gnttab_unmap_grant_ref> ops)
+{
+    std::array<Mapping*, kMostUnmapped> taken;
+    bool any = false;
+    for (std::size_t i = 0; i < ops.size(); ++i)
+        any |= (taken[i] = take_away(ops[i])) != nullptr;
+    if (!any)
+        return;
+    domain_.p2m().forget_everywhere();
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+        if (!taken[i])
+            continue;
+        taken[i]->granted->unpin(Grant_ref(taken[i]->ref), taken[i]->write);
+        maptrack_.free(ops[i].handle);
+    }
+}
 
 Expected<void> Grant_table::release_mappings()
 {

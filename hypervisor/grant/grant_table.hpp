@@ -10,6 +10,8 @@
 #include "grant/granted.hpp"
 #include "grant/maptrack.hpp"
 
+#include <span>
+
 namespace vmm
 {
 
@@ -51,7 +53,9 @@ class Grant_table
 
     // What this domain does with grants of others; the outcome goes into op.status.
     void map(gnttab_map_grant_ref& op, Named_domain& granter);
-    void unmap(gnttab_unmap_grant_ref& op);
+    // All at once: CPUs are told to forget the mappings only once. At most kMostUnmapped.
+    static constexpr u32 kMostUnmapped = 32;
+    void unmap(std::span<gnttab_unmap_grant_ref> ops);
     void copy(gnttab_copy& op, Named_domain& source, Named_domain& destination);
     // GNTTABOP_swap_grant_ref, on its own grants.
     Grant_status swap(Grant_ref a, Grant_ref b) { return granted_->swap(a, b); }
@@ -72,7 +76,7 @@ class Grant_table
 
     Grant_status map_at(const gnttab_map_grant_ref& op, Domain& granter, u32 handle, Mfn& frame);
     Grant_status place(Gfn gfn, Mfn frame, bool write);
-    Grant_status unmap_at(u64 host_addr, u32 handle);
+    Mapping* take_away(gnttab_unmap_grant_ref& op);
     Grant_status copy_between(const gnttab_copy& op, Named_domain& source, Named_domain& destination);
 
     Domain& domain_;

@@ -7,6 +7,7 @@
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
 #include "hypercall/bitmap_argument.hpp"
+#include "hypercall/control_lock.hpp"
 #include "hypercall/cpu_policy_op.hpp"
 #include "hypercall/cpupool_op.hpp"
 #include "hypercall/dirty_log_op.hpp"
@@ -217,11 +218,16 @@ Expected<Ref<Domain>> domain_named(const xen_domctl& op)
 Domctl_result perform(Vcpu& vcpu, xen_domctl& op)
 {
     const bool allowed = vcpu.domain().is_control();
-    if (op.cmd == XEN_DOMCTL_createdomain)
-        return allowed ? create_domain(op) : fail(Errc::eperm);
+    if (op.cmd == XEN_DOMCTL_createdomain) {
+        if (!allowed)
+            return fail(Errc::eperm);
+        const Lock_guard one_at_a_time(control_lock);
+        return create_domain(op);
+    }
     const auto domain = TRY(domain_named(op));
     if (!allowed)
         return fail(Errc::eperm);
+    const Lock_guard one_at_a_time(control_lock);
     if (domain.get() == &vcpu.domain() && is_for_others_only(op.cmd))
         return fail(Errc::einval);
     return on_domain(vcpu, *domain, op);

@@ -21,12 +21,12 @@ namespace vmm
 namespace
 {
 
-constexpr u32 kGroup         = 32;
+constexpr u32 kGroup         = Grant_table::kMostUnmapped;
 constexpr u32 kGroupsPerCall = 4;
 
-// Applies `operation` to each of the structures; what it did not get to is left in the arguments.
+// Applies `operation` to the structures, group by group; what it did not get to is left in the arguments.
 template <class Op, class Function>
-Hypercall_result for_each_op(Vcpu& vcpu, Hypercall_args& args, Function operation)
+Hypercall_result for_each_group(Vcpu& vcpu, Hypercall_args& args, Function operation)
 {
     Op group[kGroup];
     for (u32 groups = 0; args.a[2] != 0; ++groups) {
@@ -35,13 +35,21 @@ Hypercall_result for_each_op(Vcpu& vcpu, Hypercall_args& args, Function operatio
         const u32 count = static_cast<u32>(std::min<u64>(args.a[2], kGroup));
         const Gva array(args.a[1]);
         TRY(copy_from_guest(vcpu, group, array, count * sizeof(Op)));
-        for (u32 i = 0; i < count; ++i)
-            operation(group[i]);
+        operation(std::span(group, count));
         TRY(copy_to_guest(vcpu, array, group, count * sizeof(Op)));
         args.a[1] += count * sizeof(Op);
         args.a[2] -= count;
     }
     return 0;
+}
+
+template <class Op, class Function>
+Hypercall_result for_each_op(Vcpu& vcpu, Hypercall_args& args, Function operation)
+{
+    return for_each_group<Op>(vcpu, args, [&](std::span<Op> group) {
+        for (Op& op : group)
+            operation(op);
+    });
 }
 
 Hypercall_result map(Vcpu& vcpu, Hypercall_args& args, Grant_table& grants)
@@ -70,7 +78,7 @@ Hypercall_result do_grant_table_op(Vcpu& vcpu, Hypercall_args& args)
     switch (const u32 command = static_cast<u32>(args.a[0])) {
     case GNTTABOP_map_grant_ref: return map(vcpu, args, grants);
     case GNTTABOP_unmap_grant_ref:
-        return for_each_op<gnttab_unmap_grant_ref>(vcpu, args, [&](auto& op) { grants.unmap(op); });
+        return for_each_group<gnttab_unmap_grant_ref>(vcpu, args, [&](auto group) { grants.unmap(group); });
     case GNTTABOP_copy: return copy(vcpu, args, grants);
     case GNTTABOP_swap_grant_ref:
         return for_each_op<gnttab_swap_grant_ref>(vcpu, args, [&](auto& op) {

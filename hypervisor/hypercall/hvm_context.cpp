@@ -231,10 +231,9 @@ Expected<void> get_hvm_context(Vcpu& caller, Domain& domain, xen_domctl_hvmconte
     if (op.size < needed)
         return fail(Errc::enospc);
     Record_writer out(caller, buffer);
-    domain.pause();
+    const Stopped stopped(domain);
     const auto done = save_all(domain, out);
-    domain.unpause();
-    op.size = out.written();
+    op.size         = out.written();
     return done;
 }
 
@@ -253,9 +252,10 @@ Expected<void> get_hvm_record(Vcpu& caller, Domain& domain, xen_domctl_hvmcontex
     if (op.bufsz < kind->size)
         return fail(Errc::enobufs);
     Any_body body{};
-    domain.pause();
-    kind->save(*vcpu, &body);
-    domain.unpause();
+    {
+        const Stopped stopped(domain);
+        kind->save(*vcpu, &body);
+    }
     op.bufsz = kind->size;
     return copy_to_guest(caller, Gva(reinterpret_cast<u64>(op.buffer.p)), &body, kind->size);
 }
@@ -265,6 +265,7 @@ Expected<void> set_hvm_context(Vcpu& caller, Domain& domain, const xen_domctl_hv
     const Gva buffer(reinterpret_cast<u64>(op.buffer.p));
     if (op.size > kMaxContext)
         return fail(Errc::einval);
+    const Stopped stopped(domain);
     u64 at = 0;
     for (bool first = true;; first = false) {
         if (op.size - at < sizeof(hvm_save_descriptor))

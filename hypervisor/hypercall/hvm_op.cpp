@@ -185,7 +185,7 @@ Hypercall_result do_hvm_op(Vcpu& vcpu, Hypercall_args& args)
     case HVMOP_flush_tlbs:
         if (arg.value() != 0)
             return fail(Errc::einval);
-        vcpu.backend().flush_tlb(Tlb_scope::guest);
+        vcpu.domain().p2m().forget_everywhere();
         return 0;
     default: return fail(Errc::enosys);
     }

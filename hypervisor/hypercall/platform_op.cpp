@@ -6,8 +6,8 @@
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
+#include "hypercall/control_lock.hpp"
 #include "hypercall/hypercall.hpp"
-#include "platform/cpus.hpp"
 #include "platform/screen.hpp"
 #include "sched/scheduler.hpp"
 
@@ -36,7 +36,7 @@ Expected<void> describe_cpu(xenpf_pcpuinfo& info)
         info.flags = XEN_PCPU_FLAGS_INVALID;
         return {};
     }
-    const Physical_cpu& cpu = started_cpus.list[info.xen_cpuid];
+    const Physical_cpu& cpu = online_cpus.list[info.xen_cpuid];
     info.apic_id            = cpu.apic_id;
     info.acpi_id            = cpu.acpi_id;
     info.flags              = XEN_PCPU_FLAGS_ONLINE;
@@ -66,6 +66,7 @@ Hypercall_result do_platform_op(Vcpu& vcpu, Hypercall_args& args)
         return fail(Errc::eacces);
     if (!vcpu.domain().is_control())
         return fail(Errc::eperm);
+    const Lock_guard one_at_a_time(control_lock);
     switch (op.cmd) {
     case XENPF_settime64: TRY(set_time(op.u.settime64)); return 0;
     case XENPF_get_cpuinfo:

@@ -9,6 +9,9 @@
 #include "hypercall/hypercall.hpp"
 #include "sched/scheduler.hpp"
 
+#include <optional>
+#include <utility>
+
 #include <xen/sched.h>
 
 namespace vmm
@@ -76,6 +79,28 @@ Hypercall_result watchdog(Vcpu& vcpu, Gva arg)
     return TRY(vcpu.domain().watchdogs().set(op.id, op.timeout, system_clock().now()));
 }
 
+// For a while the caller runs on that physical CPU only, for what is done to a CPU and not to the machine; a
+// negative number ends it.
+Hypercall_result pin(Vcpu& vcpu, s32 cpu)
+{
+    if (!vcpu.domain().is_control())
+        return fail(Errc::eperm);
+    if (cpu >= static_cast<s32>(online_cpu_count()))
+        return fail(Errc::einval);
+    if (cpu < 0) {
+        if (!vcpu.affinity_before_pin)
+            return fail(Errc::einval);
+        vcpu.sched.hard_affinity.store(*std::exchange(vcpu.affinity_before_pin, std::nullopt));
+    } else {
+        if (vcpu.affinity_before_pin)
+            return fail(Errc::ebusy);
+        vcpu.affinity_before_pin = vcpu.sched.hard_affinity.load();
+        vcpu.sched.hard_affinity.store(Cpu_set::only(static_cast<u32>(cpu)));
+    }
+    scheduler::rearrange(vcpu);
+    return 0;
+}
+
 } // namespace
 
 Hypercall_result do_sched_op(Vcpu& vcpu, Hypercall_args& args)
@@ -96,17 +121,7 @@ Hypercall_result do_sched_op(Vcpu& vcpu, Hypercall_args& args)
     case SCHEDOP_poll: return poll(vcpu, arg);
     case SCHEDOP_remote_shutdown: return shut_down_remotely(vcpu, arg);
     case SCHEDOP_watchdog: return watchdog(vcpu, arg);
-    case SCHEDOP_pin_override:
-        // Pinning to another CPU than the one there is has nothing to do; a CPU that does not exist is an
-        // error as on any machine.
-        {
-            const auto op = TRY(read_guest<sched_pin_override>(vcpu, arg));
-            if (!vcpu.domain().is_control())
-                return fail(Errc::eperm);
-            if (op.pcpu > 0)
-                return fail(Errc::einval);
-            return 0;
-        }
+    case SCHEDOP_pin_override: return pin(vcpu, TRY(read_guest<sched_pin_override>(vcpu, arg)).pcpu);
     default: return fail(Errc::enosys);
     }
 }

@@ -10,11 +10,13 @@
 #include "emul/domain_devices.hpp"
 #include "exit/guest_memory.hpp"
 #include "hypercall/bitmap_argument.hpp"
+#include "hypercall/control_lock.hpp"
 #include "hypercall/cpu_policy_op.hpp"
 #include "hypercall/cpupool_op.hpp"
 #include "hypercall/domain_info.hpp"
 #include "hypercall/hypercall.hpp"
 #include "mm/frame_allocator.hpp"
+#include "platform/cpus.hpp"
 #include "sched/scheduler.hpp"
 
 #include <algorithm>
@@ -55,11 +57,19 @@ Expected<void> read_console(Vcpu& vcpu, xen_sysctl_readconsole& op)
     return {};
 }
 
+u32 count_of(u64 cpus)
+{
+    u32 count = 0;
+    for (; cpus != 0; cpus &= cpus - 1)
+        ++count;
+    return count;
+}
+
 void physical_info(xen_sysctl_physinfo& info)
 {
     info                  = {};
-    info.threads_per_core = 1;
-    info.cores_per_socket = online_cpu_count();
+    info.threads_per_core = count_of(cpus_alike(0, &Physical_cpu::core));
+    info.cores_per_socket = count_of(cpus_alike(0, &Physical_cpu::package)) / info.threads_per_core;
     info.nr_cpus          = online_cpu_count();
     info.max_cpu_id       = online_cpu_count() - 1;
     info.nr_nodes         = 1;
@@ -102,7 +112,8 @@ Expected<void> cpu_topology(Vcpu& vcpu, xen_sysctl_cputopoinfo& op)
 {
     if (address_of(op.cputopo).value() != 0) {
         for (u32 cpu = 0; cpu < std::min(op.num_cpus, online_cpu_count()); ++cpu) {
-            const xen_sysctl_cputopo place{.core = cpu, .socket = 0, .node = 0};
+            const Physical_cpu& known = online_cpus.list[cpu];
+            const xen_sysctl_cputopo place{.core = known.core, .socket = known.package, .node = 0};
             TRY(write_guest_element(vcpu, address_of(op.cputopo), cpu, place));
         }
     }
@@ -189,6 +200,7 @@ Hypercall_result do_sysctl(Vcpu& vcpu, Hypercall_args& args)
         return fail(Errc::eacces);
     if (!vcpu.domain().is_control())
         return fail(Errc::eperm);
+    const Lock_guard one_at_a_time(control_lock);
     const auto done = perform(vcpu, op);
     if (done || done.error() == Errc::enobufs) // which tells how much there would be
         TRY(write_guest(vcpu, arg, op));

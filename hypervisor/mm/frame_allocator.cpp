@@ -4,7 +4,11 @@
 #include "base/bits.hpp"
 #include "base/panic.hpp"
 #include "base/string.hpp"
+#include "base/turns.hpp"
 #include "mm/direct_map.hpp"
+#include "platform/cpus.hpp"
+
+#include <utility>
 
 namespace vmm
 {
@@ -122,37 +126,42 @@ void Frame_allocator::set_allocated(u32 index, unsigned order)
     f.detail = static_cast<u8>(order);
 }
 
-// What fails for want of frames that another CPU is scrubbing is tried again until they are back.
+// What fails for want of frames that rest, or that another CPU is scrubbing, is tried again with those. That
+// a CPU comes out of the hypervisor is waited for, but not for ever: it may wait for a lock of the caller's.
 template <class Try>
-auto Frame_allocator::unless_scrubbing(Try&& attempt)
+auto Frame_allocator::with_all_free(Try&& attempt)
 {
-    for (;; __builtin_ia32_pause()) {
+    constexpr unsigned patience = 20'000; // milliseconds
+    for (unsigned tries = 0;; ++tries, __builtin_ia32_pause()) {
         const Lock_guard guard(lock_);
-        if (auto result = attempt(); result || scrubbing_ == 0)
+        if (auto result = attempt(); result)
+            return result;
+        else if (!wake_rested() && scrubbing_ == 0 && (resting_ == 0 || tries > patience))
             return result;
     }
 }
 
 Expected<Mfn> Frame_allocator::allocate(unsigned order)
 {
-    return unless_scrubbing([&] { return try_allocate(order); });
+    bool dirty    = false;
+    const Mfn mfn = TRY(with_all_free([&] { return try_allocate(order, dirty); }));
+    if (dirty)
+        zero(static_cast<u32>(mfn.value()), order);
+    return mfn;
 }
 
-Expected<Mfn> Frame_allocator::try_allocate(unsigned order)
+Expected<Mfn> Frame_allocator::try_allocate(unsigned order, bool& dirty)
 {
-    if (const auto clean = take(order, kClean)) [[likely]] {
-        set_allocated(*clean, order);
-        return Mfn(*clean);
-    }
-    const u32 index = TRY(take(order, kDirty));
-    zero(index, order);
+    const auto clean = take(order, kClean);
+    dirty            = !clean;
+    const u32 index  = clean ? *clean : TRY(take(order, kDirty));
     set_allocated(index, order);
     return Mfn(index);
 }
 
 Expected<Mfn> Frame_allocator::allocate_unscrubbed(unsigned order)
 {
-    return unless_scrubbing([&]() -> Expected<Mfn> {
+    return with_all_free([&]() -> Expected<Mfn> {
         const auto dirty = take(order, kDirty);
         const u32 index  = dirty ? *dirty : TRY(take(order, kClean));
         set_allocated(index, order);
@@ -184,7 +193,7 @@ Expected<void> Frame_allocator::claim(Mfn first, unsigned order)
     const u64 count = bit(order);
     if (!exists(first) || !exists(first + (count - 1)))
         return fail(Errc::einval);
-    return unless_scrubbing([&] { return try_claim(first, order); });
+    return with_all_free([&] { return try_claim(first, order); });
 }
 
 Expected<void> Frame_allocator::try_claim(Mfn first, unsigned order)
@@ -225,7 +234,43 @@ void Frame_allocator::free_block(Mfn first, unsigned order, unsigned colour)
 void Frame_allocator::insert_free(Mfn first, unsigned order, unsigned colour)
 {
     const Lock_guard guard(lock_);
-    insert_merging(first.value(), order, colour);
+    if (online_cpu_count() == 1) {
+        insert_merging(first.value(), order, colour);
+        return;
+    }
+    rest(static_cast<u32>(first.value()), order);
+    wake_rested();
+}
+
+void Frame_allocator::rest(u32 index, unsigned order)
+{
+    table_[index].next = std::exchange(new_rest_, index);
+    table_[index].prev = order;
+    resting_ += bit(order);
+}
+
+// Those that have rested enough are free again, and the next ones' time begins. Who held on to them may have
+// written, so they are dirty. True when there were any.
+bool Frame_allocator::wake_rested()
+{
+    bool any = false;
+    while (old_rest_ != kNone || new_rest_ != kNone) {
+        for (u32 cpu = 0; cpu < online_cpu_count() && old_rest_ != kNone; ++cpu) {
+            if (cpu != this_cpu() && !turns::has_been_out(cpu, rested_since_[cpu]))
+                return any;
+        }
+        while (old_rest_ != kNone) {
+            const u32 index      = std::exchange(old_rest_, table_[old_rest_].next);
+            const unsigned order = table_[index].prev;
+            resting_ -= bit(order);
+            insert_merging(index, order, kDirty);
+            any = true;
+        }
+        old_rest_ = std::exchange(new_rest_, kNone);
+        for (u32 cpu = 0; cpu < online_cpu_count(); ++cpu)
+            rested_since_[cpu] = turns::of(cpu);
+    }
+    return any;
 }
 
 void Frame_allocator::free(Mfn first, unsigned order) { free_block(first, order, kDirty); }
@@ -274,6 +319,7 @@ bool Frame_allocator::scrub_some()
     unsigned order = 0;
     {
         const Lock_guard guard(lock_);
+        wake_rested();
         for (unsigned o = kMaxOrder + 1; o-- > 0 && index == kNone;) {
             if (head_[kDirty][o] == kNone)
                 continue;

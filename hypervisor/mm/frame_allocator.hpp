@@ -4,7 +4,9 @@
 // frames are kept by a buddy allocator in two colours, clean (known to be all zero) and dirty; nothing that
 // a domain gets was ever readable with somebody else's data in it, because only clean frames are handed out,
 // and scrubbing is done by the idle loop, or on demand when no clean frame is left. Sizes are orders: 2^order
-// frames, naturally aligned.
+// frames, naturally aligned. Where there are several CPUs, a frame that was freed is not used again before
+// each of the others was out of the hypervisor once (base/turns.hpp): whoever found it through a table,
+// without a lock, is done with it by then.
 //
 // A frame that belongs to a domain carries a count of holds. The owner has the first; every mapping by
 // somebody else (foreign, granted) and every page the hypervisor keeps an eye on adds one. The rules:
@@ -19,6 +21,7 @@
 
 #include "base/expected.hpp"
 #include "base/panic.hpp"
+#include "base/per_cpu.hpp"
 #include "base/spinlock.hpp"
 #include "mm/memory_account.hpp"
 
@@ -148,10 +151,12 @@ class Frame_allocator
     void insert_merging(u64 index, unsigned order, unsigned colour);
     Expected<u32> take(unsigned order, unsigned colour);
     bool take_containing(u32 index, unsigned order);
-    Expected<Mfn> try_allocate(unsigned order);
+    Expected<Mfn> try_allocate(unsigned order, bool& dirty);
     Expected<void> try_claim(Mfn first, unsigned order);
     template <class Try>
-    auto unless_scrubbing(Try&& attempt);
+    auto with_all_free(Try&& attempt);
+    void rest(u32 index, unsigned order);
+    bool wake_rested();
     u32 narrow(u32 index, unsigned from, unsigned to, u32 wanted, unsigned colour);
     void insert_free(Mfn first, unsigned order, unsigned colour);
     void free_block(Mfn first, unsigned order, unsigned colour);
@@ -168,15 +173,20 @@ class Frame_allocator
     void free_held(Mfn mfn);
 
     // With the lock held: what is being scrubbed is in no list for a moment.
-    [[nodiscard]] u64 count_free() const { return count_[kClean] + count_[kDirty] + scrubbing_; }
+    [[nodiscard]] u64 count_free() const { return count_[kClean] + count_[kDirty] + scrubbing_ + resting_; }
 
     mutable Spinlock lock_{Lock_rank::frames};
-    Frame* table_                                       = nullptr;
-    u64 end_                                            = 0;
-    u64 total_                                          = 0;
-    u64 promised_                                       = 0;
-    u64 count_[2]                                       = {0, 0};
-    u64 scrubbing_                                      = 0; // taken out of the lists for that, and free
+    Frame* table_  = nullptr;
+    u64 end_       = 0;
+    u64 total_     = 0;
+    u64 promised_  = 0;
+    u64 count_[2]  = {0, 0};
+    u64 scrubbing_ = 0; // taken out of the lists for that, and free
+    // Freed blocks that other CPUs may still look at: those freed since `rested_since_`, and those before.
+    u64 resting_   = 0;
+    u32 new_rest_  = kNone; // linked by `next`, the order in `prev`
+    u32 old_rest_  = kNone;
+    std::array<u64, kMaxCpus> rested_since_{};
     std::array<std::array<u32, kMaxOrder + 1>, 2> head_ = [] {
         std::array<std::array<u32, kMaxOrder + 1>, 2> empty{};
         for (auto& colour : empty)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mm/p2m.hpp"
 
+#include "arch/x86/intr/ipi.hpp"
+#include "base/per_cpu.hpp"
 #include "mm/frame_allocator.hpp"
 
 namespace vmm
@@ -65,16 +67,22 @@ P2m::~P2m()
     ASSERT(tables_.used == 0);
 }
 
-// On one physical CPU no guest runs while this code does, so comparing generations before the next entry is
-// all it takes. This is the place where other CPUs that run the domain are made to forget, before the
-// caller gives the frames away. A large mapping was changed when the change was as large, or made a table.
+// Each CPU compares generations before it enters the guest; those that are in it leave it, before the caller
+// gives the frames away. A large mapping was changed when the change was as large, or made a table.
 void P2m::forgotten(Flush flush, unsigned level, u64 tables_before)
 {
     if (flush == Flush::none)
         return;
-    generation_.fetch_add(1, std::memory_order_acq_rel);
     if (level > 1 || tables_.used != tables_before)
         large_generation_.fetch_add(1, std::memory_order_acq_rel);
+    forget_everywhere();
+}
+
+void P2m::forget_everywhere()
+{
+    generation_.fetch_add(1, std::memory_order_seq_cst);
+    if (const u64 others = cpus_.load(std::memory_order_seq_cst) & ~bit(this_cpu())) [[unlikely]]
+        make_leave_guest(others);
 }
 
 Expected<void> P2m::set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type)
@@ -171,7 +179,6 @@ Expected<void> P2m::remove_page(Gfn gfn, Mfn mfn, P2m_type type)
         type_of(entry) != type)
         return fail(Errc::einval);
     Direct_memory::write(slot, 0);
-    forgotten(Flush::needed, 1, tables_.used);
     return {};
 }
 

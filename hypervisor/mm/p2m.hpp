@@ -65,7 +65,8 @@ class P2m
     Expected<void> set_identity(Gfn first, u64 count, P2m_type type);
     // The same for single pages that must not replace, or remove, anything else: eexist, einval otherwise.
     // A page may be added where the machine shows through.
-    // One look at the tables serves for both, which is what mapping a grant lives on.
+    // One look at the tables serves for both, which is what mapping a grant lives on. CPUs may use what was
+    // removed until forget_everywhere(), which the caller calls once for all that it removes together.
     Expected<void> add_page(Gfn gfn, Mfn mfn, P2m_type type);
     Expected<void> remove_page(Gfn gfn, Mfn mfn, P2m_type type);
     // Enomem when a larger mapping cannot be split; nothing changes then.
@@ -107,6 +108,11 @@ class P2m
     [[nodiscard]] u32 generation() const { return generation_.load(std::memory_order_acquire); }
     // Advanced when a mapping of 2 MiB or more goes or changes, also into smaller ones.
     [[nodiscard]] u32 large_generation() const { return large_generation_.load(std::memory_order_acquire); }
+    // That CPU, numbered, begins or ends to run a vCPU with this map.
+    void used_by(u32 cpu) { cpus_.fetch_or(bit(cpu), std::memory_order_seq_cst); }
+    void unused_by(u32 cpu) { cpus_.fetch_and(~bit(cpu), std::memory_order_release); }
+    // Every CPU forgets what it knows of the map, before its guest runs on.
+    void forget_everywhere();
     [[nodiscard]] static bool in_range(Gfn gfn) { return gfn.value() <= kLastGfn; }
     void set_table_limit(u64 tables) { tables_.limit = tables; }
     [[nodiscard]] u64 table_limit() const { return tables_.limit; }
@@ -181,6 +187,7 @@ class P2m
     std::atomic<bool> logging_{false};
     std::atomic<u32> generation_{1};
     std::atomic<u32> large_generation_{1};
+    std::atomic<u64> cpus_{0}; // that run a vCPU with it
 };
 
 } // namespace vmm

@@ -100,6 +100,18 @@ Expected<void> for_each_piece(Domain& domain, Gfn gfn, unsigned order, Visit vis
     return {};
 }
 
+Expected<void> give_up_locked(Domain& domain, Gfn gfn, unsigned order)
+{
+    bool any = false;
+    TRY(for_each_piece(domain, gfn, order, [&](Gfn at, unsigned piece, const P2m_entry& was) {
+        any |= was.present();
+        return give_up_piece(domain, at, piece, was);
+    }));
+    if (!any)
+        return fail(Errc::enoent);
+    return {};
+}
+
 // What may be lost at gfn is gone, whether or not something was. A hole between devices is no loss: Linux
 // puts what it maps of others into the first gap of the address space that looks free, and dom0's gaps show
 // the machine. Where it hid a device after all, the device is found again by the fault.
@@ -107,7 +119,7 @@ Expected<void> make_room(Domain& domain, Gfn gfn)
 {
     if (is_mmio(domain.p2m().lookup(gfn).type))
         return {};
-    const auto cleared = give_up(domain, gfn, kOrder4k);
+    const auto cleared = give_up_locked(domain, gfn, kOrder4k);
     if (!cleared && cleared.error() != Errc::enoent)
         return cleared;
     return {};
@@ -117,9 +129,10 @@ Expected<void> make_room(Domain& domain, Gfn gfn)
 
 Expected<void> populate(Domain& domain, Gfn gfn, unsigned order)
 {
+    const Lock_guard guard(domain.lock());
     if (!fits(gfn, order) || domain.dying() != Dying::no)
         return fail(Errc::einval);
-    if (const auto cleared = give_up(domain, gfn, order); !cleared && cleared.error() != Errc::enoent)
+    if (const auto cleared = give_up_locked(domain, gfn, order); !cleared && cleared.error() != Errc::enoent)
         return fail(cleared.error());
     TRY(domain.account(bit(order)));
     const auto mfn = new_frames(domain, gfn, order);
@@ -135,18 +148,13 @@ Expected<void> populate(Domain& domain, Gfn gfn, unsigned order)
 
 Expected<void> give_up(Domain& domain, Gfn gfn, unsigned order)
 {
-    bool any = false;
-    TRY(for_each_piece(domain, gfn, order, [&](Gfn at, unsigned piece, const P2m_entry& was) {
-        any |= was.present();
-        return give_up_piece(domain, at, piece, was);
-    }));
-    if (!any)
-        return fail(Errc::enoent);
-    return {};
+    const Lock_guard guard(domain.lock());
+    return give_up_locked(domain, gfn, order);
 }
 
 Expected<void> give_up_all(Domain& domain, Gfn gfn, unsigned order)
 {
+    const Lock_guard guard(domain.lock());
     return for_each_piece(domain, gfn, order,
                           [&](Gfn at, unsigned piece, const P2m_entry& was) -> Expected<void> {
                               if (!was.present())
@@ -157,10 +165,11 @@ Expected<void> give_up_all(Domain& domain, Gfn gfn, unsigned order)
 
 Expected<void> place_shared(Domain& domain, Gfn gfn, Mfn mfn)
 {
+    const Lock_guard guard(domain.lock());
     if (!fits(gfn, kOrder4k) || domain.dying() != Dying::no)
         return fail(Errc::einval);
     TRY(make_room(domain, gfn));
-    return domain.p2m().set(gfn, mfn, kOrder4k, P2m_type::ram);
+    return domain.p2m().add_page(gfn, mfn, P2m_type::ram);
 }
 
 Expected<void> place_foreign(Domain& domain, Gfn gfn, Domain& owner, Gfn owner_gfn)
@@ -173,11 +182,12 @@ Expected<void> place_foreign(Domain& domain, Gfn gfn, Domain& owner, Gfn owner_g
 
 Expected<void> place_foreign_frame(Domain& domain, Gfn gfn, Domain& owner, Mfn mfn)
 {
+    const Lock_guard guard(domain.lock());
     if (!fits(gfn, kOrder4k) || domain.dying() != Dying::no || !frames.get_from(mfn, owner.id()))
         return fail(Errc::einval);
     auto placed = make_room(domain, gfn);
     if (placed)
-        placed = domain.p2m().set(gfn, mfn, kOrder4k, P2m_type::foreign);
+        placed = domain.p2m().add_page(gfn, mfn, P2m_type::foreign);
     if (!placed)
         frames.put(mfn);
     return placed;
@@ -185,13 +195,14 @@ Expected<void> place_foreign_frame(Domain& domain, Gfn gfn, Domain& owner, Mfn m
 
 Expected<void> move_page(Domain& domain, Gfn from, Gfn to)
 {
+    const Lock_guard guard(domain.lock());
     const P2m_entry page = domain.p2m().lookup(from);
     if (!is_ram(page.type) || !fits(to, kOrder4k) || domain.dying() != Dying::no)
         return fail(Errc::einval);
     if (from == to)
         return {};
     TRY(make_room(domain, to));
-    TRY(domain.p2m().set(to, page.mfn, kOrder4k, page.type));
+    TRY(domain.p2m().add_page(to, page.mfn, page.type));
     // What the CPU noted about writes stays behind with the old entry.
     frames.mark_written(page.mfn);
     const auto removed = domain.p2m().remove(from, kOrder4k);
@@ -207,9 +218,10 @@ bool map_device_memory(Domain& domain, Gpa gpa)
     if (!domain.is_identity_mapped() || gpa.value() < four_gib || frames.exists(Mfn(gfn.value())) ||
         !P2m::in_range(gfn))
         return false;
+    const Lock_guard guard(domain.lock());
     const P2m_entry entry = domain.p2m().lookup(gfn);
-    if (entry.present())
-        return false;
+    if (entry.present()) // by another vCPU, which touched it first
+        return is_mmio(entry.type);
     const Gfn large(align_down(gfn.value(), bit(kOrder2m)));
     const bool whole = entry.order >= kOrder2m && !frames.exists(Mfn(large.value()));
     return domain.p2m()

@@ -3,7 +3,8 @@
 // A domain's memory as a whole: p2m, ownership of frames and the account change together here, so that no
 // caller has to remember all three. Sizes are orders. What is mapped by grants is never given up here (the
 // grant table knows about that); what shows the machine is not given up either, but may be covered by a page
-// that is placed there.
+// that is placed there. Each takes the domain's lock; a grant may be mapped meanwhile, and what would cover
+// it fails.
 #pragma once
 
 #include "base/expected.hpp"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/console.hpp"
 
+#include "base/spinlock.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -12,10 +14,11 @@ namespace
 constexpr std::size_t kMaxSinks  = 4;
 constexpr std::size_t kInputSize = 1024;
 
+constinit Spinlock lock{Lock_rank::console};
 std::array<Console_sink*, kMaxSinks> sinks;
 std::size_t sink_count;
 
-// Filled by the receive interrupt and emptied by dom0's hypercall, both on the boot CPU, interrupts off.
+// Filled by the receive interrupt and emptied by dom0's hypercall.
 std::array<char, kInputSize> input;
 std::size_t input_first;
 std::size_t input_count;
@@ -25,12 +28,14 @@ void (*input_hook)();
 
 void add_console_sink(Console_sink& sink)
 {
+    const Lock_guard guard(lock);
     if (sink_count < kMaxSinks)
         sinks[sink_count++] = &sink;
 }
 
 void remove_console_sink(Console_sink& sink)
 {
+    const Lock_guard guard(lock);
     const auto end = std::remove(sinks.begin(), sinks.begin() + sink_count, &sink);
     sink_count     = static_cast<std::size_t>(end - sinks.begin());
 }
@@ -39,6 +44,7 @@ bool has_console_sink() { return sink_count > 0; }
 
 void console_write(std::string_view text)
 {
+    const Lock_guard guard(lock);
     for (std::size_t i = 0; i < sink_count; ++i)
         sinks[i]->write(text);
 }
@@ -51,6 +57,7 @@ void console_stop_buffering()
 
 std::size_t console_read(std::span<char> out)
 {
+    const Lock_guard guard(lock);
     const std::size_t n = std::min(out.size(), input_count);
     for (std::size_t i = 0; i < n; ++i) {
         out[i]      = input[input_first];
@@ -64,9 +71,22 @@ void console_received(char c)
 {
     if (input_count < kInputSize)
         input[(input_first + input_count++) % kInputSize] = c;
-    if (input_hook)
+}
+
+void serve_console_sink(Console_sink& sink)
+{
+    bool arrived = false;
+    {
+        const Lock_guard guard(lock);
+        const std::size_t before = input_count;
+        sink.serve();
+        arrived = input_count != before;
+    }
+    if (arrived && input_hook)
         input_hook();
 }
+
+void break_console_lock() { lock.unlock(); }
 
 void set_console_input_hook(void (*hook)()) { input_hook = hook; }
 

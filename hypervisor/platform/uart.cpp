@@ -148,7 +148,7 @@ void Uart::enable_receive_interrupt()
 }
 
 // The line is edge-triggered: it must have been quiet once before this ends, or no interrupt follows.
-void Uart::on_interrupt()
+void Uart::serve()
 {
     for (unsigned round = 0; round < kMaxBurst; ++round) {
         if (in8(at(port_, interrupt_id)) & kNothingPending)

@@ -31,12 +31,12 @@ class Uart final : public Console_sink
     bool init(const Uart_settings& settings);
     void write(std::string_view text) override;
     void stop_buffering() override;
+    void serve() override;
 
-    // Input goes to console_received(), through on_interrupt().
+    // Input goes to console_received(), through serve().
     void enable_receive_interrupt();
     // Interrupts are taken from now on.
     void start_buffering() { buffering_ = present_; }
-    void on_interrupt();
 
   private:
     static constexpr std::size_t kBufferSize = 16 * 1024;

@@ -2,6 +2,8 @@
 #include "sched/scheduler.hpp"
 
 #include "arch/x86/cpu/execution.hpp"
+#include "arch/x86/intr/ipi.hpp"
+#include "base/turns.hpp"
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/time.hpp"
@@ -21,22 +23,20 @@ using Look = Sched_host::Look;
 
 void time_is_up(void* context);
 
-// One per CPU.
 struct Cpu {
     Vcpu* loaded = nullptr; // its FPU and debug registers are in the CPU
-    u64 idle_ns  = 0;
+    std::atomic<u64> idle_ns{0};
     std::atomic<bool> reschedule{false};
     Sched_kind kind = Sched_kind::fair; // whose decisions it follows
     std::atomic<Sched_kind> wanted{Sched_kind::fair};
     Timer timer{time_is_up, this};
 };
 
-constinit std::array<Cpu, 1> cpus;
-constinit std::array<Cpu_queue, 1> queues;
-constinit std::array<Null_cpu, 1> own_cpus;
+constinit Per_cpu<Cpu> cpus;
+constinit std::array<Cpu_queue, kMaxCpus> queues;
+constinit std::array<Null_cpu, kMaxCpus> own_cpus;
 
-u32 this_cpu() { return 0; }
-Cpu& here() { return cpus[this_cpu()]; }
+Cpu& here() { return cpus.here(); }
 
 void time_is_up(void* context) { static_cast<Cpu*>(context)->reschedule.store(true); }
 
@@ -62,16 +62,21 @@ class Host final : public Sched_host
 
     void state_changed(Sched_entity& entity, Time now) override
     {
-        Vcpu& vcpu = vcpu_of(entity);
+        Vcpu& vcpu     = vcpu_of(entity);
+        const bool has = entity.state == Sched_entity::State::running;
+        vcpu.running_on.store(has ? static_cast<s32>(this_cpu()) : Vcpu::kNowhere);
         vcpu.runstate.change(runstate_of(vcpu), now);
     }
 
     void kick(u32 cpu, Look look) override
     {
-        if (look == Look::timer)
+        if (look == Look::timer && cpu == this_cpu()) {
             here().timer.start(policy(here().kind).until(cpu));
-        else
-            cpus[cpu].reschedule.store(true);
+            return;
+        }
+        cpus.of(cpu).reschedule.store(true);
+        if (cpu != this_cpu())
+            interrupt_cpu(cpu);
     }
 
     static Runstate::State runstate_of(const Vcpu& vcpu)
@@ -102,28 +107,51 @@ Policy& Host::policy(Sched_kind kind)
 Policy& policy_of(const Vcpu& vcpu) { return Host::policy(vcpu.sched.group.kind); }
 
 // What VM entry does not switch stays in the CPU while nobody else needs it.
-void switch_to(Cpu& cpu, Vcpu& next)
+void load(Cpu& cpu, Vcpu& next)
 {
-    if (cpu.loaded == &next)
-        return;
-    if (cpu.loaded)
-        cpu.loaded->backend().store();
-    next.backend().load();
-    cpu.loaded = &next;
+    next.domain().p2m().used_by(this_cpu());
+    if (cpu.loaded != &next) {
+        if (cpu.loaded)
+            cpu.loaded->backend().store();
+        next.backend().load();
+        cpu.loaded = &next;
+    }
+    next.start_if_asked();
+}
+
+// Where there are others, one may take it at the next decision, so nothing of it stays here.
+void unload(Cpu& cpu, Vcpu& last)
+{
+    if (online_cpu_count() > 1) {
+        last.backend().store();
+        cpu.loaded = nullptr;
+    }
+    last.domain().p2m().unused_by(this_cpu());
 }
 
 void run(Cpu& cpu, Vcpu& vcpu)
 {
-    switch_to(cpu, vcpu);
+    load(cpu, vcpu);
     while (!cpu.reschedule.load(std::memory_order_relaxed))
         run_once(vcpu);
+    unload(cpu, vcpu);
+}
+
+void halt(Cpu& cpu)
+{
+    turns::go_out();
+    if (!cpu.reschedule.load())
+        halt_until_interrupt();
+    turns::come_in();
 }
 
 void join(Cpu& cpu, u32 number)
 {
     cpu.kind = cpu.wanted.load();
-    Host::policy(cpu.kind).cpu_online(number, {Cpu_set::only(number), Cpu_set::only(number)},
-                                      system_clock().now());
+    Host::policy(cpu.kind).cpu_online(
+        number,
+        {Cpu_set(cpus_alike(number, &Physical_cpu::core)), Cpu_set(cpus_alike(number, &Physical_cpu::cache))},
+        system_clock().now());
 }
 
 // Nothing runs here any more that the former one decided on, before another one decides.
@@ -144,7 +172,7 @@ void idle(Cpu& cpu)
         if (frames.scrub_some())
             take_pending_interrupts();
         else
-            halt_until_interrupt();
+            halt(cpu);
     }
     cpu.idle_ns += system_clock().now() - began;
 }
@@ -154,13 +182,13 @@ void idle(Cpu& cpu)
 void choose(Sched_kind which)
 {
     default_sched_kind = which;
-    for (Cpu& cpu : cpus)
-        cpu.wanted.store(which);
+    for (u32 cpu = 0; cpu < kMaxCpus; ++cpu)
+        cpus.of(cpu).wanted.store(which);
 }
 
 void follow(u32 cpu, Sched_kind which)
 {
-    cpus[cpu].wanted.store(which);
+    cpus.of(cpu).wanted.store(which);
     static_cast<Sched_host&>(host).kick(cpu, Look::again);
 }
 
@@ -196,8 +224,14 @@ void forget(Vcpu& vcpu)
 
 void wake(Vcpu& vcpu)
 {
-    if (vcpu.blocked.load(std::memory_order_relaxed) && vcpu.blocked.exchange(false))
-        reconsider(vcpu);
+    if (vcpu.blocked.load() && vcpu.blocked.exchange(false))
+        return reconsider(vcpu);
+    // Where it runs now it may be in its guest, and would not look before the next exit.
+    const s32 runs_on = vcpu.running_on.load();
+    if (runs_on == Vcpu::kNowhere || static_cast<u32>(runs_on) == this_cpu())
+        return;
+    if (turns::is_out(turns::of(static_cast<u32>(runs_on))))
+        interrupt_cpu(static_cast<u32>(runs_on));
 }
 
 void block(Vcpu& vcpu)
@@ -218,10 +252,16 @@ void yield_to(Vcpu& vcpu, Vcpu& target)
         here().reschedule.store(true, std::memory_order_relaxed);
 }
 
+void wait_until_stopped(const Vcpu& vcpu)
+{
+    while (vcpu.running_on.load() != Vcpu::kNowhere)
+        __builtin_ia32_pause();
+}
+
 void reconsider(Vcpu& vcpu) { policy_of(vcpu).update(vcpu.sched, system_clock().now()); }
 void rearrange(Vcpu& vcpu) { policy_of(vcpu).changed(vcpu.sched, system_clock().now()); }
 u32 cpu_of(const Vcpu& vcpu) { return vcpu.sched.cpu.load(std::memory_order_relaxed); }
 bool must_reschedule() { return here().reschedule.load(std::memory_order_relaxed); }
-u64 idle_time(u32 cpu) { return cpus[cpu].idle_ns; }
+u64 idle_time(u32 cpu) { return cpus.of(cpu).idle_ns; }
 
 } // namespace vmm::scheduler

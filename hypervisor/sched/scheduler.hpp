@@ -6,18 +6,14 @@
 #pragma once
 
 #include "base/expected.hpp"
+#include "platform/cpus.hpp"
 #include "sched/cpu_set.hpp"
 #include "sched/sched_kind.hpp"
 
 namespace vmm
 {
 class Vcpu;
-
-// The physical CPUs that run vCPUs: one, until the others are started too.
-inline u32 online_cpu_count() { return 1; }
-inline u64 online_cpu_mask() { return 1; }
-
-} // namespace vmm
+}
 
 namespace vmm::scheduler
 {
@@ -34,7 +30,8 @@ void follow(u32 cpu, Sched_kind which);
 void add(Vcpu& vcpu);
 void forget(Vcpu& vcpu);
 
-// Ends a block. Any CPU.
+// The vCPU is to look at what is pending for it, which it then finds: a block ends, and on another CPU it
+// leaves its guest. Any CPU.
 void wake(Vcpu& vcpu);
 // The vCPU, which runs, waits for an event. What may have come in between is to be looked for afterwards.
 void block(Vcpu& vcpu);
@@ -44,6 +41,9 @@ void yield_to(Vcpu& vcpu, Vcpu& target);
 
 // Something changed that decides whether the vCPU wants a CPU. Any CPU.
 void reconsider(Vcpu& vcpu);
+// For a vCPU that does not want a CPU any more: returns when it does not have one, either. Not for the vCPU
+// on this CPU, and not with a lock held that a vCPU of that domain may want.
+void wait_until_stopped(const Vcpu& vcpu);
 // Something changed that decides where it may run, or how much: affinities, or what its domain's vCPUs have
 // in common (Sched_group). Any CPU.
 void rearrange(Vcpu& vcpu);

@@ -17,21 +17,31 @@ constexpr unsigned kMaxFiredAtOnce = 64;
 
 } // namespace
 
+// Another CPU may arm it at the same time: the later one wins.
 void Timer::start(Time when)
 {
-    stop();
-    when_          = when;
-    Timer_queue& q = this_cpu_timers();
-    q.insert(*this);
-    if (q.next() == when)
-        timer_deadline_changed(q);
+    Timer_queue& here = this_cpu_timers();
+    do {
+        if (Timer_queue* queue = queue_.load(std::memory_order_acquire))
+            queue->remove(*this);
+    } while (!here.insert(*this, when));
+    if (here.next() == when)
+        timer_deadline_changed(here);
 }
 
-// The hardware timer stays as it is: when it comes too early, it is set anew.
+// The hardware timer stays as it is: when it comes too early, it is set anew. The function may arm the timer
+// while it runs.
 void Timer::stop()
 {
-    if (queue_)
-        queue_->remove(*this);
+    const bool own = firing_.load(std::memory_order_acquire) != 0 && this_cpu_timers().is_firing(*this);
+    for (;;) {
+        if (Timer_queue* queue = queue_.load(std::memory_order_acquire))
+            queue->remove(*this);
+        else if (firing_.load(std::memory_order_acquire) <= (own ? 1 : 0))
+            return;
+        else
+            __builtin_ia32_pause();
+    }
 }
 
 // Makes the later of two roots the first child of the earlier.
@@ -77,14 +87,26 @@ Timer* Timer_queue::meld_siblings(Timer* first)
     return root;
 }
 
-void Timer_queue::insert(Timer& timer)
+bool Timer_queue::insert(Timer& timer, Time when)
 {
-    timer.queue_ = this;
+    const Lock_guard guard(lock_);
+    Timer_queue* none = nullptr;
+    if (!timer.queue_.compare_exchange_strong(none, this, std::memory_order_acq_rel))
+        return false;
+    timer.when_  = when;
     timer.child_ = timer.next_ = timer.prev_ = nullptr;
     root_                                    = meld(root_, &timer);
+    return true;
 }
 
 void Timer_queue::remove(Timer& timer)
+{
+    const Lock_guard guard(lock_);
+    if (timer.queue_.load(std::memory_order_relaxed) == this)
+        unlink(timer);
+}
+
+void Timer_queue::unlink(Timer& timer)
 {
     Timer* orphans = meld_siblings(timer.child_);
     if (root_ == &timer) {
@@ -99,15 +121,37 @@ void Timer_queue::remove(Timer& timer)
         root_ = meld(root_, orphans);
     }
     timer.child_ = timer.next_ = timer.prev_ = nullptr;
-    timer.queue_                             = nullptr;
+    timer.queue_.store(nullptr, std::memory_order_release);
+}
+
+std::optional<Time> Timer_queue::next()
+{
+    const Lock_guard guard(lock_);
+    return root_ ? std::optional(root_->when_) : std::nullopt;
+}
+
+// Counted as firing before it is in no queue, so that stop() sees one or the other.
+Timer* Timer_queue::take_due(Time now)
+{
+    const Lock_guard guard(lock_);
+    Timer* due = root_;
+    if (!due || due->when_ > now)
+        return nullptr;
+    due->firing_.fetch_add(1, std::memory_order_acq_rel);
+    unlink(*due);
+    return due;
 }
 
 void Timer_queue::run(Time now)
 {
-    for (unsigned fired = 0; root_ && root_->when_ <= now && fired < kMaxFiredAtOnce; ++fired) {
-        Timer& due = *root_;
-        remove(due);
-        due.function_(due.context_);
+    for (unsigned fired = 0; fired < kMaxFiredAtOnce; ++fired) {
+        Timer* due = take_due(now);
+        if (!due)
+            return;
+        firing_.store(due, std::memory_order_relaxed);
+        due->function_(due->context_);
+        firing_.store(nullptr, std::memory_order_relaxed);
+        due->firing_.fetch_sub(1, std::memory_order_release);
     }
 }
 

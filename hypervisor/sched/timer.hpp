@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One-shot timers over system time. A Timer belongs to whoever embeds it, is armed at most once at a time
-// and calls its function from the CPU's interrupt-off context. Timer_queue is a pure object over a Clock:
-// it says when the next one is due, and whoever owns the hardware timer programs it.
+// One-shot timers over system time. A Timer belongs to whoever embeds it, is armed at most once at a time,
+// on the CPU that armed it, and calls its function there, with interrupts off and no lock held; any CPU may
+// arm it anew, when the function can come to run on two at once, or stop it. Timer_queue is a pure object
+// over a Clock: it says when the next one is due, and whoever owns the hardware timer programs it.
 #pragma once
 
-#include "base/types.hpp"
+#include "base/spinlock.hpp"
+
+#include <optional>
+#include <type_traits>
 
 namespace vmm
 {
@@ -22,14 +26,16 @@ class Timer
     Timer& operator=(const Timer&) = delete;
     constexpr ~Timer()
     {
-        if (queue_)
+        if (!std::is_constant_evaluated())
             stop();
     }
 
     // Arms (or re-arms) for `when`; a time that has passed fires at the next opportunity.
     void start(Time when);
+    // Afterwards the function does not run, on no CPU, unless it is what calls this. The caller holds no lock
+    // that the function takes.
     void stop();
-    [[nodiscard]] bool armed() const { return queue_ != nullptr; }
+    [[nodiscard]] bool armed() const { return queue_.load(std::memory_order_relaxed) != nullptr; }
     [[nodiscard]] Time when() const { return when_; }
 
   private:
@@ -38,29 +44,41 @@ class Timer
     Function function_;
     void* context_;
     Time when_{};
-    Timer_queue* queue_ = nullptr;
+    // Leaves nullptr, and becomes it again, under the lock of the queue.
+    std::atomic<Timer_queue*> queue_{nullptr};
+    std::atomic<u32> firing_{0}; // CPUs that run the function
     // Pairing heap links: first child, next sibling, previous sibling or parent.
-    Timer* child_       = nullptr;
-    Timer* next_        = nullptr;
-    Timer* prev_        = nullptr;
+    Timer* child_ = nullptr;
+    Timer* next_  = nullptr;
+    Timer* prev_  = nullptr;
 };
 
 class Timer_queue
 {
   public:
-    void insert(Timer& timer);
+    // False when it is in a queue already.
+    bool insert(Timer& timer, Time when);
+    // If it is in this queue.
     void remove(Timer& timer);
     // Fires everything due at `now`.
     void run(Time now);
-    [[nodiscard]] bool empty() const { return root_ == nullptr; }
-    // When the next timer is due; only when not empty.
-    [[nodiscard]] Time next() const { return root_->when_; }
+    // When the next timer is due, if there is one.
+    [[nodiscard]] std::optional<Time> next();
+    // The function of that timer is what this queue runs now.
+    [[nodiscard]] bool is_firing(const Timer& timer) const
+    {
+        return firing_.load(std::memory_order_relaxed) == &timer;
+    }
 
   private:
+    Timer* take_due(Time now);
+    void unlink(Timer& timer);
     static Timer* meld(Timer* a, Timer* b);
     static Timer* meld_siblings(Timer* first);
 
+    Spinlock lock_{Lock_rank::timer};
     Timer* root_ = nullptr;
+    std::atomic<const Timer*> firing_{nullptr};
 };
 
 // The queue of this CPU; Timer::start uses it and then has the hardware timer moved.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/io_permissions.hpp"
 
+#include "base/spinlock.hpp"
 #include "domain/domain.hpp"
 #include "emul/domain_devices.hpp"
 #include "mm/direct_map.hpp"
@@ -15,6 +16,7 @@ namespace
 
 constinit Hpa closed{0};
 constinit Hpa of_devices{0};
+constinit Spinlock lock{Lock_rank::devices};
 constinit bool of_devices_done = false; // filled in when the domain that has them first runs
 
 } // namespace
@@ -38,6 +40,7 @@ Hpa io_permission_map(Domain& domain)
     const auto* devices = domain.devices();
     if (!devices)
         return closed;
+    const Lock_guard guard(lock); // nobody gets a map that another CPU has not yet filled in
     if (!of_devices_done) {
         of_devices_done = true;
         auto* map       = to_virtual<u8>(of_devices);

@@ -7,6 +7,7 @@
 #include "arch/x86/svm/svm_vcpu.hpp"
 #include "arch/x86/vmx/vmx_host.hpp"
 #include "arch/x86/vmx/vmx_vcpu.hpp"
+#include "base/per_cpu.hpp"
 
 namespace vmm
 {
@@ -30,8 +31,10 @@ constinit const Vendor* vendor = &kSvm;
 
 Expected<void> enable_virtualisation()
 {
-    vendor = read_cpu_facts().svm ? &kSvm : &kVmx;
-    TRY(make_io_permissions());
+    if (this_cpu() == 0) {
+        vendor = read_cpu_facts().svm ? &kSvm : &kVmx;
+        TRY(make_io_permissions());
+    }
     return vendor->enable();
 }
 

@@ -13,8 +13,8 @@ namespace vmm
 
 class Vcpu;
 
-// Turns virtualisation on for this CPU. Enomem; einval, after a line in the log, when the CPU lacks
-// something.
+// Turns virtualisation on for this CPU: the boot CPU first, which finds out what there is. Enomem; einval,
+// after a line in the log, when the CPU lacks something.
 Expected<void> enable_virtualisation();
 // One line in the log: what of it is used. After it was turned on for the CPU that boots.
 void report_virtualisation();

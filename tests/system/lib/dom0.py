@@ -30,11 +30,11 @@ def log_file(chosen, name):
     return os.path.join(chosen.build, "log", f"system.{name}.{chosen.hypervisor}.log")
 
 
-def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image=""):
+def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image="", cpus=1):
     """Powers a machine on with an image of the build: that with Plinth's tools, or HYPERVISOR + `image`."""
     iso = os.path.join(chosen.build, "boot", chosen.hypervisor + image + ".iso")
     memory = memory or {"plinth": 2048, "xen": 3072}[chosen.hypervisor]
-    command = qemu.command(["-cdrom", iso], chosen.hypervisor, memory, cpu=cpu, extra=extra)
+    command = qemu.command(["-cdrom", iso], chosen.hypervisor, memory, cpus, cpu=cpu, extra=extra)
     return Machine(command, log_file(chosen, name), show)
 
 

@@ -7,10 +7,12 @@
 #include "arch/x86/cpu/image.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/regs/control.hpp"
+#include "base/per_cpu.hpp"
 #include "debug/log.hpp"
 #include "platform/text_scan.hpp"
 
 #include <cstring>
+#include <utility>
 
 namespace vmm
 {
@@ -27,6 +29,7 @@ namespace
 {
 
 constinit Speculation_plan plan;
+constinit Per_cpu<u64> last_vcpu; // its serial number; 0: none yet
 
 // An instruction of the image that stands for "not needed". [hardening_asm.h, UNLESS_NEEDED]
 struct Place {
@@ -139,8 +142,10 @@ void harden_this_cpu()
 
 const Speculation_plan& hardening() { return plan; }
 
-void separate_vcpus()
+void separate_vcpus(u64 serial)
 {
+    if (std::exchange(last_vcpu.here(), serial) == serial)
+        return;
     if (plan.has(Measure::ibpb))
         write_msr(msr::kPredCmd, 1);
     if (plan.has(Measure::l1d_fill))

@@ -17,7 +17,8 @@ void harden_this_cpu();
 
 [[nodiscard]] const Speculation_plan& hardening();
 
-// The next entry is another vCPU's: what the last one left in predictors and caches is forgotten.
-void separate_vcpus();
+// The next entry on this CPU is that vCPU's, by its serial number: what another one left in predictors and
+// caches is forgotten.
+void separate_vcpus(u64 serial);
 
 } // namespace vmm

@@ -19,6 +19,7 @@ struct Allowed {
 
     constexpr Allowed() = default;
     constexpr explicit Allowed(u64 msr) : must(static_cast<u32>(msr)), may(static_cast<u32>(msr >> 32)) {}
+    bool operator==(const Allowed&) const = default;
 };
 
 // The MSRs themselves; of those that have a "true" form, that one where VMX_BASIC says it is there.
@@ -33,6 +34,8 @@ struct Capabilities {
     // The host's own registers, with the bits as they have to be while VT-x is on. [SDM3 24.8]
     [[nodiscard]] u64 host_cr0(u64 now) const { return (now | cr0_fixed0) & cr0_fixed1; }
     [[nodiscard]] u64 host_cr4(u64 now) const { return (now | cr4_fixed0) & cr4_fixed1; }
+
+    bool operator==(const Capabilities&) const = default;
 };
 
 // IA32_FEATURE_CONTROL. The firmware locks it one way or the other; where it did not, we may. [SDM3 24.7]

@@ -8,6 +8,8 @@
 #include "arch/x86/intr/io_apic_driver.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "arch/x86/intr/vectors.hpp"
+#include "base/spinlock.hpp"
+#include "platform/cpus.hpp"
 #include "platform/fixed_list.hpp"
 
 namespace vmm::host_interrupts
@@ -22,6 +24,10 @@ struct Bound_gsi {
     u8 vector;
 };
 constinit Fixed_list<Bound_gsi, 256> bound;
+// Several emulated IO-APICs bind, each with its own lock.
+constinit Spinlock bound_lock{Lock_rank::bound_interrupts};
+
+u32 boot_cpu_id() { return online_cpus.list[0].apic_id; }
 
 const Bound_gsi* find_bound(u32 gsi)
 {
@@ -34,6 +40,7 @@ const Bound_gsi* find_bound(u32 gsi)
 
 Expected<u8> vector_for(u32 gsi, Eoi eoi, Handler handler, void* context)
 {
+    const Lock_guard guard(bound_lock);
     if (const Bound_gsi* b = find_bound(gsi)) {
         set_handler(b->vector, eoi, handler, context);
         return b->vector;
@@ -58,13 +65,13 @@ Expected<void> bind_gsi(u32 gsi, bool level, bool active_low, Handler handler, v
     // A level-triggered pin is masked by its handler and must be so before the EOI.
     const Eoi eoi   = level ? Eoi::after_handler : Eoi::before_handler;
     const u8 vector = TRY(vector_for(gsi, eoi, handler, context));
-    return io_apics::route(gsi, {vector, host_apic::id(), level, active_low});
+    return io_apics::route(gsi, {vector, boot_cpu_id(), level, active_low});
 }
 
 Expected<Msi_binding> bind_msi(Handler handler, void* context)
 {
     const u8 vector = TRY(allocate_vector(Eoi::before_handler, handler, context));
-    return Msi_binding{vector, kMsiAddress | u64{host_apic::id()} << 12, vector};
+    return Msi_binding{vector, kMsiAddress | u64{boot_cpu_id()} << 12, vector};
 }
 
 void release_msi(u8 vector) { free_vector(vector); }

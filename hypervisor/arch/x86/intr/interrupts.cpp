@@ -41,7 +41,7 @@ void silence_legacy_pic()
     set_handler(kFirstVector + 15, Eoi::none, do_nothing, nullptr);
 }
 
-void on_serial_interrupt(void* uart) { static_cast<Uart*>(uart)->on_interrupt(); }
+void on_serial_interrupt(void* uart) { serve_console_sink(*static_cast<Uart*>(uart)); }
 
 } // namespace
 

@@ -95,6 +95,7 @@ void init(Hpa page)
     turn_on(page);
     set_handler(kSpuriousVector, Eoi::none, do_nothing, nullptr);
     set_handler(kApicErrorVector, Eoi::before_handler, on_error, nullptr);
+    set_handler(kWakeVector, Eoi::before_handler, do_nothing, nullptr);
     write(reg_tpr, 0);
     mask_local_sources();
     write(reg_spurious, kSpuriousEnable | kSpuriousVector);
@@ -114,6 +115,7 @@ u32 id() { return x2apic ? read(reg_id) : read(reg_id) >> 24; }
 
 bool can_reach(u32 apic_id) { return x2apic || apic_id < 0xff; }
 
+void send(u32 apic_id, u8 vector) { command(apic_id, static_cast<u32>(kCommandAssert) | vector); }
 void send_init(u32 apic_id) { command(apic_id, static_cast<u32>(kCommandAssert) | kDeliveryInit); }
 void send_startup(u32 apic_id, u8 page)
 {

@@ -19,7 +19,8 @@ void end_of_interrupt();
 // Whether a CPU with that id can be reached: without x2APIC only the first 255 can.
 [[nodiscard]] bool can_reach(u32 apic_id);
 
-// What starts another CPU, in real mode at a page below 1 MiB. [SDM3 9.4.4]
+// Messages to another CPU: an interrupt; what starts it, in real mode at a page below 1 MiB. [SDM3 9.4.4]
+void send(u32 apic_id, u8 vector);
 void send_init(u32 apic_id);
 void send_startup(u32 apic_id, u8 page);
 // In a panic: an NMI to every other CPU, whose handler finds that there is a panic already and stops.

@@ -39,10 +39,11 @@ void program(u64 ns_ahead)
 
 void program_for(Timer_queue& timers)
 {
-    if (timers.empty())
+    const auto next = timers.next();
+    if (!next)
         return;
     const Time now = system_clock().now();
-    program(timers.next() > now ? timers.next() - now : 0);
+    program(*next > now ? *next - now : 0);
 }
 
 void on_timer_interrupt(void*)

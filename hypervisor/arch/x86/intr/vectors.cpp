@@ -3,6 +3,8 @@
 
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
+#include "base/spinlock.hpp"
+#include "base/turns.hpp"
 #include "debug/log.hpp"
 #include "debug/panic.hpp"
 
@@ -23,6 +25,37 @@ struct Slot {
 };
 
 constinit std::array<Slot, 256> slots{};
+constinit Spinlock lock{Lock_rank::vectors}; // slots change on one CPU while another takes an interrupt
+
+// Those that are not handed out are there before the first interrupt, and stay.
+Slot slot_of(u64 vector)
+{
+    if (vector < kFirstDynamicVector || vector > kLastDynamicVector)
+        return slots[vector];
+    const Lock_guard guard(lock);
+    return slots[vector];
+}
+
+// A CPU that halts is out of the hypervisor, and for as long as it handles an interrupt it is in.
+class Inside
+{
+  public:
+    Inside() : from_outside_(turns::is_out(turns::of(this_cpu())))
+    {
+        if (from_outside_)
+            turns::come_in();
+    }
+    ~Inside()
+    {
+        if (from_outside_)
+            turns::go_out();
+    }
+    Inside(const Inside&)            = delete;
+    Inside& operator=(const Inside&) = delete;
+
+  private:
+    bool from_outside_;
+};
 
 void handle_exception(Exception_frame& frame)
 {
@@ -39,27 +72,34 @@ void handle_exception(Exception_frame& frame)
 
 void set_handler(u8 vector, Eoi eoi, Interrupt_handler function, void* context)
 {
+    const Lock_guard guard(lock);
     slots[vector] = {function, context, eoi};
 }
 
 Expected<u8> allocate_vector(Eoi eoi, Interrupt_handler function, void* context)
 {
+    const Lock_guard guard(lock);
     for (unsigned v = kFirstDynamicVector; v <= kLastDynamicVector; ++v) {
         if (!slots[v].function) {
-            set_handler(static_cast<u8>(v), eoi, function, context);
+            slots[v] = {function, context, eoi};
             return static_cast<u8>(v);
         }
     }
     return fail(Errc::enospc);
 }
 
-void free_vector(u8 vector) { slots[vector] = {}; }
+void free_vector(u8 vector)
+{
+    const Lock_guard guard(lock);
+    slots[vector] = {};
+}
 
 extern "C" void handle_vector(Exception_frame& frame)
 {
     if (frame.vector < kExceptions) [[unlikely]]
         return handle_exception(frame);
-    const Slot slot = slots[frame.vector];
+    const Inside inside;
+    const Slot slot = slot_of(frame.vector);
     if (slot.eoi == Eoi::before_handler)
         host_apic::end_of_interrupt();
     if (slot.function)

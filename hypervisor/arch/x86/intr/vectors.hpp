@@ -18,6 +18,7 @@ enum class Eoi : u8 { before_handler, after_handler, none };
 inline constexpr u8 kFirstDynamicVector = 0x30;
 inline constexpr u8 kLastDynamicVector  = 0xef;
 inline constexpr u8 kTimerVector        = 0xf0;
+inline constexpr u8 kWakeVector         = 0xf1; // from another CPU
 inline constexpr u8 kApicErrorVector    = 0xfe;
 inline constexpr u8 kSpuriousVector     = 0xff; // low four bits set, as old APICs insist
 

@@ -7,6 +7,7 @@
 #include "arch/x86/paging/entry_formats.hpp"
 #include "arch/x86/regs/control.hpp"
 #include "base/bits.hpp"
+#include "base/per_cpu.hpp"
 #include "debug/log.hpp"
 #include "mm/direct_map.hpp"
 
@@ -17,13 +18,14 @@ namespace vmm::svm
 namespace
 {
 
-// Per CPU once there is more than one.
+// The same for all CPUs.
 struct Host {
     Features features;
-    u64 host_vmcb_pa = 0;
-    u64 msrpm_pa     = 0;
+    u64 msrpm_pa = 0;
 };
 constinit Host host;
+constinit Per_cpu<u64> host_vmcbs;
+constinit Per_cpu<Address_space_ids> ids;
 
 // There are two maps: the second lets SPEC_CTRL and PRED_CMD through too.
 constexpr u64 kMsrMapSize = 2 * kPageSize;
@@ -53,41 +55,45 @@ Expected<void> make_msr_map()
 
 } // namespace
 
-constinit Address_space_ids asids;
+Address_space_ids& asids() { return ids.here(); }
 
 Expected<void> enable_on_this_cpu()
 {
-    const auto leaf = cpuid(0x8000000a);
-    asids.init(leaf.ebx);
-    host.features.next_rip_save = leaf.edx & bit(3);
-    const auto extended         = cpuid(0x80000001);
-    host.features.rdtscp        = extended.edx & bit(27);
-    host.features.auto_ibrs     = cpuid(0x80000000).eax >= 0x80000021 && (cpuid(0x80000021).eax & bit(8));
-    const bool giant_pages      = extended.edx & bit(26);
-
-    Nested_format::places              = Nested_format::places_of<Npt_format>;
-    Nested_format::places.largest_leaf = giant_pages ? 3 : 2;
-
-    if (host.msrpm_pa == 0)
+    const auto leaf     = cpuid(0x8000000a);
+    const auto extended = cpuid(0x80000001);
+    const Features features{.next_rip_save = (leaf.edx & bit(3)) != 0,
+                            .rdtscp        = (extended.edx & bit(27)) != 0,
+                            .auto_ibrs =
+                                cpuid(0x80000000).eax >= 0x80000021 && (cpuid(0x80000021).eax & bit(8)) != 0,
+                            .giant_pages = (extended.edx & bit(26)) != 0};
+    if (this_cpu() == 0) {
+        host.features                      = features;
+        Nested_format::places              = Nested_format::places_of<Npt_format>;
+        Nested_format::places.largest_leaf = features.giant_pages ? 3 : 2;
         TRY(make_msr_map());
+    } else if (features != host.features) {
+        log::error("AMD-V of this CPU offers other features than that of the boot CPU");
+        return fail(Errc::einval);
+    }
+    asids().init(leaf.ebx);
     const Hpa save_area = TRY(filled_pages(kOrder4k, 0));
     const Hpa host_vmcb = TRY(filled_pages(kOrder4k, 0));
-    host.host_vmcb_pa   = host_vmcb.value();
+    host_vmcbs.here()   = host_vmcb.value();
     write_msr(msr::kEfer, read_msr(msr::kEfer) | efer::svme);
     write_msr(msr::kVmHsavePa, save_area.value());
-    asm volatile("vmsave %0" ::"a"(host.host_vmcb_pa) : "memory");
+    asm volatile("vmsave %0" ::"a"(host_vmcb_pa()) : "memory");
     return {};
 }
 
 void report()
 {
     log::info("AMD-V: nested paging{}, {} ASIDs, {}",
-              Nested_format::largest_leaf() == 3 ? " with 1 GiB pages" : "", asids.count(),
+              Nested_format::largest_leaf() == 3 ? " with 1 GiB pages" : "", asids().count(),
               host.features.next_rip_save ? "next RIP saved" : "instructions measured by software");
 }
 
 const Features& features() { return host.features; }
-u64 host_vmcb_pa() { return host.host_vmcb_pa; }
+u64 host_vmcb_pa() { return host_vmcbs.here(); }
 u64 msr_permission_map_pa(bool spec_ctrl) { return host.msrpm_pa + (spec_ctrl ? kMsrMapSize : 0); }
 
 } // namespace vmm::svm

@@ -14,9 +14,13 @@ struct Features {
     bool next_rip_save = false;
     bool rdtscp        = false;
     bool auto_ibrs     = false;
+    bool giant_pages   = false; // also in nested tables
+
+    bool operator==(const Features&) const = default;
 };
 
-// Sets EFER.SVME and the host save area. The CPU is known to have SVM with nested paging.
+// Sets EFER.SVME and the host save area. The CPU is known to have SVM with nested paging. Enomem; einval,
+// after a line in the log, when it is not like the boot CPU.
 Expected<void> enable_on_this_cpu();
 
 // To the log: what is used.
@@ -26,7 +30,7 @@ void report();
 [[nodiscard]] u64 host_vmcb_pa();
 
 // Of this CPU.
-extern Address_space_ids asids;
+[[nodiscard]] Address_space_ids& asids();
 
 // Which MSRs a guest reaches without an exit: those VMLOAD and VMSAVE switch. One map for all.
 // For a guest that uses SPEC_CTRL itself, or for others.

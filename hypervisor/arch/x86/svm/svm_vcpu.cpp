@@ -8,6 +8,8 @@
 #include "arch/x86/decode/svm_exit.hpp"
 #include "arch/x86/io_permissions.hpp"
 #include "arch/x86/regs/control.hpp"
+#include "base/per_cpu.hpp"
+#include "base/turns.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
@@ -15,6 +17,7 @@
 #include "mm/frame_allocator.hpp"
 
 #include <algorithm>
+#include <utility>
 
 extern "C" void svm_enter(vmm::Guest_registers* regs, vmm::u64 guest_vmcb_pa, vmm::u64 host_vmcb_pa);
 
@@ -68,7 +71,7 @@ void Svm_vcpu::set_up_controls()
 
 Vm_exit Svm_vcpu::enter(Guest_registers& regs)
 {
-    if (!asids.is_current(asid_)) [[unlikely]]
+    if (!asids().is_current(asid_)) [[unlikely]]
         take_asid();
     vmcb_->rax    = regs.rax;
     vmcb_->rsp    = regs.rsp;
@@ -76,6 +79,7 @@ Vm_exit Svm_vcpu::enter(Guest_registers& regs)
     vmcb_->rflags = regs.rflags;
 
     svm_enter(&regs, vmcb_pa_, host_vmcb_pa());
+    turns::come_in();
 
     regs.rax           = vmcb_->rax;
     regs.rsp           = vmcb_->rsp;
@@ -109,7 +113,7 @@ Vm_exit Svm_vcpu::enter(Guest_registers& regs)
 void Svm_vcpu::take_asid()
 {
     bool flush_all     = false;
-    asid_              = asids.next(flush_all);
+    asid_              = asids().next(flush_all);
     vmcb_->guest_asid  = asid_.number;
     vmcb_->tlb_control = flush_all ? 1 : 0;
 }
@@ -147,7 +151,9 @@ u8 Svm_vcpu::measure_instruction(const Guest_registers& regs, Intercepted_instru
 
 void Svm_vcpu::load()
 {
-    separate_vcpus();
+    separate_vcpus(vcpu_.serial);
+    if (std::exchange(cpu_, this_cpu()) != this_cpu())
+        asid_ = {};
     vmcb_->iopm_base_pa = io_permission_map(vcpu_.domain()).value();
     restore_fpu(fpu_, vcpu_.xcr0);
     write_debug_addresses(debug_address_);

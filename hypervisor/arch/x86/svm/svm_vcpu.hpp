@@ -62,8 +62,9 @@ class Svm_vcpu final : public Vcpu_backend
     Vmcb* vmcb_;
     u64 vmcb_pa_;
     std::byte* fpu_;
-    Address_space_ids::Id asid_;
-    u8 tpr_               = 0; // as last written, not by MOV CR8
+    u32 cpu_ = 0;                // where it was loaded last
+    Address_space_ids::Id asid_; // of that CPU
+    u8 tpr_               = 0;   // as last written, not by MOV CR8
     u64 debug_address_[4] = {};
 };
 

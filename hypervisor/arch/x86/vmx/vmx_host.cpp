@@ -8,6 +8,7 @@
 #include "arch/x86/decode/vmx_apic.hpp"
 #include "arch/x86/io_permissions.hpp"
 #include "arch/x86/vmx/instructions.hpp"
+#include "base/per_cpu.hpp"
 #include "debug/log.hpp"
 #include "mm/direct_map.hpp"
 
@@ -16,15 +17,16 @@ namespace vmm::vmx
 namespace
 {
 
-// Per CPU once there is more than one.
+// The same for all CPUs.
 struct Host {
     Capabilities capabilities;
     Controls controls;
     unsigned physical_bits = 0;
     Hpa msr_bitmaps[2][2]{};
-    Hpa current{0};
 };
 constinit Host host;
+constinit Per_cpu<Hpa> current;
+constinit Per_cpu<Address_space_ids> ids;
 
 constexpr u32 kVpidCount = 1u << 16;
 
@@ -54,9 +56,13 @@ u64 task_base(u64 gdt)
 
 } // namespace
 
-constinit Address_space_ids vpids;
+Address_space_ids& vpids() { return ids.here(); }
 
-Expected<void> enable_on_this_cpu()
+namespace
+{
+
+// What guests run with, found on the boot CPU.
+Expected<void> choose_for_all()
 {
     host.capabilities  = read_capabilities(read_msr);
     host.physical_bits = read_cpu_facts().physical_bits;
@@ -67,8 +73,20 @@ Expected<void> enable_on_this_cpu()
         return fail(Errc::einval);
     }
     Nested_format::places = ept_places(host.controls);
-    vpids.init(host.controls.has_2(cpu_control_2::vpid) ? kVpidCount : 1);
-    TRY(make_msr_bitmaps());
+    return make_msr_bitmaps();
+}
+
+} // namespace
+
+Expected<void> enable_on_this_cpu()
+{
+    if (this_cpu() == 0) {
+        TRY(choose_for_all());
+    } else if (read_capabilities(read_msr) != host.capabilities) {
+        log::error("VT-x of this CPU offers other features than that of the boot CPU");
+        return fail(Errc::einval);
+    }
+    vpids().init(host.controls.has_2(cpu_control_2::vpid) ? kVpidCount : 1);
 
     const u64 feature = read_msr(msr::kFeatureControl);
     if (const u64 wanted = feature_control::with_vmxon(feature); wanted != feature)
@@ -133,17 +151,17 @@ void write_host_state()
 
 void make_current(Hpa vmcs)
 {
-    if (host.current == vmcs)
+    if (current.here() == vmcs)
         return;
     vmptrld(vmcs);
-    host.current = vmcs;
+    current.here() = vmcs;
 }
 
 void forget_current(Hpa vmcs)
 {
     vmclear(vmcs);
-    if (host.current == vmcs)
-        host.current = Hpa(0);
+    if (current.here() == vmcs)
+        current.here() = Hpa(0);
 }
 
 } // namespace vmm::vmx

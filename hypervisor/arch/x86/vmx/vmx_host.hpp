@@ -31,7 +31,7 @@ void report();
 void init_vmcs_region(Hpa at);
 
 // Of this CPU.
-extern Address_space_ids vpids;
+[[nodiscard]] Address_space_ids& vpids();
 
 // Which MSRs a guest reaches without an exit, for vCPUs whose x2APIC the CPU works, for those that use
 // SPEC_CTRL themselves, and for others.

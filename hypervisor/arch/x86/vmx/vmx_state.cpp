@@ -212,6 +212,7 @@ void Vmx_vcpu::read_system(System_state& s) const
     s.sysenter_cs    = read(Field::guest_sysenter_cs);
     s.sysenter_esp   = read(Field::guest_sysenter_esp);
     s.sysenter_eip   = read(Field::guest_sysenter_eip);
+    take_out();
 }
 
 Expected<void> Vmx_vcpu::write_system(const System_state& s)
@@ -255,6 +256,7 @@ Expected<void> Vmx_vcpu::write_system(const System_state& s)
         restore_resident();
     event_ = 0;
     flush_tlb(Tlb_scope::guest);
+    take_out();
     return {};
 }
 

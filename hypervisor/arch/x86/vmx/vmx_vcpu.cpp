@@ -8,13 +8,17 @@
 #include "arch/x86/decode/vmx_entry.hpp"
 #include "arch/x86/io_permissions.hpp"
 #include "arch/x86/vmx/instructions.hpp"
+#include "base/per_cpu.hpp"
+#include "base/turns.hpp"
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
+#include "platform/cpus.hpp"
 
 #include <cstring>
+#include <utility>
 
 extern "C" bool vmx_enter(vmm::Guest_registers* regs, bool launched);
 
@@ -68,6 +72,7 @@ Vmx_vcpu::Vmx_vcpu(Vcpu& vcpu, Mfn pages)
     set_up_controls(to_hpa(pages + 1));
     set_up_guest();
     vcpu.regs.speculation.distrusted = hardening().distrust_dom0 || vcpu.domain().id() != kDom0;
+    take_out();
 }
 
 Vmx_vcpu::~Vmx_vcpu()
@@ -78,6 +83,15 @@ Vmx_vcpu::~Vmx_vcpu()
 
 void Vmx_vcpu::use() const { make_current(vmcs_); }
 
+// Where there are several CPUs, a VMCS is active on one only while that has its vCPU. [SDM3 25.1, 25.11.1]
+void Vmx_vcpu::take_out() const
+{
+    if (loaded_ || online_cpu_count() == 1)
+        return;
+    forget_current(vmcs_);
+    launched_ = false;
+}
+
 Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
 {
     use();
@@ -87,7 +101,8 @@ Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
     write_registers(regs);
     vmm::write_cr2(cr2_);
     const bool entered = vmx_enter(&regs, launched_);
-    cr2_               = read_cr2();
+    turns::come_in();
+    cr2_ = read_cr2();
     if (!entered) [[unlikely]] {
         const u64 error = read(Field::instruction_error);
         explain_refusal(instruction_error_words(error));
@@ -147,9 +162,9 @@ void Vmx_vcpu::read_registers(Guest_registers& regs)
 
 void Vmx_vcpu::prepare_translation()
 {
-    if (!vpids.is_current(vpid_)) [[unlikely]] {
+    if (!vpids().is_current(vpid_)) [[unlikely]] {
         bool flush_all = false;
-        vpid_          = vpids.next(flush_all);
+        vpid_          = vpids().next(flush_all);
         if (controls().has_2(cpu_control_2::vpid)) {
             write(Field::vpid, vpid_.number);
             if (flush_all)
@@ -218,8 +233,12 @@ void Vmx_vcpu::requeue_cut_event(u32 cut)
 
 void Vmx_vcpu::load()
 {
-    separate_vcpus();
+    separate_vcpus(vcpu_.serial);
     use();
+    if (std::exchange(cpu_, this_cpu()) != this_cpu()) {
+        write_host_state();
+        flush_tlb(Tlb_scope::guest);
+    }
     const Hpa ports = io_permission_map(vcpu_.domain());
     write(Field::io_bitmap_a, ports.value());
     write(Field::io_bitmap_b, (ports + kPageSize).value());
@@ -235,6 +254,7 @@ void Vmx_vcpu::store()
     save_fpu(fpu_);
     save_resident(resident_);
     loaded_ = false;
+    take_out();
 }
 
 bool Vmx_vcpu::can_take_interrupt(const Guest_registers& regs) const
@@ -301,6 +321,7 @@ void Vmx_vcpu::set_tpr(u8 tpr)
     use();
     apic_.tpr() = tpr;
     write(Field::tpr_threshold, 0);
+    take_out();
 }
 
 u8 Vmx_vcpu::tpr() const { return static_cast<u8>(apic_.tpr()); }

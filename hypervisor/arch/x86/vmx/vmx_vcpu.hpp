@@ -6,6 +6,7 @@
 #include "arch/x86/decode/vmx_exit.hpp"
 #include "arch/x86/vmx/vmx_apic.hpp"
 #include "arch/x86/vmx/vmx_host.hpp"
+#include "base/per_cpu.hpp"
 #include "domain/vcpu_backend.hpp"
 
 namespace vmm
@@ -59,7 +60,8 @@ class Vmx_vcpu final : public Vcpu_backend
         u64 rip = ~0ull, rsp = ~0ull, rflags = ~0ull;
     };
 
-    void use() const; // makes the VMCS current
+    void use() const;      // makes the VMCS current
+    void take_out() const; // on the way to another CPU: it is not loaded here
     void set_up_controls(Hpa virtual_apic);
     void set_up_guest();
 
@@ -95,15 +97,16 @@ class Vmx_vcpu final : public Vcpu_backend
     u64 eptp_;
     Resident resident_;
     u64 cr2_ = 0;
+    u32 cpu_ = this_cpu(); // whose host state is in the VMCS
     Address_space_ids::Id vpid_;
     u32 event_        = 0; // for the next entry, as its VMCS field
     u32 event_error_  = 0;
     u32 cpu_controls_ = 0; // as in the VMCS
     In_vmcs in_vmcs_;
-    bool watched_     = false; // the preemption timer is on
-    bool launched_    = false;
-    bool loaded_      = false;
-    bool ept_changed_ = true;
+    bool watched_          = false; // the preemption timer is on
+    mutable bool launched_ = false;
+    bool loaded_           = false;
+    bool ept_changed_      = true;
 };
 
 // CR0 and CR4 bits that the guest writes without an exit. [SDM3 25.6.6]

@@ -18,8 +18,8 @@ void timer_deadline_changed(Timer_queue&) {}
 void Test_clock::advance(u64 ns)
 {
     const Time end = now_ + ns;
-    while (!queue.empty() && queue.next() <= end) {
-        now_ = std::max(now_, queue.next());
+    for (auto next = queue.next(); next && *next <= end; next = queue.next()) {
+        now_ = std::max(now_, *next);
         queue.run(now_);
     }
     now_ = end;
@@ -111,7 +111,7 @@ Local_apic& apic_of(Vcpu& vcpu) { return vcpu.apic; }
 void level_interrupt_ended(Vcpu& vcpu, u8 vector) { vcpu.level_ends.push_back(vector); }
 void raise_nmi(Vcpu& vcpu) { ++vcpu.nmis; }
 void init(Vcpu& vcpu) { ++vcpu.inits; }
-void start(Vcpu& vcpu, u8 page) { vcpu.startups.push_back(page); }
+void ask_for_start(Vcpu& vcpu, u8 page) { vcpu.startups.push_back(page); }
 } // namespace apic_host
 
 } // namespace vmm

@@ -103,6 +103,7 @@ Vcpu::Vcpu(Domain& domain, Vcpu_id id)
 Vcpu::~Vcpu() { kick_counts.erase(this); }
 
 void Vcpu::kick() { ++kick_counts.at(this); }
+void Vcpu::wake() { ++kick_counts.at(this); }
 
 Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes)
 {

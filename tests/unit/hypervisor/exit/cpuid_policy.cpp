@@ -60,6 +60,24 @@ TEST_CASE("guests know that they are guests, and their APIC")
     CHECK((r.edx & bit(9)) != 0);  // APIC
 }
 
+TEST_CASE("a guest's vCPUs are cores of one package, for software of all ages")
+{
+    CHECK((ask(1).edx & bit(28)) != 0);
+    CHECK((ask(1).ebx >> 16 & 0xff) == 8); // ids, of which every other one is used
+    CHECK(ask(0x80000008).ecx == (3 << 12 | 3));
+    CHECK(ask(0xb, 1).eax == 3);
+    Cpuid_context alone = kContext;
+    alone.max_vcpus     = 1;
+    CHECK((ask(1, 0, alone).edx & bit(28)) == 0);
+    CHECK((ask(1, 0, alone).ebx >> 16 & 0xff) == 1);
+    CHECK(ask(0x80000008, 0, alone).ecx == 0);
+    Cpu_policy of_tools = policy();
+    of_tools.find(1)->edx |= bit(28);
+    of_tools.find(1)->ebx = 0x20000;
+    CHECK((ask(1, 0, kContext, of_tools).ebx >> 16 & 0xff) == 2);
+    CHECK(ask(0x80000008, 0, kContext, of_tools).ecx == 0);
+}
+
 TEST_CASE("guests do not get what is not virtualised")
 {
     const auto one = ask(1);

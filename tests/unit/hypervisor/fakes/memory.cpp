@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fakes/memory.hpp"
 
+#include "arch/x86/intr/ipi.hpp"
+
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
@@ -11,6 +13,9 @@ namespace vmm
 {
 
 std::uintptr_t direct_map_base = 0;
+
+// No thread of a test is in a guest.
+void make_leave_guest(u64) {}
 
 namespace fakes
 {

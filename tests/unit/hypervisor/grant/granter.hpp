@@ -37,7 +37,7 @@ inline s16 unmap(Domain& mapper, u32 handle, u64 gfn)
     gnttab_unmap_grant_ref op{};
     op.host_addr = gfn << 12;
     op.handle    = handle;
-    mapper.grants().unmap(op);
+    mapper.grants().unmap({&op, 1});
     return op.status;
 }
 

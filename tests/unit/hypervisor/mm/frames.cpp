@@ -2,8 +2,10 @@
 //
 // The buddy allocator: blocks are disjoint, aligned, zero when promised, merge back completely, and every
 // wrong free is caught.
+#include "base/turns.hpp"
 #include "fakes/memory.hpp"
 #include "fakes/panic.hpp"
+#include "platform/cpus.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -209,5 +211,46 @@ TEST_CASE("memory that another CPU is scrubbing is free all the same")
     stop = true;
     scrubber.join();
     CHECK(short_of == 0);
+    CHECK(memory.all_free());
+}
+
+TEST_CASE("a freed frame rests until every other CPU was out of the hypervisor")
+{
+    Memory memory(1 + 8);
+    online_cpus.count = 3;
+    const auto toggle = [](u32 cpu) { ++turns::count.of(cpu); }; // in to out, or out to in
+    toggle(2);                                                   // CPU 2 is out; 0, which frees, and 1 are in
+    std::vector<Mfn> all;
+    while (const auto mfn = frames.allocate(0))
+        all.push_back(*mfn);
+    REQUIRE(all.size() == 8);
+    memory.dirty(all[0], 0);
+    frames.free_clean(all[0], 0); // a CPU that is not done with it may yet write
+    CHECK(frames.free_count() == 1);
+    CHECK_FALSE(frames.allocate(0));
+    CHECK_FALSE(frames.claim(all[0]));
+    toggle(2);
+    CHECK_FALSE(frames.allocate(0));
+    toggle(1);
+    toggle(1); // in again, but it was out
+    const auto again = frames.allocate(0);
+    REQUIRE(again);
+    CHECK(*again == all[0]);
+    CHECK(memory.is_zero(*again, 0));
+
+    // What is freed while others rest waits for another round.
+    frames.free(all[0], 0);
+    frames.free(all[1], 0);
+    toggle(1);
+    toggle(2);
+    CHECK(frames.allocate(0));
+    CHECK(frames.allocate(0));
+    CHECK(frames.free_count() == 0);
+    toggle(1);
+    toggle(2);
+    toggle(2);
+    online_cpus.count = 1;
+    for (const Mfn mfn : all)
+        frames.free(mfn, 0);
     CHECK(memory.all_free());
 }

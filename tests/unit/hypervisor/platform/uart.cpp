@@ -137,12 +137,12 @@ TEST_CASE("uart: an interrupt takes what came, but not for ever")
     uart.enable_receive_interrupt();
     for (char c : std::string("hello"))
         chip.received.push_back(static_cast<u8>(c));
-    uart.on_interrupt();
+    uart.serve();
     char out[100];
     REQUIRE(console_read(out) == 5);
     CHECK(std::string(out, 5) == "hello");
     chip.received.assign(1000, 'z');
-    uart.on_interrupt();
+    uart.serve();
     CHECK(chip.received.size() > 900);
 }
 
@@ -162,7 +162,7 @@ TEST_CASE("uart: buffered, nothing waits for a slow line, and all of it arrives 
     CHECK(chip.registers[1] == 2); // it will say when it is empty
     while (chip.registers[1] & 2) {
         chip.drain();
-        uart.on_interrupt();
+        uart.serve();
     }
     CHECK(chip.sent == text);
     CHECK_FALSE(chip.overrun);

@@ -104,7 +104,6 @@ Controls choose_controls(const Capabilities& capabilities)
     chosen.pin = Word{capabilities.pin, chosen.missing}
                      .need(pin::external_interrupts | pin::nmis, "exits for interrupts")
                      .need(pin::virtual_nmis, "virtual NMIs")
-                     .like(pin::preemption_timer)
                      .value;
     chosen.preemption_timer_shift = field(capabilities.misc, 4, 0); // [SDM3 A.6]
     namespace cpu                 = cpu_control;
@@ -122,6 +121,10 @@ Controls choose_controls(const Capabilities& capabilities)
                       .need(out::save_debug | out::save_pat | out::load_pat | out::save_efer | out::load_efer,
                             "switching of PAT and EFER")
                       .value;
+    if ((capabilities.pin.may & pin::preemption_timer) && (capabilities.exit.may & out::save_timer)) {
+        chosen.pin |= pin::preemption_timer;
+        chosen.exit |= out::save_timer;
+    }
     namespace in = entry_control;
     chosen.entry = Word{capabilities.entry, chosen.missing}
                        .need(in::load_debug | in::load_pat | in::load_efer, "loading of PAT and EFER")

@@ -30,6 +30,10 @@ void Entry_judge::controls()
     need(has(Field::pin_controls, pin::virtual_nmis) || !has(Field::cpu_controls, cpu_control::nmi_window),
          kControl, "primary processor-based controls", Field::cpu_controls,
          "NMI-window exiting needs virtual NMIs");
+    need(has(Field::pin_controls, pin::preemption_timer) ||
+             !has(Field::exit_controls, exit_control::save_timer),
+         kControl, "pin-based controls", Field::pin_controls,
+         "a preemption timer that exits save has to be on");
     need(has(Field::cpu_controls_2, cpu_control_2::ept), kControl, "secondary processor-based controls",
          Field::cpu_controls_2, "unrestricted guests need EPT");
     need(has(Field::cpu_controls, cpu_control::tpr_shadow) || !has(Field::cpu_controls_2, kVirtualApic),

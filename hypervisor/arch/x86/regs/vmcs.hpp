@@ -151,6 +151,7 @@ inline constexpr u32 save_pat   = bit(18);
 inline constexpr u32 load_pat   = bit(19);
 inline constexpr u32 save_efer  = bit(20);
 inline constexpr u32 load_efer  = bit(21);
+inline constexpr u32 save_timer = bit(22); // the preemption timer goes on at the next entry
 } // namespace exit_control
 namespace entry_control
 {

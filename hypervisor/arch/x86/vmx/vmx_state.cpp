@@ -112,12 +112,11 @@ void Vmx_vcpu::set_up_controls(Hpa virtual_apic)
 {
     const Controls& c = controls();
     cpu_controls_     = c.cpu;
-    write(Field::pin_controls, c.pin & ~pin::preemption_timer);
-    if (c.has_pin(pin::preemption_timer))
-        write(Field::preemption_timer, tsc_info().khz >> c.preemption_timer_shift);
+    write(Field::pin_controls, c.pin);
     write(Field::cpu_controls, c.cpu);
     write(Field::cpu_controls_2, c.cpu_2);
     write(Field::exit_controls, c.exit);
+    start_timer();
     write(Field::entry_controls, c.entry);
     // #DB and #AC can recur for ever while they are being delivered, without the CPU ever leaving the guest;
     // #MC is the host's.

@@ -177,15 +177,23 @@ void Vmx_vcpu::prepare_translation()
     }
 }
 
-// While a guest runs with interrupts off it exits after a millisecond at the latest. The machine's interrupts
-// end its turn whatever its IF says, by the manual; in Bochs (2.8 at least) they do not where IF was clear at
-// the entry and the host has just had it set, and such a guest would keep the CPU for ever. [SDM3 26.5.1]
+// When a guest has run for a millisecond with interrupts off, it exits, however often it did before by
+// itself. The machine's interrupts end its turn whatever its IF says, by the manual; in Bochs (2.8 at least)
+// they do not where IF was clear at the entry and the host has just had it set, and such a guest would keep
+// the CPU for ever. With interrupts on the timer is as far away as it can be. [SDM3 26.5.1]
 void Vmx_vcpu::watch_interrupts_off(bool off)
 {
-    if (off == watched_ || !controls().has_pin(pin::preemption_timer))
+    if (off == watched_)
         return;
     watched_ = off;
-    write(Field::pin_controls, off ? controls().pin : controls().pin & ~pin::preemption_timer);
+    start_timer();
+}
+
+void Vmx_vcpu::start_timer()
+{
+    if (controls().has_pin(pin::preemption_timer))
+        write(Field::preemption_timer,
+              watched_ ? tsc_info().khz >> controls().preemption_timer_shift : low_bits(32));
 }
 
 void Vmx_vcpu::write_event()
@@ -202,6 +210,8 @@ void Vmx_vcpu::write_event()
 void Vmx_vcpu::after_exit(const Exit_fields& fields)
 {
     const u32 why = fields.reason & reason::mask;
+    if (why == reason::preemption_timer)
+        start_timer();
     if (why == reason::exception && (fields.event & event::type_mask) == event::type_nmi)
         asm volatile("int $2"); // the host's: its handler's IRET lets the next one come
     if (why == reason::nmi_window) {

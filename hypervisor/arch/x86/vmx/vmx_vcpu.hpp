@@ -68,6 +68,7 @@ class Vmx_vcpu final : public Vcpu_backend
     void explain_refusal(std::string_view what_the_cpu_says) const;
     void prepare_translation();
     void watch_interrupts_off(bool off);
+    void start_timer();
     void write_event();
     void write_registers(const Guest_registers& regs);
     void read_registers(Guest_registers& regs);
@@ -103,7 +104,7 @@ class Vmx_vcpu final : public Vcpu_backend
     u32 event_error_  = 0;
     u32 cpu_controls_ = 0; // as in the VMCS
     In_vmcs in_vmcs_;
-    bool watched_          = false; // the preemption timer is on
+    bool watched_          = false; // the preemption timer is set to a millisecond
     mutable bool launched_ = false;
     bool loaded_           = false;
     bool ept_changed_      = true;

@@ -105,6 +105,20 @@ TEST_CASE("vmx: the virtual APIC is used whole or not at all")
     CHECK_FALSE(server.has_2(kVirtualApic)); // only while a guest's APIC is on
 }
 
+TEST_CASE("vmx: the preemption timer is used where it goes on over exits, or not at all")
+{
+    const auto timer = [](u64 pin, u64 exit) {
+        const Controls c = choose(with({{0x48d, pin}, {0x48f, exit}}));
+        return std::pair(c.has_pin(pin::preemption_timer), (c.exit & exit_control::save_timer) != 0);
+    };
+    const u64 pin  = kHaswell.at(0x48d);
+    const u64 exit = kHaswell.at(0x48f);
+    const u64 save = u64{exit_control::save_timer} << 32;
+    CHECK(timer(pin, exit) == std::pair(true, true));
+    CHECK(timer(pin, exit & ~save) == std::pair(false, false));
+    CHECK(timer(pin & ~(u64{pin::preemption_timer} << 32), exit) == std::pair(false, false));
+}
+
 TEST_CASE("vmx: without the true capabilities the plain ones count")
 {
     auto cpu = kHaswell;

@@ -56,6 +56,8 @@ class Machine:
 
     def close(self):
         """Ends the emulator if it still runs: only this one, by its own handle."""
+        if self._file.closed:
+            return
         if self._emulator.poll() is None:
             self._emulator.kill()
         self._emulator.wait()

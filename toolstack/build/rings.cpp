@@ -23,7 +23,7 @@ Result<Built_domain> connect_rings(Build_control& build, Domid id)
     TRY(build.set_param(id, HVM_PARAM_CONSOLE_PFN, raw(kConsolePage)));
     TRY(build.set_param(id, HVM_PARAM_CONSOLE_EVTCHN, raw(built.console_port)));
 
-    const Mapped_pages table = TRY(build.map_grant_table(id));
+    const Mapped_pages table = TRY(build.map_grant_table(id, 0));
     const auto seed          = [&](Grant_ref ref, Gfn page) {
         grant_entry_v1_t entry{};
         entry.flags = GTF_permit_access;

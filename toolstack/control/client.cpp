@@ -44,6 +44,27 @@ std::string why_no_vmmd(const std::string& path, int number)
     }
 }
 
+// The descriptors go with the first byte.
+ssize_t send_with(int socket, std::string_view bytes, std::span<const int> descriptors)
+{
+    constexpr std::size_t kMost = 2;
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(kMost * sizeof(int))> control{};
+    iovec place{const_cast<char*>(bytes.data()), bytes.size()};
+    msghdr message{};
+    message.msg_iov    = &place;
+    message.msg_iovlen = 1;
+    if (!descriptors.empty() && descriptors.size() <= kMost) {
+        message.msg_control    = control.data();
+        message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+        cmsghdr* const part    = CMSG_FIRSTHDR(&message);
+        part->cmsg_level       = SOL_SOCKET;
+        part->cmsg_type        = SCM_RIGHTS;
+        part->cmsg_len         = CMSG_LEN(descriptors.size_bytes());
+        std::memcpy(CMSG_DATA(part), descriptors.data(), descriptors.size_bytes());
+    }
+    return ::sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
 int milliseconds_until(const Client::Deadline& deadline)
 {
     if (!deadline)
@@ -77,12 +98,13 @@ Called<Json> Client::call(std::string_view op, Json args)
     return finish(*id);
 }
 
-Called<Client::Request_id> Client::start(std::string_view op, Json args)
+Called<Client::Request_id> Client::start(std::string_view op, Json args, std::span<const int> descriptors)
 {
     const Request request{++last_id_, std::string{op}, std::move(args)};
     const std::string line = encode(request);
     for (std::size_t sent = 0; sent < line.size();) {
-        const ssize_t n = ::send(socket_.get(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
+        const ssize_t n = send_with(socket_.get(), std::string_view(line).substr(sent),
+                                    sent == 0 ? descriptors : std::span<const int>());
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

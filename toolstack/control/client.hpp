@@ -11,6 +11,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -44,7 +45,9 @@ class Client
     // One request and its answer.
     [[nodiscard]] Called<Json> call(std::string_view op, Json args = Json::object());
 
-    [[nodiscard]] Called<Request_id> start(std::string_view op, Json args = Json::object());
+    // `descriptors`, at most two, go with it; the caller's own stay open.
+    [[nodiscard]] Called<Request_id> start(std::string_view op, Json args = Json::object(),
+                                           std::span<const int> descriptors = {});
     [[nodiscard]] Called<Json> finish(Request_id id, Deadline deadline = {});
 
     // For a caller with a poll loop of its own: when fd() is readable, receive() takes what is there without

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <system_error>
@@ -14,6 +15,8 @@ namespace vmm::control
 
 namespace
 {
+
+constexpr std::size_t kMost_descriptors = 4;
 
 std::string error_text(int number) { return std::generic_category().message(number); }
 
@@ -68,7 +71,16 @@ void Line_channel::on_events(std::uint32_t events)
 void Line_channel::read_some()
 {
     std::array<char, 16384> chunk;
-    const ssize_t got = ::recv(socket_.get(), chunk.data(), chunk.size(), 0);
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(kMost_descriptors * sizeof(int))> control;
+    iovec place{chunk.data(), chunk.size()};
+    msghdr message{};
+    message.msg_iov        = &place;
+    message.msg_iovlen     = 1;
+    message.msg_control    = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t got      = ::recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
+    if (got >= 0)
+        keep_descriptors(message);
     if (got > 0) {
         lines_.feed({chunk.data(), static_cast<std::size_t>(got)});
         hand_out_lines();
@@ -77,6 +89,20 @@ void Line_channel::read_some()
                                             : "closed by the peer");
     } else if (!would_block(errno)) {
         close_now(error_text(errno));
+    }
+}
+
+void Line_channel::keep_descriptors(const msghdr& message)
+{
+    for (const cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+         part                = CMSG_NXTHDR(const_cast<msghdr*>(&message), const_cast<cmsghdr*>(part))) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (std::size_t at = 0; at + CMSG_LEN(sizeof(int)) <= part->cmsg_len; at += sizeof(int)) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(part) + at, sizeof fd);
+            descriptors_.emplace_back(fd);
+        }
     }
 }
 
@@ -91,6 +117,8 @@ void Line_channel::hand_out_lines()
         if (!*line)
             return;
         callback(std::move(**line));
+        if (*alive)
+            descriptors_.clear();
     }
 }
 

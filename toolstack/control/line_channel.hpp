@@ -13,6 +13,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
+
+struct msghdr;
 
 namespace vmm::control
 {
@@ -37,6 +41,10 @@ class Line_channel
     // called from inside send(): a failure is reported from the loop.
     void send(std::string_view bytes);
 
+    // The descriptors that came with the line just handed out, and with none before it. What is not taken is
+    // closed when the next line is handed out.
+    [[nodiscard]] std::vector<Unique_fd> take_descriptors() { return std::exchange(descriptors_, {}); }
+
     [[nodiscard]] bool is_open() const { return static_cast<bool>(socket_); }
 
   private:
@@ -44,6 +52,7 @@ class Line_channel
 
     void on_events(std::uint32_t events);
     void read_some();
+    void keep_descriptors(const msghdr& message);
     void hand_out_lines();
     void write_some();
     void watch_writable(bool wanted);
@@ -55,6 +64,7 @@ class Line_channel
     Line_callback on_line_;
     Close_callback on_close_;
     Line_splitter lines_;
+    std::vector<Unique_fd> descriptors_;
     std::string unsent_;
     bool watching_writable_      = false;
     bool closing_                = false;

@@ -67,6 +67,10 @@ inline constexpr std::string_view device_list   = "device-list";
 inline constexpr std::string_view save          = "save";
 inline constexpr std::string_view restore       = "restore";
 inline constexpr std::string_view progress      = "progress";
+inline constexpr std::string_view migrate       = "migrate";
+inline constexpr std::string_view receive       = "receive";
+inline constexpr std::string_view take_back     = "take-back";
+inline constexpr std::string_view migration     = "migration";
 } // namespace op
 
 // What kind of failure, for programs; the message is for people. The strings are in code_name().

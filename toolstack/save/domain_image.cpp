@@ -60,11 +60,15 @@ Result<void> save_domain(Build_control& build, Domid id, const Saved_domain& des
 Result<Built_domain> restore_domain(Build_control& build, Domid id, const Saved_domain& description,
                                     Image_reader& in, const Progress& progress)
 {
-    const Guest_layout layout = layout_of(description);
-    TRY(read_memory(build, id, in, layout.pages(), progress));
+    TRY(read_memory(build, id, in, layout_of(description).pages(), progress));
+    return complete_domain(build, id, description, TRY(read_processors(in)));
+}
+
+Result<Built_domain> complete_domain(Build_control& build, Domid id, const Saved_domain& description,
+                                     std::span<const std::byte> processors)
+{
     TRY(build.claim(id, 0)); // all that was set aside for it has come true
-    const auto processors = TRY(read_processors(in));
-    TRY(build.set_memory_map(id, layout.memory_map()));
+    TRY(build.set_memory_map(id, layout_of(description).memory_map()));
     const Built_domain rings = TRY(connect_rings(build, id));
     // The guest goes on using the numbers it knows.
     if (rings.store_port != description.store_port || rings.console_port != description.console_port) {

@@ -30,6 +30,11 @@ namespace vmm::save
                                                   const Saved_domain& description, Image_reader& in,
                                                   const Progress& progress);
 
+// The end of it: all of the domain's memory is there.
+[[nodiscard]] Result<Built_domain> complete_domain(Build_control& build, Domid id,
+                                                   const Saved_domain& description,
+                                                   std::span<const std::byte> processors);
+
 // The processor state of a suspended domain, changed so that its kernel finds the suspension called off and
 // goes on with the rings and event channels it has. [SCHEDOP_shutdown in <xen/sched.h>]
 [[nodiscard]] Result<std::vector<std::byte>> call_off_suspend(std::span<const std::byte> processors);

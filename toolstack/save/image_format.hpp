@@ -18,6 +18,7 @@ namespace vmm::save
 static_assert(std::endian::native == std::endian::little, "the structures below are written as they are");
 
 inline constexpr std::array<std::uint8_t, 8> kMagic{0x89, 'V', 'M', 'M', 'S', 'A', 'V', 0x0a};
+inline constexpr std::array<std::uint8_t, 8> kStreamMagic{0x89, 'V', 'M', 'M', 'M', 'I', 'G', 0x0a};
 inline constexpr std::uint32_t kVersion = 1;
 
 struct File_header {

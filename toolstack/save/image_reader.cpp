@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -34,7 +35,8 @@ bool is_xens(std::string_view beginning)
 // What a record of a known type must and must not have, beyond its payload.
 std::optional<std::string_view> find_wrong(const Record_header& header)
 {
-    const bool is_memory = header.type == Record_type::frames || header.type == Record_type::zero_frames;
+    const bool is_memory = header.type == Record_type::frames || header.type == Record_type::zero_frames ||
+                           header.type == Record_type::memory || header.type == Record_type::absent;
     if (!is_memory && (header.first != 0 || header.count != 0)) {
         return "a record without frames counts some";
     }
@@ -48,13 +50,17 @@ std::optional<std::string_view> find_wrong(const Record_header& header)
     if (header.type == Record_type::frames && header.count > kMostFrames) {
         return "a record holds more frames than allowed";
     }
-    if (header.type == Record_type::zero_frames && header.length != 0) {
+    if (is_memory && header.type != Record_type::frames && header.length != 0) {
         return "a record of zeros has contents";
     }
     return std::nullopt;
 }
 
-bool is_known(Record_type type) { return type >= Record_type::description && type <= Record_type::end; }
+bool is_known(Record_type type, bool stream)
+{
+    return (type >= Record_type::description && type <= Record_type::end) ||
+           (stream && type >= Record_type::memory && type <= Record_type::commit);
+}
 
 } // namespace
 
@@ -76,6 +82,27 @@ Result<Image_reader> Image_reader::open(std::string path)
     }
     Image_reader reader(std::move(path), std::move(fd), static_cast<std::uint64_t>(status.st_size));
     TRY(reader.read_file_header());
+    return reader;
+}
+
+Result<Image_reader> Image_reader::over(Byte_stream& stream, std::string name)
+{
+    Image_reader reader(std::move(name), {}, std::numeric_limits<std::uint64_t>::max());
+    reader.stream_ = &stream;
+    File_header header;
+    TRY(reader.read(&header, sizeof header));
+    if (header.magic != kStreamMagic || header.frame_size != kPageSize) {
+        return fail(Errc::protocol,
+                    reader.path_ + " is not an xm of this project: it sends something else than a domain");
+    }
+    if (header.version != kVersion) {
+        return fail(Errc::unsupported, reader.path_ + " speaks version " + std::to_string(header.version) +
+                                           " of the migration protocol; this vmmd speaks " +
+                                           std::to_string(kVersion));
+    }
+    if (header.checksum != checksum_of(header)) {
+        return reader.corrupted("the checksum of its header does not match");
+    }
     return reader;
 }
 
@@ -116,7 +143,7 @@ Result<Record> Image_reader::next()
     if (std::exchange(again_, false)) {
         return last_;
     }
-    if (last_.type == Record_type::end) {
+    if (last_.type == Record_type::end && stream_ == nullptr) {
         return fail(Errc::invalid, path_ + " has no record behind its last");
     }
     for (;;) {
@@ -160,7 +187,7 @@ Result<Record_header> Image_reader::read_record()
 // False: it is not for us.
 Result<bool> Image_reader::interpret(const Record_header& header)
 {
-    if (!is_known(header.type)) {
+    if (!is_known(header.type, stream_ != nullptr)) {
         if ((header.flags & kFlagOptional) != 0) {
             return false;
         }
@@ -211,7 +238,7 @@ Result<void> Image_reader::take_end()
     if (counts.records != records_ - 1 || counts.frames != frames_ || counts.zero_frames != zero_frames_) {
         return corrupted("its end record counts other records than are there");
     }
-    if (position_ != size_) {
+    if (position_ != size_ && stream_ == nullptr) {
         return corrupted(std::to_string(size_ - position_) + " bytes follow its end record");
     }
     return {};
@@ -221,21 +248,34 @@ Result<void> Image_reader::read(void* to, std::size_t size)
 {
     auto* at = static_cast<char*>(to);
     while (size > 0) {
-        const ssize_t got = ::pread(fd_.get(), at, size, static_cast<off_t>(position_));
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return fail_errno("cannot read " + path_);
+        const std::size_t got = TRY(read_some(at, size));
+        if (got == 0 && stream_ != nullptr) {
+            return fail(Errc::io, "the connection to " + path_ + " has ended");
         }
         if (got == 0) {
             return truncated("while it is read");
         }
         at += got;
-        size -= static_cast<std::size_t>(got);
-        position_ += static_cast<std::uint64_t>(got);
+        size -= got;
+        position_ += got;
     }
     return {};
+}
+
+Result<std::size_t> Image_reader::read_some(char* to, std::size_t size)
+{
+    if (stream_ != nullptr) {
+        return stream_->read(std::as_writable_bytes(std::span(to, size)));
+    }
+    for (;;) {
+        const ssize_t got = ::pread(fd_.get(), to, size, static_cast<off_t>(position_));
+        if (got >= 0) {
+            return static_cast<std::size_t>(got);
+        }
+        if (errno != EINTR) {
+            return fail_errno("cannot read " + path_);
+        }
+    }
 }
 
 std::unexpected<Error> Image_reader::truncated(std::string_view where) const

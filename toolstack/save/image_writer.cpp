@@ -104,9 +104,9 @@ Image_writer::Image_writer(std::string path, std::string partial, Unique_fd fd)
 
 Image_writer::Image_writer(Image_writer&& other) noexcept
     : path_(std::move(other.path_)), partial_(std::exchange(other.partial_, {})), fd_(std::move(other.fd_)),
-      compressor_(std::move(other.compressor_)), compressed_(std::move(other.compressed_)),
-      buffer_(std::move(other.buffer_)), bytes_(other.bytes_), records_(other.records_),
-      frames_(other.frames_), zero_frames_(other.zero_frames_)
+      stream_(other.stream_), compressor_(std::move(other.compressor_)),
+      compressed_(std::move(other.compressed_)), buffer_(std::move(other.buffer_)), bytes_(other.bytes_),
+      records_(other.records_), frames_(other.frames_), zero_frames_(other.zero_frames_)
 {
 }
 
@@ -117,6 +117,7 @@ Image_writer& Image_writer::operator=(Image_writer&& other) noexcept
         path_        = std::move(other.path_);
         partial_     = std::exchange(other.partial_, {});
         fd_          = std::move(other.fd_);
+        stream_      = other.stream_;
         compressor_  = std::move(other.compressor_);
         compressed_  = std::move(other.compressed_);
         buffer_      = std::move(other.buffer_);
@@ -152,6 +153,17 @@ Result<Image_writer> Image_writer::create(std::string path, Compression compress
     return writer;
 }
 
+Result<Image_writer> Image_writer::over(Byte_stream& stream, std::string name, Compression compression)
+{
+    Image_writer writer(std::move(name), {}, {});
+    writer.stream_ = &stream;
+    if (compression == Compression::zstd) {
+        TRY(writer.start_compressor());
+    }
+    TRY(writer.write_header());
+    return writer;
+}
+
 Result<void> Image_writer::start_compressor()
 {
     compressor_.reset(ZSTD_createCCtx());
@@ -166,6 +178,7 @@ Result<void> Image_writer::start_compressor()
 Result<void> Image_writer::write_header()
 {
     File_header header;
+    header.magic    = stream_ != nullptr ? kStreamMagic : kMagic;
     header.checksum = checksum_of(header);
     return append(std::as_bytes(std::span(&header, 1)));
 }
@@ -225,6 +238,15 @@ Result<void> Image_writer::put_zero_frames(std::uint64_t first, std::uint64_t co
     return put_record(header, {});
 }
 
+Result<void> Image_writer::put_range(Record_type type, std::uint64_t first, std::uint64_t count)
+{
+    Record_header header;
+    header.type  = type;
+    header.first = first;
+    header.count = count;
+    return put_record(header, {});
+}
+
 Result<void> Image_writer::put_record(Record_header header, std::span<const std::byte> payload)
 {
     header.length      = static_cast<std::uint32_t>(payload.size());
@@ -257,6 +279,9 @@ Result<void> Image_writer::flush()
 
 Result<void> Image_writer::write_out(std::span<const std::byte> bytes)
 {
+    if (stream_ != nullptr) {
+        return stream_->write(bytes);
+    }
     if (!fd_) {
         return fail(Errc::io, "cannot write " + path_ + ": an earlier write to it failed");
     }
@@ -275,12 +300,17 @@ Result<void> Image_writer::write_out(std::span<const std::byte> bytes)
     return {};
 }
 
-Result<void> Image_writer::finish()
+Result<void> Image_writer::put_end()
 {
     const End_counts counts{records_, frames_, zero_frames_};
     Record_header header;
     header.type = Record_type::end;
-    TRY(put_record(header, std::as_bytes(std::span(&counts, 1))));
+    return put_record(header, std::as_bytes(std::span(&counts, 1)));
+}
+
+Result<void> Image_writer::finish()
+{
+    TRY(put_end());
     TRY(flush());
     if (::fsync(fd_.get()) != 0) {
         return fail_errno("cannot write " + path_);

@@ -11,12 +11,24 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 namespace vmm::save
 {
 
 // Writing, the pages are those of the layout; reading, those of the file.
 using Progress = std::function<bool(std::uint64_t pages_done, std::uint64_t pages)>;
+
+struct Frame_range {
+    std::uint64_t first;
+    std::uint64_t count;
+};
+
+// Where a domain of this layout has memory, in ascending order.
+[[nodiscard]] std::vector<Frame_range> ranges_of(const Guest_layout& layout);
+
+// Whether domains have memory there at all. How much RAM one has at most is not told by it.
+[[nodiscard]] bool can_have_memory(std::uint64_t first, std::uint64_t count);
 
 struct Memory_counts {
     std::uint64_t present = 0; // frames that had memory behind them

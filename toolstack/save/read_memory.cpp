@@ -12,15 +12,7 @@
 namespace vmm::save
 {
 
-namespace
-{
-
-constexpr std::size_t kLargeFrames  = 512;              // of 2 MiB
-constexpr std::size_t kWindowFrames = 4 * kLargeFrames; // gathered before the hypervisor is asked for any
-constexpr std::size_t kWindowBytes  = kWindowFrames * kPageSize;
-
-// Whether domains have memory there at all: the reverse of what layout.hpp says. How much RAM this one has at
-// most is the business of the limit.
+// The reverse of what layout.hpp says.
 bool can_have_memory(std::uint64_t first, std::uint64_t count)
 {
     const auto within = [&](std::uint64_t begin, std::uint64_t end) {
@@ -31,6 +23,13 @@ bool can_have_memory(std::uint64_t first, std::uint64_t count)
            within(raw(kStorePage), raw(kStorePage) + 1) || within(raw(kConsolePage), raw(kConsolePage) + 1) ||
            within(raw(gfn_of(kHighRamStart)), kFrameNumbers);
 }
+
+namespace
+{
+
+constexpr std::size_t kLargeFrames  = 512;              // of 2 MiB
+constexpr std::size_t kWindowFrames = 4 * kLargeFrames; // gathered before the hypervisor is asked for any
+constexpr std::size_t kWindowBytes  = kWindowFrames * kPageSize;
 
 // Records come in ascending order and may begin and end anywhere, while memory is best given in 2 MiB
 // extents: so what falls in one window is gathered first.

@@ -10,15 +10,6 @@
 namespace vmm::save
 {
 
-namespace
-{
-
-struct Frame_range {
-    std::uint64_t first;
-    std::uint64_t count;
-};
-
-// Where a domain of this layout has memory, in ascending order.
 std::vector<Frame_range> ranges_of(const Guest_layout& layout)
 {
     return {
@@ -29,6 +20,9 @@ std::vector<Frame_range> ranges_of(const Guest_layout& layout)
         {raw(gfn_of(kHighRamStart)), layout.high_ram / kPageSize},
     };
 }
+
+namespace
+{
 
 class Memory_writer
 {

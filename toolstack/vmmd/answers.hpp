@@ -7,8 +7,10 @@
 
 #include <cstdint>
 #include <expected>
+#include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace vmm
 {
@@ -23,6 +25,29 @@ namespace vmm
                                                                              std::string_view name);
 [[nodiscard]] std::expected<bool, control::Failure> flag_argument(const control::Json& args,
                                                                   std::string_view name);
+
+// A word of a small vocabulary, the first one when it is not given.
+template <class T>
+[[nodiscard]] std::expected<T, control::Failure>
+word_argument(const control::Json& args, std::string_view name,
+              std::initializer_list<std::pair<std::string_view, T>> words)
+{
+    if (!args.contains(name)) {
+        return words.begin()->second;
+    }
+    const auto given = text_argument(args, name);
+    if (!given) {
+        return std::unexpected(given.error());
+    }
+    std::string known;
+    for (const auto& [word, value] : words) {
+        if (*given == word) {
+            return value;
+        }
+        known += (known.empty() ? "" : ", ") + std::string(word);
+    }
+    return failed(control::Code::bad_value, std::string(name) + ": \"" + *given + "\" is none of " + known);
+}
 
 // Why the first of these arguments that is not good is refused; null when all are good.
 template <class... Arguments>

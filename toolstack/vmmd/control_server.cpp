@@ -117,6 +117,10 @@ void Control_server::perform(const std::weak_ptr<Connection>& weak, const std::s
         const Connection_ptr alive = weak.lock();
         return alive && alive->channel->is_open() && peer_is_there(alive->fd);
     };
+    client.take_descriptors = [weak] {
+        const Connection_ptr alive = weak.lock();
+        return alive ? alive->channel->take_descriptors() : std::vector<Unique_fd>();
+    };
     auto cancel = operations_.perform(request->op, request->args, std::move(client));
     if (const auto entry = connection->pending.find(number); entry != connection->pending.end()) {
         entry->second = std::move(cancel);

@@ -32,7 +32,10 @@ struct Domain {
     std::unique_ptr<Console> console;     // none: it could not be opened, and the log says why
     std::optional<Shutdown_reason> ended; // set once the end has been seen and its on_ action is due or done
     bool preserved = false;
-    bool leaving   = false; // being taken apart: its devices go first, and that takes time
+    // Not empty: it was handed over to that host, which has not confirmed that it runs there. It stands still
+    // until somebody who knows says what is to become of it.
+    std::string handed_over_to;
+    bool leaving = false; // being taken apart: its devices go first, and that takes time
 
     [[nodiscard]] const std::string& name() const { return config.name; }
     [[nodiscard]] std::uint64_t max_kib() const { return config.maxmem_mib * 1024; }

@@ -10,6 +10,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 namespace vmm
@@ -54,11 +55,15 @@ Operations::Cancel Operations::perform(const std::string& op, const Json& args, 
         {control::op::sched_list, &Operations::sched_list},
         {control::op::sched_set, &Operations::sched_set},
         {control::op::cpu_policy, &Operations::cpu_policy},
+        {control::op::migration, &Operations::migration},
+        {control::op::take_back, &Operations::take_back},
     };
     static const std::map<std::string_view, Later> kLater{
         {control::op::create, &Operations::create},
         {control::op::save, &Operations::save},
         {control::op::restore, &Operations::restore},
+        {control::op::migrate, &Operations::migrate},
+        {control::op::receive, &Operations::receive},
         {control::op::shutdown, &Operations::shutdown},
         {control::op::reboot, &Operations::reboot},
         {control::op::sysrq, &Operations::sysrq},
@@ -69,6 +74,10 @@ Operations::Cancel Operations::perform(const std::string& op, const Json& args, 
         {control::op::device_change, &Operations::device_change},
         {control::op::device_grow, &Operations::device_grow},
     };
+    if (const auto stays = check_stays(op, args); !stays) {
+        client.answer(std::unexpected(stays.error()));
+        return {};
+    }
     if (const auto found = kImmediate.find(op); found != kImmediate.end()) {
         client.answer((this->*found->second)(args));
         return {};
@@ -78,6 +87,29 @@ Operations::Cancel Operations::perform(const std::string& op, const Json& args, 
     }
     client.answer(
         failed(Code::unknown_op, "this vmmd has no operation \"" + op + "\"; xm and vmmd differ in version"));
+    return {};
+}
+
+// A domain on its way to a file or to another host is described already: what is changed of it now would not
+// be so when it arrives.
+std::expected<void, Failure> Operations::check_stays(std::string_view op, const Json& args)
+{
+    static const std::set<std::string_view> kChanges{
+        control::op::pause,         control::op::rename,        control::op::mem_set,
+        control::op::mem_max,       control::op::vcpu_pin,      control::op::vcpu_set,
+        control::op::sched_set,     control::op::pool_move,     control::op::device_attach,
+        control::op::device_detach, control::op::device_change, control::op::device_grow,
+    };
+    if (!kChanges.contains(op)) {
+        return {};
+    }
+    const auto found = target(args);
+    if (!found) {
+        return {}; // as the operation itself will say
+    }
+    if (const auto stays = supervisor_.check_stays(found->id); !stays) {
+        return failed(stays.error());
+    }
     return {};
 }
 
@@ -183,19 +215,21 @@ Operations::Cancel Operations::create(const Json& args, Client client)
     return begin(std::move(creation), client);
 }
 
+void Operations::answer_made(const Client& client, Result<Domid> made)
+{
+    if (!made) {
+        client.answer(failed(made.error()));
+        return;
+    }
+    const Domain* domain = supervisor_.domains().find(*made);
+    client.answer(Json{{"domid", raw(*made)}, {"name", domain->name()}, {"uuid", domain->uuid.to_string()}});
+}
+
 Operations::Cancel Operations::begin(Supervisor::Creation creation, const Client& client)
 {
     creation.still_wanted = client.is_there;
-    creation.done         = [this, client](Result<Domid> made) {
-        if (!made) {
-            client.answer(failed(made.error()));
-            return;
-        }
-        const Domain* domain = supervisor_.domains().find(*made);
-        client.answer(
-                    Json{{"domid", raw(*made)}, {"name", domain->name()}, {"uuid", domain->uuid.to_string()}});
-    };
-    const auto id = supervisor_.create(std::move(creation));
+    creation.done         = [this, client](Result<Domid> made) { answer_made(client, std::move(made)); };
+    const auto id         = supervisor_.create(std::move(creation));
     if (!id) {
         client.answer(failed(id.error()));
         return {};

@@ -26,7 +26,8 @@ using Answer = std::expected<control::Json, control::Failure>;
 // What an operation needs of the connection it came over.
 struct Client {
     std::function<void(Answer)> answer;
-    std::function<bool()> is_there; // looks now, not at the next turn of the loop
+    std::function<bool()> is_there;                             // looks now, not at the next turn of the loop
+    std::function<std::vector<Unique_fd>()> take_descriptors{}; // that came with the request; now or never
 };
 
 class Operations
@@ -57,13 +58,17 @@ class Operations
     std::expected<Target, control::Failure> target(const Json& args);
     std::expected<Target, control::Failure> guest_target(const Json& args); // not dom0
     std::expected<std::vector<Target>, control::Failure> targets(const Json& args);
+    std::expected<void, control::Failure> check_stays(std::string_view op, const Json& args);
     std::string name_of(Domid id);
     control::Domain_row row(const Domain_info& info, const Target& target);
 
     Cancel create(const Json& args, Client client);
+    void answer_made(const Client& client, Result<Domid> made);
     Cancel begin(Supervisor::Creation creation, const Client& client);
     Cancel save(const Json& args, Client client);
     Cancel restore(const Json& args, Client client);
+    Cancel migrate(const Json& args, Client client);
+    Cancel receive(const Json& args, Client client);
     Cancel shutdown(const Json& args, Client client);
     Cancel reboot(const Json& args, Client client);
     Cancel sysrq(const Json& args, Client client);
@@ -84,6 +89,8 @@ class Operations
 
     Answer device_list(const Json& args);
     Answer progress(const Json& args);
+    Answer migration(const Json& args);
+    Answer take_back(const Json& args);
     Answer list(const Json& args);
     Answer console(const Json& args);
     Answer pause(const Json& args);

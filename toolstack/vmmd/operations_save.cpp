@@ -14,28 +14,6 @@ using control::Failure;
 namespace
 {
 
-// A word of a small vocabulary, the first one when it is not given.
-template <class T>
-std::expected<T, Failure> word_argument(const control::Json& args, std::string_view name,
-                                        std::initializer_list<std::pair<std::string_view, T>> words)
-{
-    if (!args.contains(name)) {
-        return words.begin()->second;
-    }
-    const auto given = text_argument(args, name);
-    if (!given) {
-        return std::unexpected(given.error());
-    }
-    std::string known;
-    for (const auto& [word, value] : words) {
-        if (*given == word) {
-            return value;
-        }
-        known += (known.empty() ? "" : ", ") + std::string(word);
-    }
-    return failed(Code::bad_value, std::string(name) + ": \"" + *given + "\" is none of " + known);
-}
-
 std::expected<std::string, Failure> path_argument(const control::Json& args)
 {
     auto path = text_argument(args, "path");

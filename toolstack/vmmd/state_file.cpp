@@ -35,7 +35,8 @@ Json to_json(const Domain& domain)
             {"overhead_kib", domain.overhead_kib},
             {"started", domain.started},
             {"quick_ends", domain.quick_ends},
-            {"preserved", domain.preserved}};
+            {"preserved", domain.preserved},
+            {"handed_over_to", domain.handed_over_to}};
 }
 
 // The library throws on a missing field or a wrong type; load() turns that into an error.
@@ -60,6 +61,7 @@ std::unique_ptr<Domain> domain_from_json(const Json& json)
     domain->started            = json.at("started").get<std::int64_t>();
     domain->quick_ends         = json.at("quick_ends").get<unsigned>();
     domain->preserved          = json.at("preserved").get<bool>();
+    domain->handed_over_to     = json.value("handed_over_to", std::string());
     return domain;
 }
 

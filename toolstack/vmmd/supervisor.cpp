@@ -24,7 +24,7 @@ std::string describe(const Domain& domain)
 
 } // namespace
 
-void Supervisor::save_state()
+Result<void> Supervisor::write_state() const
 {
     Unsettled rest{unfinished_, {}, {}};
     for (const Construction_ptr& c : constructions_) {
@@ -35,7 +35,12 @@ void Supervisor::save_state()
     for (const auto& [id, foreign] : foreign_) {
         rest.foreign.push_back({id, foreign.uuid, foreign.store_page, foreign.store_port});
     }
-    if (const auto saved = parts_.state.save(table_, rest); !saved) {
+    return parts_.state.save(table_, rest);
+}
+
+void Supervisor::save_state()
+{
+    if (const auto saved = write_state(); !saved) {
         log::error(saved.error().message + "; a restart of vmmd would not find its domains again");
     }
 }

@@ -8,6 +8,8 @@
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
 #include "toolstack/device/devices.hpp"
+#include "toolstack/migrate/receiver.hpp"
+#include "toolstack/migrate/sender.hpp"
 #include "toolstack/save/domain_image.hpp"
 #include "toolstack/vmmd/domain_maker.hpp"
 #include "toolstack/vmmd/domain_table.hpp"
@@ -15,6 +17,7 @@
 #include "toolstack/vmmd/state_file.hpp"
 #include "toolstack/vmmd/worker.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -61,6 +64,20 @@ class Supervisor
         std::function<void(Result<void>)> done;
     };
 
+    // What a migration was like.
+    struct Moved {
+        std::chrono::milliseconds downtime{};
+        std::uint64_t bytes = 0;
+        unsigned rounds     = 0;
+    };
+    struct Moving {
+        Domid id{};
+        std::unique_ptr<migrate::Descriptor_stream> stream;
+        std::string peer; // what the other host is called in messages
+        migrate::Plan plan;
+        std::function<void(Result<Moved>)> done;
+    };
+
     enum class Outcome { gone, preserved, restarted };
     struct End {
         Outcome outcome = Outcome::gone;
@@ -90,6 +107,18 @@ class Supervisor
     void cancel_save(Domid id);
     // Of the file being written or read; none when nobody does.
     [[nodiscard]] std::optional<Image_job::State> image_state(std::string_view path) const;
+
+    // Moves it to another host while it runs. Unless that host has it, it runs on here; the one exception is
+    // told by the error and by handed_over_to. An error at once means that `done` will not be called.
+    [[nodiscard]] Result<void> migrate(Moving moving);
+    // The same at the other host. The creation's config comes from there.
+    [[nodiscard]] Result<Creation_id> receive(Creation creation,
+                                              std::unique_ptr<migrate::Descriptor_stream> stream);
+    [[nodiscard]] std::optional<migrate::State> migration_state(Domid id) const;
+    // A domain that was handed over to a host where it does not run, as whoever asks knows, runs on here.
+    [[nodiscard]] Result<void> take_back(Domid id);
+    // Busy while it is on its way: what is changed now would not be so there.
+    [[nodiscard]] Result<void> check_stays(Domid id) const;
 
     // Ends a domain without asking it: one of ours, one that waits for its restart, or another tool's. `done`
     // is called from inside when that takes no time.
@@ -133,7 +162,8 @@ class Supervisor
         std::shared_ptr<save::Image_reader> image;
         std::optional<Result<save::Saved_domain>> saved;
         std::shared_ptr<Image_job> filling;
-        std::unique_ptr<Domain> domain; // while it is filled and its devices are plugged
+        std::shared_ptr<migrate::Receiver> receiver; // or it comes from another host
+        std::unique_ptr<Domain> domain;              // while it is filled and its devices are plugged
         bool cancelled = false;
         bool settled   = false; // made or given up: a successor of this process does not owe it any more
     };
@@ -143,8 +173,16 @@ class Supervisor
         Domid domid{};
         End_callback callback;
     };
+    struct Migration {
+        std::shared_ptr<migrate::Sender> sender;
+        std::chrono::steady_clock::time_point suspended;
+        std::chrono::milliseconds downtime{};
+        bool handed_over = false; // too late to cancel
+        bool cancelled   = false;
+    };
     struct Save_under_way {
         Saving saving;
+        std::unique_ptr<Migration> migration;         // it goes to another host instead
         std::optional<Event_loop::Timer_id> patience; // until it has suspended
         std::shared_ptr<Image_job> job;               // from then on
     };
@@ -165,6 +203,7 @@ class Supervisor
     void read_image(const Construction_ptr& construction);
     void restore(const Construction_ptr& construction);
     Result<void> begin_restore(const Construction_ptr& construction);
+    Result<void> begin_place(const Construction_ptr& construction, const save::Saved_domain& saved);
     void filled(const Construction_ptr& construction, Result<Built_domain> rings);
     void plug(const Construction_ptr& construction);
     void launch(const Construction_ptr& construction, Result<void> plugged);
@@ -178,6 +217,23 @@ class Supervisor
     Result<void> begin_save(Domain& domain, const Save_ptr& save);
     void written(const Save_ptr& save, Result<void> result);
     void end_save(const Save_ptr& save, Result<void> result);
+    Result<void> check_can_suspend(Domid id) const;
+    Result<void> ask_to_suspend(const Save_ptr& save);
+    Result<void> start_step(const Save_ptr& save, Image_job::Work work, Image_job::Done done);
+    void copied(const Save_ptr& save, Result<void> result);
+    void copy_rest(Domain& domain, const Save_ptr& save);
+    void arrived(const Save_ptr& save, Result<void> result);
+    void hand_over(Domain& domain, const Save_ptr& save);
+    void handed_over(const Save_ptr& save, migrate::Handed_over verdict, const std::string& why);
+    void stay(const Save_ptr& save, Error why);
+    void stop_logging_of(const Save_ptr& save);
+    void introduced(const Construction_ptr& construction);
+    Result<void> make_place(const Construction_ptr& construction);
+    void receive_memory(const Construction_ptr& construction, Result<void> plugged);
+    void received(const Construction_ptr& construction, Result<Built_domain> rings);
+    void taken_over(const Construction_ptr& construction, Result<void> word);
+    void give_up(const Construction_ptr& construction, const Error& error);
+    [[nodiscard]] Result<void> write_state() const;
     void withdraw_suspend(Domid id);
     Result<void> run_on(Domid id);
     void restart(Domain& domain);

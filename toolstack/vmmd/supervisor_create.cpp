@@ -71,6 +71,9 @@ void Supervisor::cancel(Creation_id id)
     if (construction->delay) {
         parts_.loop.cancel(*construction->delay);
     }
+    if (construction->receiver) {
+        construction->receiver->cancel();
+    }
     if (construction->filling) {
         construction->filling->cancel(); // filled() comes, and undoes the rest
         return;

@@ -52,6 +52,24 @@ void Supervisor::restore(const Construction_ptr& construction)
 Result<void> Supervisor::begin_restore(const Construction_ptr& construction)
 {
     const save::Saved_domain saved = TRY(std::move(*construction->saved));
+    TRY(begin_place(construction, saved));
+    const Domid id   = construction->domain->id;
+    const auto rings = std::make_shared<Built_domain>();
+    const auto fill  = [id, saved, image = construction->image,
+                       rings](Build_control& control, const save::Progress& progress) -> Result<void> {
+        *rings = TRY(save::restore_domain(control, id, saved, *image, progress));
+        return {};
+    };
+    construction->filling = TRY(Image_job::start(
+        parts_.loop, parts_.open_control, fill, [this, construction, rings](const Result<void>& done) {
+            filled(construction, done ? Result<Built_domain>(*rings) : std::unexpected(done.error()));
+        }));
+    return {};
+}
+
+// A domain of ours that is to become this one, with room for it.
+Result<void> Supervisor::begin_place(const Construction_ptr& construction, const save::Saved_domain& saved)
+{
     if (const auto good = cpu::can_go_on(saved.cpu_policy, TRY(parts_.control.offered_cpu_policy())); !good) {
         return fail(good.error().code, "\"" + saved.config.name +
                                            "\" cannot run on here: it has lived with " +
@@ -64,21 +82,9 @@ Result<void> Supervisor::begin_restore(const Construction_ptr& construction)
     save_state();
     construction->domain = TRY(parts_.maker.begin(
         saved.config, saved.uuid, {saved.static_max_kib, saved.target_kib, saved.overhead_kib}));
-    const Domid id       = construction->domain->id;
-    TRY(parts_.control.set_cpu_policy(id, saved.cpu_policy));
-    TRY(parts_.builder.reserve(id, saved.memory_kib * 1024 / kPageSize,
-                               table_memory_kib(saved.static_max_kib, saved.config.maxvcpus)));
-    const auto rings = std::make_shared<Built_domain>();
-    const auto fill  = [id, saved, image = construction->image,
-                       rings](Build_control& control, const save::Progress& progress) -> Result<void> {
-        *rings = TRY(save::restore_domain(control, id, saved, *image, progress));
-        return {};
-    };
-    construction->filling = TRY(Image_job::start(
-        parts_.loop, parts_.open_control, fill, [this, construction, rings](const Result<void>& done) {
-            filled(construction, done ? Result<Built_domain>(*rings) : std::unexpected(done.error()));
-        }));
-    return {};
+    TRY(parts_.control.set_cpu_policy(construction->domain->id, saved.cpu_policy));
+    return parts_.builder.reserve(construction->domain->id, saved.memory_kib * 1024 / kPageSize,
+                                  table_memory_kib(saved.static_max_kib, saved.config.maxvcpus));
 }
 
 void Supervisor::filled(const Construction_ptr& construction, Result<Built_domain> rings)

@@ -4,6 +4,7 @@
 #include "toolstack/base/log.hpp"
 #include "toolstack/vmmd/domain_nodes.hpp"
 #include "toolstack/vmmd/guest_request.hpp"
+#include "toolstack/vmmd/handed_over.hpp"
 #include "toolstack/vmmd/supervisor.hpp"
 
 #include <ctime>
@@ -23,8 +24,10 @@ std::string quoted(const Domain& domain) { return "\"" + domain.name() + "\""; }
 
 std::string request_node(Domid id) { return domain_path(id) + "/control/shutdown"; }
 
-save::Saved_domain describe(const Domain& domain, const Domain_info& info, const cpu::Cpu_policy& policy,
-                            const Version_info& version)
+} // namespace
+
+save::Saved_domain describe_saved(const Domain& domain, const Domain_info& info,
+                                  const cpu::Cpu_policy& policy, const Version_info& version)
 {
     save::Saved_domain saved;
     saved.config         = domain.config;
@@ -41,46 +44,72 @@ save::Saved_domain describe(const Domain& domain, const Domain_info& info, const
     return saved;
 }
 
-} // namespace
-
 Supervisor::~Supervisor()
 {
     for (const auto& [id, save] : saves_) {
         if (save->job) {
+            if (save->migration) {
+                save->migration->sender->cancel();
+            }
             save->job->abandon();
         }
     }
     for (const Construction_ptr& construction : constructions_) {
         if (construction->filling) {
+            if (construction->receiver) {
+                construction->receiver->cancel();
+            }
             construction->filling->abandon();
         }
     }
 }
 
-Result<void> Supervisor::save(Saving saving)
+Result<void> Supervisor::check_can_suspend(Domid id) const
 {
-    const Domain* domain = table_.find(saving.id);
+    const Domain* domain = table_.find(id);
     if (domain == nullptr) {
         return fail(Errc::no_such_domain,
-                    "domain " + to_string(saving.id) + " was not made by vmmd and cannot be saved");
+                    "domain " + to_string(id) + " was not made by vmmd and cannot be saved or moved");
     }
-    if (saves_.contains(saving.id)) {
-        return fail(Errc::busy, quoted(*domain) + " is being saved already");
-    }
-    const Domain_info info = TRY(parts_.control.info(saving.id));
+    TRY(check_stays(id));
+    const Domain_info info = TRY(parts_.control.info(id));
     if (info.shutdown || domain->leaving) {
         return fail(Errc::busy, quoted(*domain) + " is not running any more");
     }
     if (info.paused) {
         return fail(Errc::busy, quoted(*domain) + " is paused and cannot suspend: xm unpause it first");
     }
+    return {};
+}
+
+Result<void> Supervisor::check_stays(Domid id) const
+{
+    const auto found           = saves_.find(id);
+    const Domain* const domain = table_.find(id);
+    if (found == saves_.end() || domain == nullptr) {
+        return {};
+    }
+    return fail(Errc::busy,
+                quoted(*domain) +
+                    (found->second->migration ? " is being moved to another host" : " is being saved") +
+                    ": wait until that is done, or end it with Ctrl-C where it was asked for");
+}
+
+Result<void> Supervisor::ask_to_suspend(const Save_ptr& save)
+{
+    return ask_guest(parts_.loop, parts_.store, request_node(save->saving.id), "suspend", kTakesNote,
+                     [this, save](Result<void> taken) { asked_to_suspend(save, std::move(taken)); });
+}
+
+Result<void> Supervisor::save(Saving saving)
+{
     const Domid id = saving.id;
-    auto save      = std::make_shared<Save_under_way>();
-    save->saving   = std::move(saving);
-    TRY(ask_guest(parts_.loop, parts_.store, request_node(id), "suspend", kTakesNote,
-                  [this, save](Result<void> taken) { asked_to_suspend(save, std::move(taken)); }));
+    TRY(check_can_suspend(id));
+    auto save    = std::make_shared<Save_under_way>();
+    save->saving = std::move(saving);
+    TRY(ask_to_suspend(save));
     saves_.emplace(id, save);
-    log::info("domain " + to_string(id) + " (" + quoted(*domain) + ") is to be saved to " +
+    log::info("domain " + to_string(id) + " (" + quoted(*table_.find(id)) + ") is to be saved to " +
               save->saving.path);
     return {};
 }
@@ -94,6 +123,7 @@ void Supervisor::asked_to_suspend(const Save_ptr& save, Result<void> taken)
     }
     if (!taken) {
         withdraw_suspend(id);
+        stop_logging_of(save);
         end_save(save, fail(Errc::timed_out, "it has not taken note of the request to suspend within " +
                                                  std::to_string(kTakesNote.count()) +
                                                  " s: still starting, hanging, or without Xen drivers"));
@@ -101,6 +131,7 @@ void Supervisor::asked_to_suspend(const Save_ptr& save, Result<void> taken)
     }
     save->patience = parts_.loop.after(kSuspends, [this, save] {
         save->patience.reset();
+        stop_logging_of(save);
         end_save(save, fail(Errc::timed_out, "it has taken note of the request but not suspended within " +
                                                  std::to_string(kSuspends.count()) +
                                                  " s; its console may tell why"));
@@ -117,6 +148,12 @@ void Supervisor::withdraw_suspend(Domid id)
 void Supervisor::suspended(Domain& domain)
 {
     const auto found = saves_.find(domain.id);
+    if (found == saves_.end() && !domain.handed_over_to.empty()) {
+        domain.ended = Shutdown_reason::suspend;
+        log::warning("domain " + to_string(domain.id) + " (" + quoted(domain) + ") " +
+                     handed_over_hint(domain));
+        return;
+    }
     if (found == saves_.end()) { // nobody wants it (any more)
         if (const auto done = run_on(domain.id); !done) {
             log::error(done.error().message);
@@ -130,6 +167,10 @@ void Supervisor::suspended(Domain& domain)
     if (save->patience) {
         parts_.loop.cancel(*std::exchange(save->patience, std::nullopt));
     }
+    if (save->migration) {
+        copy_rest(domain, save);
+        return;
+    }
     if (auto begun = begin_save(domain, save); !begun) {
         written(save, std::move(begun));
     }
@@ -141,8 +182,8 @@ Result<void> Supervisor::begin_save(Domain& domain, const Save_ptr& save)
         domain.console->drain();
     }
     const auto description =
-        describe(domain, TRY(parts_.control.info(domain.id)), TRY(parts_.control.cpu_policy(domain.id)),
-                 TRY(parts_.control.version()));
+        describe_saved(domain, TRY(parts_.control.info(domain.id)), TRY(parts_.control.cpu_policy(domain.id)),
+                       TRY(parts_.control.version()));
     const auto work = [id = domain.id, description, path = save->saving.path,
                        compression = save->saving.compression](Build_control& control,
                                                                const save::Progress& progress) {
@@ -205,7 +246,8 @@ void Supervisor::end_save(const Save_ptr& save, Result<void> result)
         parts_.loop.cancel(*save->patience);
     }
     if (!result) {
-        log::warning("domain " + to_string(save->saving.id) + " was not saved: " + result.error().message);
+        log::warning("domain " + to_string(save->saving.id) + " was not " +
+                     (save->migration ? "moved: " : "saved: ") + result.error().message);
     }
     save->saving.done(std::move(result));
 }
@@ -217,18 +259,23 @@ void Supervisor::cancel_save(Domid id)
         return;
     }
     const Save_ptr save = found->second;
+    if (save->migration && !save->migration->handed_over) {
+        save->migration->cancelled = true;
+        save->migration->sender->cancel();
+    }
     if (save->job) {
-        save->job->cancel(); // written() comes
+        save->job->cancel(); // written(), or what a migration has in its place, comes
         return;
     }
     withdraw_suspend(id);
+    stop_logging_of(save);
     end_save(save, fail(Errc::cancelled, "it was cancelled"));
 }
 
 std::optional<Image_job::State> Supervisor::image_state(std::string_view path) const
 {
     for (const auto& [id, save] : saves_) {
-        if (save->saving.path == path) {
+        if (!save->migration && save->saving.path == path) {
             return save->job ? save->job->state() : Image_job::State{};
         }
     }

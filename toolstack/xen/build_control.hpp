@@ -42,8 +42,18 @@ class Build_control
     // content is ever taken for absent.
     [[nodiscard]] virtual Result<Mapped_pages> map_present(Domid id, std::span<const std::uint64_t> frames,
                                                            std::vector<bool>& present)              = 0;
-    // A writable view of the first frame of the domain's version-1 grant table.
-    [[nodiscard]] virtual Result<Mapped_pages> map_grant_table(Domid id)                            = 0;
+    // Memory at single frames goes.
+    [[nodiscard]] virtual Result<void> take_back(Domid id, std::span<const std::uint64_t> frames)   = 0;
+
+    // From now on it is noted which frames the domain or anybody else writes, and which come and go; or not
+    // any more, which is no error when it was not noted before.
+    [[nodiscard]] virtual Result<void> log_writes(Domid id, bool on)                          = 0;
+    // Sets a bit for each frame noted since this was last done, of the first 64 * log.size() frames; all
+    // other bits are cleared.
+    [[nodiscard]] virtual Result<void> take_write_log(Domid id, std::span<std::uint64_t> log) = 0;
+
+    // A writable view of one frame of the domain's version-1 grant table.
+    [[nodiscard]] virtual Result<Mapped_pages> map_grant_table(Domid id, unsigned frame) = 0;
 
     [[nodiscard]] virtual Result<void> set_param(Domid id, unsigned param, std::uint64_t value) = 0;
     [[nodiscard]] virtual Result<std::uint64_t> param(Domid id, unsigned param)                 = 0;

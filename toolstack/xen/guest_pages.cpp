@@ -77,11 +77,11 @@ Result<Mapped_pages> Foreign_memory::map_present(Domid id, std::span<const std::
     return pages;
 }
 
-Result<Mapped_pages> Foreign_memory::map_grant_table(Domid id) const
+Result<Mapped_pages> Foreign_memory::map_grant_table(Domid id, unsigned frame) const
 {
     void* view     = nullptr;
     auto* resource = xenforeignmemory_map_resource(handle_.get(), raw(id), XENMEM_resource_grant_table,
-                                                   XENMEM_resource_grant_table_id_shared, 0, 1, &view,
+                                                   XENMEM_resource_grant_table_id_shared, frame, 1, &view,
                                                    PROT_READ | PROT_WRITE, 0);
     if (resource == nullptr) {
         return fail_errno("cannot map the grant table of domain " + to_string(id));

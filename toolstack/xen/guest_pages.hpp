@@ -28,7 +28,7 @@ class Foreign_memory
     // Read-only, and without those that have no memory (build_control.hpp).
     [[nodiscard]] Result<Mapped_pages> map_present(Domid id, std::span<const std::uint64_t> frames,
                                                    std::vector<bool>& present) const;
-    [[nodiscard]] Result<Mapped_pages> map_grant_table(Domid id) const; // its first frame
+    [[nodiscard]] Result<Mapped_pages> map_grant_table(Domid id, unsigned frame) const;
 
   private:
     explicit Foreign_memory(std::shared_ptr<xenforeignmemory_handle> handle) : handle_(std::move(handle)) {}

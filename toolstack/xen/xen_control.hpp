@@ -58,7 +58,10 @@ class Xen_control final : public Control, public Build_control
     Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) override;
     Result<Mapped_pages> map_present(Domid id, std::span<const std::uint64_t> frames,
                                      std::vector<bool>& present) override;
-    Result<Mapped_pages> map_grant_table(Domid id) override;
+    Result<void> take_back(Domid id, std::span<const std::uint64_t> frames) override;
+    Result<void> log_writes(Domid id, bool on) override;
+    Result<void> take_write_log(Domid id, std::span<std::uint64_t> log) override;
+    Result<Mapped_pages> map_grant_table(Domid id, unsigned frame) override;
     Result<void> set_param(Domid id, unsigned param, std::uint64_t value) override;
     Result<std::uint64_t> param(Domid id, unsigned param) override;
     Result<Evtchn_port> alloc_unbound(Domid id, Domid remote) override;

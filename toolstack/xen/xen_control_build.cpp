@@ -94,7 +94,46 @@ Result<Mapped_pages> Xen_control::map_present(Domid id, std::span<const std::uin
     return memory_.map_present(id, frames, present);
 }
 
-Result<Mapped_pages> Xen_control::map_grant_table(Domid id) { return memory_.map_grant_table(id); }
+Result<void> Xen_control::take_back(Domid id, std::span<const std::uint64_t> frames)
+{
+    const auto buffer = TRY(call_.buffer(frames.size_bytes()));
+    std::copy(frames.begin(), frames.end(), buffer.as<xen_pfn_t>());
+    xen_memory_reservation op{};
+    op.domid      = raw(id);
+    op.nr_extents = frames.size();
+    set_xen_guest_handle_raw(op.extent_start, buffer.as<xen_pfn_t>());
+    const auto done = call_.memory_op(XENMEM_decrease_reservation, op);
+    if (!done || static_cast<std::size_t>(*done) != frames.size()) {
+        return refusal(done ? Error{Errc::invalid, {}} : done.error(), "take memory from", id);
+    }
+    return {};
+}
+
+Result<void> Xen_control::log_writes(Domid id, bool on)
+{
+    xen_domctl op{};
+    op.u.shadow_op.op = on ? XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY : XEN_DOMCTL_SHADOW_OP_OFF;
+    return simple_domctl(XEN_DOMCTL_shadow_op, id, op,
+                         on ? "log the writes of" : "stop logging the writes of");
+}
+
+Result<void> Xen_control::take_write_log(Domid id, std::span<std::uint64_t> log)
+{
+    const auto buffer = TRY(call_.buffer(log.size_bytes()));
+    std::memset(buffer.data(), 0, log.size_bytes());
+    xen_domctl op{};
+    op.u.shadow_op.op    = XEN_DOMCTL_SHADOW_OP_CLEAN;
+    op.u.shadow_op.pages = log.size() * 64;
+    set_xen_guest_handle_raw(op.u.shadow_op.dirty_bitmap, buffer.as<uint8_t>());
+    TRY(simple_domctl(XEN_DOMCTL_shadow_op, id, op, "tell the writes of"));
+    std::memcpy(log.data(), buffer.data(), log.size_bytes());
+    return {};
+}
+
+Result<Mapped_pages> Xen_control::map_grant_table(Domid id, unsigned frame)
+{
+    return memory_.map_grant_table(id, frame);
+}
 
 Result<void> Xen_control::set_param(Domid id, unsigned param, std::uint64_t value)
 {

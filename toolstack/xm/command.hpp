@@ -63,6 +63,11 @@ Outcome<> save(Invocation&);
 void save_options(Options&);
 Outcome<> restore(Invocation&);
 void restore_options(Options&);
+// migrate.cpp
+Outcome<> migrate(Invocation&);
+void migrate_options(Options&);
+Outcome<> migrate_receive(Invocation&);
+void receive_options(Options&);
 // naming.cpp
 Outcome<> rename(Invocation&);
 Outcome<> domid(Invocation&);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // save, restore: a domain to a file and back, with a bar of progress on a terminal.
+#include "toolstack/xm/bar.hpp"
 #include "toolstack/xm/command.hpp"
 
 #include <boost/program_options/value_semantic.hpp>
 
 #include <filesystem>
-
-#include <unistd.h>
 
 namespace vmm::xm
 {
@@ -16,40 +15,9 @@ namespace
 
 using control::Client;
 
-constexpr auto kBetweenLooks    = std::chrono::milliseconds(250);
-constexpr std::size_t kBarWidth = 40;
+constexpr auto kBetweenLooks = std::chrono::milliseconds(250);
 
 std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal(); }
-
-// One line that the next one writes over.
-class Bar
-{
-  public:
-    explicit Bar(std::ostream& err) : err_(err), shown_(::isatty(STDERR_FILENO) == 1) {}
-    ~Bar()
-    {
-        if (drawn_)
-            err_ << "\r\033[K" << std::flush;
-    }
-    Bar(const Bar&)            = delete;
-    Bar& operator=(const Bar&) = delete;
-
-    [[nodiscard]] bool shown() const { return shown_; }
-    void show(std::uint64_t done, std::uint64_t all)
-    {
-        if (all == 0)
-            return;
-        const std::size_t filled = std::min<std::size_t>(kBarWidth * done / all, kBarWidth);
-        err_ << "\r[" << std::string(filled, '#') << std::string(kBarWidth - filled, ' ') << "] "
-             << 100 * done / all << " %" << std::flush;
-        drawn_ = true;
-    }
-
-  private:
-    std::ostream& err_;
-    bool shown_;
-    bool drawn_ = false;
-};
 
 // Performs the operation and shows how far the file at `path` is meanwhile.
 Outcome<Json> call_with_bar(Invocation& invocation, std::string_view op, const Json& args,

@@ -58,6 +58,17 @@ bool Fake_domain::has(std::uint64_t frame) const
     return populated_4k.contains(frame) || populated_2m.contains(frame / 512 * 512);
 }
 
+void Fake_domain::release(std::uint64_t frame)
+{
+    if (populated_2m.erase(frame / 512 * 512) != 0) {
+        for (std::uint64_t i = 0; i < 512; ++i) {
+            populated_4k.insert(frame / 512 * 512 + i);
+        }
+    }
+    populated_4k.erase(frame);
+    std::memset(memory + frame * kPageSize, 0, kPageSize);
+}
+
 std::vector<std::byte> Fake_domain::read(std::uint64_t address, std::size_t size) const
 {
     return {memory + address, memory + address + size};
@@ -448,11 +459,46 @@ Result<Mapped_pages> Fake_hypervisor::map_present(Domid id, std::span<const std:
     return domain->view_present(frames, present);
 }
 
-Result<Mapped_pages> Fake_hypervisor::map_grant_table(Domid id)
+Result<Mapped_pages> Fake_hypervisor::map_grant_table(Domid id, unsigned frame)
 {
     Fake_domain* domain = TRY(enter("map_grant_table", id));
+    if (frame != 0) {
+        return fail(Errc::invalid, "the fake's grant tables have one frame");
+    }
     ++*domain->views;
     return Mapped_pages(domain->grant_table, [count = domain->views](std::span<std::byte>) { --*count; });
+}
+
+Result<void> Fake_hypervisor::take_back(Domid id, std::span<const std::uint64_t> frames)
+{
+    Fake_domain* domain = TRY(enter("take_back", id));
+    for (const std::uint64_t frame : frames) {
+        domain->release(frame);
+        ++free_pages;
+    }
+    return {};
+}
+
+Result<void> Fake_hypervisor::log_writes(Domid id, bool on)
+{
+    TRY(enter("log_writes", id))->logs_writes = on;
+    return {};
+}
+
+Result<void> Fake_hypervisor::take_write_log(Domid id, std::span<std::uint64_t> log)
+{
+    Fake_domain* domain = TRY(enter("take_write_log", id));
+    if (!domain->logs_writes) {
+        return fail(Errc::invalid, "no writes are logged");
+    }
+    if (domain->before_log_taken) {
+        domain->before_log_taken();
+    }
+    std::fill(log.begin(), log.end(), 0);
+    for (const std::uint64_t frame : std::exchange(domain->written, {})) {
+        log[frame / 64] |= std::uint64_t{1} << (frame % 64);
+    }
+    return {};
 }
 
 Result<void> Fake_hypervisor::set_param(Domid id, unsigned param, std::uint64_t value)

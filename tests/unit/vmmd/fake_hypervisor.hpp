@@ -8,6 +8,7 @@
 #include "toolstack/xen/build_control.hpp"
 #include "toolstack/xen/control.hpp"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,6 +37,9 @@ struct Fake_domain {
     std::map<unsigned, Cpu_bits> affinity, soft_affinity;
     Scheduling scheduling{256, 0};
     cpu::Cpu_policy cpu_policy;
+    bool logs_writes = false;
+    std::set<std::uint64_t> written;        // frames a test says were, since the log was last taken
+    std::function<void()> before_log_taken; // what the guest does until then, on whatever thread
     std::shared_ptr<unsigned> views = std::make_shared<unsigned>(0); // mapped and not yet unmapped
 
     Fake_domain();
@@ -43,6 +47,7 @@ struct Fake_domain {
     Fake_domain& operator=(const Fake_domain&) = delete;
 
     [[nodiscard]] bool has(std::uint64_t frame) const;
+    void release(std::uint64_t frame);
     [[nodiscard]] std::uint64_t pages() const { return populated_2m.size() * 512 + populated_4k.size(); }
     // Where the frames are shown. Consecutive ones are shown in place, so that a ring is shared; others by a
     // copy that is written back at the end.
@@ -117,7 +122,10 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     Result<Mapped_pages> map(Domid id, std::span<const std::uint64_t> frames) override;
     Result<Mapped_pages> map_present(Domid id, std::span<const std::uint64_t> frames,
                                      std::vector<bool>& present) override;
-    Result<Mapped_pages> map_grant_table(Domid id) override;
+    Result<void> take_back(Domid id, std::span<const std::uint64_t> frames) override;
+    Result<void> log_writes(Domid id, bool on) override;
+    Result<void> take_write_log(Domid id, std::span<std::uint64_t> log) override;
+    Result<Mapped_pages> map_grant_table(Domid id, unsigned frame) override;
     Result<void> set_param(Domid id, unsigned param, std::uint64_t value) override;
     Result<std::uint64_t> param(Domid id, unsigned param) override;
     Result<Evtchn_port> alloc_unbound(Domid id, Domid remote) override;

@@ -227,6 +227,7 @@ class Supervisor
     void handed_over(const Save_ptr& save, migrate::Handed_over verdict, const std::string& why);
     void stay(const Save_ptr& save, Error why);
     void stop_logging_of(const Save_ptr& save);
+    void stop_logging(Domid id);
     void introduced(const Construction_ptr& construction);
     Result<void> make_place(const Construction_ptr& construction);
     void receive_memory(const Construction_ptr& construction, Result<void> plugged);

@@ -136,6 +136,7 @@ void Supervisor::adopt(std::unique_ptr<Domain> domain)
     } else {
         log::info("domain " + to_string(domain->id) + " (\"" + domain->name() + "\") is taken up again");
     }
+    stop_logging(domain->id); // if it was being moved
     parts_.devices.adopt(domain->id);
     table_.insert(std::move(domain));
 }

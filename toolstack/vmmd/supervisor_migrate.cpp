@@ -116,12 +116,15 @@ Result<void> Supervisor::start_step(const Save_ptr& save, Image_job::Work work, 
 
 void Supervisor::stop_logging_of(const Save_ptr& save)
 {
-    if (!save->migration) {
-        return;
+    if (save->migration) {
+        stop_logging(save->saving.id);
     }
+}
+
+void Supervisor::stop_logging(Domid id)
+{
     const auto control = parts_.open_control();
-    if (const auto stopped =
-            control ? (*control)->log_writes(save->saving.id, false) : std::unexpected(control.error());
+    if (const auto stopped = control ? (*control)->log_writes(id, false) : std::unexpected(control.error());
         !stopped) {
         log::debug(stopped.error().message); // it has gone, or the next migration tries again
     }

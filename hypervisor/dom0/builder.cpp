@@ -148,6 +148,7 @@ Ref<Domain> create(const Dom0_config& config)
     if (config.max_bytes > config.plan.dom0_bytes)
         domain->set_max_frames(config.max_bytes >> kPageShift);
     must(map_memory(domain->p2m(), config), "mapping memory");
+    domain->set_configured_vcpus(config.vcpus);
     must(domain->set_max_vcpus(config.vcpus), "creating vCPUs");
     return domain;
 }

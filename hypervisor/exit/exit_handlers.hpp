@@ -17,6 +17,7 @@ void handle_io(Vcpu& vcpu, const Vm_exit& exit);
 void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit);
 void handle_exception(Vcpu& vcpu, const Vm_exit& exit);
 void handle_xsetbv(Vcpu& vcpu, const Vm_exit& exit);
+void handle_spinning(Vcpu& vcpu);
 void handle_wbinvd(Vcpu& vcpu, const Vm_exit& exit);
 void handle_triple_fault(Vcpu& vcpu);
 void handle_impossible_exit(Vcpu& vcpu, const Vm_exit& exit);

@@ -92,6 +92,7 @@ void handle_exit(Vcpu& vcpu, const Vm_exit& exit)
     case Exit_kind::exception: handle_exception(vcpu, exit); break;
     case Exit_kind::xsetbv: handle_xsetbv(vcpu, exit); break;
     case Exit_kind::wbinvd: handle_wbinvd(vcpu, exit); break;
+    case Exit_kind::spinning: handle_spinning(vcpu); break;
     case Exit_kind::end_of_interrupt: vcpu.apic().in_service_ended(exit.vector); break;
     case Exit_kind::undefined: inject_undefined(vcpu); break;
     case Exit_kind::shutdown: handle_triple_fault(vcpu); break;

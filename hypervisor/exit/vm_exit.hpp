@@ -21,6 +21,7 @@ enum class Exit_kind : u8 {
     exception, // a fault intercepted to be re-injected: vector, error code
     xsetbv,
     wbinvd,
+    spinning,         // a loop with PAUSE for so long that another is waited for; RIP is still in it
     end_of_interrupt, // which the CPU has taken: of one that somebody else has to hear of
     undefined,        // an instruction guests do not have: inject #UD
     shutdown,         // triple fault

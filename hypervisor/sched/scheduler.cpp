@@ -132,6 +132,7 @@ void unload(Cpu& cpu, Vcpu& last)
 void run(Cpu& cpu, Vcpu& vcpu)
 {
     load(cpu, vcpu);
+    vcpu.spins.store(false, std::memory_order_relaxed);
     while (!cpu.reschedule.load(std::memory_order_relaxed))
         run_once(vcpu);
     unload(cpu, vcpu);

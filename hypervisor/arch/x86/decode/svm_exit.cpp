@@ -60,6 +60,7 @@ constexpr auto kMeanings = [] {
     all[e::invd]     = {wbinvd, Instruction::invd};
     all[e::wbinvd]   = {wbinvd, Instruction::wbinvd};
     all[e::shutdown] = {shutdown};
+    all[e::pause]    = {spinning};
     return all;
 }();
 

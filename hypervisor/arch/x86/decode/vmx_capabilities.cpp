@@ -46,7 +46,7 @@ void choose_secondary(const Capabilities& capabilities, Controls& chosen)
     word.need(cpu_control_2::ept, "extended page tables (EPT)")
         .need(cpu_control_2::unrestricted, "unrestricted guests")
         .need(cpu_control_2::wbinvd, "exits for WBINVD")
-        .like(cpu_control_2::rdtscp | cpu_control_2::invpcid);
+        .like(cpu_control_2::rdtscp | cpu_control_2::invpcid | cpu_control_2::pause_loops);
     chosen.virtual_apic = (capabilities.cpu_2.may & kVirtualApic) == kVirtualApic;
     const u64 vpid      = kInvvpid | kInvvpidAll;
     if ((capabilities.ept_vpid & vpid) == vpid)

@@ -56,6 +56,7 @@ constexpr auto kMeanings = [] {
     all[r::invd] = all[r::wbinvd] = {wbinvd, true};
     all[r::xsetbv]                = {xsetbv, true};
     all[r::ept_violation]         = {nested_fault};
+    all[r::pause]                 = {spinning};
     all[r::virtual_eoi]           = {end_of_interrupt};
     all[r::apic_write]            = {msr}; // the CPU has executed it
     for (const u32 instruction : {r::getsec, r::rdpmc, r::rsm, r::mwait, r::monitor, r::invept, r::invvpid,

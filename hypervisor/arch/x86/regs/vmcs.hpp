@@ -53,6 +53,8 @@ enum class Field : u32 {
     entry_error_code   = 0x4018,
     tpr_threshold      = 0x401c,
     cpu_controls_2     = 0x401e,
+    pause_gap          = 0x4020,
+    pause_window       = 0x4022,
     instruction_error  = 0x4400,
     exit_reason        = 0x4402,
     exit_event         = 0x4404,
@@ -138,6 +140,7 @@ inline constexpr u32 wbinvd       = bit(6);
 inline constexpr u32 unrestricted = bit(7);
 inline constexpr u32 apic_reads   = bit(8); // APIC-register virtualization
 inline constexpr u32 delivery     = bit(9); // of virtual interrupts
+inline constexpr u32 pause_loops  = bit(10);
 inline constexpr u32 invpcid      = bit(12);
 inline constexpr u32 xsaves       = bit(20);
 } // namespace cpu_control_2
@@ -210,6 +213,7 @@ inline constexpr u32 guest_state      = 33;
 inline constexpr u32 msr_loading      = 34;
 inline constexpr u32 mwait            = 36;
 inline constexpr u32 monitor          = 39;
+inline constexpr u32 pause            = 40;
 inline constexpr u32 machine_check    = 41; // during an entry
 inline constexpr u32 tpr_threshold    = 43;
 inline constexpr u32 virtual_eoi      = 45;

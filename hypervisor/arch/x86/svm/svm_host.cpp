@@ -65,7 +65,8 @@ Expected<void> enable_on_this_cpu()
                             .rdtscp        = (extended.edx & bit(27)) != 0,
                             .auto_ibrs =
                                 cpuid(0x80000000).eax >= 0x80000021 && (cpuid(0x80000021).eax & bit(8)) != 0,
-                            .giant_pages = (extended.edx & bit(26)) != 0};
+                            .giant_pages  = (extended.edx & bit(26)) != 0,
+                            .pause_filter = (leaf.edx & bit(10)) != 0};
     if (this_cpu() == 0) {
         host.features                      = features;
         Nested_format::places              = Nested_format::places_of<Npt_format>;
@@ -87,8 +88,9 @@ Expected<void> enable_on_this_cpu()
 
 void report()
 {
-    log::info("AMD-V: nested paging{}, {} ASIDs, {}",
+    log::info("AMD-V: nested paging{}, {} ASIDs{}, {}",
               Nested_format::largest_leaf() == 3 ? " with 1 GiB pages" : "", asids().count(),
+              host.features.pause_filter ? ", PAUSE loops noticed" : "",
               host.features.next_rip_save ? "next RIP saved" : "instructions measured by software");
 }
 

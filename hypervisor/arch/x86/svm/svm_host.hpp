@@ -15,6 +15,7 @@ struct Features {
     bool rdtscp        = false;
     bool auto_ibrs     = false;
     bool giant_pages   = false; // also in nested tables
+    bool pause_filter  = false; // exits not for each PAUSE, but for many
 
     bool operator==(const Features&) const = default;
 };

@@ -23,6 +23,15 @@ extern "C" void svm_enter(vmm::Guest_registers* regs, vmm::u64 guest_vmcb_pa, vm
 
 namespace vmm::svm
 {
+namespace
+{
+
+// A loop is so many PAUSEs, no more than so many cycles from one to the next. Without the threshold the CPU
+// counts them all, and some exits are for nothing. [APM2 15.14.4]
+constexpr u16 kSpinPauses = 3000;
+constexpr u16 kSpinGap    = 128;
+
+} // namespace
 
 Expected<Unique<Vcpu_backend>> Svm_vcpu::create(Vcpu& vcpu)
 {
@@ -53,12 +62,17 @@ void Svm_vcpu::set_up_controls()
     // #DB and #AC can recur for ever while they are being delivered, without the CPU ever leaving the
     // guest; #MC is the host's.
     vmcb_->intercept_exception = intercepts(1, 17, 18);
-    vmcb_->intercept_1   = intercepts(e::intr, e::nmi, e::smi, e::init, e::rdpmc, e::cpuid, e::invd, e::hlt,
-                                      e::invlpga, e::ioio, e::msr, e::ferr, e::shutdown);
-    vmcb_->intercept_2   = intercepts(e::vmrun, e::vmmcall, e::vmload, e::vmsave, e::stgi, e::clgi, e::skinit,
-                                      e::wbinvd, e::monitor, e::mwait, e::xsetbv, e::rdpru);
-    vmcb_->vintr         = vintr::intr_masking;
-    vmcb_->msrpm_base_pa = msr_permission_map_pa(false);
+    vmcb_->intercept_1 = intercepts(e::intr, e::nmi, e::smi, e::init, e::rdpmc, e::cpuid, e::invd, e::hlt,
+                                    e::invlpga, e::ioio, e::msr, e::ferr, e::shutdown);
+    vmcb_->intercept_2 = intercepts(e::vmrun, e::vmmcall, e::vmload, e::vmsave, e::stgi, e::clgi, e::skinit,
+                                    e::wbinvd, e::monitor, e::mwait, e::xsetbv, e::rdpru);
+    if (features().pause_filter && vcpu_.domain().configured_vcpus() > 1) {
+        vmcb_->intercept_1 |= intercepts(e::pause);
+        vmcb_->pause_filter_count     = kSpinPauses;
+        vmcb_->pause_filter_threshold = kSpinGap;
+    }
+    vmcb_->vintr          = vintr::intr_masking;
+    vmcb_->msrpm_base_pa  = msr_permission_map_pa(false);
     vmcb_->nested_control = 1;
     vmcb_->n_cr3          = to_hpa(vcpu_.domain().p2m().root()).value();
     vmcb_->efer           = efer::svme;

@@ -105,8 +105,9 @@ Expected<void> enable_on_this_cpu()
 void report()
 {
     const Controls& c = host.controls;
-    log::info("VT-x: EPT{}{}{}{}", c.giant_pages ? ", its 1 GiB pages" : "",
+    log::info("VT-x: EPT{}{}{}{}{}", c.giant_pages ? ", its 1 GiB pages" : "",
               c.accessed_dirty ? ", its dirty flags" : "", c.has_2(cpu_control_2::vpid) ? ", VPID" : "",
+              c.has_2(cpu_control_2::pause_loops) ? ", PAUSE loops noticed" : "",
               c.virtual_apic ? ", interrupts delivered by the CPU" : ", interrupts injected");
 }
 

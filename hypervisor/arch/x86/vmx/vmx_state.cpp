@@ -6,7 +6,9 @@
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/vmx/instructions.hpp"
 #include "arch/x86/vmx/vmx_vcpu.hpp"
+#include "domain/domain.hpp"
 #include "domain/time.hpp"
+#include "domain/vcpu.hpp"
 
 extern "C" const char vmx_exit[];
 
@@ -18,6 +20,11 @@ namespace
 constexpr u64 kGuestEfer = efer::sce | efer::lme | efer::lma | efer::nxe;
 constexpr u64 kCr0Known  = cr0::pe | cr0::mp | cr0::em | cr0::ts | cr0::et | cr0::ne | cr0::wp | cr0::am |
                           cr0::nw | cr0::cd | cr0::pg;
+
+// In cycles of the TSC: PAUSEs no further apart are one loop, and in one for so long a vCPU waits for
+// another. [SDM3 25.6.13, 26.1.3]
+constexpr u32 kSpinGap    = 128;
+constexpr u32 kSpinWindow = 4096;
 
 // Of a segment's attributes.
 constexpr u16 kAccessed = 1u << 0;
@@ -115,6 +122,10 @@ void Vmx_vcpu::set_up_controls(Hpa virtual_apic)
     write(Field::pin_controls, c.pin);
     write(Field::cpu_controls, c.cpu);
     write(Field::cpu_controls_2, c.cpu_2);
+    if (c.has_2(cpu_control_2::pause_loops)) {
+        write(Field::pause_gap, kSpinGap);
+        write(Field::pause_window, vcpu_.domain().configured_vcpus() > 1 ? kSpinWindow : low_bits(32));
+    }
     write(Field::exit_controls, c.exit);
     start_timer();
     write(Field::entry_controls, c.entry);

@@ -36,6 +36,7 @@ TEST_CASE("plain exits")
     CHECK(decode(0x8d).kind == Exit_kind::xsetbv);
     CHECK(decode(0x89).kind == Exit_kind::wbinvd);
     CHECK(decode(0x76).kind == Exit_kind::wbinvd);
+    CHECK(decode(0x77).kind == Exit_kind::spinning);
 }
 
 TEST_CASE("instructions guests do not have are undefined to them")

@@ -21,6 +21,8 @@ TEST_CASE("vmx: plain exits, and which instructions are stepped over")
         CHECK(kind(window).kind == Exit_kind::interrupt_window);
     CHECK(kind(2).kind == Exit_kind::shutdown);
     CHECK(kind(55).kind == Exit_kind::xsetbv);
+    CHECK(kind(40).kind == Exit_kind::spinning);
+    CHECK(kind(40).instruction_length == 0);
     CHECK(kind(13).kind == Exit_kind::wbinvd);
     CHECK(kind(54).kind == Exit_kind::wbinvd);
 }

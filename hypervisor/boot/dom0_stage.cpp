@@ -20,7 +20,7 @@ constexpr u64 kMiB = 1ull << 20;
 unsigned dom0_vcpus()
 {
     const unsigned wanted = boot_state.options.dom0_max_vcpus;
-    return std::min<unsigned>(wanted == 0 ? online_cpu_count() : wanted, kMaxVcpus);
+    return std::min<unsigned>(wanted == 0 ? cpu_count() : wanted, kMaxVcpus);
 }
 
 Unique<Domain_devices> make_devices(Domain& dom0)

@@ -138,11 +138,11 @@ Physical_cpu describe(u32 apic_id, u32 uid)
     return {apic_id, uid, apic_id >> layout.core, apic_id >> layout.cache, apic_id >> layout.package};
 }
 
-// True when it runs as CPU number online_cpus.count.
+// True when it runs as CPU number known_cpus.count.
 bool start_cpu(const Madt_cpu& cpu, u8 page)
 {
-    auto tables      = make_descriptor_tables(online_cpus.count);
-    const auto stack = make_cpu_stack(online_cpus.count);
+    auto tables      = make_descriptor_tables(known_cpus.count);
+    const auto stack = make_cpu_stack(known_cpus.count);
     if (!tables || !stack) {
         log::warning("CPU with APIC id {}: left out, there is no memory for its stack", cpu.apic_id);
         return false;
@@ -163,8 +163,8 @@ bool start_cpu(const Madt_cpu& cpu, u8 page)
         log::warning("CPU with APIC id {}: left out, {}", cpu.apic_id, current.why_unfit);
         return false;
     }
-    online_cpus.list[online_cpus.count] = describe(cpu.apic_id, cpu.uid);
-    ++online_cpus.count;
+    known_cpus.list[known_cpus.count] = describe(cpu.apic_id, cpu.uid);
+    ++known_cpus.count;
     return true;
 }
 
@@ -183,7 +183,7 @@ void describe_boot_cpu()
         if (cpu.apic_id == id)
             uid = cpu.uid;
     }
-    online_cpus.list[0] = describe(id, uid);
+    known_cpus.list[0] = describe(id, uid);
 }
 
 } // namespace
@@ -199,9 +199,9 @@ void boot::start_other_cpus()
         other_cpu_root = host_page_tables().value();
         const Trampoline start_code(page);
         for (const Madt_cpu& cpu : cpus) {
-            if (online_cpus.count == most_cpus())
+            if (known_cpus.count == most_cpus())
                 break;
-            if (cpu.apic_id == online_cpus.list[0].apic_id)
+            if (cpu.apic_id == known_cpus.list[0].apic_id)
                 continue;
             if (host_apic::can_reach(cpu.apic_id))
                 start_cpu(cpu, start_code.page_number());
@@ -210,7 +210,7 @@ void boot::start_other_cpus()
         }
     }
     all_known = true;
-    log::info("{} of {} CPUs", online_cpus.count, std::max<std::size_t>(cpus.size(), 1));
+    log::info("{} of {} CPUs", known_cpus.count, std::max<std::size_t>(cpus.size(), 1));
 }
 
 // The others begin here, each on its own stack.

@@ -138,6 +138,16 @@ void begin_in_pool(Domain& domain, u32 id)
     domain.scheduling().cpus.store(pool.cpus);
 }
 
+bool is_needed_by_its_pool(u32 cpu)
+{
+    for (u32 id = 0; (id = known_pools().next(id)) < Cpu_pools::kMost; ++id) {
+        const Cpu_set cpus = pools.find(id)->cpus & online();
+        if (cpus.has(cpu) && !cpus.without(cpu).any() && domains_in(id) != 0)
+            return true;
+    }
+    return false;
+}
+
 Expected<void> do_cpupool_op(Vcpu& caller, xen_sysctl_cpupool_op& op)
 {
     known_pools();

@@ -7,6 +7,7 @@
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
 #include "hypercall/control_lock.hpp"
+#include "hypercall/cpu_hotplug.hpp"
 #include "hypercall/hypercall.hpp"
 #include "platform/screen.hpp"
 #include "sched/scheduler.hpp"
@@ -31,15 +32,15 @@ Expected<void> set_time(const xenpf_settime64& time)
 
 Expected<void> describe_cpu(xenpf_pcpuinfo& info)
 {
-    info.max_present = online_cpu_count() - 1;
-    if (info.xen_cpuid >= online_cpu_count()) {
+    info.max_present = cpu_count() - 1;
+    if (info.xen_cpuid >= cpu_count()) {
         info.flags = XEN_PCPU_FLAGS_INVALID;
         return {};
     }
-    const Physical_cpu& cpu = online_cpus.list[info.xen_cpuid];
+    const Physical_cpu& cpu = known_cpus.list[info.xen_cpuid];
     info.apic_id            = cpu.apic_id;
     info.acpi_id            = cpu.acpi_id;
-    info.flags              = XEN_PCPU_FLAGS_ONLINE;
+    info.flags              = is_online(info.xen_cpuid) ? XEN_PCPU_FLAGS_ONLINE : 0;
     return {};
 }
 
@@ -73,6 +74,8 @@ Hypercall_result do_platform_op(Vcpu& vcpu, Hypercall_args& args)
         TRY(describe_cpu(op.u.pcpu_info));
         TRY(write_guest(vcpu, arg, op));
         return 0;
+    case XENPF_cpu_online: TRY(bring_cpu_online(op.u.cpu_ol.cpuid)); return 0;
+    case XENPF_cpu_offline: TRY(take_cpu_offline(op.u.cpu_ol.cpuid)); return 0;
     case kGetDom0Console: return describe_console(vcpu, arg);
     default: return fail(Errc::enosys);
     }

@@ -85,7 +85,7 @@ Hypercall_result pin(Vcpu& vcpu, s32 cpu)
 {
     if (!vcpu.domain().is_control())
         return fail(Errc::eperm);
-    if (cpu >= static_cast<s32>(online_cpu_count()))
+    if (cpu >= static_cast<s32>(cpu_count()))
         return fail(Errc::einval);
     if (cpu < 0) {
         if (!vcpu.affinity_before_pin)

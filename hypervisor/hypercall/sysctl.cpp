@@ -11,6 +11,7 @@
 #include "exit/guest_memory.hpp"
 #include "hypercall/bitmap_argument.hpp"
 #include "hypercall/control_lock.hpp"
+#include "hypercall/cpu_hotplug.hpp"
 #include "hypercall/cpu_policy_op.hpp"
 #include "hypercall/cpupool_op.hpp"
 #include "hypercall/domain_info.hpp"
@@ -70,8 +71,8 @@ void physical_info(xen_sysctl_physinfo& info)
     info                  = {};
     info.threads_per_core = count_of(cpus_alike(0, &Physical_cpu::core));
     info.cores_per_socket = count_of(cpus_alike(0, &Physical_cpu::package)) / info.threads_per_core;
-    info.nr_cpus          = online_cpu_count();
-    info.max_cpu_id       = online_cpu_count() - 1;
+    info.nr_cpus          = count_of(online_cpu_mask());
+    info.max_cpu_id       = cpu_count() - 1;
     info.nr_nodes         = 1;
     info.cpu_khz          = static_cast<u32>(tsc_info().khz);
     info.capabilities     = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap | XEN_SYSCTL_PHYSCAP_gnttab_v1;
@@ -99,7 +100,7 @@ Expected<void> domain_list(Vcpu& vcpu, xen_sysctl_getdomaininfolist& op)
 
 Expected<void> cpu_info(Vcpu& vcpu, xen_sysctl_getcpuinfo& op)
 {
-    const u32 count = std::min(op.max_cpus, online_cpu_count());
+    const u32 count = std::min(op.max_cpus, cpu_count());
     for (u32 cpu = 0; cpu < count; ++cpu) {
         const xen_sysctl_cpuinfo info{.idletime = scheduler::idle_time(cpu)};
         TRY(write_guest_element(vcpu, address_of(op.info), cpu, info));
@@ -111,13 +112,15 @@ Expected<void> cpu_info(Vcpu& vcpu, xen_sysctl_getcpuinfo& op)
 Expected<void> cpu_topology(Vcpu& vcpu, xen_sysctl_cputopoinfo& op)
 {
     if (address_of(op.cputopo).value() != 0) {
-        for (u32 cpu = 0; cpu < std::min(op.num_cpus, online_cpu_count()); ++cpu) {
-            const Physical_cpu& known = online_cpus.list[cpu];
-            const xen_sysctl_cputopo place{.core = known.core, .socket = known.package, .node = 0};
+        for (u32 cpu = 0; cpu < std::min(op.num_cpus, cpu_count()); ++cpu) {
+            const Physical_cpu& known = known_cpus.list[cpu];
+            xen_sysctl_cputopo place{.core = known.core, .socket = known.package, .node = 0};
+            if (!is_online(cpu))
+                place = {XEN_INVALID_CORE_ID, XEN_INVALID_SOCKET_ID, XEN_INVALID_NODE_ID};
             TRY(write_guest_element(vcpu, address_of(op.cputopo), cpu, place));
         }
     }
-    op.num_cpus = online_cpu_count();
+    op.num_cpus = cpu_count();
     return {};
 }
 
@@ -179,6 +182,7 @@ Expected<void> perform(Vcpu& vcpu, xen_sysctl& op)
     case XEN_SYSCTL_availheap: op.u.availheap.avail_bytes = frames.free_count() * kPageSize; return {};
     case XEN_SYSCTL_cputopoinfo: return cpu_topology(vcpu, op.u.cputopoinfo);
     case XEN_SYSCTL_numainfo: return numa_info(vcpu, op.u.numainfo);
+    case XEN_SYSCTL_cpu_hotplug: return do_cpu_hotplug(op.u.cpu_hotplug);
     case XEN_SYSCTL_cpupool_op: return do_cpupool_op(vcpu, op.u.cpupool_op);
     case XEN_SYSCTL_scheduler_op: return scheduler_parameters(op.u.scheduler_op);
     case XEN_SYSCTL_pcitopoinfo: return pci_topology(vcpu, op.u.pcitopoinfo);

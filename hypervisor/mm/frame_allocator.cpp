@@ -234,7 +234,7 @@ void Frame_allocator::free_block(Mfn first, unsigned order, unsigned colour)
 void Frame_allocator::insert_free(Mfn first, unsigned order, unsigned colour)
 {
     const Lock_guard guard(lock_);
-    if (online_cpu_count() == 1) {
+    if (cpu_count() == 1) {
         insert_merging(first.value(), order, colour);
         return;
     }
@@ -255,7 +255,7 @@ bool Frame_allocator::wake_rested()
 {
     bool any = false;
     while (old_rest_ != kNone || new_rest_ != kNone) {
-        for (u32 cpu = 0; cpu < online_cpu_count() && old_rest_ != kNone; ++cpu) {
+        for (u32 cpu = 0; cpu < cpu_count() && old_rest_ != kNone; ++cpu) {
             if (cpu != this_cpu() && !turns::has_been_out(cpu, rested_since_[cpu]))
                 return any;
         }
@@ -267,7 +267,7 @@ bool Frame_allocator::wake_rested()
             any = true;
         }
         old_rest_ = std::exchange(new_rest_, kNone);
-        for (u32 cpu = 0; cpu < online_cpu_count(); ++cpu)
+        for (u32 cpu = 0; cpu < cpu_count(); ++cpu)
             rested_since_[cpu] = turns::of(cpu);
     }
     return any;

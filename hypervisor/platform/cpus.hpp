@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The physical CPUs that run vCPUs. Filled at boot, the CPU that booted first, and read only afterwards: a
-// CPU that did not come up is not in here and has no number.
+// The physical CPUs. Filled at boot, the CPU that booted first, and the list is only read afterwards: a CPU
+// that did not come up is not in here and has no number. All of them run vCPUs, but for those that were taken
+// offline since, by control calls (hypercall/cpu_hotplug.hpp).
 #pragma once
 
 #include "base/bits.hpp"
 #include "base/per_cpu.hpp"
+
+#include <atomic>
 
 namespace vmm
 {
@@ -19,21 +22,23 @@ struct Physical_cpu {
     u32 package = 0;
 };
 
-struct Online_cpus {
+struct Known_cpus {
     std::array<Physical_cpu, kMaxCpus> list{};
     u32 count = 1;
+    std::atomic<u64> offline{0};
 };
-inline constinit Online_cpus online_cpus;
+inline constinit Known_cpus known_cpus;
 
-inline u32 online_cpu_count() { return online_cpus.count; }
-inline u64 online_cpu_mask() { return low_bits(online_cpus.count); }
+inline u32 cpu_count() { return known_cpus.count; }
+inline u64 online_cpu_mask() { return low_bits(known_cpus.count) & ~known_cpus.offline.load(); }
+inline bool is_online(u32 cpu) { return cpu < kMaxCpus && (online_cpu_mask() & bit(cpu)) != 0; }
 
 // Those that have this number in common with that CPU, which is one of them.
 inline u64 cpus_alike(u32 cpu, u32 Physical_cpu::*number)
 {
     u64 alike = 0;
-    for (u32 other = 0; other < online_cpus.count; ++other) {
-        if (online_cpus.list[other].*number == online_cpus.list[cpu].*number)
+    for (u32 other = 0; other < known_cpus.count; ++other) {
+        if (known_cpus.list[other].*number == known_cpus.list[cpu].*number)
             alike |= bit(other);
     }
     return alike;

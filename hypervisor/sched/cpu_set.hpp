@@ -55,6 +55,14 @@ class Cpu_set
         }
         return kNone;
     }
+    template <class Visit>
+    void for_each(Visit visit) const
+    {
+        for (u32 word = 0; word < words_.size(); ++word) {
+            for (u64 bits = words_[word]; bits != 0; bits &= bits - 1)
+                visit(word * 64 + static_cast<u32>(std::countr_zero(bits)));
+        }
+    }
     [[nodiscard]] constexpr u64 low_word() const { return words_[0]; }
 
     constexpr Cpu_set operator&(const Cpu_set& o) const

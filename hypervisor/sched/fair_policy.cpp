@@ -327,16 +327,19 @@ bool Fair_policy::yield_to(u32 cpu, Sched_entity& target, Time now)
     return queue.gives_way;
 }
 
+// Who is bound to it and runs elsewhere because it was not there goes back.
 void Fair_policy::cpu_online(u32 cpu, const Cpu_neighbours& neighbours, Time)
 {
-    Cpu_queue& queue = queues_[cpu];
-    const Lock_guard guard(queue.lock);
-    queue.neighbours = neighbours;
-    queue.dice       = cpu * 2'654'435'761u + 1;
-    queue.online     = true;
-    online_.add(cpu);
-    online_count_.fetch_add(1, std::memory_order_relaxed);
-    host_.kick(cpu, Sched_host::Look::again);
+    {
+        Cpu_queue& queue = queues_[cpu];
+        const Lock_guard guard(queue.lock);
+        queue.neighbours = neighbours;
+        queue.dice       = cpu * 2'654'435'761u + 1;
+        queue.online     = true;
+        online_.add(cpu);
+        online_count_.fetch_add(1, std::memory_order_relaxed);
+    }
+    online_.load().for_each([&](u32 other) { host_.kick(other, Sched_host::Look::again); });
 }
 
 void Fair_policy::cpu_offline(u32 cpu, Time now)

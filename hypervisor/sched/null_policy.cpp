@@ -194,11 +194,7 @@ void Null_policy::cpu_online(u32 number, const Cpu_neighbours&, Time)
         online_.add(number);
     }
     serve([&](Sched_entity& entity) { return allowed(entity).has(number) && take(number, entity); });
-    Cpu_set all = online_.load();
-    for (u32 cpu = all.next(number); all.any(); all = all.without(cpu)) {
-        cpu = all.next(cpu);
-        host_.kick(cpu, Sched_host::Look::again);
-    }
+    online_.load().for_each([&](u32 cpu) { host_.kick(cpu, Sched_host::Look::again); });
 }
 
 // Its owner goes with the next decision. One without an owner had nobody who waited for it.

@@ -29,6 +29,7 @@ struct Cpu {
     std::atomic<bool> reschedule{false};
     Sched_kind kind = Sched_kind::fair; // whose decisions it follows
     std::atomic<Sched_kind> wanted{Sched_kind::fair};
+    std::atomic<bool> offline{false};
     Timer timer{time_is_up, this};
 };
 
@@ -122,7 +123,7 @@ void load(Cpu& cpu, Vcpu& next)
 // Where there are others, one may take it at the next decision, so nothing of it stays here.
 void unload(Cpu& cpu, Vcpu& last)
 {
-    if (online_cpu_count() > 1) {
+    if (cpu_count() > 1) {
         last.backend().store();
         cpu.loaded = nullptr;
     }
@@ -155,12 +156,22 @@ void join(Cpu& cpu, u32 number)
         system_clock().now());
 }
 
-// Nothing runs here any more that the former one decided on, before another one decides.
-void change_policy(Cpu& cpu, u32 number)
+// Nothing runs here any more that the policy decided on.
+void leave(const Cpu& cpu, u32 number)
 {
     Policy& former = Host::policy(cpu.kind);
     former.cpu_offline(number, system_clock().now());
     while (former.decide(number, system_clock().now()).next) {
+    }
+}
+
+// Another policy decides from now on, or for some time nobody does.
+void leave_and_join(Cpu& cpu, u32 number)
+{
+    leave(cpu, number);
+    while (cpu.offline.load()) {
+        halt(cpu);
+        cpu.reschedule.store(false);
     }
     join(cpu, number);
 }
@@ -193,6 +204,12 @@ void follow(u32 cpu, Sched_kind which)
     static_cast<Sched_host&>(host).kick(cpu, Look::again);
 }
 
+void set_offline(u32 cpu, bool offline)
+{
+    cpus.of(cpu).offline.store(offline);
+    static_cast<Sched_host&>(host).kick(cpu, Look::again);
+}
+
 void run_this_cpu()
 {
     const u32 number = this_cpu();
@@ -200,8 +217,9 @@ void run_this_cpu()
     join(cpu, number);
     for (;;) {
         cpu.reschedule.store(false);
-        if (cpu.wanted.load(std::memory_order_relaxed) != cpu.kind) [[unlikely]]
-            change_policy(cpu, number);
+        if (cpu.wanted.load(std::memory_order_relaxed) != cpu.kind ||
+            cpu.offline.load(std::memory_order_relaxed)) [[unlikely]]
+            leave_and_join(cpu, number);
         const auto [next, until] = Host::policy(cpu.kind).decide(number, system_clock().now());
         if (until != kNever)
             cpu.timer.start(until);

@@ -22,6 +22,9 @@ namespace vmm::scheduler
 void choose(Sched_kind which);
 // From its next decision on a CPU, which no vCPU may use at the moment, follows this one.
 void follow(u32 cpu, Sched_kind which);
+// Whether the CPU sleeps instead of running vCPUs, soon after. One caller at a time; not the last CPU that a
+// vCPU may use.
+void set_offline(u32 cpu, bool offline);
 
 // Runs vCPUs on this CPU for ever.
 [[noreturn]] void run_this_cpu();

@@ -122,6 +122,32 @@ def hotplug(machine):
         return works_on_each(machine, VCPUS)
 
 
+def processor(machine):
+    """One of the machine's CPUs goes and comes back, by xm and by dom0's kernel, while the guest works."""
+    file = f"/sys/devices/system/xen_cpu/xen_cpu{CPUS - 1}/online"
+    with guest_shell(machine, "many"):
+        machine.line("(while :; do :; done) &")
+        machine.shell("true")
+    for go, come in (f"xm cpu-offline {CPUS - 1}", f"xm cpu-online {CPUS - 1}"), (f"echo 0 > {file}", f"echo 1 > {file}"):
+        machine.shell(go, 60)
+        wait_for(machine, "the CPU is gone", 20, lambda m: xm_json(m, "info")["nr_cpus"] == CPUS - 1)
+        wait_for(machine, "dom0's kernel knows it", 20, lambda m: m.shell(f"cat {file}")[1].strip() == "0")
+        running = {vcpu["cpu"] for vcpu in xm_json(machine, "vcpu-list")["vcpus"] if vcpu["state"].startswith("r")}
+        if CPUS - 1 in running:
+            raise Failed(f"a vCPU runs on CPU {CPUS - 1}, which is offline")
+        with guest_shell(machine, "many"):
+            works_on_each(machine, VCPUS)
+        works_on_each(machine, CPUS)
+        machine.shell(come, 60)
+        wait_for(machine, "it is back", 20, lambda m: xm_json(m, "info")["nr_cpus"] == CPUS)
+    refusal = machine.shell("xm cpu-offline 0", 60, check=False)[1].strip()
+    if "stays online" not in refusal:
+        raise Failed(f"xm cpu-offline 0 says: {refusal}")
+    with guest_shell(machine, "many"):
+        machine.shell("kill $(jobs -p)")
+    return refusal
+
+
 def clock(machine):
     with guest_shell(machine, "many"):
         slept = {}
@@ -157,6 +183,7 @@ scenario("smp", __doc__, [
     ("they interrupt each other", guest_interrupts),
     ("busy vCPUs run side by side", all_at_once),
     ("a CPU of the guest goes and comes back", hotplug),
+    ("a CPU of the machine goes and comes back", processor),
     ("sleep takes as long as it says, on each", clock),
     ("paused and resumed", pause),
     ("shut down; its memory is back", end),

@@ -54,6 +54,7 @@ inline constexpr std::string_view pool_destroy  = "pool-destroy";
 inline constexpr std::string_view pool_rename   = "pool-rename";
 inline constexpr std::string_view pool_cpus     = "pool-cpus";
 inline constexpr std::string_view pool_move     = "pool-move";
+inline constexpr std::string_view cpu_online    = "cpu-online";
 inline constexpr std::string_view info          = "info";
 inline constexpr std::string_view cpu_policy    = "cpu-policy";
 inline constexpr std::string_view dmesg         = "dmesg";

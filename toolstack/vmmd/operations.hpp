@@ -111,6 +111,7 @@ class Operations
     Answer pool_rename(const Json& args);
     Answer pool_cpus(const Json& args);
     Answer pool_move(const Json& args);
+    Answer cpu_online(const Json& args);
     Answer info(const Json& args);
     Answer cpu_policy(const Json& args);
     Answer dmesg(const Json& args);

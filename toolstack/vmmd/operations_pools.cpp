@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // pool-list, -create, -destroy, -rename, -cpus, -move: CPUs apart from others, and who runs on them.
+// cpu-online: CPUs that nobody runs on for a while.
 #include "toolstack/vmmd/affinity.hpp"
 #include "toolstack/vmmd/answers.hpp"
 #include "toolstack/vmmd/host_report.hpp"
@@ -75,6 +76,12 @@ std::expected<std::string, Failure> new_name_argument(Control& control, Store_se
     return name;
 }
 
+std::string no_such_cpu(std::uint64_t cpu, const Host_info& host)
+{
+    return "this machine has no processor " + std::to_string(cpu) + "; it has 0 to " +
+           std::to_string(host.max_cpu_id);
+}
+
 // The CPUs named, all of which there are.
 std::expected<std::vector<unsigned>, Failure> cpus_argument(const control::Json& args, const Host_info& host)
 {
@@ -87,9 +94,7 @@ std::expected<std::vector<unsigned>, Failure> cpus_argument(const control::Json&
         return failed(Code::bad_value, "cpus: " + set.error());
     }
     if (!set->is_all() && *set->cpus().rbegin() > host.max_cpu_id) {
-        return failed(Code::bad_value, "this machine has no processor " +
-                                           std::to_string(*set->cpus().rbegin()) + "; it has 0 to " +
-                                           std::to_string(host.max_cpu_id));
+        return failed(Code::bad_value, no_such_cpu(*set->cpus().rbegin(), host));
     }
     return members(to_bits(*set, host).value_or(Cpu_bits{}));
 }
@@ -267,6 +272,39 @@ Answer Operations::pool_move(const Json& args)
         supervisor_.set_config(found->id, std::move(changed));
     }
     return Json{{"domid", raw(found->id)}, {"pool", name}};
+}
+
+Answer Operations::cpu_online(const Json& args)
+{
+    const auto cpu    = number_argument(args, "cpu");
+    const auto online = flag_argument(args, "online");
+    if (const Failure* refusal = first_refusal(cpu, online)) {
+        return std::unexpected(*refusal);
+    }
+    const auto host = control_.host();
+    if (!host) {
+        return failed(host.error());
+    }
+    if (*cpu > host->max_cpu_id) {
+        return failed(Code::bad_value, no_such_cpu(*cpu, *host));
+    }
+    const std::string name = "CPU " + std::to_string(*cpu);
+    if (*cpu == 0 && !*online) {
+        return failed(Code::not_permitted, name + " serves the devices' interrupts and stays online");
+    }
+    const auto done = control_.set_cpu_online(static_cast<unsigned>(*cpu), *online);
+    if (!done && done.error().code == Errc::exists) {
+        return failed(Code::bad_state, name + " is " + (*online ? "online" : "offline") + " already");
+    }
+    if (!done && done.error().code == Errc::busy) {
+        return failed(Code::bad_state, name +
+                                           " is the last one of a CPU pool that has domains: give it another "
+                                           "with xm cpupool-cpu-add, or move them with xm cpupool-migrate");
+    }
+    if (!done) {
+        return failed(done.error());
+    }
+    return Json{{"cpu", *cpu}, {"online", *online}};
 }
 
 } // namespace vmm

@@ -153,6 +153,8 @@ class Control
     [[nodiscard]] virtual Result<void> add_to_pool(unsigned pool, unsigned cpu)    = 0;
     [[nodiscard]] virtual Result<void> take_from_pool(unsigned pool, unsigned cpu) = 0;
     [[nodiscard]] virtual Result<void> move_to_pool(Domid id, unsigned pool)       = 0;
+    // Errc::exists when it is so already, Errc::busy when domains have no other. It stays in its pool.
+    [[nodiscard]] virtual Result<void> set_cpu_online(unsigned cpu, bool online)   = 0;
 
     // What CPUID tells a domain: what a new one is offered, what this one sees. Set before it first runs.
     [[nodiscard]] virtual Result<cpu::Cpu_policy> offered_cpu_policy()                         = 0;

@@ -46,6 +46,7 @@ class Xen_control final : public Control, public Build_control
     Result<void> add_to_pool(unsigned pool, unsigned cpu) override;
     Result<void> take_from_pool(unsigned pool, unsigned cpu) override;
     Result<void> move_to_pool(Domid id, unsigned pool) override;
+    Result<void> set_cpu_online(unsigned cpu, bool online) override;
     Result<cpu::Cpu_policy> offered_cpu_policy() override;
     Result<cpu::Cpu_policy> cpu_policy(Domid id) override;
     Result<void> set_cpu_policy(Domid id, const cpu::Cpu_policy& policy) override;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Xen_control that is about CPU pools. [<xen/sysctl.h>, XEN_SYSCTL_cpupool_op, and the errors
-// told there]
+// The part of Xen_control that is about CPU pools and the CPUs in them. [<xen/sysctl.h>,
+// XEN_SYSCTL_cpupool_op, and the errors told there; XEN_SYSCTL_cpu_hotplug]
 #include "toolstack/xen/refusal.hpp"
 #include "toolstack/xen/xen_control.hpp"
 
@@ -113,6 +113,18 @@ Result<void> Xen_control::move_to_pool(Domid id, unsigned pool)
     op.u.cpupool_op.cpupool_id = pool;
     op.u.cpupool_op.domid      = raw(id);
     return pool_op(op, "move domain " + to_string(id) + " to another CPU pool");
+}
+
+Result<void> Xen_control::set_cpu_online(unsigned cpu, bool online)
+{
+    xen_sysctl op{};
+    op.u.cpu_hotplug.cpu = cpu;
+    op.u.cpu_hotplug.op  = online ? XEN_SYSCTL_CPU_HOTPLUG_ONLINE : XEN_SYSCTL_CPU_HOTPLUG_OFFLINE;
+    if (const auto done = call_.sysctl(XEN_SYSCTL_cpu_hotplug, op); !done) {
+        return refusal(done.error(), "take CPU " + std::to_string(cpu) + (online ? " online" : " offline"),
+                       std::nullopt);
+    }
+    return {};
 }
 
 } // namespace vmm

@@ -93,6 +93,8 @@ Outcome<> cpupool_rename(Invocation&);
 Outcome<> cpupool_cpu_add(Invocation&);
 Outcome<> cpupool_cpu_remove(Invocation&);
 Outcome<> cpupool_migrate(Invocation&);
+Outcome<> cpu_offline(Invocation&);
+Outcome<> cpu_online(Invocation&);
 // cpu_policy.cpp
 Outcome<> cpu_policy(Invocation&);
 void cpu_policy_options(Options&);

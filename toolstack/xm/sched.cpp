@@ -37,6 +37,13 @@ Outcome<> add_cpus(Json& args, const char* key, const std::string& word)
     return {};
 }
 
+Outcome<> set_cpu(Invocation& invocation, bool online)
+{
+    const auto cpu = TRY(parse_number("CPU", invocation.word(0)));
+    invocation.print_json(TRY(invocation.call(control::op::cpu_online, {{"cpu", cpu}, {"online", online}})));
+    return {};
+}
+
 } // namespace
 
 void sched_credit_options(Options& options)
@@ -95,5 +102,9 @@ Outcome<> vcpu_set(Invocation& invocation)
         TRY(invocation.call(control::op::vcpu_set, {{"domain", invocation.word(0)}, {"count", count}})));
     return {};
 }
+
+Outcome<> cpu_offline(Invocation& invocation) { return set_cpu(invocation, false); }
+
+Outcome<> cpu_online(Invocation& invocation) { return set_cpu(invocation, true); }
 
 } // namespace vmm::xm

@@ -372,6 +372,15 @@ Result<void> Fake_hypervisor::move_to_pool(Domid id, unsigned pool)
     return {};
 }
 
+Result<void> Fake_hypervisor::set_cpu_online(unsigned cpu, bool online)
+{
+    if (const auto code = ordered("set_cpu_online")) {
+        return fail(*code, "the fake refused to change a CPU");
+    }
+    const bool changes = online ? offline_cpus.erase(cpu) != 0 : offline_cpus.insert(cpu).second;
+    return changes ? Result<void>() : fail(Errc::exists, "it is so already");
+}
+
 Result<cpu::Cpu_policy> Fake_hypervisor::offered_cpu_policy() { return offered; }
 
 Result<cpu::Cpu_policy> Fake_hypervisor::cpu_policy(Domid id)

@@ -67,6 +67,7 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     std::size_t large_extents = SIZE_MAX;                           // how many 2 MiB extents there still are
     std::map<Domid, std::unique_ptr<Fake_domain>> domains;          // dom0 too
     std::map<unsigned, Cpu_pool> cpu_pools{{0, {0, 6, 0, {0xff}}}}; // the first one with credit2
+    std::set<unsigned> offline_cpus;
     std::vector<std::string> calls; // in order, of those that change something
     std::uint64_t notifications = 0;
     std::uint64_t pages_mapped  = 0;
@@ -110,6 +111,7 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     Result<void> add_to_pool(unsigned pool, unsigned cpu) override;
     Result<void> take_from_pool(unsigned pool, unsigned cpu) override;
     Result<void> move_to_pool(Domid id, unsigned pool) override;
+    Result<void> set_cpu_online(unsigned cpu, bool online) override;
     Result<cpu::Cpu_policy> offered_cpu_policy() override;
     Result<cpu::Cpu_policy> cpu_policy(Domid id) override;
     Result<void> set_cpu_policy(Domid id, const cpu::Cpu_policy& policy) override;

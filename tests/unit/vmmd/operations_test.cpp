@@ -441,6 +441,26 @@ TEST_CASE("vCPUs are offered to a guest and taken back through the store")
     CHECK(offered("/local/domain/2") == "online offline offline offline ");
 }
 
+TEST_CASE("a processor of the machine goes out of use and comes back")
+{
+    Daemon_fixture daemon;
+    const auto set = [&](unsigned cpu, bool online) {
+        return daemon.perform("cpu-online", {{"cpu", cpu}, {"online", online}});
+    };
+    REQUIRE(set(7, false));
+    CHECK(daemon.hypervisor.offline_cpus == std::set{7u});
+    CHECK(set(7, false).error().message == "CPU 7 is offline already");
+    REQUIRE(set(7, true));
+    CHECK(set(7, true).error().message == "CPU 7 is online already");
+    CHECK(daemon.hypervisor.offline_cpus.empty());
+
+    CHECK(set(8, false).error().message == "this machine has no processor 8; it has 0 to 7");
+    CHECK(code_of(set(0, false)) == Code::not_permitted);
+    daemon.hypervisor.order_failure("set_cpu_online", Errc::busy, 1);
+    CHECK(set(6, false).error().message.find("last one of a CPU pool") != std::string::npos);
+    CHECK(code_of(daemon.perform("cpu-online", {{"cpu", "six"}, {"online", false}})) == Code::bad_value);
+}
+
 TEST_CASE("CPU pools are made, filled, named, emptied and unmade")
 {
     Daemon_fixture daemon;

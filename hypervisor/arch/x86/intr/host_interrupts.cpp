@@ -27,7 +27,7 @@ constinit Fixed_list<Bound_gsi, 256> bound;
 // Several emulated IO-APICs bind, each with its own lock.
 constinit Spinlock bound_lock{Lock_rank::bound_interrupts};
 
-u32 boot_cpu_id() { return online_cpus.list[0].apic_id; }
+u32 boot_cpu_id() { return known_cpus.list[0].apic_id; }
 
 const Bound_gsi* find_bound(u32 gsi)
 {

@@ -11,7 +11,7 @@
 namespace vmm
 {
 
-void interrupt_cpu(u32 cpu) { host_apic::send(online_cpus.list[cpu].apic_id, kWakeVector); }
+void interrupt_cpu(u32 cpu) { host_apic::send(known_cpus.list[cpu].apic_id, kWakeVector); }
 
 // All are sent off before the first is waited for.
 void make_leave_guest(u64 cpus)

@@ -86,7 +86,7 @@ void Vmx_vcpu::use() const { make_current(vmcs_); }
 // Where there are several CPUs, a VMCS is active on one only while that has its vCPU. [SDM3 25.1, 25.11.1]
 void Vmx_vcpu::take_out() const
 {
-    if (loaded_ || online_cpu_count() == 1)
+    if (loaded_ || cpu_count() == 1)
         return;
     forget_current(vmcs_);
     launched_ = false;

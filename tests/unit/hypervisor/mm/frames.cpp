@@ -217,7 +217,7 @@ TEST_CASE("memory that another CPU is scrubbing is free all the same")
 TEST_CASE("a freed frame rests until every other CPU was out of the hypervisor")
 {
     Memory memory(1 + 8);
-    online_cpus.count = 3;
+    known_cpus.count = 3;
     const auto toggle = [](u32 cpu) { ++turns::count.of(cpu); }; // in to out, or out to in
     toggle(2);                                                   // CPU 2 is out; 0, which frees, and 1 are in
     std::vector<Mfn> all;
@@ -249,7 +249,7 @@ TEST_CASE("a freed frame rests until every other CPU was out of the hypervisor")
     toggle(1);
     toggle(2);
     toggle(2);
-    online_cpus.count = 1;
+    known_cpus.count = 1;
     for (const Mfn mfn : all)
         frames.free(mfn, 0);
     CHECK(memory.all_free());

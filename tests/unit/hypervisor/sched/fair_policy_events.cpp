@@ -105,6 +105,21 @@ TEST_CASE("a CPU that goes offline loses nobody, and gets work when it comes bac
     CHECK(all >= 2'990 * kMs);
 }
 
+TEST_CASE("who is bound to a CPU that was offline is back as soon as that is")
+{
+    Simulator sim({.cpus = 2}, fair());
+    auto& bound = sim.task(sim.group(), [](auto& t) { t.entity.hard_affinity.store(Cpu_set::only(1)); });
+    sim.run_for(kMs);
+    CHECK(bound.on == 1);
+    sim.offline(1);
+    sim.run_for(kMs);
+    CHECK(bound.on == 0);
+    sim.online(1);
+    sim.run_for(kMs);
+    CHECK(bound.on == 1);
+    CHECK(bound.ran == 3 * kMs);
+}
+
 TEST_CASE("who is paused does not run, and goes on where the others are")
 {
     Simulator sim({.cpus = 2}, fair());

@@ -68,6 +68,7 @@ void start_dom0()
                                          .acpi      = boot_state.acpi,
                                          .madt      = boot_state.madt,
                                          .vcpus     = dom0_vcpus(),
+                                         .pin_vcpus = boot_state.options.dom0_vcpus_pin,
                                          .max_bytes = boot_state.options.dom0_mem_max});
     dom0->set_devices(make_devices(*dom0).release());
     tell_dom0_of_console();

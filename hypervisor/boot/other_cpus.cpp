@@ -186,6 +186,17 @@ void describe_boot_cpu()
     known_cpus.list[0] = describe(id, uid);
 }
 
+// What the measures against leaks clean at a change of vCPU, a sibling reads meanwhile.
+void warn_of_siblings(bool by_core)
+{
+    const bool leaks = hardening().has(Measure::verw) || hardening().has(Measure::l1d_flush) ||
+                       hardening().has(Measure::l1d_fill);
+    if (leaks && !by_core && cpus_alike(0, &Physical_cpu::core) != 1)
+        log::warning(
+            "domains can spy on others from the sibling thread of a core on this CPU: sched-gran=core "
+            "keeps them apart");
+}
+
 } // namespace
 
 void boot::start_other_cpus()
@@ -209,8 +220,12 @@ void boot::start_other_cpus()
                 log::warning("CPU with APIC id {}: left out, only x2APIC mode reaches it", cpu.apic_id);
         }
     }
-    all_known = true;
     log::info("{} of {} CPUs", known_cpus.count, std::max<std::size_t>(cpus.size(), 1));
+    const bool by_core = boot_state.options.sched_granularity == Sched_granularity::core;
+    if (by_core && !scheduler::choose_cores())
+        log::info("sched-gran=core changes nothing: no core has several threads");
+    warn_of_siblings(by_core);
+    all_known = true;
 }
 
 // The others begin here, each on its own stack.

@@ -11,6 +11,7 @@
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "mm/frame_allocator.hpp"
+#include "platform/cpus.hpp"
 
 #include <algorithm>
 
@@ -150,6 +151,9 @@ Ref<Domain> create(const Dom0_config& config)
     must(map_memory(domain->p2m(), config), "mapping memory");
     domain->set_configured_vcpus(config.vcpus);
     must(domain->set_max_vcpus(config.vcpus), "creating vCPUs");
+    for (u32 i = 0; config.pin_vcpus && i < std::min(config.vcpus, cpu_count()); ++i)
+        domain->vcpu(i)->sched.hard_affinity.store(Cpu_set::only(i));
+    domain->rearrange_vcpus();
     return domain;
 }
 

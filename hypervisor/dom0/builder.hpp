@@ -23,7 +23,8 @@ struct Dom0_config {
     const Acpi_tables& acpi;
     const Madt_info& madt;
     unsigned vcpus;
-    u64 max_bytes; // limit for ballooning up; 0: what it starts with
+    bool pin_vcpus; // each to the CPU of its number, as far as there are
+    u64 max_bytes;  // limit for ballooning up; 0: what it starts with
 };
 
 // Afterwards the modules' memory that is not dom0's is free.

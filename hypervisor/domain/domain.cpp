@@ -26,8 +26,8 @@ Domain::Domain(const Domain_identity& identity, Ref<Memory_account> memory, Uniq
 
 Domain::~Domain()
 {
-    for (auto& vcpu : vcpus_)
-        vcpu.reset();
+    for (unsigned i = kMaxVcpus; i-- > 0;) // the first of those that share a core has what they share
+        vcpus_[i].reset();
     events_.reset();
     grants_.reset();
     if (shared_mfn_ != kInvalidMfn)
@@ -76,7 +76,8 @@ Expected<void> Domain::set_max_vcpus(unsigned count)
     if (count == 0 || count > kMaxVcpus || max_vcpus_ != 0)
         return fail(Errc::einval);
     for (unsigned i = 0; i < count; ++i) {
-        auto vcpu = Vcpu::create(*this, Vcpu_id(i));
+        const unsigned first = i - i % scheduler::vcpus_of_unit();
+        auto vcpu = Vcpu::create(*this, Vcpu_id(i), first == i ? nullptr : &vcpus_[first]->sched_unit);
         if (!vcpu) {
             while (i-- > 0)
                 vcpus_[i].reset();

@@ -30,13 +30,14 @@ void fire_poll_timeout(void* context)
 
 } // namespace
 
-Vcpu::Vcpu(Domain& domain, Vcpu_id id)
-    : sched(domain.scheduling(), this), singleshot(fire_singleshot, this),
+Vcpu::Vcpu(Domain& domain, Vcpu_id id, Sched_unit* unit)
+    : sched(domain.scheduling(), this), sched_unit(domain.scheduling()), singleshot(fire_singleshot, this),
       poll_timeout(fire_poll_timeout, this), domain_(domain), id_(id), apic_(*this, id, system_clock())
 {
     if (id.value() < XEN_LEGACY_MAX_VCPUS)
         info_ = &domain.shared()->vcpu_info[id.value()];
     runstate.start(system_clock().now());
+    sched.unit = unit ? unit : &sched_unit;
     scheduler::add(*this);
 }
 
@@ -46,9 +47,9 @@ Vcpu::~Vcpu()
     scheduler::forget(*this);
 }
 
-Expected<Unique<Vcpu>> Vcpu::create(Domain& domain, Vcpu_id id)
+Expected<Unique<Vcpu>> Vcpu::create(Domain& domain, Vcpu_id id, Sched_unit* unit)
 {
-    auto vcpu      = TRY(make_unique<Vcpu>(domain, id));
+    auto vcpu      = TRY(make_unique<Vcpu>(domain, id, unit));
     vcpu->backend_ = TRY(create_backend(*vcpu));
     vcpu->publish_time();
     return vcpu;

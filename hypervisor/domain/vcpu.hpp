@@ -12,7 +12,7 @@
 #include "emul/local_apic.hpp"
 #include "exit/guest_translation.hpp"
 #include "exit/mtrr.hpp"
-#include "sched/policy.hpp"
+#include "sched/core_policy.hpp"
 #include "sched/timer.hpp"
 
 #include <atomic>
@@ -29,7 +29,8 @@ class Domain;
 class Vcpu
 {
   public:
-    static Expected<Unique<Vcpu>> create(Domain& domain, Vcpu_id id);
+    // `unit`: that of the vCPU that it shares cores with, which lives longer; nullptr: its own.
+    static Expected<Unique<Vcpu>> create(Domain& domain, Vcpu_id id, Sched_unit* unit);
     ~Vcpu();
 
     [[nodiscard]] Domain& domain() const { return domain_; }
@@ -82,6 +83,7 @@ class Vcpu
 
     Guest_registers regs{};
     Sched_entity sched;
+    Sched_unit sched_unit; // where cores are scheduled, of the first vCPU of several
     Runstate runstate;
     Timer singleshot;   // VCPUOP_set_singleshot_timer -> VIRQ_TIMER
     Timer poll_timeout; // ends SCHEDOP_poll
@@ -100,7 +102,7 @@ class Vcpu
     Mtrr mtrr;
     Guest_translation translation;
 
-    Vcpu(Domain& domain, Vcpu_id id);
+    Vcpu(Domain& domain, Vcpu_id id, Sched_unit* unit);
 
   private:
     void publish_time();

@@ -20,6 +20,7 @@ Cpu_set online() { return Cpu_set(online_cpu_mask()); }
 Cpu_pools& known_pools()
 {
     pools.set_first_kind(default_sched_kind);
+    pools.set_unit(scheduler::cpus_of_unit);
     return pools;
 }
 
@@ -84,8 +85,9 @@ Expected<void> create(xen_sysctl_cpupool_op& op)
 
 Expected<void> add_cpu(xen_sysctl_cpupool_op& op)
 {
-    op.cpu = TRY(pools.add(op.cpupool_id, op.cpu, online()));
-    scheduler::follow(op.cpu, pools.find(op.cpupool_id)->kind);
+    op.cpu                = TRY(pools.add(op.cpupool_id, op.cpu, online()));
+    const Sched_kind kind = pools.find(op.cpupool_id)->kind;
+    scheduler::cpus_of_unit(op.cpu).for_each([&](u32 cpu) { scheduler::follow(cpu, kind); });
     apply(op.cpupool_id);
     return {};
 }

@@ -152,6 +152,15 @@ bool parse_sched(std::string_view value, Sched_kind& to)
     return true;
 }
 
+// Xen's third, sockets, is not here.
+bool parse_granularity(std::string_view value, Sched_granularity& to)
+{
+    if (value != "cpu" && value != "core")
+        return false;
+    to = value == "cpu" ? Sched_granularity::cpu : Sched_granularity::core;
+    return true;
+}
+
 struct Option {
     std::string_view name;
     std::string_view form;
@@ -167,6 +176,8 @@ constexpr Option kOptions[] = {
     {"dom0_mem", "size[,max:size], as in 1024M", "memory of dom0", parse_dom0_mem},
     {"dom0_max_vcpus", "number", "virtual CPUs of dom0",
      [](std::string_view v, Options& o) { return parse_count(v, kMaxCpuOption, o.dom0_max_vcpus); }},
+    {"dom0_vcpus_pin", "yes or no", "each virtual CPU of dom0 runs on the physical one of its number only",
+     [](std::string_view v, Options& o) { return parse_flag(v, o.dom0_vcpus_pin); }},
     {"loglvl", "none, error, warning, info, debug or all; a/b: up to b, but not too many above a",
      "what the hypervisor says about itself",
      [](std::string_view v, Options& o) { return parse_threshold(v, o.loglvl); }},
@@ -179,6 +190,9 @@ constexpr Option kOptions[] = {
     {"sched", "credit2 or null",
      "how CPUs are given to vCPUs: shared by weight, or to each one of its own, for static partitioning",
      [](std::string_view v, Options& o) { return parse_sched(v, o.sched); }},
+    {"sched-gran", "cpu or core",
+     "with core, vCPUs of different domains never run on threads of one core at the same time",
+     [](std::string_view v, Options& o) { return parse_granularity(v, o.sched_granularity); }},
     {"spec-ctrl",
      "no, or of rsb, ibrs, ibpb, ibpb-entry, verw, l1d-flush, ssbd, msr-sc, xen each word or no-word",
      "measures against leaks by speculative execution; by default what the CPU needs",

@@ -23,7 +23,9 @@ struct Options {
     unsigned max_cpus       = 0; // 0: all
     log::Threshold loglvl{log::Level::info, log::Level::info};
     log::Threshold guest_loglvl{log::Level::none, log::Level::warning};
-    Sched_kind sched = Sched_kind::fair;
+    Sched_kind sched                    = Sched_kind::fair;
+    Sched_granularity sched_granularity = Sched_granularity::cpu;
+    bool dom0_vcpus_pin                 = false;
     std::string_view spec_ctrl; // understood by arch/x86/decode/speculation.hpp
     bool no_reboot = false;
     bool help      = false;

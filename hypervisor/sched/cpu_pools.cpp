@@ -60,7 +60,7 @@ Expected<u32> Cpu_pools::add(u32 id, u32 cpu, const Cpu_set& online)
         return fail(Errc::einval);
     if (cpu == Cpu_set::kNone || !may.has(cpu))
         return fail(Errc::enodev);
-    pools_[id].cpus = pools_[id].cpus.with(cpu);
+    pools_[id].cpus = pools_[id].cpus | unit_(cpu);
     return cpu;
 }
 
@@ -77,9 +77,9 @@ Expected<u32> Cpu_pools::take(u32 id, u32 cpu, u32 domains, const Cpu_set& onlin
     }
     if (!has.has(cpu))
         return fail(Errc::enodev);
-    if (domains != 0 && !has.without(cpu).any())
+    if (domains != 0 && !(has & ~unit_(cpu)).any())
         return fail(Errc::ebusy);
-    pools_[id].cpus = pools_[id].cpus.without(cpu);
+    pools_[id].cpus = pools_[id].cpus & ~unit_(cpu);
     return cpu;
 }
 

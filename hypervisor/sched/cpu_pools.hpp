@@ -28,6 +28,9 @@ class Cpu_pools
     constexpr Cpu_pools() { pools_[0] = {true, Sched_kind::fair, Cpu_set::all()}; }
     // Before there is any other.
     void set_first_kind(Sched_kind kind) { pools_[0].kind = kind; }
+    // Which CPUs come and go together with one, which is one of them; without this each by itself.
+    using Unit = Cpu_set (*)(u32 cpu);
+    void set_unit(Unit unit) { unit_ = unit; }
 
     // nullptr: there is none.
     [[nodiscard]] const Cpu_pool* find(u32 id) const
@@ -47,6 +50,7 @@ class Cpu_pools
 
   private:
     std::array<Cpu_pool, kMost> pools_{};
+    Unit unit_ = Cpu_set::only;
 };
 
 } // namespace vmm

@@ -72,6 +72,21 @@ class Cpu_set
             s.words_[i] = words_[i] & o.words_[i];
         return s;
     }
+    constexpr Cpu_set operator|(const Cpu_set& o) const
+    {
+        Cpu_set s;
+        for (u32 i = 0; i < words_.size(); ++i)
+            s.words_[i] = words_[i] | o.words_[i];
+        return s;
+    }
+    // All others.
+    constexpr Cpu_set operator~() const
+    {
+        Cpu_set s;
+        for (u32 i = 0; i < words_.size(); ++i)
+            s.words_[i] = ~words_[i];
+        return s;
+    }
     constexpr bool operator==(const Cpu_set&) const = default;
 
   private:

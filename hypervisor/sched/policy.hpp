@@ -9,8 +9,8 @@
 // on, and changes queues under both locks. Every call may come from any CPU unless it says otherwise, and may
 // call Sched_host with the lock held.
 //
-// A policy decides for what it is told are CPUs: with core scheduling these are cores, an entity stands for
-// the vCPUs of one domain that share a core, and the host switches all threads of the core together.
+// A policy decides for what it is told are CPUs: with core scheduling these are cores, and an entity stands
+// for the vCPUs of one domain that share a core (core_policy.hpp).
 #pragma once
 
 #include "base/heap_queue.hpp"
@@ -36,6 +36,8 @@ struct Sched_group {
     Sched_kind kind = default_sched_kind; // the pool's; fixed before the first vCPU is added
 };
 
+struct Sched_unit; // core_policy.hpp
+
 // What the policy keeps of each vCPU. Owned by whoever embeds it, `owner` says who; between Policy::add() and
 // remove() everything but the affinities is the policy's.
 struct Sched_entity : Heap_queue::Node {
@@ -54,6 +56,8 @@ struct Sched_entity : Heap_queue::Node {
     // After a change: Policy::changed().
     Shared_cpu_set hard_affinity{Cpu_set::all()};
     Shared_cpu_set soft_affinity{Cpu_set::all()};
+
+    Sched_unit* unit = nullptr; // where cores are scheduled; fixed before Policy::add()
 
     std::atomic<u32> cpu{0}; // the queue it belongs to
     State state      = State::off;

@@ -10,6 +10,7 @@
 #include "domain/vcpu.hpp"
 #include "exit/exit_loop.hpp"
 #include "mm/frame_allocator.hpp"
+#include "sched/core_policy.hpp"
 #include "sched/fair_policy.hpp"
 #include "sched/null_policy.hpp"
 #include "sched/timer.hpp"
@@ -99,8 +100,17 @@ constinit Host host;
 constinit Fair_policy fair(host, queues);
 constinit Null_policy unshared(host, own_cpus);
 
+// sched-gran=core: how many threads a core has at most; else 1.
+u32 threads_of_unit = 1;
+constinit std::array<Core_state, kMaxCpus> fair_cores;
+constinit std::array<Core_state, kMaxCpus> own_cores;
+constinit Policy_of_cores<Fair_policy, Cpu_queue> fair_of_cores(host, fair_cores, queues);
+constinit Policy_of_cores<Null_policy, Null_cpu> unshared_of_cores(host, own_cores, own_cpus);
+
 Policy& Host::policy(Sched_kind kind)
 {
+    if (threads_of_unit > 1) [[unlikely]]
+        return kind == Sched_kind::unshared ? unshared_of_cores.cores : fair_of_cores.cores;
     if (kind == Sched_kind::unshared) [[unlikely]]
         return unshared;
     return fair;
@@ -197,6 +207,24 @@ void choose(Sched_kind which)
     for (u32 cpu = 0; cpu < kMaxCpus; ++cpu)
         cpus.of(cpu).wanted.store(which);
 }
+
+bool choose_cores()
+{
+    for (u32 cpu = 0; cpu < cpu_count(); ++cpu) {
+        u32 threads = 0;
+        Cpu_set(cpus_alike(cpu, &Physical_cpu::core)).for_each([&](u32) { ++threads; });
+        threads_of_unit = std::max(threads_of_unit, threads);
+    }
+    ASSERT(threads_of_unit <= Sched_unit::kMost);
+    return threads_of_unit > 1;
+}
+
+Cpu_set cpus_of_unit(u32 cpu)
+{
+    return threads_of_unit > 1 ? Cpu_set(cpus_alike(cpu, &Physical_cpu::core)) : Cpu_set::only(cpu);
+}
+
+u32 vcpus_of_unit() { return threads_of_unit; }
 
 void follow(u32 cpu, Sched_kind which)
 {

@@ -20,6 +20,13 @@ namespace vmm::scheduler
 
 // By which policy CPUs and domains of the first pool go, before there are any.
 void choose(Sched_kind which);
+// Decides for whole cores from now on, before vCPUs are and any CPU runs some. False: no core has several
+// threads, and nothing changes.
+bool choose_cores();
+// The CPUs that are decided for together with this one.
+[[nodiscard]] Cpu_set cpus_of_unit(u32 cpu);
+// How many vCPUs of a domain, by their ids, share a unit of CPUs.
+[[nodiscard]] u32 vcpus_of_unit();
 // From its next decision on a CPU, which no vCPU may use at the moment, follows this one.
 void follow(u32 cpu, Sched_kind which);
 // Whether the CPU sleeps instead of running vCPUs, soon after. One caller at a time; not the last CPU that a

@@ -39,7 +39,7 @@ def machine(args):
         model = args.cpu or (qemu.HARDENED if args.hardened else qemu.CPU["plinth", "tcg"])
         accelerator = ["-accel", qemu.TCG, "-cpu", model]
     command = ["qemu-system-x86_64", *accelerator, "-machine", "q35", "-m", str(args.memory), "-smp",
-               str(args.cpus), "-nographic", "-no-reboot", "-net", "none"]
+               f"{args.cpus},threads={args.threads}", "-nographic", "-no-reboot", "-net", "none"]
     if args.icount:
         command += ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
     if args.iso:
@@ -125,6 +125,7 @@ def main():
     parser.add_argument("--cpu", help="QEMU's, where KVM is not used")
     parser.add_argument("--memory", type=int, default=256)
     parser.add_argument("--cpus", type=int, default=1, help="physical CPUs")
+    parser.add_argument("--threads", type=int, default=1, help="of them to a core")
     parser.add_argument("--timeout", type=float, default=60)
     parser.add_argument("--icount", action="store_true", help="count instructions; the TSC is exact")
     parser.add_argument("--qemu", action="append", default=[], help="one more argument for QEMU")

@@ -58,7 +58,7 @@ Expected<Ref<Domain>> Domain::create(const Domain_identity& identity, unsigned m
 Expected<void> Domain::set_max_vcpus(unsigned count)
 {
     for (unsigned i = 0; i < count; ++i)
-        vcpus_[i] = TRY(make_unique<Vcpu>(*this, Vcpu_id(i)));
+        vcpus_[i] = TRY(make_unique<Vcpu>(*this, Vcpu_id(i), nullptr));
     max_vcpus_ = count;
     return {};
 }
@@ -92,8 +92,8 @@ void Timer::stop() {}
 void Watchdogs::Slot::fired(void*) {}
 const Clock& system_clock() { return stopped_clock; }
 
-Vcpu::Vcpu(Domain& domain, Vcpu_id id)
-    : sched(domain.scheduling(), this), singleshot([](void*) {}, nullptr),
+Vcpu::Vcpu(Domain& domain, Vcpu_id id, Sched_unit*)
+    : sched(domain.scheduling(), this), sched_unit(domain.scheduling()), singleshot([](void*) {}, nullptr),
       poll_timeout([](void*) {}, nullptr), domain_(domain), id_(id), apic_(*this, id, stopped_clock),
       info_(&domain.shared()->vcpu_info[id.value()])
 {

@@ -22,11 +22,23 @@ struct Whole {
 };
 
 template <class Kind, class Cpu_state>
+struct Whole_of_cores {
+    Whole_of_cores(Sched_host& host, u32 cpus)
+        : cores(cpus), state(cpus), both(host, cores, state), policy(both.cores)
+    {
+    }
+    std::vector<Core_state> cores;
+    std::vector<Cpu_state> state;
+    Policy_of_cores<Kind, Cpu_state> both;
+    Core_policy& policy;
+};
+
+template <class Owner>
 Simulator::Make make()
 {
     return [](Sched_host& host, u32 cpus) {
-        static std::vector<std::unique_ptr<Whole<Kind, Cpu_state>>> all;
-        all.push_back(std::make_unique<Whole<Kind, Cpu_state>>(host, cpus));
+        static std::vector<std::unique_ptr<Owner>> all;
+        all.push_back(std::make_unique<Owner>(host, cpus));
         return std::unique_ptr<Policy, void (*)(Policy*)>(&all.back()->policy, [](Policy* p) {
             std::erase_if(all, [p](const auto& one) { return &one->policy == p; });
         });
@@ -35,8 +47,10 @@ Simulator::Make make()
 
 } // namespace
 
-Simulator::Make fair() { return make<Fair_policy, Cpu_queue>(); }
-Simulator::Make unshared() { return make<Null_policy, Null_cpu>(); }
+Simulator::Make fair() { return make<Whole<Fair_policy, Cpu_queue>>(); }
+Simulator::Make unshared() { return make<Whole<Null_policy, Null_cpu>>(); }
+Simulator::Make fair_cores() { return make<Whole_of_cores<Fair_policy, Cpu_queue>>(); }
+Simulator::Make unshared_cores() { return make<Whole_of_cores<Null_policy, Null_cpu>>(); }
 
 Simulator::Simulator(Shape shape, const Make& make)
     : shape_(shape), policy_(make(*this, shape.cpus)), cpus_(shape.cpus)
@@ -258,6 +272,11 @@ void Simulator::start(u32 cpu, Task& task)
         FAIL("a task runs outside its pool or on a CPU that is offline");
     if (task.told != Sched_entity::State::running)
         FAIL("a task runs and nobody was told");
+    for (u32 other = cpu / shape_.threads * shape_.threads, i = 0; i < shape_.threads; ++i, ++other) {
+        if (!shape_.shares_cores && other < shape_.cpus && cpus_[other].runs && other != cpu &&
+            &cpus_[other].runs->entity.group != &task.entity.group)
+            FAIL("tasks of two groups run on one core");
+    }
     task.on = cpu;
     task.moves += task.last_cpu != cpu && task.last_cpu != Cpu_set::kNone;
     task.last_cpu    = cpu;

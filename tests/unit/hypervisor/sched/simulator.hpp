@@ -6,7 +6,7 @@
 // need.
 #pragma once
 
-#include "sched/policy.hpp"
+#include "sched/core_policy.hpp"
 
 #include <deque>
 #include <functional>
@@ -23,8 +23,9 @@ class Simulator final : public Sched_host
 {
   public:
     struct Task {
-        Task(Sched_group& g) : entity(g, this) {}
+        Task(Sched_group& g) : entity(g, this), unit(g) { entity.unit = &unit; }
         Sched_entity entity;
+        Sched_unit unit;              // its own, unless it belongs to another's
         u64 burst                = 0; // runs so long, then sleeps; 0: never sleeps
         u64 sleep                = 0;
         Sched_entity::State told = Sched_entity::State::off; // by the policy
@@ -47,9 +48,10 @@ class Simulator final : public Sched_host
     // `threads` per core, `cores` per cache, CPUs in this order. The queues are those of the policy made by
     // `make`.
     struct Shape {
-        u32 cpus    = 1;
-        u32 threads = 1;
-        u32 cores   = 8;
+        u32 cpus          = 1;
+        u32 threads       = 1;
+        u32 cores         = 8;
+        bool shares_cores = true; // threads of one core may run tasks of different groups
     };
     using Make = std::function<std::unique_ptr<Policy, void (*)(Policy*)>(Sched_host&, u32 cpus)>;
     Simulator(Shape shape, const Make& make);
@@ -129,5 +131,8 @@ class Simulator final : public Sched_host
 // A Fair_policy with its queues; a Null_policy with its CPUs.
 Simulator::Make fair();
 Simulator::Make unshared();
+// The same on cores.
+Simulator::Make fair_cores();
+Simulator::Make unshared_cores();
 
 } // namespace vmm

@@ -150,9 +150,8 @@ void Core_policy::update(Sched_entity& entity, Time now)
     policy_.update(unit.entity, now);
     Core_state& core = cores_[unit.entity.cpu.load(std::memory_order_relaxed)];
     const Lock_guard guard(core.lock);
-    if (core.unit != &unit || host_.wants_cpu(entity) == (entity.state == State::running))
-        return;
-    kick_threads(core, Look::again);
+    if (core.unit == &unit && host_.wants_cpu(entity) != has_thread(core, entity))
+        kick_threads(core, Look::again);
 }
 
 void Core_policy::changed(Sched_entity& entity, Time now)
@@ -174,11 +173,18 @@ bool Core_policy::others_are_out(const Core_state& core, u32 cpu) const
     return out;
 }
 
+bool Core_policy::has_thread(const Core_state& core, const Sched_entity& entity) const
+{
+    bool any = false;
+    core.threads.load().for_each([&](u32 cpu) { any |= cores_[cpu].has == &entity; });
+    return any;
+}
+
 // It wants a thread and has none, and this one will do.
 bool Core_policy::waits_for(const Core_state& core, const Sched_entity& entity, u32 cpu)
 {
     const Cpu_set bound = entity.hard_affinity.load() & core.threads.load();
-    return entity.state != State::running && (!bound.any() || bound.has(cpu)) && host_.wants_cpu(entity);
+    return (!bound.any() || bound.has(cpu)) && host_.wants_cpu(entity) && !has_thread(core, entity);
 }
 
 // Rather one that was here before, but not the one whose turn is over.

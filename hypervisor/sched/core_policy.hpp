@@ -40,7 +40,7 @@ struct alignas(64) Core_state {
     Shared_cpu_set threads;         // online
 
     // Of a thread, under its core's lock.
-    u32 core          = 0; // the number of its core
+    std::atomic<u32> core{0}; // the number of its core; read without the lock
     Sched_entity* has = nullptr;
     Time turn_ends{kNever}; // where another vCPU of the unit waits for this one's place
 };
@@ -87,6 +87,7 @@ class Core_policy final : public Policy, private Sched_host
     // With the core's lock held.
     [[nodiscard]] bool is_switch_due(const Core_state& core, u32 number, Time now);
     [[nodiscard]] bool others_are_out(const Core_state& core, u32 cpu) const;
+    [[nodiscard]] bool has_thread(const Core_state& core, const Sched_entity& entity) const;
     [[nodiscard]] bool waits_for(const Core_state& core, const Sched_entity& entity, u32 cpu);
     [[nodiscard]] bool somebody_waits_for(const Core_state& core, u32 cpu);
     Sched_entity* choose(const Core_state& core, u32 cpu, const Sched_entity* last);

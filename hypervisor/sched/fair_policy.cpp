@@ -155,8 +155,8 @@ void Fair_policy::notify(u32 cpu, const Sched_entity& arrived, Time now)
     const Time end = preempts ? queue.turn_began + kShortTurn : now + slice(queue);
     if (!queue.running || end <= now) {
         host_.kick(cpu, Sched_host::Look::again);
-    } else if (queue.until > end) {
-        queue.until = end;
+    } else if (queue.until.load(std::memory_order_relaxed) > end) {
+        queue.until.store(end, std::memory_order_relaxed);
         host_.kick(cpu, Sched_host::Look::timer);
     }
 }
@@ -254,7 +254,7 @@ bool Fair_policy::goes_on(u32 cpu)
         e->counted != e->group.weight.load(std::memory_order_relaxed) || !host_.wants_cpu(*e) ||
         !queue.online || !may_stay(*e, cpu))
         return false;
-    queue.until     = kNever;
+    queue.until.store(kNever, std::memory_order_relaxed);
     queue.gives_way = false;
     return true;
 }
@@ -265,7 +265,7 @@ Sched_decision Fair_policy::decide(u32 cpu, Time now)
     const Lock_guard guard(queue.lock);
     charge(queue, now);
     if (goes_on(cpu)) [[likely]]
-        return {queue.running, queue.until};
+        return {queue.running, kNever};
     Sched_entity* const last = std::exchange(queue.running, nullptr);
     if (last) {
         if (last->group.cap.limits()) [[unlikely]]
@@ -289,8 +289,9 @@ Sched_decision Fair_policy::decide(u32 cpu, Time now)
         idle_.add(cpu);
     else if (idle_.has(cpu))
         idle_.remove(cpu);
-    queue.until = deadline(queue, now);
-    return {queue.running, queue.until};
+    const Time until = deadline(queue, now);
+    queue.until.store(until, std::memory_order_relaxed);
+    return {queue.running, until};
 }
 
 bool Fair_policy::yield(u32 cpu, Time now)
@@ -333,9 +334,10 @@ void Fair_policy::cpu_online(u32 cpu, const Cpu_neighbours& neighbours, Time)
     {
         Cpu_queue& queue = queues_[cpu];
         const Lock_guard guard(queue.lock);
-        queue.neighbours = neighbours;
-        queue.dice       = cpu * 2'654'435'761u + 1;
-        queue.online     = true;
+        queue.core.store(neighbours.core);
+        queue.cache.store(neighbours.cache);
+        queue.dice   = cpu * 2'654'435'761u + 1;
+        queue.online = true;
         online_.add(cpu);
         online_count_.fetch_add(1, std::memory_order_relaxed);
     }

@@ -25,16 +25,17 @@ struct alignas(64) Cpu_queue {
     bool online           = false;
     bool gives_way        = false; // what runs here yielded
     Sched_entity* running = nullptr;
-    Heap_queue waiting; // by virtual time
-    Heap_queue parked;  // by the time their caps are refilled
-    u32 count = 0;      // waiting
-    u32 dice  = 0;      // state of a generator of random numbers
-    u64 floor = 0;      // the least virtual time of who runs and who waits; never goes back
-    u64 line  = 0;      // added to virtual times here, they compare with those on other CPUs
-    Time until{kNever};
-    Time turn_began{};        // of what runs
-    std::atomic<u32> load{0}; // weights of who runs and who waits; others look at it without the lock
-    Cpu_neighbours neighbours;
+    Heap_queue waiting;              // by virtual time
+    Heap_queue parked;               // by the time their caps are refilled
+    u32 count = 0;                   // waiting
+    u32 dice  = 0;                   // state of a generator of random numbers
+    u64 floor = 0;                   // the least virtual time of who runs and who waits; never goes back
+    u64 line  = 0;                   // added to virtual times here, they compare with those on other CPUs
+    std::atomic<Time> until{kNever}; // its CPU reads it without the lock
+    Time turn_began{};               // of what runs
+    std::atomic<u32> load{0};        // weights of who runs and who waits; others look at it without the lock
+    Shared_cpu_set core;             // Cpu_neighbours
+    Shared_cpu_set cache;
 };
 
 class Fair_policy final : public Policy
@@ -57,7 +58,10 @@ class Fair_policy final : public Policy
     void update(Sched_entity& entity, Time now) override;
     void changed(Sched_entity& entity, Time now) override;
     Sched_decision decide(u32 cpu, Time now) override;
-    [[nodiscard]] Time until(u32 cpu) const override { return queues_[cpu].until; }
+    [[nodiscard]] Time until(u32 cpu) const override
+    {
+        return queues_[cpu].until.load(std::memory_order_relaxed);
+    }
     bool yield(u32 cpu, Time now) override;
     bool yield_to(u32 cpu, Sched_entity& target, Time now) override;
 

@@ -49,12 +49,11 @@ bool Fair_policy::may_stay(const Sched_entity& entity, u32 cpu) const
 // Rather one whose whole core is idle, of each kind the nearest.
 u32 Fair_policy::idle_among(const Cpu_set& idle, u32 home) const
 {
-    const Cpu_neighbours& neighbours = queues_[home].neighbours;
-    const Cpu_set near               = idle & neighbours.cache;
-    const auto whole_core            = [&](Cpu_set set) {
+    const Cpu_set near    = idle & queues_[home].cache.load();
+    const auto whole_core = [&](Cpu_set set) {
         u32 cpu = set.next(home);
         for (; cpu != Cpu_set::kNone; set = set.without(cpu), cpu = set.next(home)) {
-            const Cpu_set& core = queues_[cpu].neighbours.core;
+            const Cpu_set core = queues_[cpu].core.load();
             if ((idle_.load() & core) == core)
                 break;
         }
@@ -86,7 +85,7 @@ u32 Fair_policy::lighter_cpu_for(const Sched_entity& entity, u32 home, const Cpu
     const u32 far        = others.next(throw_dice(queue.dice, queues_.size()));
     if (far == Cpu_set::kNone)
         return far;
-    const u32 near = (others & queue.neighbours.cache).next(throw_dice(queue.dice, queues_.size()));
+    const u32 near = (others & queue.cache.load()).next(throw_dice(queue.dice, queues_.size()));
     if (near == Cpu_set::kNone)
         return far;
     const auto load = [&](u32 cpu) { return queues_[cpu].load.load(std::memory_order_relaxed); };
@@ -112,7 +111,7 @@ bool Fair_policy::is_better(const Sched_entity& entity, u32 home, u32 cpu, Time 
     charge(there, now);
     const s64 lead  = lead_of(there, here);
     const u64 turn  = scaled(slice(here), entity.scale);
-    const s64 limit = static_cast<s64>(turn * (here.neighbours.cache.has(cpu) ? 2 : 4));
+    const s64 limit = static_cast<s64>(turn * (here.cache.has(cpu) ? 2 : 4));
     if (lead > limit + static_cast<s64>(kLevelled) || lead < -limit - static_cast<s64>(kLevelled)) {
         here.line += static_cast<u64>(lead);
         return false;
@@ -163,7 +162,7 @@ Sched_entity* Fair_policy::steal(u32 cpu, Time now)
 {
     Cpu_set victims = crowded_.load().without(cpu);
     for (unsigned attempt = 0; attempt < kAttempts && victims.any(); ++attempt) {
-        const Cpu_set near = victims & queues_[cpu].neighbours.cache;
+        const Cpu_set near = victims & queues_[cpu].cache.load();
         const u32 victim = (near.any() ? near : victims).next(throw_dice(queues_[cpu].dice, queues_.size()));
         victims          = victims.without(victim);
         if (Sched_entity* entity = steal_from(cpu, victim, now))

@@ -105,7 +105,7 @@ def watch_bochs(args):
     with tempfile.TemporaryDirectory(prefix="plinth-guest-") as folder:
         medium = grub_image(folder, args.hypervisor, args.guest, args.append)
         with bochs.Bochs(medium, os.path.join(folder, "console"), show, args.memory,
-                         cpu=bochs_cpu(args)) as booted:
+                         cpus=f"{args.cpus // args.threads}:1:{args.threads}", cpu=bochs_cpu(args)) as booted:
             try:
                 seen = booted.expect(VERDICT.pattern.decode() + r"\n|" + PANIC.pattern.decode(),
                                      2 * args.timeout / booted.slowness)

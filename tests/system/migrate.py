@@ -1,18 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Two machines on one wire. A guest that keeps writing to its memory, to its disk (which the first machine exports by
-NBD) and to a connection moves to the second machine and back while it does; what it wrote is there, and it runs in
-one place. A wire that is cut and a target whose power is cut in the middle leave it where it is."""
+NBD) and to a TCP connection moves to the second machine and back while it does, by TLS and without; what it wrote is
+there, its connection goes on, both bridges hear where it is, and it runs in one place. A connection that is cut and a
+target whose power is cut in the middle leave it where it is."""
 
 import os
+import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import (Failed, config, domains, free_mib, guest_shell, number, options, play, shell_of_dom0, start, wait_for)
+from dom0 import (Failed, config, domains, free_mib, guest_shell, number, options, play, shell_of_dom0, start, wait_for, wait_in)
 
 FILES = 16              # of 20,000 lines, which the guest writes over and over
+TALKS, IS_SILENT = "00:16:3e:09:00:07", "00:16:3e:09:00:08"     # the guest's interfaces
+PORT_OF_WIRE = 1        # of the bridges: their first one
 chosen = options(__doc__)
 wire = os.path.join(tempfile.mkdtemp(prefix="plinth-migrate-"), "wire")
 known = {}
@@ -25,7 +29,34 @@ def card(role):
 
 def address(machine, last):
     machine.shell("for i in $(seq 30); do test -e /sys/bus/virtio/drivers/virtio_net/*/net && break; sleep 1; done; "
-                  f"n=$(ls /sys/bus/virtio/drivers/virtio_net/*/net); ip addr add 10.9.0.{last}/24 dev $n; ip link set $n up", 60)
+                  "n=$(ls /sys/bus/virtio/drivers/virtio_net/*/net); ip link add br0 type bridge; ip link set $n master br0; "
+                  f"ip link set $n up; ip link set br0 up; ip addr add 10.9.0.{last}/24 dev br0", 60)
+
+
+def certificates(*addresses):
+    """As toolstack/tls/README.md tells it: for each host the files of /etc/vmm/tls."""
+    with tempfile.TemporaryDirectory() as place:
+        def openssl(*words):
+            subprocess.run(["openssl", *words], cwd=place, check=True, capture_output=True)
+
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout"]
+        openssl("req", "-x509", *key, "authority.key", "-out", "authority.pem", "-subj", "/CN=test")
+        for address in addresses:
+            openssl("req", *key, "host.key", "-out", "host.csr", "-subj", "/CN=host", "-addext", f"subjectAltName=IP:{address}")
+            openssl("x509", "-req", "-in", "host.csr", "-copy_extensions", "copy", "-CA", "authority.pem", "-CAkey",
+                    "authority.key", "-out", "host.pem")
+            files = {}
+            for name in ("authority.pem", "host.pem", "host.key"):
+                with open(os.path.join(place, name), encoding="ascii") as file:
+                    files[name] = file.read()
+            yield files
+
+
+def takes_by_tls(machine, files):
+    machine.shell("umask 077; mkdir -p /etc/vmm/tls")
+    for name, text in files.items():
+        machine.shell("printf '%s\\n' " + " ".join(f"'{line}'" for line in text.splitlines()) + f" > /etc/vmm/tls/{name}", 60)
+    machine.shell("(vmm-tls listen tcp::8003 >/tmp/tls.log 2>&1 &)")
 
 
 def hosts(machine):
@@ -33,24 +64,46 @@ def hosts(machine):
     address(machine, 1)
     address(other, 2)
     wait_for(machine, "the other host on the wire", 60, lambda m: m.shell("ping -c 1 -w 2 10.9.0.2", 30, check=False)[0] == 0)
+    for host, files in zip((machine, other), certificates("10.9.0.1", "10.9.0.2")):
+        takes_by_tls(host, files)
     known["free"] = {host: free_mib(host) for host in (machine, other)}
 
 
 def busy_guest(machine):
     machine.shell("truncate -s 16M /tmp/disk.img; qemu-nbd --fork --persistent -e 8 -f raw -x disk -p 10809 /tmp/disk.img", 60)
     file = config(machine, "a", memory=96)
-    machine.shell(f"echo \"disk = [ 'vdev=xvda, target=nbd://10.9.0.1/disk' ]\" >> {file}; xm create {file}", 120)
+    machine.shell(f"echo \"disk = [ 'vdev=xvda, target=nbd://10.9.0.1/disk' ]\" >> {file}; "
+                  f"echo \"vif = [ 'bridge=br0, mac={TALKS}', 'bridge=br0, mac={IS_SILENT}' ]\" >> {file}; xm create {file}", 120)
+    machine.shell("(tail -f /dev/null | nc -l -p 7100 > /tmp/from-guest &)")
     with guest_shell(machine, "a") as guest:
         guest.shell("for i in $(seq 60); do test -b /dev/xvda && break; sleep 1; done; mkdir /tmp/p; echo '"
                     f"while :; do i=$((i+1)); yes $i | head -n 20000 > /tmp/new; mv /tmp/new /tmp/p/$((i % {FILES})); "
                     "echo $i | dd of=/dev/xvda bs=4096 seek=$((i % 1000)) conv=sync,fsync 2>/dev/null && echo $i > /tmp/done; sleep 0.2; "
                     "done' > /tmp/writes; (sh /tmp/writes >/dev/null 2>&1 &)", 120)
+        wait_in(guest, "test -e /sys/class/net/eth1")
+        guest.shell("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; ip addr add 10.9.0.7/24 dev eth0; ip link set eth0 up; "
+                    "ip addr add 10.9.8.8/24 dev eth1; ip link set eth1 up; "
+                    "(while :; do n=$((n+1)); echo $n; sleep 0.5; done | nc 10.9.0.1 7100 >/dev/null 2>&1 &)", 60)
         guest.shell(f"for i in $(seq 120); do test $(ls /tmp/p | wc -l) = {FILES} && break; sleep 1; done", 240)
         known["done"] = int(guest.shell("cat /tmp/done")[1])
 
 
+def says_on():
+    """Its connection, which ends at the first machine, has lost nothing and goes on."""
+    said = int(booted.shell("wc -l < /tmp/from-guest")[1])
+    wait_in(booted, f"test $(wc -l < /tmp/from-guest) -gt {said + 1}", 120)
+    booted.shell("awk 'NR != $1 { wrong = 1 } END { exit wrong }' /tmp/from-guest")
+
+
+def hears_of_it(machine):
+    """The bridge here knows without being told by traffic that the guest is behind the wire: it has announced itself."""
+    wait_in(machine, "hexdump -v -e '16/1 \"%02x\" \"\\n\"' /sys/class/net/br0/brforward | "
+                     f"grep -q '^{IS_SILENT.replace(':', '')}{PORT_OF_WIRE:02x}00'")
+
+
 def goes_on(machine):
     """It writes on, and all that it has ever written is there."""
+    says_on()
     with guest_shell(machine, "a") as guest:
         guest.shell(f"for i in $(seq 120); do test $(cat /tmp/done) -gt {known['done'] + 1} && break; sleep 1; done; "
                     f"test $(cat /tmp/done) -gt {known['done'] + 1}", 240)
@@ -70,26 +123,32 @@ def goes_on(machine):
             raise Failed(f"the guest's kernel complains:\n{trouble}")
 
 
-def move(source, target, target_address):
-    """By a command in place of ssh: the two dom0s have none."""
+def move(source, target, target_address, by_tls=False):
+    """By TLS, or by a command in place of ssh: the two dom0s have none."""
+    if by_tls:
+        return source.shell(f"xm migrate --max-downtime 500 --compress zstd --to tcp:{target_address}:8003 a", 400, check=False)
     target.shell("(nc -l -p 7000 -e xm migrate-receive >/tmp/receive.log 2>&1 &); for i in $(seq 30); do "
                  "netstat -ltn | grep -q :7000 && break; sleep 1; done", 60)
     return source.shell(f"xm migrate -s '' --max-downtime 500 a 'nc {target_address} 7000'", 400, check=False)
 
 
-def moved(source, target, target_address):
-    status, said = move(source, target, target_address)
+def moved(source, target, target_address, by_tls=False):
+    begin = time.monotonic()
+    status, said = move(source, target, target_address, by_tls)
+    took = time.monotonic() - begin
     if status != 0 or "a runs on" not in said:
-        raise Failed(f"`xm migrate` says (status {status}):\n{said}\n{target.shell('cat /tmp/receive.log')[1]}")
+        raise Failed(f"`xm migrate` says (status {status}):\n{said}\n{target.shell('cat /tmp/receive.log /tmp/tls.log', check=False)[1]}")
+    hears_of_it(source)
     if domains(source) or "a" not in domains(target):
         raise Failed(f"here: {domains(source)}, there: {domains(target)}")
     wait_for(source, "its memory free", 30, lambda m: free_mib(m) >= known["free"][m])
     goes_on(target)
-    return f"{number(r'([0-9]+) MiB in', said):.0f} MiB for 96 MiB of memory, still for {number(r'still for ([0-9]+) ms', said):.0f} ms"
+    return (f"{number(r'([0-9]+) MiB in', said):.0f} MiB for 96 MiB of memory in {took:.0f} s, "
+            f"still for {number(r'still for ([0-9]+) ms', said):.0f} ms")
 
 
 def there(machine):
-    return moved(machine, other, "10.9.0.2")
+    return moved(machine, other, "10.9.0.2", by_tls=True)
 
 
 def back(machine):
@@ -121,7 +180,7 @@ def in_the_middle(machine, what, do):
 
 
 def cut(machine):
-    in_the_middle(machine, "the connection was cut", lambda m: m.shell("kill -9 $(pidof nc)", 30))
+    in_the_middle(machine, "the connection was cut", lambda m: m.shell("kill -9 $(ps -o pid,args | awk '$2 == \"nc\" && $3 == \"10.9.0.2\" { print $1 }')", 30))
     if domains(other):
         raise Failed(f"left at the target: {domains(other)}")
     wait_for(other, "its memory free", 30, lambda m: free_mib(m) >= known["free"][m])
@@ -133,8 +192,8 @@ def power_cut(machine):
 
 STEPS = [
     ("boot two hosts to dom0's shells", lambda machine: (shell_of_dom0(machine), hosts(machine)) and None),
-    ("a guest that writes to memory and disk", busy_guest),
-    ("it moves there", there),
+    ("a guest that writes to memory, disk and a connection", busy_guest),
+    ("it moves there by TLS", there),
     ("and back", back),
     ("refused by name: it runs on", refused),
     ("the connection is cut: it runs on", cut),

@@ -79,9 +79,9 @@ constexpr Command kCommands[] = {
      restore_options,
      restore},
     {"migrate",
-     "DOMAIN HOST",
+     "DOMAIN HOST|--to tcp:HOST:PORT",
      "move a domain to another host while it runs",
-     "HOST is for ssh, and has an xm and the same disks. Whatever fails, the domain runs on here. Ctrl-C\n"
+     "HOST is for ssh, or runs vmm-tls, and has an xm and the same disks. Whatever fails, the domain runs on here. Ctrl-C\n"
      "calls it off.",
      {1, 2},
      migrate_options,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // migrate, migrate-receive: a domain to another host while it runs. xm makes the connection, by running a
-// command (ssh) whose input and output it is, and hands it to vmmd; it carries no byte of the domain itself.
-// vmmd calls everything off when this xm ends before it.
+// command (ssh, vmm-tls) whose input and output it is, and hands it to vmmd; it carries no byte of the domain
+// itself. vmmd calls everything off when this xm ends before it.
 #include "toolstack/base/unique_fd.hpp"
 #include "toolstack/xm/bar.hpp"
 #include "toolstack/xm/command.hpp"
@@ -79,8 +79,22 @@ Outcome<Command_line> run_command(const std::string& script, const std::string& 
     return Command_line(pid, std::move(ours));
 }
 
+// What the other host is called.
+Outcome<std::string> peer_of(const Invocation& invocation)
+{
+    const auto to = invocation.option<std::string>("to");
+    if (invocation.words().size() != (to ? 1U : 2U))
+        return usage_error(to ? "migrate --to needs a domain and nothing else"
+                              : "migrate needs a domain and a host");
+    if (to && invocation.option<std::string>("ssh"))
+        return usage_error("it is either --to or --ssh");
+    return to ? *to : invocation.word(1);
+}
+
 Outcome<Command_line> connect(const Invocation& invocation)
 {
+    if (const auto to = invocation.option<std::string>("to"))
+        return run_command("exec vmm-tls connect \"$0\"", *to);
     const auto ssh   = invocation.option<std::string>("ssh").value_or("ssh");
     const auto& host = invocation.word(1);
     if (ssh.empty())
@@ -122,9 +136,9 @@ Outcome<> take_back(Invocation& invocation)
     return {};
 }
 
-Outcome<Json> arguments_of(const Invocation& invocation)
+Outcome<Json> arguments_of(const Invocation& invocation, const std::string& peer)
 {
-    Json args{{"domain", invocation.word(0)}, {"peer", invocation.word(1)}};
+    Json args{{"domain", invocation.word(0)}, {"peer", peer}};
     if (const auto given = invocation.option<unsigned>("max-downtime"))
         args["max_downtime_ms"] = *given;
     if (const auto given = invocation.option<unsigned>("bandwidth"))
@@ -144,7 +158,9 @@ void migrate_options(Options& options)
     options.add_options()("live,l", "while it runs; that is the only way there is")(
         "ssh,s", po::value<std::string>()->value_name("COMMAND"),
         "what connects to HOST, for sh; empty: HOST itself is a command (ssh)")(
-        "max-downtime", po::value<unsigned>()->value_name("MS"), "how long it may stand still (60)")(
+        "to,t", po::value<std::string>()->value_name("tcp:HOST:PORT"),
+        "by TLS to vmm-tls there, in place of HOST")("max-downtime", po::value<unsigned>()->value_name("MS"),
+                                                     "how long it may stand still (60)")(
         "bandwidth", po::value<unsigned>()->value_name("MIB"),
         "most MiB in a second (no limit)")("compress", po::value<std::string>()->value_name("zstd|none"),
                                            "how memory is compressed on the way (none)")(
@@ -155,9 +171,8 @@ Outcome<> migrate(Invocation& invocation)
 {
     if (invocation.has("take-back"))
         return take_back(invocation);
-    if (invocation.words().size() != 2)
-        return usage_error("migrate needs a domain and a host");
-    const Json args  = TRY(arguments_of(invocation));
+    const auto peer  = TRY(peer_of(invocation));
+    const Json args  = TRY(arguments_of(invocation, peer));
     auto* const vmmd = TRY(invocation.vmmd());
     auto command     = TRY(connect(invocation));
     const std::array fds{command.connection(), command.connection()};
@@ -167,7 +182,7 @@ Outcome<> migrate(Invocation& invocation)
     command.let_go();
     const Json answer = TRY(follow(invocation, *vmmd, *request));
     if (!invocation.print_json(answer))
-        invocation.out() << TRY(text_field(answer, "name")) << " runs on " << invocation.word(1) << ": "
+        invocation.out() << TRY(text_field(answer, "name")) << " runs on " << peer << ": "
                          << TRY(number_field(answer, "bytes")) / (1 << 20) << " MiB in "
                          << TRY(number_field(answer, "rounds")) << " rounds, still for "
                          << TRY(number_field(answer, "downtime_ms")) << " ms\n";

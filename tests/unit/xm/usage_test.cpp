@@ -60,6 +60,11 @@ TEST_CASE("Mistakes on the command line name what is near or where to look")
     CHECK(run_xm({"rename", "a"}).err == "xm rename: expected DOMAIN NAME; 'xm help rename' shows how\n");
     CHECK(run_xm({"info", "x"}).err == "xm info: too many words; 'xm help info' shows how\n");
     CHECK(run_xm({"shutdown", "-w", "-t", "soon", "a"}).exit == 2);
+    CHECK(run_xm({"migrate", "a"}).err == "xm migrate: migrate needs a domain and a host\n");
+    CHECK(run_xm({"migrate", "--to", "tcp:b:8003", "a", "b"}).err ==
+          "xm migrate: migrate --to needs a domain and nothing else\n");
+    CHECK(run_xm({"migrate", "--to", "tcp:b:8003", "-s", "ssh", "a"}).err ==
+          "xm migrate: it is either --to or --ssh\n");
 }
 
 TEST_CASE("Without vmmd every verb that needs it says so")

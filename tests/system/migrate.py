@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Two machines on one wire. A guest that keeps writing to its memory, to its disk (which the first machine exports by
-NBD) and to a TCP connection moves to the second machine and back while it does, by TLS and without; what it wrote is
-there, its connection goes on, both bridges hear where it is, and it runs in one place. A connection that is cut and a
-target whose power is cut in the middle leave it where it is."""
+NBD) moves to the second machine and back while it does, by TLS and without; what it wrote is there, both bridges hear
+where it is, and it runs in one place. A connection that is cut and a target whose power is cut in the middle leave it
+where it is. `--trips 5` goes there and back five times; `--connection 1` also looks at what the guest says over TCP."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from dom0 import (Failed, config, domains, free_mib, guest_shell, number, option
 FILES = 16              # of 20,000 lines, which the guest writes over and over
 TALKS, IS_SILENT = "00:16:3e:09:00:07", "00:16:3e:09:00:08"     # the guest's interfaces
 PORT_OF_WIRE = 1        # of the bridges: their first one
-chosen = options(__doc__)
+chosen = options(__doc__, trips=1, connection=0)
 wire = os.path.join(tempfile.mkdtemp(prefix="plinth-migrate-"), "wire")
 known = {}
 
@@ -103,7 +103,6 @@ def hears_of_it(machine):
 
 def goes_on(machine):
     """It writes on, and all that it has ever written is there."""
-    says_on()
     with guest_shell(machine, "a") as guest:
         guest.shell(f"for i in $(seq 120); do test $(cat /tmp/done) -gt {known['done'] + 1} && break; sleep 1; done; "
                     f"test $(cat /tmp/done) -gt {known['done'] + 1}", 240)
@@ -121,6 +120,8 @@ def goes_on(machine):
         trouble = guest.shell("dmesg | grep -E 'BUG:|WARNING: CPU|Call Trace|blocked for more|I/O error'", check=False)[1]
         if trouble.strip():
             raise Failed(f"the guest's kernel complains:\n{trouble}")
+    if chosen.connection:
+        says_on()
 
 
 def move(source, target, target_address, by_tls=False):
@@ -153,6 +154,10 @@ def there(machine):
 
 def back(machine):
     return moved(other, machine, "10.9.0.1")
+
+
+def again(machine):
+    return "; ".join(trip(machine) for _ in range(1, chosen.trips) for trip in (there, back))
 
 
 def refused(machine):
@@ -192,9 +197,10 @@ def power_cut(machine):
 
 STEPS = [
     ("boot two hosts to dom0's shells", lambda machine: (shell_of_dom0(machine), hosts(machine)) and None),
-    ("a guest that writes to memory, disk and a connection", busy_guest),
+    ("a guest that writes to memory and disk", busy_guest),
     ("it moves there by TLS", there),
     ("and back", back),
+    *([(f"{chosen.trips - 1} times more", again)] if chosen.trips > 1 else []),
     ("refused by name: it runs on", refused),
     ("the connection is cut: it runs on", cut),
     ("the target's power is cut: it runs on", power_cut),

@@ -119,8 +119,8 @@ void reap(unsigned& children)
 
 Result<void> listen(const Call& call)
 {
-    const Context context    = TRY(load_credentials(call.directory));
-    const Unique_fd listener = TRY(listen_at(call.endpoint));
+    const Context context = TRY(load_credentials(call.directory));
+    Unique_fd listener    = TRY(listen_at(call.endpoint));
     log::info("listening at " + call.endpoint.text());
     for (unsigned children = 0;;) {
         auto socket = accept_from(listener.get());
@@ -131,6 +131,7 @@ Result<void> listen(const Call& call)
         reap(children);
         const pid_t pid = ::fork();
         if (pid == 0) {
+            listener.reset(); // a successor of this program may want the port
             const auto served = serve(call, *context, *std::move(socket));
             if (!served) {
                 log::warning(served.error().message);

@@ -19,10 +19,13 @@ DOM0 = r"^dom0:\S*# "
 DOMU = r"^domU:\S*# "
 
 
-def options(description):
+def options(description, **numbers):
+    """`numbers`: options of the scenario's own, with what they are if they are not given."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--build", required=True, help="CMake's build folder; boot/run --iso put plinth.iso there")
     parser.add_argument("--hypervisor", choices=["plinth", "xen"], default="plinth")
+    for name, otherwise in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=otherwise)
     return parser.parse_args()
 
 

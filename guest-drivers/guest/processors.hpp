@@ -11,7 +11,7 @@
 namespace vmm::guest
 {
 
-inline constexpr u32 kMaxProcessors = 8;
+inline constexpr u32 kMaxProcessors = 9;
 
 // APIC ids are even, as the ABI has it.
 constexpr u32 apic_id_of(u32 vcpu) { return 2 * vcpu; }

@@ -12,8 +12,8 @@ COMMAND_LINE = {
 }
 
 
-def command(kind, image, guest, memory=1024):
-    """The same machine for all: what stock Xen needs for a PVH dom0 does not hurt Plinth."""
+def command(kind, image, guest, memory=1024, cpus=1, more=""):
+    """`more` is added to the hypervisor's command line. The same machine for all: what stock Xen needs for a PVH dom0 does not hurt Plinth."""
     return ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35,kernel-irqchip=split", "-cpu", CPU,
-            "-device", "intel-iommu,intremap=on", "-m", str(memory), "-smp", "1", "-display", "none", "-nic", "none",
-            "-no-reboot", *ICOUNT, "-kernel", image, "-append", COMMAND_LINE[kind], "-initrd", guest]
+            "-device", "intel-iommu,intremap=on", "-m", str(memory), "-smp", str(cpus), "-display", "none", "-nic", "none",
+            "-no-reboot", *ICOUNT, "-kernel", image, "-append", COMMAND_LINE[kind] + more, "-initrd", guest]

@@ -23,6 +23,9 @@ from icount import COMMAND_LINE, command  # noqa: E402
 from machine import Failed, Machine  # noqa: E402
 from run_guest import grub_image  # noqa: E402
 
+# What CPUs do to each other is measured on so many; that guest has one vCPU more.
+PROCESSORS_GUEST = "bench_processors.elf"
+PROCESSORS = (1, 2, 4, 8)
 PARTS_WITH_PROBE = {"traffic": traffic, "disks": disks}
 FIGURE = re.compile(r"BENCH (\S+) (-?\d+)")
 END = r"BENCH-END"
@@ -81,7 +84,7 @@ def table(title, figures, bars):
 def instruction_counts(folder, options, subjects, failed, taken_by=measure, where=""):
     """{kind: {operation: instructions}} of every micro-guest of a folder on every subject."""
     guests = sorted(name for name in os.listdir(folder)
-                    if re.fullmatch(r"bench.*\.elf", name) and re.search(options.match, name))
+                    if re.fullmatch(r"bench.*\.elf", name) and name != PROCESSORS_GUEST and re.search(options.match, name))
     if not guests:
         failed.append(f"no bench*.elf in {folder} matches /{options.match}/")
     figures = {}
@@ -93,6 +96,25 @@ def instruction_counts(folder, options, subjects, failed, taken_by=measure, wher
                 figures[kind] |= taken_by(kind, image, os.path.join(folder, guest), log)
             except Failed as trouble:
                 failed.append(str(trouble))
+    return figures
+
+
+def on_processors(folder, options, subjects, failed):
+    """{kind: {"figure CPUS": instructions}}: how each grows with the number of CPUs."""
+    figures = {}
+    for kind, image in subjects:
+        taken = {}
+        for cpus in PROCESSORS:
+            log = os.path.join(options.log, f"bench.processors.{cpus}.{kind}.log")
+            line = command(kind, image, os.path.join(folder, PROCESSORS_GUEST), cpus=cpus,
+                           more=f" dom0_max_vcpus={cpus + 1}")
+            try:
+                with Machine(line, log) as machine:
+                    for name, value in figures_of(machine, kind, PROCESSORS_GUEST).items():
+                        taken.setdefault(name, {})[cpus] = value
+            except Failed as trouble:
+                failed.append(str(trouble))
+        figures[kind] = {f"{name} {cpus}": value for name, of in taken.items() for cpus, value in of.items()}
     return figures
 
 
@@ -127,6 +149,7 @@ def main():
     parser.add_argument("--subject", action="append", required=True, metavar="KIND=IMAGE")
     parser.add_argument("--guests", help="folder with the micro-guests, bench*.elf")
     parser.add_argument("--vmx", help="the same folder, for VT-x in Bochs; the first subject only")
+    parser.add_argument("--processors", help="the same folder, for what CPUs do to each other")
     parser.add_argument("--images", help="folder with dom0/ and dom0.cpio, as boot/run --iso makes them")
     parser.add_argument("--jobs", action="store_true", help="dom0's start, create, destroy; needs --images")
     parser.add_argument("--traffic", action="store_true", help="TCP; needs --images and --probe")
@@ -149,6 +172,10 @@ def main():
             results[title] = instruction_counts(options.vmx, options, subjects[:1], failed, measure_on_vmx(cpu),
                                                 "." + cpu)
             table(title, results[title], {})
+    if options.processors:
+        title = "instructions, median, and on how many CPUs"
+        results[title] = on_processors(options.processors, options, subjects, failed)
+        table(title, results[title], bars)
     if options.jobs:
         results["virtual milliseconds"] = on_dom0(times, "times", options, subjects, failed)
         table("virtual milliseconds", results["virtual milliseconds"], bars)

@@ -22,7 +22,7 @@ void Runstate::start(Time now)
 void Runstate::change(State to, Time now)
 {
     const Lock_guard guard(lock_);
-    info_       = up_to(now);
+    count_up_to(now);
     info_.state = static_cast<int>(to);
     if (area_.part[0])
         publish();
@@ -38,14 +38,12 @@ vcpu_runstate_info Runstate::snapshot(Time now) const
 }
 
 // Another CPU may have looked at the clock before this one did, and come later.
-vcpu_runstate_info Runstate::up_to(Time now) const
+void Runstate::count_up_to(Time now)
 {
-    vcpu_runstate_info s = info_;
-    if (now.value() > s.state_entry_time) {
-        s.time[s.state] += now.value() - s.state_entry_time;
-        s.state_entry_time = now.value();
-    }
-    return s;
+    if (now.value() <= info_.state_entry_time)
+        return;
+    info_.time[info_.state] += now.value() - info_.state_entry_time;
+    info_.state_entry_time = now.value();
 }
 
 // With the update flag the guest sees bit 63 of the entry time while the rest changes under it.
@@ -84,7 +82,7 @@ Expected<void> Runstate::register_area(Vcpu& vcpu, Gva address, Time now)
     {
         const Lock_guard guard(lock_);
         std::swap(area, area_);
-        info_ = up_to(now);
+        count_up_to(now);
         if (area_.part[0])
             publish();
     }

@@ -46,7 +46,7 @@ class Runstate
     };
     Expected<Area> hold_area(Vcpu& vcpu, Gva address);
     static void let_go(const Area& area);
-    [[nodiscard]] vcpu_runstate_info up_to(Time now) const;
+    void count_up_to(Time now);
     void publish();
     void write_out(u32 offset, const void* bytes, u32 count);
 

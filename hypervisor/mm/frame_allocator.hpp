@@ -22,6 +22,7 @@
 #include "base/expected.hpp"
 #include "base/panic.hpp"
 #include "base/per_cpu.hpp"
+#include "base/relaxed.hpp"
 #include "base/spinlock.hpp"
 #include "mm/memory_account.hpp"
 
@@ -47,8 +48,8 @@ enum class Frame_state : u8 {
 // without an owner that others still use has the account it counts on.
 struct Frame {
     std::atomic<u32> holds;
-    u16 owner;
-    Frame_state state;
+    Relaxed<u16> owner; // who wants a hold looks at these two before, and at the owner once more with it
+    Relaxed<Frame_state> state;
     u8 detail; // free and hypervisor: order of the block. owned: kWritten, kLogged
     union {
         struct {
@@ -165,12 +166,14 @@ class Frame_allocator
     // True when that was the last hold: the frame is an allocated block of its own then.
     bool drop_hold(Mfn mfn)
     {
-        Frame& f         = frame(mfn);
-        const u32 before = f.holds.fetch_sub(1, std::memory_order_acq_rel);
-        ASSERT(before != 0 && (f.state == Frame_state::owned || f.state == Frame_state::shared));
+        Frame& f                = frame(mfn);
+        const Frame_state state = f.state; // afterwards it may be another's, and anything
+        const u32 before        = f.holds.fetch_sub(1, std::memory_order_acq_rel);
+        ASSERT(before != 0 && is_domains(state));
         return before == 1;
     }
     void free_held(Mfn mfn);
+    static bool is_domains(Frame_state s) { return s == Frame_state::owned || s == Frame_state::shared; }
 
     // With the lock held: what is being scrubbed is in no list for a moment.
     [[nodiscard]] u64 count_free() const { return count_[kClean] + count_[kDirty] + scrubbing_ + resting_; }
@@ -203,7 +206,7 @@ inline bool Frame_allocator::get(Mfn mfn)
         return false;
     Frame& f = frame(mfn);
     // Heap frames use the counter for themselves, and no frame changes between heap and domain while held.
-    if (f.state != Frame_state::owned && f.state != Frame_state::shared) [[unlikely]]
+    if (!is_domains(f.state)) [[unlikely]]
         return false;
     u32 holds = f.holds.load(std::memory_order_relaxed);
     do {

@@ -61,7 +61,7 @@ void Frame_allocator::release(Mfn first, unsigned order, Memory_account* account
         account->hold(bit(order));
     u64 gone = 0;
     for (u64 i = 0; i < bit(order); ++i)
-        written |= frame(first + i).detail != 0;
+        written |= detail(first + i).load(std::memory_order_relaxed) != 0;
     const unsigned colour = written ? kDirty : kClean;
     // An untouched superpage goes back as one block. Once a frame with other holds is met, those before it
     // and after it go back one by one.

@@ -4,6 +4,10 @@
 // and unmappers, do to each other's tables.
 #include "../grant/granter.hpp"
 
+#include "base/turns.hpp"
+#include "mm/reservation.hpp"
+#include "platform/cpus.hpp"
+
 #include <catch2/catch.hpp>
 
 #include <thread>
@@ -24,14 +28,31 @@ void expect(bool so)
         ++wrong;
 }
 
+// Each is a CPU.
 template <class... Work>
 void at_once(Work... work)
 {
-    wrong                 = 0;
-    std::thread threads[] = {std::thread(work)...};
-    for (std::thread& thread : threads)
-        thread.join();
+    wrong            = 0;
+    known_cpus.count = sizeof...(Work);
+    u32 cpu          = 0;
+    {
+        std::jthread threads[] = {std::jthread([work, cpu = cpu++] {
+            hosted_cpu = cpu;
+            work();
+            turns::go_out();
+        })...};
+    }
+    for (u32 i = 0; i < known_cpus.count; ++i)
+        turns::count.of(i) = 0;
+    known_cpus.count = 1;
     CHECK(wrong == 0);
+}
+
+// Between two hypercalls.
+void run_guest()
+{
+    turns::go_out();
+    turns::come_in();
 }
 
 bool close(Domain& d, Evtchn_port port)
@@ -123,4 +144,120 @@ TEST_CASE("two vCPUs that map and unmap grants of one domain while it grows its 
             });
     for (u32 ref = 8; ref < 40; ++ref)
         CHECK((entry(granter, ref).flags & (GTF_reading | GTF_writing)) == 0);
+}
+
+TEST_CASE("domains come and go while others look them up, bind to them, map their memory and send to them")
+{
+    World world(1u << 15);
+    Domain& mapper    = world.make(1, true);
+    constexpr u16 kId = 5;
+    std::atomic<bool> stop{false};
+    std::atomic<u32> port{0};
+    std::atomic<u64> looked{0}, mapped{0}, bound{0}, placed{0};
+    at_once(
+        [&] {
+            for (unsigned i = 0; i < 200; ++i) {
+                Domain& d = world.make(kId);
+                for (u32 ref = 8; ref < 16; ++ref)
+                    grant(d, ref, Domid(1), ref);
+                port = d.events().alloc_unbound(d, Domid(1))->value();
+                while (looked < 10 * i) {
+                    run_guest();
+                    std::this_thread::yield();
+                }
+                world.destroy(d);
+            }
+            stop = true;
+        },
+        [&] {
+            for (u32 i = 0; !stop; ++i) {
+                run_guest();
+                const auto op = map(mapper, Domid(kId), 8 + i % 8, 500);
+                if (op.status != GNTST_okay)
+                    continue;
+                ++mapped;
+                expect(unmap(mapper, op.handle, 500) == GNTST_okay);
+            }
+        },
+        [&] {
+            while (!stop) {
+                run_guest();
+                const auto other = find_domain(Domid(kId));
+                if (!other)
+                    continue;
+                const auto near = mapper.events().bind_interdomain(*other, Evtchn_port(port));
+                if (!near)
+                    continue;
+                ++bound;
+                expect(mapper.events().send(*near).has_value());
+                expect(close(mapper, *near));
+            }
+        },
+        [&] {
+            while (!stop) {
+                run_guest();
+                if (const auto other = next_domain(Domid(2))) {
+                    expect(other->id() == Domid(kId));
+                    if (place_foreign(mapper, Gfn(600), *other, Gfn(3))) {
+                        ++placed;
+                        expect(give_up(mapper, Gfn(600), kOrder4k).has_value());
+                    }
+                }
+                ++looked;
+            }
+        });
+    CHECK(mapped > 0);
+    CHECK(bound > 0);
+    CHECK(placed > 0);
+    world.destroy(mapper);
+    CHECK(world.memory.all_free());
+}
+
+TEST_CASE("a domain's pages come and go, in small and large mappings, while others read and map them")
+{
+    World world(1u << 15);
+    Domain& owner        = world.make(1);
+    Domain& mapper       = world.make(2, true);
+    constexpr u64 kPages = 64, kLarge = 1024;
+    std::atomic<bool> stop{false};
+    std::atomic<u64> placed{0}, read{0};
+    const auto any = [](u64 i) { return Gfn(i * 7 % kPages); };
+    at_once(
+        [&] {
+            for (u64 i = 0; i < 2000; ++i) {
+                run_guest();
+                expect(give_up(owner, any(i), kOrder4k).has_value());
+                expect(populate(owner, any(i), kOrder4k).has_value());
+                if (i % 50 == 0) // a large one, that loses a page in its middle
+                    expect(populate(owner, Gfn(kLarge), kOrder2m).has_value() &&
+                           give_up(owner, Gfn(kLarge + 5), kOrder4k).has_value());
+            }
+            stop = true;
+        },
+        [&] {
+            for (u64 i = 0; !stop; ++i) {
+                run_guest();
+                const Gfn from = i % 2 ? any(i) : Gfn(kLarge + i % 512);
+                if (!place_foreign(mapper, Gfn(600), owner, from))
+                    continue;
+                ++placed;
+                expect(give_up(mapper, Gfn(600), kOrder4k).has_value());
+            }
+        },
+        [&] {
+            P2m::Cursor cursor;
+            for (u64 i = 0; !stop; ++i) {
+                run_guest();
+                const Mfn mfn = owner.p2m().ram_frame(i % 2 ? any(i) : Gfn(kLarge + i % 512), true, cursor);
+                if (mfn == kInvalidMfn || !frames.get_from(mfn, owner.id()))
+                    continue;
+                ++read;
+                frames.put(mfn);
+            }
+        });
+    CHECK(placed > 0);
+    CHECK(read > 0);
+    world.destroy(mapper);
+    world.destroy(owner);
+    CHECK(world.memory.all_free());
 }

@@ -6,6 +6,7 @@
 #include "mm/reservation.hpp"
 
 #include <algorithm>
+#include <mutex>
 #include <stdexcept>
 #include <unordered_map>
 
@@ -15,7 +16,14 @@ namespace vmm
 namespace
 {
 
-std::unordered_map<const Vcpu*, std::atomic<unsigned>> kick_counts;
+std::mutex kick_lock; // domains come and go on several threads
+std::unordered_map<const Vcpu*, unsigned> kick_counts;
+
+void count_kick(const Vcpu& vcpu)
+{
+    const std::lock_guard guard(kick_lock);
+    ++kick_counts[&vcpu];
+}
 
 class Stopped_clock final : public Clock
 {
@@ -52,6 +60,7 @@ Expected<Ref<Domain>> Domain::create(const Domain_identity& identity, unsigned m
     domain->events_ = TRY(Event_table::create(*domain, max_event_ports));
     domain->grants_ = TRY(Grant_table::create(*domain, max_grant_frames, max_maptrack_frames));
     TRY(insert_domain(*domain));
+    domain->holds_.fetch_add(1, std::memory_order_relaxed); // one for the table, one for the caller
     return Ref<Domain>(domain.release());
 }
 
@@ -63,24 +72,26 @@ Expected<void> Domain::set_max_vcpus(unsigned count)
     return {};
 }
 
+Expected<void> Domain::kill()
+{
+    {
+        const Lock_guard guard(lock_);
+        dying_ = Dying::tearing_down;
+    }
+    TRY(events_->close_all());
+    TRY(grants_->release_mappings());
+    TRY(p2m_->destroy_some());
+    remove_domain(*this);
+    drop(); // the table's
+    return {};
+}
+
 Expected<void> Domain::account(u64 add) { return memory_->add(add); }
 
 Expected<void> Domain::pause_by_control()
 {
     paused_by_control_ = true;
     return {};
-}
-
-bool Domain::try_hold()
-{
-    holds_.fetch_add(1);
-    return true;
-}
-
-void Domain::drop()
-{
-    if (holds_.fetch_sub(1) == 1)
-        delete this;
 }
 
 Local_apic::Local_apic(Vcpu& vcpu, Vcpu_id, const Clock& clock)
@@ -97,13 +108,16 @@ Vcpu::Vcpu(Domain& domain, Vcpu_id id, Sched_unit*)
       poll_timeout([](void*) {}, nullptr), domain_(domain), id_(id), apic_(*this, id, stopped_clock),
       info_(&domain.shared()->vcpu_info[id.value()])
 {
-    kick_counts[this] = 0;
 }
 
-Vcpu::~Vcpu() { kick_counts.erase(this); }
+Vcpu::~Vcpu()
+{
+    const std::lock_guard guard(kick_lock);
+    kick_counts.erase(this);
+}
 
-void Vcpu::kick() { ++kick_counts.at(this); }
-void Vcpu::wake() { ++kick_counts.at(this); }
+void Vcpu::kick() { count_kick(*this); }
+void Vcpu::wake() { count_kick(*this); }
 
 Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes)
 {
@@ -141,7 +155,11 @@ void write_guest(Level, std::string_view, std::span<const Format_arg>) {}
 namespace test
 {
 
-unsigned kicks(Vcpu& vcpu) { return kick_counts.at(&vcpu).exchange(0); }
+unsigned kicks(Vcpu& vcpu)
+{
+    const std::lock_guard guard(kick_lock);
+    return std::exchange(kick_counts[&vcpu], 0);
+}
 
 Domain& World::make(u16 id, bool control, const Limits& limits)
 {
@@ -159,13 +177,8 @@ Domain& World::make(u16 id, bool control, const Limits& limits)
 
 void World::destroy(Domain& domain)
 {
-    while (!domain.events().close_all()) {
+    while (!domain.kill()) {
     }
-    while (!domain.grants().release_mappings()) {
-    }
-    while (!domain.p2m().destroy_some()) {
-    }
-    remove_domain(domain);
     std::erase_if(domains_, [&](const Ref<Domain>& held) { return held.get() == &domain; });
 }
 

@@ -15,9 +15,11 @@ inline grant_entry_v1& entry(Domain& d, u32 ref)
 
 inline void grant(Domain& d, u32 ref, Domid to, u32 gfn, u16 more_flags = 0)
 {
-    entry(d, ref).domid = to.value();
-    entry(d, ref).frame = gfn;
-    entry(d, ref).flags = static_cast<u16>(GTF_permit_access | more_flags);
+    // As a guest does while others may look.
+    std::atomic_ref(entry(d, ref).domid).store(to.value(), std::memory_order_relaxed);
+    std::atomic_ref(entry(d, ref).frame).store(gfn, std::memory_order_relaxed);
+    std::atomic_ref(entry(d, ref).flags)
+        .store(static_cast<u16>(GTF_permit_access | more_flags), std::memory_order_release);
 }
 
 inline gnttab_map_grant_ref map(Domain& mapper, Domid granter, u32 ref, u64 gfn, u32 flags = GNTMAP_host_map)

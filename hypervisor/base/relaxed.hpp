@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A value that CPUs look at while another one changes it, where each gets the one from before or after and
+// nothing else follows from it: like a plain variable, but the look is whole.
+#pragma once
+
+#include <atomic>
+
+namespace vmm
+{
+
+template <class T>
+class Relaxed
+{
+  public:
+    constexpr Relaxed() = default;
+    constexpr explicit Relaxed(T value) : value_(value) {}
+
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    operator T() const { return value_.load(std::memory_order_relaxed); }
+    Relaxed& operator=(T value)
+    {
+        value_.store(value, std::memory_order_relaxed);
+        return *this;
+    }
+
+  private:
+    std::atomic<T> value_{};
+};
+
+} // namespace vmm

@@ -71,7 +71,7 @@ def hosts(machine):
 
 def busy_guest(machine):
     machine.shell("truncate -s 16M /tmp/disk.img; qemu-nbd --fork --persistent -e 8 -f raw -x disk -p 10809 /tmp/disk.img", 60)
-    file = config(machine, "a", memory=96)
+    file = config(machine, "a", memory=128)
     machine.shell(f"echo \"disk = [ 'vdev=xvda, target=nbd://10.9.0.1/disk' ]\" >> {file}; "
                   f"echo \"vif = [ 'bridge=br0, mac={TALKS}', 'bridge=br0, mac={IS_SILENT}' ]\" >> {file}; xm create {file}", 120)
     machine.shell("(tail -f /dev/null | nc -l -p 7100 > /tmp/from-guest &)")
@@ -144,7 +144,7 @@ def moved(source, target, target_address, by_tls=False):
         raise Failed(f"here: {domains(source)}, there: {domains(target)}")
     wait_for(source, "its memory free", 30, lambda m: free_mib(m) >= known["free"][m])
     goes_on(target)
-    return (f"{number(r'([0-9]+) MiB in', said):.0f} MiB for 96 MiB of memory in {took:.0f} s, "
+    return (f"{number(r'([0-9]+) MiB in', said):.0f} MiB for 128 MiB of memory in {took:.0f} s, "
             f"still for {number(r'still for ([0-9]+) ms', said):.0f} ms")
 
 

@@ -30,9 +30,11 @@ void read_consistently(Version& version, T copy)
 
 } // namespace
 
-u64 system_time()
+u64 system_time() { return system_time(my_vcpu_info()); }
+
+u64 system_time(vcpu_info& of)
 {
-    vcpu_time_info& shared_time = my_vcpu_info().time;
+    vcpu_time_info& shared_time = of.time;
     vcpu_time_info time{};
     u64 tsc = 0;
     read_consistently(shared_time.version, [&] {

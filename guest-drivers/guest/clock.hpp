@@ -6,11 +6,15 @@
 
 #include "guest/types.hpp"
 
+#include <xen/xen.h>
+
 namespace vmm::guest
 {
 
 // A consistent reading: retried while the hypervisor changes the parameters.
 [[nodiscard]] u64 system_time();
+// The same by the parameters of another vCPU than the first.
+[[nodiscard]] u64 system_time(vcpu_info& of);
 // Nanoseconds since 1970.
 [[nodiscard]] u64 wall_clock();
 // VIRQ_TIMER at that system time. With `only_future`, -ETIME when it has passed.

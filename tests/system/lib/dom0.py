@@ -38,7 +38,10 @@ def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image="", 
     iso = os.path.join(chosen.build, "boot", chosen.hypervisor + image + ".iso")
     memory = memory or {"plinth": 2048, "xen": 3072}[chosen.hypervisor]
     command = qemu.command(["-cdrom", iso], chosen.hypervisor, memory, cpus, cpu=cpu, extra=extra)
-    return Machine(command, log_file(chosen, name), show)
+    machine = Machine(command, log_file(chosen, name), show)
+    if cpus > 1:
+        machine.slowness = 2  # they take turns on one thread of the emulator
+    return machine
 
 
 def bare_shell_of_dom0(machine):

@@ -8,6 +8,7 @@
 #include "guest-drivers/backend/xen_grants.hpp"
 #include "guest-drivers/backend/xen_store.hpp"
 #include "toolstack/base/log.hpp"
+#include "toolstack/xen/event_pump.hpp"
 
 #include <csignal>
 #include <cstdio>
@@ -47,7 +48,8 @@ Result<void> serve(const Options& options)
     const auto grants  = TRY(Xen_grants::open(options.device.frontend));
     const auto channel = TRY(Event_channel::open());
     Xen_events events(*channel, options.device.frontend);
-    TRY(loop->add(channel->fd(), EPOLLIN, [&](std::uint32_t) { channel->dispatch(); }));
+    Event_pump pump(*loop, [&] { return channel->dispatch(); });
+    TRY(pump.start(channel->fd()));
     Request_log requests = TRY(Request_log::open(options.log));
     Complaints complaints(options.source, [](std::string_view line) { log::warning(line); });
     TRY(drop_privileges());

@@ -76,7 +76,8 @@ Result<void> Daemon::open_hypervisor()
     control_ = TRY(Xen_control::open());
     events_  = TRY(Event_channel::open());
     links_   = std::make_unique<Xen_guest_links>(*events_, TRY(Grant_memory::open()), *control_);
-    return loop_->add(events_->fd(), EPOLLIN, [this](std::uint32_t) { events_->dispatch(); });
+    pump_    = std::make_unique<Event_pump>(*loop_, [this] { return events_->dispatch(); });
+    return pump_->start(events_->fd());
 }
 
 Result<void> Daemon::open_store(const Settings& settings)

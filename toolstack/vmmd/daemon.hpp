@@ -12,6 +12,7 @@
 #include "toolstack/vmmd/control_server.hpp"
 #include "toolstack/vmmd/settings.hpp"
 #include "toolstack/vmmd/xen_guest_links.hpp"
+#include "toolstack/xen/event_pump.hpp"
 #include "toolstack/xen/xen_control.hpp"
 
 #include <memory>
@@ -43,6 +44,7 @@ class Daemon
     std::unique_ptr<Event_loop> loop_;
     std::unique_ptr<Xen_control> control_;
     std::unique_ptr<Event_channel> events_;
+    std::unique_ptr<Event_pump> pump_;
     std::unique_ptr<Xen_guest_links> links_;
     std::unique_ptr<Store_server> store_;
     std::unique_ptr<Domain_builder> builder_;

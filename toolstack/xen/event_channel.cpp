@@ -66,11 +66,11 @@ Result<void> Event_channel::notify(Evtchn_port port)
     return {};
 }
 
-void Event_channel::dispatch()
+bool Event_channel::dispatch()
 {
     const auto fired = xenevtchn_pending(handle_.get());
     if (fired < 0) {
-        return; // nothing waiting after all
+        return false; // nothing waiting after all
     }
     const auto port = static_cast<std::uint32_t>(fired);
     if (const auto found = callbacks_.find(port); found != callbacks_.end()) {
@@ -80,6 +80,7 @@ void Event_channel::dispatch()
     if (callbacks_.contains(port)) {
         xenevtchn_unmask(handle_.get(), port);
     }
+    return true;
 }
 
 } // namespace vmm

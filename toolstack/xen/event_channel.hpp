@@ -34,8 +34,8 @@ class Event_channel
     void unbind(Evtchn_port port);
     [[nodiscard]] Result<void> notify(Evtchn_port port);
 
-    // Calls back for one port that fired. Level-triggered: the loop comes again while more are waiting.
-    void dispatch();
+    // Calls back for one port that fired; false: none had. Level-triggered, but for what Event_pump says.
+    bool dispatch();
 
   private:
     struct Close {

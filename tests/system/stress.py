@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Eight guests of two vCPUs each on four CPUs, all busy with interrupts to each other, timers, events and grants
 (tests/guests/domu_stress), while domains are created, paused, pinned, capped, moved between CPU pools and destroyed,
-some while their peer has their memory mapped. Nothing is lost, everybody gets on, and nothing is left."""
+some while their peer has their memory mapped, and CPUs go and come back. Nothing is lost, everybody gets on, and nothing is left."""
 
 import os
 import random
@@ -156,8 +156,15 @@ def pools(machine):
     machine.shell(f"xm cpupool-migrate {name} Pool-0 && xm cpupool-destroy apart && xm cpupool-cpu-add Pool-0 {cpu}", 120)
 
 
+def offline(machine):
+    cpu = chance.randrange(1, CPUS)
+    machine.shell(f"xm cpu-offline {cpu}", 60)
+    get_on(machine, chance.sample(names(), 2))
+    machine.shell(f"xm cpu-online {cpu}", 60)
+
+
 def one_round(machine):
-    for disturb in (pause, pin, die_mapped, unpin, cap, die_mapped, uncap, pools):
+    for disturb in (pause, pin, die_mapped, unpin, cap, die_mapped, uncap, offline, pools):
         disturb(machine)
     get_on(machine, names())
 

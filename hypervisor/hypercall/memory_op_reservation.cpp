@@ -24,11 +24,11 @@ bool is_impossible(unsigned mem_flags)
     return bits != 0 && bits <= kPageShift;
 }
 
-bool change_extent(unsigned command, Domain& domain, Gfn gfn, unsigned order)
+bool change_extent(unsigned command, Domain& domain, Gfn gfn, unsigned order, Giving_up& given_up)
 {
     if (command == XENMEM_populate_physmap)
         return populate(domain, gfn, order).has_value();
-    return give_up_all(domain, gfn, order).has_value();
+    return give_up_all(domain, gfn, order, given_up).has_value();
 }
 
 } // namespace
@@ -49,11 +49,12 @@ Hypercall_result change_reservation(const Memory_call& call)
         return done;
     const Gva list(reinterpret_cast<u64>(r->extent_start.p));
     const u64 cost = 16 + (bit(r->extent_order) >> 3);
+    Giving_up given_up(**domain);
     for (Work_budget budget; done < r->nr_extents; ++done) {
         if (!budget.spend(cost))
             return call.again_from(done);
         const auto gfn = read_guest_element<xen_pfn_t>(call.vcpu, list, done);
-        if (!gfn || !change_extent(call.command(), **domain, Gfn(*gfn), r->extent_order))
+        if (!gfn || !change_extent(call.command(), **domain, Gfn(*gfn), r->extent_order, given_up))
             break;
     }
     return done;

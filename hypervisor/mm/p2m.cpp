@@ -47,7 +47,15 @@ Expected<Hpa> P2m::Tables::allocate()
 void P2m::Tables::free(Hpa table)
 {
     --used;
-    frames.free(to_mfn(table), 0);
+    frames.frame(to_mfn(table)).next = std::exchange(fallen_out, static_cast<u32>(to_mfn(table).value()));
+}
+
+void P2m::Tables::give_back()
+{
+    while (fallen_out != kNone) {
+        const Mfn mfn(std::exchange(fallen_out, frames.frame(Mfn(fallen_out)).next));
+        frames.free(mfn, 0);
+    }
 }
 
 Expected<Unique<P2m>> P2m::create(Domid owner, Memory_account* account, u64 table_limit)
@@ -64,6 +72,7 @@ P2m::~P2m()
     while (!destroy_some()) {
     }
     tables_.free(to_hpa(root_));
+    tables_.give_back();
     ASSERT(tables_.used == 0);
 }
 
@@ -73,9 +82,15 @@ void P2m::forgotten(Flush flush, unsigned level, u64 tables_before)
 {
     if (flush == Flush::none)
         return;
+    changed(level, tables_before);
+    forget_everywhere();
+    tables_.give_back();
+}
+
+void P2m::changed(unsigned level, u64 tables_before)
+{
     if (level > 1 || tables_.used != tables_before)
         large_generation_.fetch_add(1, std::memory_order_acq_rel);
-    forget_everywhere();
 }
 
 void P2m::forget_everywhere()
@@ -132,21 +147,45 @@ Expected<void> P2m::set_identity(Gfn first, u64 count, P2m_type type)
 
 Expected<void> P2m::remove(Gfn gfn, unsigned order)
 {
+    const Lock_guard guard(lock_);
+    forgotten(TRY(clear(gfn, order)), 1, tables_.used);
+    return {};
+}
+
+Expected<void> P2m::remove_quietly(Gfn gfn, unsigned order)
+{
+    const Lock_guard guard(lock_);
+    (void)TRY(clear(gfn, order));
+    return {};
+}
+
+Expected<Flush> P2m::clear(Gfn gfn, unsigned order)
+{
     const u64 count = bit(order);
     if (!is_aligned(gfn.value(), count) || !in_range(gfn) || !in_range(gfn + (count - 1)))
         return fail(Errc::einval);
-    const Lock_guard guard(lock_);
     // What goes while writes are logged leaves a note, which read_log() understands up to level 2.
     const unsigned level = leaf_level(0, count, logs_writes() ? 2 : 3);
     const u64 absent     = logs_writes() ? kWentWhileLogged : 0;
+    Flush flush          = Flush::none;
     for (u64 done = 0; done < count; done += level_pages(level)) {
         const u64 tables_before = tables_.used;
-        const auto flush        = table().clear(gfn.value() + done, level, absent);
-        if (!flush)
-            return fail(flush.error());
-        forgotten(*flush, level, tables_before);
+        const auto cleared      = table().clear(gfn.value() + done, level, absent);
+        if (!cleared) {
+            forgotten(flush, 1, tables_.used);
+            return fail(cleared.error());
+        }
+        flush = flush | *cleared;
+        if (*cleared == Flush::needed)
+            changed(level, tables_before);
     }
-    return {};
+    return flush;
+}
+
+void P2m::forget_removed()
+{
+    const Lock_guard guard(lock_);
+    forgotten(Flush::needed, 1, tables_.used);
 }
 
 Expected<void> P2m::add_page(Gfn gfn, Mfn mfn, P2m_type type)

@@ -71,6 +71,10 @@ class P2m
     Expected<void> remove_page(Gfn gfn, Mfn mfn, P2m_type type);
     // Enomem when a larger mapping cannot be split; nothing changes then.
     Expected<void> remove(Gfn gfn, unsigned order);
+    // The same, but CPUs may use what was removed until forget_removed(), which the caller calls once for all
+    // that it removes together.
+    Expected<void> remove_quietly(Gfn gfn, unsigned order);
+    void forget_removed();
 
     [[nodiscard]] P2m_entry lookup(Gfn gfn) const;
 
@@ -147,7 +151,7 @@ class P2m
     Expected<void> destroy_some();
 
     P2m(Domid owner, Memory_account* account, u64 table_limit)
-        : owner_(owner), account_(account), tables_{table_limit, 0}
+        : owner_(owner), account_(account), tables_{.limit = table_limit, .used = 0}
     {
     }
 
@@ -155,12 +159,16 @@ class P2m
     static constexpr u64 kLastGfn           = (1ull << (Nested_format::address_bits - kPageShift)) - 1;
 
   private:
-    // Where the engine gets its tables from: clean frames, counted.
+    // Where the engine gets its tables from: clean frames, counted. What falls out of the tree may be known
+    // to CPUs in the guest still, and is free when they were told.
     struct Tables {
+        static constexpr u32 kNone = ~0u;
         u64 limit;
         u64 used;
+        u32 fallen_out = kNone; // linked by Frame::next
         Expected<Hpa> allocate();
         void free(Hpa table);
+        void give_back();
     };
     using Table = Page_table<Nested_format, Direct_memory, Tables>;
 
@@ -171,6 +179,8 @@ class P2m
     Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);
     bool find_region(Gfn gfn, Cursor& cursor) const;
     void forgotten(Flush flush, unsigned level, u64 tables_before);
+    void changed(unsigned level, u64 tables_before);
+    Expected<Flush> clear(Gfn gfn, unsigned order);
     void release_leaf(u64 entry, unsigned level);
     Expected<Hpa> split_region(Gfn region);
     bool read_entry(Hpa at, Log_access access, Flush& flush);

@@ -61,7 +61,7 @@ Expected<void> map(P2m& p2m, Gfn gfn, Mfn mfn, u64 count)
     return {};
 }
 
-Expected<void> give_up_piece(Domain& domain, Gfn gfn, unsigned order, const P2m_entry& was)
+Expected<void> give_up_piece(Domain& domain, Gfn gfn, unsigned order, const P2m_entry& was, Giving_up& later)
 {
     switch (was.type) {
     case P2m_type::invalid: return {};
@@ -70,17 +70,11 @@ Expected<void> give_up_piece(Domain& domain, Gfn gfn, unsigned order, const P2m_
     case P2m_type::mmio:
     case P2m_type::mmio_uncached: return fail(Errc::eperm);
     case P2m_type::foreign:
-        TRY(domain.p2m().remove(gfn, order));
-        if (was.written)
-            frames.mark_written(was.mfn);
-        frames.put(was.mfn);
-        return {};
     case P2m_type::ram:
     case P2m_type::ram_ro: break;
     }
-    TRY(domain.p2m().remove(gfn, order));
-    if (frames.state(was.mfn) == Frame_state::owned)
-        frames.release(was.mfn, order, &domain.memory(), was.written);
+    TRY(domain.p2m().remove_quietly(gfn, order));
+    later.add(was, order);
     return {};
 }
 
@@ -103,9 +97,10 @@ Expected<void> for_each_piece(Domain& domain, Gfn gfn, unsigned order, Visit vis
 Expected<void> give_up_locked(Domain& domain, Gfn gfn, unsigned order)
 {
     bool any = false;
+    Giving_up pieces(domain);
     TRY(for_each_piece(domain, gfn, order, [&](Gfn at, unsigned piece, const P2m_entry& was) {
         any |= was.present();
-        return give_up_piece(domain, at, piece, was);
+        return give_up_piece(domain, at, piece, was, pieces);
     }));
     if (!any)
         return fail(Errc::enoent);
@@ -126,6 +121,34 @@ Expected<void> make_room(Domain& domain, Gfn gfn)
 }
 
 } // namespace
+
+void Giving_up::add(const P2m_entry& was, unsigned order)
+{
+    if (count_ == pieces_.size())
+        finish();
+    pieces_[count_++] = {was.mfn.value(), was.type, static_cast<u8>(order), was.written};
+}
+
+void Giving_up::finish()
+{
+    if (count_ == 0)
+        return;
+    domain_.p2m().forget_removed();
+    for (; count_ > 0; --count_)
+        let_go(pieces_[count_ - 1]);
+}
+
+void Giving_up::let_go(const Piece& piece)
+{
+    const Mfn mfn(piece.mfn);
+    if (piece.type == P2m_type::foreign) {
+        if (piece.written)
+            frames.mark_written(mfn);
+        frames.put(mfn);
+    } else if (frames.state(mfn) == Frame_state::owned) {
+        frames.release(mfn, piece.order, &domain_.memory(), piece.written);
+    }
+}
 
 Expected<void> populate(Domain& domain, Gfn gfn, unsigned order)
 {
@@ -152,14 +175,14 @@ Expected<void> give_up(Domain& domain, Gfn gfn, unsigned order)
     return give_up_locked(domain, gfn, order);
 }
 
-Expected<void> give_up_all(Domain& domain, Gfn gfn, unsigned order)
+Expected<void> give_up_all(Domain& domain, Gfn gfn, unsigned order, Giving_up& later)
 {
     const Lock_guard guard(domain.lock());
     return for_each_piece(domain, gfn, order,
                           [&](Gfn at, unsigned piece, const P2m_entry& was) -> Expected<void> {
                               if (!was.present())
                                   return fail(Errc::enoent);
-                              return give_up_piece(domain, at, piece, was);
+                              return give_up_piece(domain, at, piece, was, later);
                           });
 }
 

@@ -14,8 +14,11 @@ namespace vmm
 
 std::uintptr_t direct_map_base = 0;
 
-// No thread of a test is in a guest.
-void make_leave_guest(u64) {}
+void make_leave_guest(u64 cpus)
+{
+    if (fakes::on_make_leave_guest)
+        fakes::on_make_leave_guest(cpus);
+}
 
 namespace fakes
 {

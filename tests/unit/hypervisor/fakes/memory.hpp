@@ -9,9 +9,13 @@
 #include "mm/frame_allocator.hpp"
 
 #include <cstring>
+#include <functional>
 
 namespace vmm::fakes
 {
+
+// Called where CPUs would be made to leave their guests; no thread of a test is in one.
+inline std::function<void(u64 cpus)> on_make_leave_guest;
 
 class Memory
 {

@@ -69,7 +69,10 @@ TEST_CASE("give_up_all stops at a hole, give_up does not")
     const u64 owned = d.owned_frames();
     REQUIRE(populate(d, Gfn(0x200), 2));
     REQUIRE(give_up(d, Gfn(0x202), 0));
-    CHECK(give_up_all(d, Gfn(0x200), 2).error() == Errc::enoent);
+    {
+        Giving_up pieces(d);
+        CHECK(give_up_all(d, Gfn(0x200), 2, pieces).error() == Errc::enoent);
+    }
     CHECK(d.owned_frames() == owned + 1);
     CHECK(give_up(d, Gfn(0x200), 2));
     CHECK(d.owned_frames() == owned);
@@ -204,4 +207,47 @@ TEST_CASE("random changes keep map, frames and account in step")
     world.destroy(d);
     world.destroy(control);
     CHECK(world.memory.all_free());
+}
+
+TEST_CASE("what is given up is not free before CPUs were told, once for many pieces")
+{
+    World world;
+    Domain& d = world.make(1);
+    for (u64 gfn = 0x400; gfn < 0x400 + 40; ++gfn)
+        REQUIRE(populate(d, Gfn(gfn), kOrder4k));
+    d.p2m().used_by(1); // another CPU runs it
+    unsigned told              = 0;
+    const u64 owned            = d.owned_frames();
+    const u64 free             = frames.free_count();
+    fakes::on_make_leave_guest = [&](u64 cpus) {
+        CHECK(cpus == bit(1));
+        CHECK(d.p2m().lookup(Gfn(0x400)).type == P2m_type::invalid);
+        CHECK(frames.free_count() == free + 32 * told);
+        ++told;
+    };
+    {
+        Giving_up pieces(d);
+        for (u64 gfn = 0x400; gfn < 0x400 + 40; ++gfn)
+            CHECK(give_up_all(d, Gfn(gfn), kOrder4k, pieces));
+        CHECK(d.owned_frames() == owned - 32);
+    }
+    fakes::on_make_leave_guest = nullptr;
+    CHECK(told == 2);
+    CHECK(d.owned_frames() == owned - 40);
+    CHECK(frames.free_count() == free + 40);
+
+    // A table that falls out of the tree may be known to CPUs, too.
+    REQUIRE(populate(d, Gfn(0x601), kOrder4k));
+    REQUIRE(give_up(d, Gfn(0x601), kOrder4k));
+    const u64 before           = frames.free_count() - 512;
+    told                       = 0;
+    fakes::on_make_leave_guest = [&](u64) {
+        ++told;
+        CHECK(frames.free_count() == before);
+    };
+    REQUIRE(populate(d, Gfn(0x600), 9));
+    CHECK(told == 1);
+    CHECK(frames.free_count() == before + 1);
+    fakes::on_make_leave_guest = nullptr;
+    d.p2m().unused_by(1);
 }

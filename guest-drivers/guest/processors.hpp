@@ -6,7 +6,9 @@
 // dom0 has. [SDM3 9.4]
 #pragma once
 
-#include "guest/types.hpp"
+#include "guest/clock.hpp"
+#include "guest/cpu.hpp"
+#include "guest/hypercall.hpp"
 
 namespace vmm::guest
 {
@@ -25,5 +27,19 @@ constexpr u32 apic_id_of(u32 vcpu) { return 2 * vcpu; }
 // The messages alone.
 void send_init(u32 vcpu);
 void send_startup(u32 vcpu);
+
+// Gives way to others until `done` or for ten seconds. False: still not.
+template <class Predicate>
+bool soon(Predicate done)
+{
+    const u64 deadline = system_time() + 10'000'000'000;
+    while (!done()) {
+        if (system_time() > deadline)
+            return false;
+        sched_op(SCHEDOP_yield, nullptr);
+        pause(); // lets an emulator of many CPUs go on to the next
+    }
+    return true;
+}
 
 } // namespace vmm::guest

@@ -4,6 +4,8 @@
 // mapped one to one with 2 MiB pages, writable, executable and open to user code, so that nothing a test
 // does is hidden by the guest's own tables. [docs/misc/pvh.pandoc; SDM3 10.8.5]
 
+#include "start/long_mode.h"
+
     .section .note.Xen, "a", @note
     .align 4
     .long 4, 4, 18              // XEN_ELFNOTE_PHYS32_ENTRY
@@ -39,30 +41,13 @@ start32:
     movl $pointer_table + 7, %eax
     movl %eax, top_table
 
-    movl %cr4, %eax
-    orl $0x20, %eax             // PAE
-    movl %eax, %cr4
-    movl $top_table, %eax
-    movl %eax, %cr3
-    movl $0xc0000080, %ecx      // EFER
-    rdmsr
-    orl $0x900, %eax            // LME, NXE
-    wrmsr
-    movl %cr0, %eax
-    orl $0x80010001, %eax       // PG, WP, PE
-    movl %eax, %cr0
+    turn_on_long_mode
     lgdt boot_gdt_pointer
     ljmp $0x08, $start_long
 
     .code64
 start_long:
-    movl $0x10, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    xorl %eax, %eax
-    movl %eax, %fs
-    movl %eax, %gs
+    load_data_segments
     movl $boot_stack_top, %esp
     movl %ebp, %edi
     xorl %ebp, %ebp

@@ -4,25 +4,16 @@
 // below 1 MiB that holds a copy of these bytes. In one step to long mode, with the tables of the first vCPU.
 // [SDM3 9.4, 10.8.5]
 
+#include "start/long_mode.h"
+
     .section .text
     .code16
     .globl processor_start, processor_start_end
 processor_start:
     cli
     cld
-    movl %cr4, %eax
-    orl $0x20, %eax             // PAE
-    movl %eax, %cr4
-    movl $top_table, %eax
-    movl %eax, %cr3
-    movl $0xc0000080, %ecx      // EFER
-    rdmsr
-    orl $0x900, %eax            // LME, NXE
-    wrmsr
     lgdtl %cs:(pointer - processor_start)
-    movl %cr0, %eax
-    orl $0x80010001, %eax       // PG, WP, PE
-    movl %eax, %cr0
+    turn_on_long_mode
     ljmpl $0x08, $processor_long
     .balign 4
 pointer:
@@ -32,13 +23,7 @@ processor_start_end:
 
     .code64
 processor_long:
-    movl $0x10, %eax
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %ss
-    xorl %eax, %eax
-    movl %eax, %fs
-    movl %eax, %gs
+    load_data_segments
     movq processor_stack(%rip), %rsp
     xorl %ebp, %ebp
     call processor_runs

@@ -29,7 +29,6 @@ constexpr u8 kVector      = 0x61;
 constexpr u64 kNmi        = 4u << 8;
 constexpr u64 kLogical    = 1u << 11;
 constexpr u64 kAllOthers  = 3u << 18;
-constexpr u64 kPatience   = 10'000'000'000;
 constexpr u32 kRounds     = 40; // where the others sleep
 constexpr u32 kFewRounds  = 1;  // where they run, and share a CPU perhaps
 constexpr u64 kTimerDelay = 2'000'000;
@@ -67,19 +66,6 @@ void events_arrived(Interrupt_frame&)
                 ++seen[id].events;
         }
     }
-}
-
-template <class Predicate>
-bool soon(Predicate done)
-{
-    const u64 deadline = system_time() + kPatience;
-    while (!done()) {
-        if (system_time() > deadline)
-            return false;
-        sched_op(SCHEDOP_yield, nullptr);
-        vmm::guest::pause(); // lets an emulator of many CPUs go on to the next
-    }
-    return true;
 }
 
 void poll_for(evtchn_port_t port)

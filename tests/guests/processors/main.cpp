@@ -26,27 +26,12 @@ const char* const kTestName = "processors";
 namespace
 {
 
-constexpr u64 kPatience = 5'000'000'000;
-
 std::atomic<u32> reported{0}; // by vCPUs, a bit each
 std::atomic<u32> starts{0};
 std::atomic<u32> resumed{0};
 
 bool is_up(u32 vcpu) { return vcpu_op(VCPUOP_is_up, vcpu, nullptr) == 1; }
 bool exists(u32 vcpu) { return vcpu_op(VCPUOP_is_up, vcpu, nullptr) >= 0; }
-
-template <class Predicate>
-bool soon(Predicate done)
-{
-    const u64 deadline = system_time() + kPatience;
-    while (!done()) {
-        if (system_time() > deadline)
-            return false;
-        sched_op(SCHEDOP_yield, nullptr);
-        vmm::guest::pause(); // lets an emulator of many CPUs go on to the next
-    }
-    return true;
-}
 
 [[noreturn]] void halt()
 {

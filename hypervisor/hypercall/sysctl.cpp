@@ -58,20 +58,12 @@ Expected<void> read_console(Vcpu& vcpu, xen_sysctl_readconsole& op)
     return {};
 }
 
-u32 count_of(u64 cpus)
-{
-    u32 count = 0;
-    for (; cpus != 0; cpus &= cpus - 1)
-        ++count;
-    return count;
-}
-
 void physical_info(xen_sysctl_physinfo& info)
 {
     info                  = {};
-    info.threads_per_core = count_of(cpus_alike(0, &Physical_cpu::core));
-    info.cores_per_socket = count_of(cpus_alike(0, &Physical_cpu::package)) / info.threads_per_core;
-    info.nr_cpus          = count_of(online_cpu_mask());
+    info.threads_per_core = Cpu_set(cpus_alike(0, &Physical_cpu::core)).count();
+    info.cores_per_socket = Cpu_set(cpus_alike(0, &Physical_cpu::package)).count() / info.threads_per_core;
+    info.nr_cpus          = Cpu_set(online_cpu_mask()).count();
     info.max_cpu_id       = cpu_count() - 1;
     info.nr_nodes         = 1;
     info.cpu_khz          = static_cast<u32>(tsc_info().khz);

@@ -63,6 +63,12 @@ class Cpu_set
                 visit(word * 64 + static_cast<u32>(std::countr_zero(bits)));
         }
     }
+    [[nodiscard]] u32 count() const
+    {
+        u32 members = 0;
+        for_each([&](u32) { ++members; });
+        return members;
+    }
     [[nodiscard]] constexpr u64 low_word() const { return words_[0]; }
 
     constexpr Cpu_set operator&(const Cpu_set& o) const

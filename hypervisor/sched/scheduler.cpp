@@ -210,11 +210,8 @@ void choose(Sched_kind which)
 
 bool choose_cores()
 {
-    for (u32 cpu = 0; cpu < cpu_count(); ++cpu) {
-        u32 threads = 0;
-        Cpu_set(cpus_alike(cpu, &Physical_cpu::core)).for_each([&](u32) { ++threads; });
-        threads_of_unit = std::max(threads_of_unit, threads);
-    }
+    for (u32 cpu = 0; cpu < cpu_count(); ++cpu)
+        threads_of_unit = std::max(threads_of_unit, Cpu_set(cpus_alike(cpu, &Physical_cpu::core)).count());
     ASSERT(threads_of_unit <= Sched_unit::kMost);
     return threads_of_unit > 1;
 }

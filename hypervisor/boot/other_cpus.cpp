@@ -11,6 +11,7 @@
 #include "arch/x86/cpu/host_paging.hpp"
 #include "arch/x86/cpu/image.hpp"
 #include "arch/x86/decode/topology.hpp"
+#include "arch/x86/intr/clock.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "arch/x86/intr/tsc_agreement.hpp"
 #include "arch/x86/vendor.hpp"
@@ -138,6 +139,16 @@ Physical_cpu describe(u32 apic_id, u32 uid)
     return {apic_id, uid, apic_id >> layout.core, apic_id >> layout.cache, apic_id >> layout.package};
 }
 
+// A counter that could not be set right is none to read the time from.
+void leave_tsc_if_it_differs(u32 apic_id)
+{
+    if (!tsc_info().is_clock || current.tsc.agrees() || !can_leave_tsc())
+        return;
+    log::warning("CPU with APIC id {}: its time stamp counter does not agree with the boot CPU's", apic_id);
+    leave_tsc();
+    start_watching_clock();
+}
+
 // True when it runs as CPU number known_cpus.count.
 bool start_cpu(const Madt_cpu& cpu, u8 page)
 {
@@ -157,6 +168,7 @@ bool start_cpu(const Madt_cpu& cpu, u8 page)
         return false;
     }
     current.tsc.compare_as_reference();
+    leave_tsc_if_it_differs(cpu.apic_id);
     while (current.progress.load() < Progress::ready)
         __builtin_ia32_pause();
     if (current.progress.load() == Progress::unfit) {
@@ -236,8 +248,9 @@ extern "C" [[noreturn]] void start_this_cpu()
     current.progress = Progress::running;
     current.tsc.compare_as_other();
     current.why_unfit = join_the_others();
-    if (current.why_unfit.empty() && !current.tsc.agrees())
-        current.why_unfit = "its time stamp counter does not agree with the boot CPU's";
+    if (current.why_unfit.empty() && !current.tsc.agrees() && !can_leave_tsc())
+        current.why_unfit =
+            "its time stamp counter does not agree with the boot CPU's, and there is no other clock";
     if (!current.why_unfit.empty()) {
         current.progress = Progress::unfit;
         halt_forever();

@@ -141,7 +141,7 @@ void start_interrupts()
 
 void start_clock()
 {
-    if (!init_clock(&boot_state.fadt))
+    if (!init_clock(&boot_state.fadt, boot_state.options.clock_source))
         refuse("neither the ACPI timer nor the PIT counts: there is no clock to measure time by");
 }
 
@@ -149,6 +149,7 @@ void start_timer()
 {
     if (!init_timer())
         refuse("the local APIC's timer does not count");
+    start_watching_clock();
 }
 
 void start_console_input()

@@ -51,16 +51,30 @@ class Clock
     [[nodiscard]] virtual Time now() const = 0;
 };
 
-// The machine's clock and what guests need to read it themselves (vcpu_time_info): system time is
-// scale.apply(TSC - tsc_at_zero). Supplied by arch/x86/intr; tests supply their own.
+// The machine's clock and what is known of the CPUs' counters. Supplied by arch/x86/intr; tests supply their
+// own.
 const Clock& system_clock();
 struct Tsc_info {
-    Rate_scale scale; // TSC ticks to nanoseconds
-    u64 tsc_at_zero;
-    u64 khz;
-    bool invariant; // the CPU says that it runs at one rate in all states
+    u64 khz;        // as measured at boot
+    bool invariant; // the CPUs say that it runs at one rate in all states, and theirs agree
+    bool is_clock;  // system time comes from it, so that it is steady, whatever the CPUs say
 };
 const Tsc_info& tsc_info();
+
+// What guests need to read the clock themselves (vcpu_time_info): system time is at + scale.apply(TSC - tsc).
+struct Tsc_pace {
+    u64 tsc;
+    Time at;
+    Rate_scale scale;
+};
+// Everywhere and for ever the same where the TSC is the clock. Else of this CPU, good for about
+// kPaceLasts from when it was taken anew: because the CPU was idle, or from how the TSC ran since the last
+// time.
+Tsc_pace tsc_pace();
+void resume_tsc_pace();
+void measure_tsc_pace();
+inline constexpr u64 kPaceLasts = 100 * kMillisecond;
+
 // Nanoseconds since 1970 at system time 0, adjusted when the control domain sets the time.
 u64 wall_clock_at_zero();
 void set_wall_clock_at_zero(u64 ns);

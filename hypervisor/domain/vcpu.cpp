@@ -55,25 +55,33 @@ Expected<Unique<Vcpu>> Vcpu::create(Domain& domain, Vcpu_id id, Sched_unit* unit
     return vcpu;
 }
 
-// The guest's view of the clock does not change once written: the TSC is the machine's and its rate is
-// constant. [xen/include/public/xen.h, vcpu_time_info]
+// [xen/include/public/xen.h, vcpu_time_info]
 vcpu_time_info Vcpu::time_info()
 {
-    const auto& tsc = tsc_info();
+    const Tsc_pace pace = tsc_pace();
     vcpu_time_info time{};
     time.version           = 2;
-    time.tsc_timestamp     = tsc.tsc_at_zero;
-    time.system_time       = 0;
-    time.tsc_to_system_mul = tsc.scale.mul;
-    time.tsc_shift         = tsc.scale.shift;
-    time.flags             = XEN_PVCLOCK_TSC_STABLE_BIT;
+    time.tsc_timestamp     = pace.tsc;
+    time.system_time       = pace.at.value();
+    time.tsc_to_system_mul = pace.scale.mul;
+    time.tsc_shift         = pace.scale.shift;
+    time.flags             = tsc_info().is_clock ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
     return time;
 }
 
+// The version is odd while the rest changes. What the guest does to it harms the guest.
 void Vcpu::publish_time()
 {
-    if (vcpu_info* place = info())
-        place->time = time_info();
+    vcpu_info* place = info();
+    if (!place)
+        return;
+    const std::atomic_ref version(place->time.version);
+    vcpu_time_info time = time_info();
+    time.version        = version.load(std::memory_order_relaxed) | 1;
+    version.store(time.version, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+    place->time = time;
+    version.store(time.version + 1, std::memory_order_release);
 }
 
 Expected<void> Vcpu::register_info(Gfn gfn, u32 offset)

@@ -70,8 +70,10 @@ class Vcpu
     void start_if_asked();
     [[nodiscard]] bool start_asked() const { return start_page_ != kNoPage; }
 
-    // What the guest needs to turn its TSC into system time.
+    // What the guest needs to turn its TSC into system time on this CPU, and putting it where the guest
+    // looks: done by the CPU that runs it, or while none does.
     static vcpu_time_info time_info();
+    void publish_time();
 
     // The domain dies: its timers raise nothing any more.
     void stop_timers();
@@ -105,8 +107,6 @@ class Vcpu
     Vcpu(Domain& domain, Vcpu_id id, Sched_unit* unit);
 
   private:
-    void publish_time();
-
     static inline constinit std::atomic<u64> last_serial_{0};
     Domain& domain_;
     Vcpu_id id_;

@@ -31,9 +31,12 @@ Hypercall_result register_runstate(Vcpu& caller, Vcpu& target, Gva arg)
     return 0;
 }
 
-// The time information never changes once written, so that one copy now is all that is ever needed.
+// Where the TSC is the clock the time information never changes once written, so that one copy now is all
+// that is ever needed. Elsewhere there is no copy: who has none reads the one in vcpu_info.
 Hypercall_result register_time(Vcpu& caller, Gva arg)
 {
+    if (!tsc_info().is_clock)
+        return fail(Errc::enosys);
     const auto op = TRY(read_guest<vcpu_register_time_memory_area>(caller, arg));
     if (op.addr.p != 0)
         TRY(write_guest(caller, Gva(op.addr.p), Vcpu::time_info()));

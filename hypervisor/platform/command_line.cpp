@@ -161,6 +161,14 @@ bool parse_granularity(std::string_view value, Sched_granularity& to)
     return true;
 }
 
+bool parse_clock_source(std::string_view value, Clock_source& to)
+{
+    if (value != "tsc" && value != "acpi")
+        return false;
+    to = value == "tsc" ? Clock_source::tsc : Clock_source::acpi_timer;
+    return true;
+}
+
 struct Option {
     std::string_view name;
     std::string_view form;
@@ -187,6 +195,9 @@ constexpr Option kOptions[] = {
      [](std::string_view v, Options& o) { return parse_flag(v, o.no_reboot); }},
     {"maxcpus", "number", "physical CPUs to use",
      [](std::string_view v, Options& o) { return parse_count(v, kMaxCpuOption, o.max_cpus); }},
+    {"clocksource", "tsc or acpi",
+     "what time is read from; by default the CPUs' counters unless they may change their rate",
+     [](std::string_view v, Options& o) { return parse_clock_source(v, o.clock_source); }},
     {"sched", "credit2 or null",
      "how CPUs are given to vCPUs: shared by weight, or to each one of its own, for static partitioning",
      [](std::string_view v, Options& o) { return parse_sched(v, o.sched); }},

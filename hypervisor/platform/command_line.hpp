@@ -6,6 +6,7 @@
 #pragma once
 
 #include "debug/log.hpp"
+#include "platform/clock_choice.hpp"
 #include "platform/fixed_list.hpp"
 #include "platform/uart.hpp"
 #include "sched/sched_kind.hpp"
@@ -23,6 +24,7 @@ struct Options {
     unsigned max_cpus       = 0; // 0: all
     log::Threshold loglvl{log::Level::info, log::Level::info};
     log::Threshold guest_loglvl{log::Level::none, log::Level::warning};
+    Clock_source clock_source           = Clock_source::automatic;
     Sched_kind sched                    = Sched_kind::fair;
     Sched_granularity sched_granularity = Sched_granularity::cpu;
     bool dom0_vcpus_pin                 = false;

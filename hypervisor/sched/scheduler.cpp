@@ -14,6 +14,7 @@
 #include "sched/fair_policy.hpp"
 #include "sched/null_policy.hpp"
 #include "sched/timer.hpp"
+#include "sched/vcpu_clock.hpp"
 
 namespace vmm::scheduler
 {
@@ -143,9 +144,11 @@ void unload(Cpu& cpu, Vcpu& last)
 void run(Cpu& cpu, Vcpu& vcpu)
 {
     load(cpu, vcpu);
+    vcpu_clock::runs(vcpu);
     vcpu.spins.store(false, std::memory_order_relaxed);
     while (!cpu.reschedule.load(std::memory_order_relaxed))
         run_once(vcpu);
+    vcpu_clock::stopped();
     unload(cpu, vcpu);
 }
 

@@ -25,6 +25,7 @@ constexpr u32 kDivideByOne     = 0xb;
 
 constinit bool x2apic             = false;
 constinit bool tsc_deadline       = false;
+constinit bool timer_counts       = false; // although the TSC would do, too
 constinit volatile u32* registers = nullptr;
 
 u32 read(Register r) { return x2apic ? static_cast<u32>(read_msr(kFirstMsr + r)) : registers[r * 4]; }
@@ -63,7 +64,7 @@ void do_nothing(void*) {}
 void turn_on(Hpa page)
 {
     const Cpuid features = cpuid(1);
-    tsc_deadline         = features.ecx & bit(24);
+    tsc_deadline         = (features.ecx & bit(24)) && !timer_counts;
     x2apic               = features.ecx & bit(21);
     const u64 base       = read_msr(kBaseMsr);
     // From off to x2APIC takes two steps. [SDM3 11.12.5]
@@ -88,6 +89,14 @@ void mask_local_sources()
         write(reg_lvt_cmci, kLvtMasked);
 }
 
+void set_timer_mode()
+{
+    write(reg_lvt_timer, tsc_deadline ? kTimerVector | kTimerDeadline : kTimerVector);
+    // That store to the register page must be done before the deadline's MSR is first written.
+    // [SDM3 11.5.4.1]
+    asm volatile("mfence" ::: "memory");
+}
+
 } // namespace
 
 void init(Hpa page)
@@ -101,10 +110,7 @@ void init(Hpa page)
     write(reg_spurious, kSpuriousEnable | kSpuriousVector);
     write(reg_lvt_error, kApicErrorVector);
     write(reg_divide, kDivideByOne);
-    write(reg_lvt_timer, tsc_deadline ? kTimerVector | kTimerDeadline : kTimerVector);
-    // That store to the register page must be done before the deadline's MSR is first written.
-    // [SDM3 11.5.4.1]
-    asm volatile("mfence" ::: "memory");
+    set_timer_mode();
     log::debug("local APIC {} in {} mode, timer by {}", id(), x2apic ? "x2APIC" : "xAPIC",
                tsc_deadline ? "TSC deadline" : "count");
 }
@@ -128,7 +134,14 @@ void stop_other_cpus()
         command(0, static_cast<u32>(kCommandAssert) | kToAllOthers | kDeliveryNmi);
 }
 
-bool has_tsc_deadline() { return tsc_deadline; }
+bool waits_for_tsc() { return tsc_deadline; }
+
+void let_timer_count()
+{
+    timer_counts = true;
+    tsc_deadline = false;
+    set_timer_mode();
+}
 
 void start_timer_ticks(u32 ticks) { write(reg_initial_count, ticks); }
 

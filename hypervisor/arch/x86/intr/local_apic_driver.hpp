@@ -27,8 +27,10 @@ void send_startup(u32 apic_id, u8 page);
 void stop_other_cpus();
 
 // The timer, one shot, raising kTimerVector. Either the counter runs down `ticks` (0 stops it), or, where
-// the CPU has it, the interrupt comes when the TSC reaches `deadline` (0: never).
-[[nodiscard]] bool has_tsc_deadline();
+// the CPU has it, the interrupt comes when the TSC reaches `deadline` (0: never). On the boot CPU, before
+// there are others: the counter shall be used, whatever the CPU has.
+[[nodiscard]] bool waits_for_tsc();
+void let_timer_count();
 void start_timer_ticks(u32 ticks);
 void start_timer_deadline(u64 tsc);
 // For calibration: what the counter stands at.

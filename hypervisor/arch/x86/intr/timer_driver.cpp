@@ -31,7 +31,7 @@ u64 read_apic_counter(const void*) { return ~u64{host_apic::timer_count()}; }
 void program(u64 ns_ahead)
 {
     ns_ahead = std::min(ns_ahead, kFurthest);
-    if (host_apic::has_tsc_deadline())
+    if (host_apic::waits_for_tsc())
         return host_apic::start_timer_deadline(read_tsc() + ns_to_tsc.apply(ns_ahead) + 1);
     const u64 ticks = ns_to_ticks.apply(ns_ahead) + 1;
     host_apic::start_timer_ticks(static_cast<u32>(std::min<u64>(ticks, ~u32{0})));
@@ -75,7 +75,9 @@ Expected<void> init_timer()
 {
     set_handler(kTimerVector, Eoi::before_handler, on_timer_interrupt, nullptr);
     ns_to_tsc = Rate_scale::between(kSecond, tsc_info().khz * 1000);
-    if (host_apic::has_tsc_deadline())
+    if (!tsc_info().is_clock && host_apic::waits_for_tsc())
+        host_apic::let_timer_count();
+    if (host_apic::waits_for_tsc())
         return {};
     return measure_apic_timer();
 }

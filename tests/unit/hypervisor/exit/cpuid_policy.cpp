@@ -35,7 +35,7 @@ Cpuid cpuid(u32 leaf, u32 subleaf)
 namespace
 {
 
-constexpr Tsc_info kTsc{.scale = {}, .tsc_at_zero = 0, .khz = 2'200'000, .invariant = true};
+constexpr Tsc_info kTsc{.khz = 2'200'000, .invariant = true, .is_clock = true};
 constexpr Cpuid_context kContext{
     .vcpu_id = 3, .apic_id = 6, .max_vcpus = 4, .domid = 7, .xcr0 = 3, .cr4 = 0, .tsc = kTsc};
 

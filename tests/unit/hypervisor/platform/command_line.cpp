@@ -44,7 +44,7 @@ TEST_CASE("command line: every option")
 {
     const Parsed p   = parse("  console=vga com1=57600,7e2,0x2f8 dom0_mem=1024M,max:2G dom0_max_vcpus=4 "
                                "loglvl=warning/all guest_loglvl=none noreboot maxcpus=8 sched=null "
-                               "sched-gran=core dom0_vcpus_pin help");
+                               "sched-gran=core dom0_vcpus_pin clocksource=acpi help");
     const Options& o = p.options;
     CHECK(p.notes.empty());
     CHECK_FALSE(o.console_com1);
@@ -59,6 +59,7 @@ TEST_CASE("command line: every option")
     CHECK(o.dom0_max_vcpus == 4);
     CHECK(o.sched == Sched_kind::unshared);
     CHECK(o.sched_granularity == Sched_granularity::core);
+    CHECK(o.clock_source == Clock_source::acpi_timer);
     CHECK(o.dom0_vcpus_pin);
     CHECK(o.loglvl.always == Level::warning);
     CHECK(o.loglvl.limited == Level::debug);

@@ -53,29 +53,32 @@ class Unexpected
 
 constexpr Unexpected fail(Errc e) { return Unexpected(e); }
 
+// Of plain values it is plain, so that it is returned in registers.
 template <class T>
 class [[nodiscard]] Expected
 {
+    static constexpr bool kPlain = std::is_trivially_copyable_v<T>;
+
   public:
     constexpr Expected(const T& value) : ok_(true), value_(value) {}
     constexpr Expected(T&& value) : ok_(true), value_(std::move(value)) {}
     constexpr Expected(Unexpected e) : ok_(false), error_(e.error()) {}
-    constexpr Expected(Expected&& other) noexcept : ok_(other.ok_)
+    constexpr Expected(Expected&&) noexcept requires kPlain = default;
+    constexpr Expected(Expected&& other) noexcept requires(!kPlain) : ok_(other.ok_)
     {
         if (ok_)
             ::new (&value_) T(std::move(other.value_));
         else
             error_ = other.error_;
     }
-    Expected(const Expected&)            = delete;
-    Expected& operator=(const Expected&) = delete;
-    Expected& operator=(Expected&&)      = delete;
-    constexpr ~Expected()
+    Expected(const Expected&)             = delete;
+    Expected& operator=(const Expected&)  = delete;
+    Expected& operator=(Expected&&)       = delete;
+    constexpr ~Expected() requires kPlain = default;
+    constexpr ~Expected() requires(!kPlain)
     {
-        if constexpr (!std::is_trivially_destructible_v<T>) {
-            if (ok_)
-                value_.~T();
-        }
+        if (ok_)
+            value_.~T();
     }
 
     [[nodiscard]] constexpr explicit operator bool() const { return ok_; }

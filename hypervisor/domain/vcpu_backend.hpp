@@ -42,6 +42,8 @@ class Vcpu_backend
 
     // Whether an external interrupt could be delivered right now (IF set, no shadow, nothing else queued).
     [[nodiscard]] virtual bool can_take_interrupt(const Guest_registers& regs) const = 0;
+    // STI, or a load of SS, holds interrupts back for one more instruction.
+    [[nodiscard]] virtual bool in_interrupt_shadow() const                           = 0;
     // True while an event is queued for the next entry, or was cut short and must be delivered again.
     [[nodiscard]] virtual bool event_queued() const                                  = 0;
     // At the next entry. An external interrupt only if can_take_interrupt(); it takes the place of a window.
@@ -54,8 +56,6 @@ class Vcpu_backend
     virtual void skip_instruction(Guest_registers& regs, u8 length)                  = 0;
 
     [[nodiscard]] virtual Paging_state paging() const              = 0;
-    // In 64-bit code of the most privileged level, from where hypercalls come.
-    [[nodiscard]] virtual bool in_kernel_code() const              = 0;
     virtual void read_system(System_state& state) const            = 0;
     // Einval for a state this CPU would refuse to enter.
     virtual Expected<void> write_system(const System_state& state) = 0;

@@ -50,6 +50,7 @@ class Local_apic
     // What has to be injected at this entry, or -1: nothing, or the CPU delivers it. On the way to every
     // guest entry, so cheap when nothing is requested.
     [[nodiscard]] int next_to_inject() { return irr_.empty() ? -1 : offer(); }
+    [[nodiscard]] bool requests_any() const { return !irr_.empty(); }
     // The highest requested vector that the processor priority lets through, or -1.
     [[nodiscard]] int pending_vector() const { return irr_.empty() && !delivery_ ? -1 : find_deliverable(); }
     // Something is requested that only the task priority holds back: it becomes deliverable by a MOV CR8.

@@ -10,6 +10,7 @@ namespace vmm
 class Vcpu;
 struct Vm_exit;
 
+void handle_external_interrupt(Vcpu& vcpu);
 void handle_cpuid(Vcpu& vcpu, const Vm_exit& exit);
 void handle_msr(Vcpu& vcpu, const Vm_exit& exit);
 void handle_hlt(Vcpu& vcpu, const Vm_exit& exit);

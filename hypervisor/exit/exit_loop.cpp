@@ -16,16 +16,22 @@ namespace
 
 constexpr u8 kVectorNmi = 2;
 
+bool upcall_pending(const Vcpu& vcpu)
+{
+    const vcpu_info* info = vcpu.info();
+    return info && info->evtchn_upcall_pending != 0;
+}
+
 // Takes what is pending in order of importance: NMI, the virtual APIC, the event-channel upcall. The upcall
 // is a level, not a message: it is injected for as long as the guest leaves evtchn_upcall_pending set, and
 // no APIC is involved. What cannot be taken yet is asked for again by an interrupt window. Where both are
 // pending the APIC's comes first, since its handler ends with an exit (EOI) that brings the other one in; an
 // upcall's handler ends with none.
-void deliver_pending(Vcpu& vcpu)
+[[gnu::noinline]] void deliver_pending(Vcpu& vcpu)
 {
     Vcpu_backend& backend = vcpu.backend();
     const u8 callback     = vcpu.upcall_vector == 0 ? vcpu.domain().params().callback_vector : 0;
-    const bool upcall     = callback != 0 && vcpu.info() && vcpu.info()->evtchn_upcall_pending != 0;
+    const bool upcall     = callback != 0 && upcall_pending(vcpu);
     if (vcpu.nmi_pending && !backend.event_queued()) [[unlikely]] {
         vcpu.nmi_pending = false;
         backend.inject({kVectorNmi, Injection::Type::nmi, false, 0});
@@ -46,8 +52,6 @@ void deliver_pending(Vcpu& vcpu)
     backend.inject({offered >= 0 ? static_cast<u8>(offered) : callback, Injection::Type::external, false, 0});
 }
 
-} // namespace
-
 void prepare_entry(Vcpu& vcpu)
 {
     const u32 generation = vcpu.domain().p2m().generation();
@@ -56,34 +60,16 @@ void prepare_entry(Vcpu& vcpu)
         vcpu.backend().flush_tlb(Tlb_scope::guest);
     }
     vcpu.translation.begin_run();
-    deliver_pending(vcpu);
-}
-
-void run_once(Vcpu& vcpu)
-{
-    turns::go_out();
-    prepare_entry(vcpu);
-    const Vm_exit exit = vcpu.backend().enter(vcpu.regs);
-    if (exit.interrupt_waits && vcpu.offered_vector >= 0) [[unlikely]]
-        vcpu.apic().give_back(static_cast<u8>(vcpu.offered_vector));
-    if (exit.kind == Exit_kind::hypercall) [[likely]]
-        handle_hypercall(vcpu, exit.instruction_length);
-    else
-        handle_exit(vcpu, exit);
-}
-
-void inject_undefined(Vcpu& vcpu) { vcpu.backend().inject({6, Injection::Type::exception, false, 0}); }
-void inject_general_protection(Vcpu& vcpu)
-{
-    vcpu.backend().inject({13, Injection::Type::exception, true, 0});
+    if (vcpu.apic().requests_any() || upcall_pending(vcpu) || vcpu.nmi_pending)
+        deliver_pending(vcpu);
 }
 
 void handle_exit(Vcpu& vcpu, const Vm_exit& exit)
 {
     switch (exit.kind) {
-    case Exit_kind::external_interrupt: take_pending_interrupts(); break;
+    case Exit_kind::external_interrupt: handle_external_interrupt(vcpu); break;
     case Exit_kind::interrupt_window: vcpu.backend().cancel_window(); break;
-    case Exit_kind::hypercall: handle_hypercall(vcpu, exit.instruction_length); break;
+    case Exit_kind::hypercall: handle_hypercall(vcpu, exit); break;
     case Exit_kind::cpuid: handle_cpuid(vcpu, exit); break;
     case Exit_kind::msr: handle_msr(vcpu, exit); break;
     case Exit_kind::hlt: handle_hlt(vcpu, exit); break;
@@ -99,6 +85,27 @@ void handle_exit(Vcpu& vcpu, const Vm_exit& exit)
     case Exit_kind::entry_failure:
     case Exit_kind::unknown: handle_impossible_exit(vcpu, exit); break;
     }
+}
+
+} // namespace
+
+void run_once(Vcpu& vcpu)
+{
+    turns::go_out();
+    prepare_entry(vcpu);
+    const Vm_exit exit = vcpu.backend().enter(vcpu.regs);
+    if (exit.interrupt_waits && vcpu.offered_vector >= 0) [[unlikely]]
+        vcpu.apic().give_back(static_cast<u8>(vcpu.offered_vector));
+    if (exit.kind == Exit_kind::hypercall) [[likely]]
+        handle_hypercall(vcpu, exit);
+    else
+        handle_exit(vcpu, exit);
+}
+
+void inject_undefined(Vcpu& vcpu) { vcpu.backend().inject({6, Injection::Type::exception, false, 0}); }
+void inject_general_protection(Vcpu& vcpu)
+{
+    vcpu.backend().inject({13, Injection::Type::exception, true, 0});
 }
 
 } // namespace vmm

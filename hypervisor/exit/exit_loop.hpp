@@ -10,13 +10,8 @@ namespace vmm
 {
 
 class Vcpu;
-struct Vm_exit;
 
 void run_once(Vcpu& vcpu);
-
-// Exposed for tests, which script exits.
-void prepare_entry(Vcpu& vcpu);
-void handle_exit(Vcpu& vcpu, const Vm_exit& exit);
 
 // Faults delivered to the guest.
 void inject_undefined(Vcpu& vcpu);          // #UD

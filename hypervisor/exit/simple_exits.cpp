@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The exits that need little: HLT, exceptions, XSETBV, WBINVD, triple faults, and what cannot happen.
+#include "arch/x86/cpu/execution.hpp"
 #include "arch/x86/cpu/fpu.hpp"
+#include "arch/x86/regs/control.hpp"
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/exit_handlers.hpp"
 #include "exit/exit_loop.hpp"
+#include "exit/guest_memory.hpp"
 #include "exit/vm_exit.hpp"
 #include "exit/xcr0_policy.hpp"
 #include "platform/machine.hpp"
@@ -35,7 +38,30 @@ bool all_halted_for_good(const Domain& domain)
     return true;
 }
 
+// It has said STI, and the HLT that comes with it is next.
+bool is_about_to_halt(Vcpu& vcpu)
+{
+    if (!vcpu.backend().in_interrupt_shadow() || !(vcpu.regs.rflags & rflags::if_)) [[likely]]
+        return false;
+    constexpr u8 hlt         = 0xf4;
+    const Paging_state state = vcpu.backend().paging();
+    u8 next                  = 0;
+    return state.cpl == 0 && (state.efer & efer::lma) &&
+           copy_from_guest(vcpu, &next, Gva(vcpu.regs.rip), 1) && next == hlt;
+}
+
 } // namespace
+
+// An interrupt of the machine's that comes between STI and HLT is taken after the HLT: QEMU (7.2 at least)
+// forgets at the next entry that the guest's own interrupts have to wait for the instruction after STI. One
+// that it delivered before the HLT would not end it, and an idle kernel would sleep on. [APM2 15.21.5]
+void handle_external_interrupt(Vcpu& vcpu)
+{
+    take_pending_interrupts();
+    if (is_about_to_halt(vcpu))
+        handle_hlt(vcpu,
+                   {.kind = Exit_kind::hlt, .instruction_length = 1, .interrupt_waits = false, .code = 0});
+}
 
 void handle_hlt(Vcpu& vcpu, const Vm_exit& exit)
 {

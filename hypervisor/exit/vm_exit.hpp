@@ -70,8 +70,9 @@ struct Vm_exit {
         Io_access io;
         Nested_fault fault;
         Exception_exit exception;
-        u8 vector; // end_of_interrupt
-        u64 code;  // unknown and entry_failure: the CPU's own exit code, for the log
+        u8 vector;        // end_of_interrupt
+        bool from_kernel; // hypercall: from 64-bit code of the most privileged level
+        u64 code;         // unknown and entry_failure: the CPU's own exit code, for the log
     };
 };
 

@@ -8,6 +8,7 @@
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/exit_loop.hpp"
+#include "exit/vm_exit.hpp"
 #include "sched/scheduler.hpp"
 
 #include <cstring>
@@ -93,12 +94,12 @@ Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args)
     return row->handler(vcpu, args);
 }
 
-void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
+void handle_hypercall(Vcpu& vcpu, const Vm_exit& exit)
 {
     Guest_registers& regs = vcpu.regs;
-    if (!vcpu.backend().in_kernel_code()) [[unlikely]] {
+    if (!exit.from_kernel) [[unlikely]] {
         regs.rax = to_register(fail(why_refused(vcpu)));
-        vcpu.backend().skip_instruction(regs, instruction_length);
+        vcpu.backend().skip_instruction(regs, exit.instruction_length);
         return;
     }
     Hypercall_args args{{regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8}};
@@ -116,7 +117,7 @@ void handle_hypercall(Vcpu& vcpu, u8 instruction_length)
     }
     regs.rax = to_register(result);
     poison_arguments(regs, number);
-    vcpu.backend().skip_instruction(regs, instruction_length);
+    vcpu.backend().skip_instruction(regs, exit.instruction_length);
 }
 
 void fill_hypercall_page(std::byte* page)

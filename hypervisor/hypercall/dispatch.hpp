@@ -9,7 +9,9 @@
 namespace vmm
 {
 
-void handle_hypercall(Vcpu& vcpu, u8 instruction_length);
+struct Vm_exit;
+
+void handle_hypercall(Vcpu& vcpu, const Vm_exit& exit);
 
 // The call behind a number. Enosys for a number without one.
 Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args);

@@ -7,7 +7,6 @@
 #include "arch/x86/paging/entry_formats.hpp"
 #include "arch/x86/regs/control.hpp"
 #include "base/bits.hpp"
-#include "base/per_cpu.hpp"
 #include "debug/log.hpp"
 #include "mm/direct_map.hpp"
 
@@ -18,14 +17,7 @@ namespace vmm::svm
 namespace
 {
 
-// The same for all CPUs.
-struct Host {
-    Features features;
-    u64 msrpm_pa = 0;
-};
-constinit Host host;
-constinit Per_cpu<u64> host_vmcbs;
-constinit Per_cpu<Address_space_ids> ids;
+constinit u64 msrpm_pa = 0;
 
 // There are two maps: the second lets SPEC_CTRL and PRED_CMD through too.
 constexpr u64 kMsrMapSize = 2 * kPageSize;
@@ -40,9 +32,9 @@ void let_through(u8* map, u32 index)
 
 Expected<void> make_msr_map()
 {
-    const Hpa at  = TRY(filled_pages(2, 0xff));
-    host.msrpm_pa = at.value();
-    auto* map     = to_virtual<u8>(at);
+    const Hpa at = TRY(filled_pages(2, 0xff));
+    msrpm_pa     = at.value();
+    auto* map    = to_virtual<u8>(at);
     for (const u32 index : {msr::kStar, msr::kLstar, msr::kCstar, msr::kSfmask, msr::kFsBase, msr::kGsBase,
                             msr::kKernelGsBase, msr::kSysenterCs, msr::kSysenterEsp, msr::kSysenterEip})
         let_through(map, index);
@@ -55,8 +47,6 @@ Expected<void> make_msr_map()
 
 } // namespace
 
-Address_space_ids& asids() { return ids.here(); }
-
 Expected<void> enable_on_this_cpu()
 {
     const auto leaf     = cpuid(0x8000000a);
@@ -68,34 +58,33 @@ Expected<void> enable_on_this_cpu()
                             .giant_pages  = (extended.edx & bit(26)) != 0,
                             .pause_filter = (leaf.edx & bit(10)) != 0};
     if (this_cpu() == 0) {
-        host.features                      = features;
+        machine_features                   = features;
         Nested_format::places              = Nested_format::places_of<Npt_format>;
         Nested_format::places.largest_leaf = features.giant_pages ? 3 : 2;
         TRY(make_msr_map());
-    } else if (features != host.features) {
+    } else if (features != machine_features) {
         log::error("AMD-V of this CPU offers other features than that of the boot CPU");
         return fail(Errc::einval);
     }
-    asids().init(leaf.ebx);
+    Cpu& cpu = cpus.here();
+    cpu.asids.init(leaf.ebx);
     const Hpa save_area = TRY(filled_pages(kOrder4k, 0));
     const Hpa host_vmcb = TRY(filled_pages(kOrder4k, 0));
-    host_vmcbs.here()   = host_vmcb.value();
+    cpu.host_vmcb_pa    = host_vmcb.value();
     write_msr(msr::kEfer, read_msr(msr::kEfer) | efer::svme);
     write_msr(msr::kVmHsavePa, save_area.value());
-    asm volatile("vmsave %0" ::"a"(host_vmcb_pa()) : "memory");
+    asm volatile("vmsave %0" ::"a"(cpu.host_vmcb_pa) : "memory");
     return {};
 }
 
 void report()
 {
     log::info("AMD-V: nested paging{}, {} ASIDs{}, {}",
-              Nested_format::largest_leaf() == 3 ? " with 1 GiB pages" : "", asids().count(),
-              host.features.pause_filter ? ", PAUSE loops noticed" : "",
-              host.features.next_rip_save ? "next RIP saved" : "instructions measured by software");
+              Nested_format::largest_leaf() == 3 ? " with 1 GiB pages" : "", cpus.here().asids.count(),
+              machine_features.pause_filter ? ", PAUSE loops noticed" : "",
+              machine_features.next_rip_save ? "next RIP saved" : "instructions measured by software");
 }
 
-const Features& features() { return host.features; }
-u64 host_vmcb_pa() { return host_vmcbs.here(); }
-u64 msr_permission_map_pa(bool spec_ctrl) { return host.msrpm_pa + (spec_ctrl ? kMsrMapSize : 0); }
+u64 msr_permission_map_pa(bool spec_ctrl) { return msrpm_pa + (spec_ctrl ? kMsrMapSize : 0); }
 
 } // namespace vmm::svm

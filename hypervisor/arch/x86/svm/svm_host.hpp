@@ -6,6 +6,7 @@
 
 #include "arch/x86/address_space_ids.hpp"
 #include "base/expected.hpp"
+#include "base/per_cpu.hpp"
 
 namespace vmm::svm
 {
@@ -27,11 +28,16 @@ Expected<void> enable_on_this_cpu();
 // To the log: what is used.
 void report();
 
-[[nodiscard]] const Features& features();
-[[nodiscard]] u64 host_vmcb_pa();
+// Set by enable_on_this_cpu(); the features are the same for all CPUs.
+inline constinit Features machine_features;
+[[nodiscard]] inline const Features& features() { return machine_features; }
 
-// Of this CPU.
-[[nodiscard]] Address_space_ids& asids();
+// What each CPU has.
+struct Cpu {
+    u64 host_vmcb_pa = 0;
+    Address_space_ids asids;
+};
+inline constinit Per_cpu<Cpu> cpus;
 
 // Which MSRs a guest reaches without an exit: those VMLOAD and VMSAVE switch. One map for all.
 // For a guest that uses SPEC_CTRL itself, or for others.

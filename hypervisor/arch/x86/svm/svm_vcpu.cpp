@@ -31,6 +31,15 @@ namespace
 constexpr u16 kSpinPauses = 3000;
 constexpr u16 kSpinGap    = 128;
 
+// V_IRQ without its intercept is an interrupt the CPU delivers itself. A window is V_IRQ with the intercept.
+bool interrupt_queued(const Vmcb& vmcb)
+{
+    return (vmcb.vintr & vintr::v_irq) && !(vmcb.intercept_1 & intercepts(exitcode::vintr));
+}
+
+// The guest executes 64-bit code: long mode, and CS says so.
+bool is_long_code(const Vmcb& vmcb) { return (vmcb.efer & efer::lma) && (vmcb.cs.attributes & segment_long); }
+
 } // namespace
 
 Expected<Unique<Vcpu_backend>> Svm_vcpu::create(Vcpu& vcpu)
@@ -85,49 +94,51 @@ void Svm_vcpu::set_up_controls()
 
 Vm_exit Svm_vcpu::enter(Guest_registers& regs)
 {
-    if (!asids().is_current(asid_)) [[unlikely]]
-        take_asid();
-    vmcb_->rax    = regs.rax;
-    vmcb_->rsp    = regs.rsp;
-    vmcb_->rip    = regs.rip;
-    vmcb_->rflags = regs.rflags;
+    Cpu& cpu = cpus.here();
+    if (!cpu.asids.is_current(asid_)) [[unlikely]]
+        take_asid(cpu.asids);
+    Vmcb& vmcb  = *vmcb_;
+    vmcb.rax    = regs.rax;
+    vmcb.rsp    = regs.rsp;
+    vmcb.rip    = regs.rip;
+    vmcb.rflags = regs.rflags;
 
-    svm_enter(&regs, vmcb_pa_, host_vmcb_pa());
+    svm_enter(&regs, vmcb_pa_, cpu.host_vmcb_pa);
     turns::come_in();
 
-    regs.rax           = vmcb_->rax;
-    regs.rsp           = vmcb_->rsp;
-    regs.rip           = vmcb_->rip;
-    regs.rflags        = vmcb_->rflags;
-    vmcb_->tlb_control = 0;
-    vmcb_->eventinj    = 0;
-    if (vmcb_->exitintinfo & event::valid) [[unlikely]]
+    regs.rax         = vmcb.rax;
+    regs.rsp         = vmcb.rsp;
+    regs.rip         = vmcb.rip;
+    regs.rflags      = vmcb.rflags;
+    vmcb.tlb_control = 0;
+    vmcb.eventinj    = 0;
+    if (vmcb.exitintinfo & event::valid) [[unlikely]]
         requeue_interrupted_event();
 
-    Vm_exit exit = decode_exit(*vmcb_, static_cast<u32>(regs.rcx));
-    if (interrupt_queued()) [[unlikely]] {
-        vmcb_->vintr &= ~vintr::v_irq;
+    Vm_exit exit = decode_exit(vmcb, static_cast<u32>(regs.rcx));
+    if (interrupt_queued(vmcb)) [[unlikely]] {
+        vmcb.vintr &= ~vintr::v_irq;
         exit.interrupt_waits = true;
     }
     if (const auto which =
-            exiting_instruction(vmcb_->exitcode, exit.kind == Exit_kind::msr && exit.msr.write)) {
-        exit.instruction_length = features().next_rip_save ? static_cast<u8>(vmcb_->nrip - regs.rip)
+            exiting_instruction(vmcb.exitcode, exit.kind == Exit_kind::msr && exit.msr.write)) {
+        exit.instruction_length = features().next_rip_save ? static_cast<u8>(vmcb.nrip - regs.rip)
                                                            : measure_instruction(regs, *which);
         // The code is not what it was when the CPU read it: let the guest execute what is there now.
         if (exit.instruction_length == 0) [[unlikely]]
             exit.kind = Exit_kind::external_interrupt;
     }
-    if (exit.kind == Exit_kind::cpuid) // which tells the size of what XCR0 enables
+    if (exit.kind == Exit_kind::hypercall)
+        exit.from_kernel = vmcb.cpl == 0 && is_long_code(vmcb);
+    else if (exit.kind == Exit_kind::cpuid) // which tells the size of what XCR0 enables
         vcpu_.xcr0 = read_guest_xcr0();
-    if (exit.kind == Exit_kind::exception && exit.exception.vector == 1)
-        exit.exception.payload = vmcb_->dr6;
     return exit;
 }
 
-void Svm_vcpu::take_asid()
+void Svm_vcpu::take_asid(Address_space_ids& asids)
 {
     bool flush_all     = false;
-    asid_              = asids().next(flush_all);
+    asid_              = asids.next(flush_all);
     vmcb_->guest_asid  = asid_.number;
     vmcb_->tlb_control = flush_all ? 1 : 0;
 }
@@ -151,7 +162,7 @@ u8 Svm_vcpu::measure_instruction(const Guest_registers& regs, Intercepted_instru
     const u64 address = vmcb_->cs.base + regs.rip;
     const u64 to_end  = kPageSize - (address & kPageMask);
     const u64 first   = std::min<u64>(sizeof bytes, to_end);
-    const bool wide   = in_long_code();
+    const bool wide   = is_long_code(*vmcb_);
     if (!copy_from_guest(vcpu_, bytes, Gva(address), first))
         return 0;
     auto length = instruction_length({bytes, first}, which, wide);
@@ -188,12 +199,6 @@ bool Svm_vcpu::can_take_interrupt(const Guest_registers& regs) const
 }
 
 bool Svm_vcpu::event_queued() const { return vmcb_->eventinj & event::valid; }
-
-// V_IRQ without its intercept is an interrupt the CPU delivers itself. A window is V_IRQ with the intercept.
-bool Svm_vcpu::interrupt_queued() const
-{
-    return (vmcb_->vintr & vintr::v_irq) && !(vmcb_->intercept_1 & intercepts(exitcode::vintr));
-}
 
 // External interrupts go by V_IRQ and not by EVENTINJ: the CPU then takes them like any interrupt, on every
 // implementation. QEMU (7.2 at least) keeps an interrupt injected by EVENTINJ in mind until the next exit and
@@ -240,8 +245,6 @@ Paging_state Svm_vcpu::paging() const
 {
     return {vmcb_->cr0, vmcb_->cr3, vmcb_->cr4, vmcb_->efer & ~efer::svme, vmcb_->cpl};
 }
-
-bool Svm_vcpu::in_kernel_code() const { return vmcb_->cpl == 0 && in_long_code(); }
 
 void Svm_vcpu::flush_tlb(Tlb_scope scope)
 {

@@ -29,13 +29,13 @@ class Svm_vcpu final : public Vcpu_backend
     void load() override;
     void store() override;
     [[nodiscard]] bool can_take_interrupt(const Guest_registers& regs) const override;
+    [[nodiscard]] bool in_interrupt_shadow() const override { return vmcb_->interrupt_shadow & 1; }
     [[nodiscard]] bool event_queued() const override;
     void inject(const Injection& event) override;
     void request_window(u8 priority) override;
     void cancel_window() override;
     void skip_instruction(Guest_registers& regs, u8 length) override;
     [[nodiscard]] Paging_state paging() const override;
-    [[nodiscard]] bool in_kernel_code() const override;
     void read_system(System_state& state) const override;
     std::byte* fpu_area() override { return fpu_; }
     Expected<void> write_system(const System_state& state) override;
@@ -48,15 +48,9 @@ class Svm_vcpu final : public Vcpu_backend
     static constexpr unsigned kPagesOrder = 1;
 
     void set_up_controls();
-    void take_asid();
+    void take_asid(Address_space_ids& asids);
     void requeue_interrupted_event();
-    [[nodiscard]] bool interrupt_queued() const;
     u8 measure_instruction(const Guest_registers& regs, Intercepted_instruction which);
-    // The guest executes 64-bit code: long mode, and CS says so.
-    [[nodiscard]] bool in_long_code() const
-    {
-        return (vmcb_->efer & efer::lma) && (vmcb_->cs.attributes & segment_long);
-    }
 
     Vcpu& vcpu_;
     Vmcb* vmcb_;

@@ -276,12 +276,6 @@ Paging_state Vmx_vcpu::paging() const
     return {guest_cr0(), read(Field::guest_cr3), guest_cr4(), read(Field::guest_efer), cpl()};
 }
 
-bool Vmx_vcpu::in_kernel_code() const
-{
-    use();
-    return cpl() == 0 && in_long_code();
-}
-
 u8 Vmx_vcpu::cpl() const { return static_cast<u8>(read(nth(Field::guest_es_rights, ss)) >> 5 & 3); }
 
 bool Vmx_vcpu::in_long_code() const

@@ -126,6 +126,8 @@ Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
         write_dr6((read_dr6() & ~low_bits(4)) | exit.exception.payload);
         exit.exception.payload = read_dr6();
     }
+    if (exit.kind == Exit_kind::hypercall)
+        exit.from_kernel = cpl() == 0 && in_long_code();
     return exit;
 }
 
@@ -269,10 +271,13 @@ void Vmx_vcpu::store()
 
 bool Vmx_vcpu::can_take_interrupt(const Guest_registers& regs) const
 {
-    if (!(regs.rflags & rflags::if_) || event_queued())
-        return false;
+    return (regs.rflags & rflags::if_) && !event_queued() && !in_interrupt_shadow();
+}
+
+bool Vmx_vcpu::in_interrupt_shadow() const
+{
     use();
-    return (read32(Field::interruptibility) & (blocking::sti | blocking::mov_ss)) == 0;
+    return (read32(Field::interruptibility) & (blocking::sti | blocking::mov_ss)) != 0;
 }
 
 bool Vmx_vcpu::event_queued() const { return event_ & event::valid; }

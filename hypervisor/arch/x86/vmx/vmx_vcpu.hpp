@@ -29,13 +29,13 @@ class Vmx_vcpu final : public Vcpu_backend
     void load() override;
     void store() override;
     [[nodiscard]] bool can_take_interrupt(const Guest_registers& regs) const override;
+    [[nodiscard]] bool in_interrupt_shadow() const override;
     [[nodiscard]] bool event_queued() const override;
     void inject(const Injection& event) override;
     void request_window(u8 priority) override;
     void cancel_window() override;
     void skip_instruction(Guest_registers& regs, u8 length) override;
     [[nodiscard]] Paging_state paging() const override;
-    [[nodiscard]] bool in_kernel_code() const override;
     void read_system(System_state& state) const override;
     std::byte* fpu_area() override { return fpu_; }
     Expected<void> write_system(const System_state& state) override;

@@ -8,6 +8,7 @@
 #include "event/event_table.hpp"
 #include "exit/guest_cpu_policy.hpp"
 #include "grant/grant_table.hpp"
+#include "mm/fork.hpp"
 #include "mm/frame_allocator.hpp"
 #include "platform/machine.hpp"
 #include "sched/scheduler.hpp"
@@ -181,6 +182,7 @@ Expected<void> Domain::kill()
         for (unsigned i = 0; i < max_vcpus_; ++i)
             vcpus_[i]->stop_timers();
     }
+    end_fork(*this);
     TRY(events_->close_all());
     for (unsigned i = 0; i < max_vcpus_; ++i)
         vcpus_[i]->retire();
@@ -221,6 +223,12 @@ Expected<void> Domain::claim_frames(u64 total)
     TRY(frames.promise(missing));
     claimed_frames_ = missing;
     return {};
+}
+
+u64 Domain::take_claim()
+{
+    const Lock_guard guard(lock_);
+    return std::exchange(claimed_frames_, 0);
 }
 
 } // namespace vmm

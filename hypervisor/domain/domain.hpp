@@ -59,6 +59,14 @@ struct Log_walk {
     u32 dirty = 0; // frames so far
 };
 
+// How far the memory of a domain that is being forked from another has come (mm/fork.hpp).
+struct Fork_walk {
+    Ref<Domain> parent; // while it lasts, paused; only one operation at a time looks
+    u64 next      = 0;  // frame
+    u64 promised  = 0;  // frames, for the copies of what is not in common yet
+    Copies copies = Copies::not_promised;
+};
+
 class Domain
 {
   public:
@@ -144,6 +152,10 @@ class Domain
     [[nodiscard]] u64 claimed_frames() const { return claimed_frames_; }
     Expected<void> claim_frames(u64 frames);
 
+    // The claim is the caller's.
+    [[nodiscard]] u64 take_claim();
+
+    Fork_walk fork_walk;
     Log_walk log_walk;
     Guest_memory_map memory_map; // what XENMEM_memory_map tells the guest
     s64 time_offset_seconds = 0; // DOMCTL_settimeoffset; wall clock = system wall clock + this

@@ -97,13 +97,13 @@ Expected<Runstate::Area> Runstate::hold_area(Vcpu& vcpu, Gva address)
     for (unsigned i = 0; i < (area.first_part < sizeof info_ ? 2u : 1u); ++i) {
         const auto gpa =
             translate_guest(vcpu, i == 0 ? address : address + area.first_part, Guest_access::write);
-        const auto entry = gpa ? vcpu.domain().p2m().lookup(to_gfn(*gpa)) : P2m_entry{};
-        if (!gpa || entry.type != P2m_type::ram || !frames.get_from(entry.mfn, vcpu.domain().id())) {
+        const Mfn page = gpa ? vcpu.domain().p2m().hold_own(to_gfn(*gpa)) : kInvalidMfn;
+        if (page == kInvalidMfn) {
             let_go(area);
             return fail(gpa ? Errc::efault : gpa.error());
         }
-        area.held[i] = entry.mfn;
-        area.part[i] = to_virtual<std::byte>(entry.mfn) + page_offset(*gpa);
+        area.held[i] = page;
+        area.part[i] = to_virtual<std::byte>(page) + page_offset(*gpa);
     }
     return area;
 }

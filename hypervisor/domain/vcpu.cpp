@@ -91,18 +91,16 @@ Expected<void> Vcpu::register_info(Gfn gfn, u32 offset)
     const Lock_guard guard(domain_.lock());
     if (info_mfn_ != kInvalidMfn)
         return fail(Errc::einval);
-    const auto entry = domain_.p2m().lookup(gfn);
-    if (entry.type != P2m_type::ram)
+    const Mfn page = domain_.p2m().hold_own(gfn);
+    if (page == kInvalidMfn)
         return fail(Errc::einval);
-    if (!frames.get_from(entry.mfn, domain_.id()))
-        return fail(Errc::einval);
-    frames.mark_written(entry.mfn);
-    auto* place = reinterpret_cast<vcpu_info*>(to_virtual<std::byte>(entry.mfn) + offset);
+    frames.mark_written(page);
+    auto* place = reinterpret_cast<vcpu_info*>(to_virtual<std::byte>(page) + offset);
     if (const vcpu_info* old = info())
         *place = *old;
     else
         place->evtchn_upcall_mask = 1;
-    info_mfn_ = entry.mfn;
+    info_mfn_ = page;
     info_.store(place, std::memory_order_seq_cst);
     publish_time();
     // Whatever was raised while the place changed, perhaps in the old one, is looked for everywhere once.

@@ -10,10 +10,10 @@ namespace vmm
 
 Expected<Shared_page> Shared_page::hold(Domain& domain, Gfn gfn)
 {
-    const P2m_entry entry = domain.p2m().lookup(gfn);
-    if (entry.type != P2m_type::ram || !frames.get_from(entry.mfn, domain.id()))
+    const Mfn mfn = domain.p2m().hold_own(gfn);
+    if (mfn == kInvalidMfn)
         return fail(Errc::einval);
-    return Shared_page(entry.mfn);
+    return Shared_page(mfn);
 }
 
 Shared_page::~Shared_page()

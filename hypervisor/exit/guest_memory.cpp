@@ -15,9 +15,10 @@ namespace
 {
 
 // Host address of guest-physical memory, nullptr where there is none or it may not be accessed that way.
-u8* host_address(Region_cache& regions, const P2m& p2m, Gpa gpa, bool write)
+u8* host_address(Region_cache& regions, P2m& p2m, Gpa gpa, bool write)
 {
-    u8* const host = regions.locate(p2m, gpa.value(), write);
+    using Access   = Region_cache::Access;
+    u8* const host = regions.locate(p2m, gpa.value(), write ? Access::write : Access::read);
     if (write && host)
         frames.mark_written(to_mfn(to_physical(host)));
     return host;

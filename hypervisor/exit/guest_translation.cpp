@@ -16,8 +16,7 @@ Guest_translation::Remembered& Guest_translation::place_for(u64 page)
     return pair[next_victim_ ^= 1];
 }
 
-u8* Guest_translation::walk(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva,
-                            bool write)
+u8* Guest_translation::walk(P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write)
 {
     Remembered& r        = place_for(gva.value() >> kPageShift);
     r.page               = ~0ull;
@@ -28,10 +27,13 @@ u8* Guest_translation::walk(const P2m& p2m, const Paging_state& paging, bool ali
     if (!walked) [[unlikely]]
         return nullptr;
     // A page that may be written next costs no second walk; where only the p2m forbids it, it does.
-    u8* host   = walked->writable ? regions_.locate(p2m, walked->gpa.value(), true) : nullptr;
-    r.writable = host != nullptr;
+    using Access = Region_cache::Access;
+    u8* host     = walked->writable
+                       ? regions_.locate(p2m, walked->gpa.value(), write ? Access::write : Access::if_writable)
+                       : nullptr;
+    r.writable   = host != nullptr;
     if (!host && !write)
-        host = regions_.locate(p2m, walked->gpa.value(), false);
+        host = regions_.locate(p2m, walked->gpa.value(), Access::read);
     if (!host)
         return nullptr;
     if (r.writable)

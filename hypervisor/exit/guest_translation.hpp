@@ -30,7 +30,7 @@ class Guest_translation
 
     // Host address of the byte, up to the end of its page; nullptr where the guest itself could not access
     // it that way.
-    u8* locate(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write)
+    u8* locate(P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write)
     {
         const u64 page = gva.value() >> kPageShift;
         Pair& pair     = remembered_[page % remembered_.size()];
@@ -76,7 +76,7 @@ class Guest_translation
         return difference == 0;
     }
 
-    u8* walk(const P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write);
+    u8* walk(P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write);
 
     Region_cache regions_;
     std::array<Pair, 4> remembered_;

@@ -28,6 +28,18 @@ u64 merge_into_rax(u64 rax, u32 value, u8 size)
     }
 }
 
+// Tools that fork domains without promising memory for the copies take this into account.
+void write_to_common(Vcpu& vcpu, Gfn gfn)
+{
+    if (vcpu.domain().p2m().make_own(gfn))
+        return;
+    log::error("d{}v{}: no memory is free for a copy of what it has in common with other domains, at guest "
+               "memory {x}",
+               vcpu.domain().id(), vcpu.id(), gfn.value() << kPageShift);
+    vcpu.domain().crash(
+        "it wrote to memory that it shares since a fork, and there is none left for its own copy");
+}
+
 } // namespace
 
 void handle_io(Vcpu& vcpu, const Vm_exit& exit)
@@ -55,6 +67,8 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
         return;
     // Another CPU, or the handler of an earlier exit, may have mapped it meanwhile.
     const auto entry = vcpu.domain().p2m().lookup(to_gfn(fault.gpa));
+    if (fault.write && entry.type == P2m_type::ram_common)
+        return write_to_common(vcpu, to_gfn(fault.gpa));
     if (entry.present() && (!fault.write || is_writable(entry.type))) {
         if (fault.write)
             vcpu.domain().p2m().permit_write(to_gfn(fault.gpa));

@@ -68,14 +68,14 @@ Expected<void> write_pat(Vcpu& vcpu, u64 value)
 // Bit 0 of the address would enable what older interfaces meant by it; only whole pages of RAM will do.
 Expected<void> write_hypercall_page(Vcpu& vcpu, u64 value)
 {
-    const auto entry = vcpu.domain().p2m().lookup(to_gfn(Gpa(value)));
-    if (entry.type != P2m_type::ram || (value & kPageMask) != 0)
+    if ((value & kPageMask) != 0)
         return fail(Errc::einval);
-    if (!frames.get_from(entry.mfn, vcpu.domain().id()))
+    const Mfn page = vcpu.domain().p2m().hold_own(to_gfn(Gpa(value)));
+    if (page == kInvalidMfn)
         return fail(Errc::einval);
-    frames.mark_written(entry.mfn);
-    fill_hypercall_page(to_virtual<std::byte>(entry.mfn));
-    frames.put(entry.mfn);
+    frames.mark_written(page);
+    fill_hypercall_page(to_virtual<std::byte>(page));
+    frames.put(page);
     return {};
 }
 

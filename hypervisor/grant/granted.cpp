@@ -106,8 +106,13 @@ Expected<Mfn> Granted::frame(u32 index)
     entry.read_only_frame = frame == kInvalidMfn;
     if (frame == kInvalidMfn && !write) [[unlikely]]
         frame = domain_->p2m().ram_frame(Gfn(gfn), false, granting_);
-    if (!frames.get_from(frame, domain_->id())) [[unlikely]]
-        return Grant_status::bad_page;
+    if (!frames.get_from(frame, domain_->id())) [[unlikely]] {
+        // It may be in common with other domains: who maps it is to see what this one writes.
+        frame = domain_->p2m().hold_own(Gfn(gfn));
+        if (frame == kInvalidMfn)
+            return Grant_status::bad_page;
+        entry.read_only_frame = false;
+    }
     entry.frame = frame;
     return Grant_status::okay;
 }
@@ -149,10 +154,12 @@ Mfn Granted::hold_own(Gfn gfn, bool write)
     if (!domain_) [[unlikely]]
         return kInvalidMfn;
     const Mfn frame = domain_->p2m().ram_frame(gfn, write, own_);
-    if (frame != kInvalidMfn) [[likely]]
-        return frames.get_from(frame, domain_->id()) ? frame : kInvalidMfn;
+    if (frames.get_from(frame, domain_->id())) [[likely]]
+        return frame;
     const P2m_entry page = domain_->p2m().lookup(gfn);
-    const bool granted   = page.type == P2m_type::grant_rw || (page.type == P2m_type::grant_ro && !write);
+    if (is_ram(page.type))
+        return domain_->p2m().hold_own(gfn);
+    const bool granted = page.type == P2m_type::grant_rw || (page.type == P2m_type::grant_ro && !write);
     return granted && frames.get(page.mfn) ? page.mfn : kInvalidMfn;
 }
 

@@ -44,7 +44,9 @@ xen_domctl_getdomaininfo describe_domain(Domain& domain)
     info.nr_online_vcpus   = activity.online;
     info.max_vcpu_id       = domain.max_vcpus() ? domain.max_vcpus() - 1 : XEN_INVALID_MAX_VCPU_ID;
     info.cpu_time          = activity.cpu_time;
-    info.tot_pages         = domain.owned_frames();
+    // What is in common with other domains is told apart, as Xen tells it.
+    info.shr_pages         = domain.memory().shared();
+    info.tot_pages         = domain.owned_frames() - info.shr_pages;
     info.max_pages         = domain.max_frames();
     info.outstanding_pages = domain.claimed_frames();
     info.cpupool           = domain.scheduling().pool;

@@ -160,7 +160,7 @@ Hypercall_result get_mem_type(Vcpu& vcpu, Gva arg)
     auto op           = TRY(read_guest<xen_hvm_get_mem_type>(vcpu, arg));
     const auto domain = TRY(target_of(vcpu, op.domid));
     const auto entry  = domain->p2m().lookup(Gfn(op.pfn));
-    if (entry.type == P2m_type::ram)
+    if (entry.type == P2m_type::ram || entry.type == P2m_type::ram_common)
         op.mem_type = HVMMEM_ram_rw;
     else if (entry.type == P2m_type::ram_ro || entry.type == P2m_type::grant_ro)
         op.mem_type = HVMMEM_ram_ro;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// XENMEM_*: which operation it is. Operations that only make sense for paravirtualised memory, for paging
-// and for sharing are not there, as in a Xen built without them. [xen/include/public/memory.h]
+// XENMEM_*: which operation it is. Operations that only make sense for paravirtualised memory and for
+// paging are not there, as in a Xen built without them. [xen/include/public/memory.h]
 #include "hypercall/memory_op.hpp"
 
 #include "mm/frame_allocator.hpp"
@@ -38,8 +38,9 @@ Hypercall_result dispatch(const Memory_call& call)
     case XENMEM_set_memory_map: return set_memory_map(call);
     case XENMEM_reserved_device_memory_map: return reserved_device_memory_map(call);
     case XENMEM_get_vnumainfo: return vnuma_info(call);
-    case XENMEM_get_sharing_freed_pages:
-    case XENMEM_get_sharing_shared_pages: return 0;
+    case XENMEM_get_sharing_freed_pages: return frames.saved_count();
+    case XENMEM_get_sharing_shared_pages: return frames.common_count();
+    case XENMEM_sharing_op: return sharing_op(call);
     default: return fail(Errc::enosys);
     }
 }

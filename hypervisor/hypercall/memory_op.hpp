@@ -67,6 +67,17 @@ inline Expected<Ref<Domain>> memory_target(Domain& caller, u16 domid)
     return domain;
 }
 
+// Another domain, for operations that nobody does to itself. Esrch, eperm.
+inline Expected<Ref<Domain>> other_domain(const Memory_call& call, u16 domid)
+{
+    auto domain = find_domain(Domid(domid));
+    if (!domain)
+        return fail(Errc::esrch);
+    if (domain.get() == &call.caller())
+        return fail(Errc::eperm);
+    return domain;
+}
+
 Hypercall_result change_reservation(const Memory_call& call); // increase, decrease, populate
 Hypercall_result read_reservation(const Memory_call& call);   // current, maximum, highest frame
 Hypercall_result claim_pages(const Memory_call& call);
@@ -75,6 +86,7 @@ Hypercall_result add_to_physmap(const Memory_call& call);
 Hypercall_result add_to_physmap_batch(const Memory_call& call);
 Hypercall_result remove_from_physmap(const Memory_call& call);
 Hypercall_result acquire_resource(const Memory_call& call);
+Hypercall_result sharing_op(const Memory_call& call);
 Hypercall_result memory_map(const Memory_call& call);
 Hypercall_result set_memory_map(const Memory_call& call);
 Hypercall_result reserved_device_memory_map(const Memory_call& call);

@@ -22,16 +22,6 @@ u32 resource_size(Domain& domain, const xen_mem_acquire_resource& op)
     return grants ? domain.grants().max_frames() : 0;
 }
 
-Expected<Ref<Domain>> resource_owner(const Memory_call& call, u16 domid)
-{
-    auto domain = find_domain(Domid(domid));
-    if (!domain)
-        return fail(Errc::esrch);
-    if (domain.get() == &call.caller())
-        return fail(Errc::eperm);
-    return domain;
-}
-
 Hypercall_result tell_size(const Memory_call& call, xen_mem_acquire_resource& op, u32 size)
 {
     if (op.nr_frames != 0 || call.start() != 0)
@@ -51,7 +41,7 @@ Hypercall_result acquire_resource(const Memory_call& call)
     auto op = TRY(read_guest<xen_mem_acquire_resource>(call.vcpu, call.argument()));
     if (op.pad != 0 || op.frame >> 32 || (op.frame + op.nr_frames) >> 32)
         return fail(Errc::einval);
-    const auto owner = TRY(resource_owner(call, op.domid));
+    const auto owner = TRY(other_domain(call, op.domid));
     const u32 size   = resource_size(*owner, op);
     if (size == 0)
         return fail(Errc::einval);

@@ -14,9 +14,11 @@
 //   - get() adds a hold, put() drops one, and whoever drops the last one frees the frame;
 //   - release() is the owner giving up: its hold goes and the frame has no owner from then on. It leaves the
 //     owner's account when nobody else uses it any more: at once, or with the last put().
-// Frames the hypervisor shares with a guest (shared_info, grant table) are share()d: the same counts, but the
-// first hold belongs to the object that allocated them, which put()s it, and a guest that unmaps one gives
-// nothing up.
+// A frame in common is memory of several domains, which nobody owns and nobody writes, ever: each of the
+// domains has one of its holds, and takes a copy when it is to write. It is counted how many they are, and
+// for every one but the last a frame is promised for that copy, unless the domains did without. Frames the
+// hypervisor shares with a guest (shared_info, grant table) are share()d: the same counts, but the first hold
+// belongs to the object that allocated them, which put()s it, and a guest that unmaps one gives nothing up.
 #pragma once
 
 #include "base/expected.hpp"
@@ -24,6 +26,7 @@
 #include "base/per_cpu.hpp"
 #include "base/relaxed.hpp"
 #include "base/spinlock.hpp"
+#include "mm/copies.hpp"
 #include "mm/memory_account.hpp"
 
 #include <array>
@@ -42,6 +45,7 @@ enum class Frame_state : u8 {
     heap,       // holds small objects of the heap
     owned,      // a domain's memory
     shared,     // the hypervisor's, visible to a domain
+    common,     // memory that several domains have in common
 };
 
 // One entry of the frame table. `next` and `prev` link free blocks, and are the heap's in its frames; a frame
@@ -57,6 +61,10 @@ struct Frame {
             u32 prev;
         };
         Memory_account* account;
+        struct { // in common; zero when it is no longer
+            u32 sharers;
+            u32 unused;
+        };
     };
 };
 static_assert(sizeof(Frame) == 16);
@@ -113,6 +121,21 @@ class Frame_allocator
     // has a hold may do so at any time, so for as long the mark stays.
     [[nodiscard]] bool is_logged(Mfn mfn, bool remove);
 
+    // Memory in common (frame_sharing.cpp). 2^order frames of the owner's, which nobody else has a hold on,
+    // become common to two sharers, all or none.
+    bool make_common(Mfn first, unsigned order, Domid owner, Copies copies);
+    // One sharer more of frames that are in common.
+    void join_common(Mfn first, unsigned order, Copies copies);
+    // One less, because it goes or because it has its copy.
+    void leave_common(Mfn first, unsigned order);
+    // For a sharer's copy of that frame: an allocated block, with unknown contents. Enomem.
+    Expected<Mfn> allocate_copy(Mfn common);
+    // Who is the last sharer needs a frame for a moment, before its old one is free. Enomem.
+    Expected<void> promise_last_copies();
+    [[nodiscard]] u64 common_count() const { return common_.load(std::memory_order_relaxed); }
+    // Frames there would be more if nothing were in common.
+    [[nodiscard]] u64 saved_count() const { return saved_.load(std::memory_order_relaxed); }
+
     // Zeroes at most 256 KiB of dirty memory, for the idle loop; false when there was nothing to do.
     bool scrub_some();
 
@@ -135,8 +158,9 @@ class Frame_allocator
   private:
     // Far below the wrap of the counter, so that a frame mapped absurdly often is refused, not freed.
     static constexpr u32 kMaxHolds   = 1u << 30;
-    static constexpr u8 kWritten     = 1; // it may differ from zero
-    static constexpr u8 kLogged      = 2; // see is_logged()
+    static constexpr u8 kWritten     = 1;        // it may differ from zero
+    static constexpr u8 kLogged      = 2;        // see is_logged()
+    static constexpr u32 kUnpromised = 1u << 31; // beside the number of sharers
     static constexpr unsigned kClean = 0;
     static constexpr unsigned kDirty = 1;
     static constexpr u32 kNone       = ~0u;
@@ -173,7 +197,8 @@ class Frame_allocator
         return before == 1;
     }
     void free_held(Mfn mfn);
-    static bool is_domains(Frame_state s) { return s == Frame_state::owned || s == Frame_state::shared; }
+    static bool is_domains(Frame_state s) { return s >= Frame_state::owned; }
+    std::atomic_ref<u32> sharers(Mfn mfn) { return std::atomic_ref<u32>(frame(mfn).sharers); }
 
     // With the lock held: what is being scrubbed is in no list for a moment.
     [[nodiscard]] u64 count_free() const { return count_[kClean] + count_[kDirty] + scrubbing_ + resting_; }
@@ -185,10 +210,13 @@ class Frame_allocator
     u64 promised_  = 0;
     u64 count_[2]  = {0, 0};
     u64 scrubbing_ = 0; // taken out of the lists for that, and free
+    std::atomic<u64> common_{0};
+    std::atomic<u64> saved_{0};
+    std::atomic<bool> last_copies_promised_{false};
     // Freed blocks that other CPUs may still look at: those freed since `rested_since_`, and those before.
-    u64 resting_   = 0;
-    u32 new_rest_  = kNone; // linked by `next`, the order in `prev`
-    u32 old_rest_  = kNone;
+    u64 resting_  = 0;
+    u32 new_rest_ = kNone; // linked by `next`, the order in `prev`
+    u32 old_rest_ = kNone;
     std::array<u64, kMaxCpus> rested_since_{};
     std::array<std::array<u32, kMaxOrder + 1>, 2> head_ = [] {
         std::array<std::array<u32, kMaxOrder + 1>, 2> empty{};

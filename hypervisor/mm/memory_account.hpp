@@ -27,6 +27,10 @@ class Memory_account
     void remove(u64 count) { owned_.fetch_sub(count, std::memory_order_relaxed); }
     [[nodiscard]] u64 owned() const { return owned_.load(std::memory_order_relaxed); }
     [[nodiscard]] u64 limit() const { return limit_.load(std::memory_order_relaxed); }
+    // How many of those are in common with other domains, and count on each one's account.
+    [[nodiscard]] u64 shared() const { return shared_.load(std::memory_order_relaxed); }
+    void share(u64 count) { shared_.fetch_add(count, std::memory_order_relaxed); }
+    void unshare(u64 count) { shared_.fetch_sub(count, std::memory_order_relaxed); }
     void set_limit(u64 count) { limit_.store(count, std::memory_order_relaxed); }
 
     // Ref<Memory_account>, and the same for many frames at once.
@@ -39,6 +43,7 @@ class Memory_account
 
   private:
     std::atomic<u64> owned_{0};
+    std::atomic<u64> shared_{0};
     std::atomic<u64> limit_{~0ull};
     std::atomic<u64> holds_{1};
 };

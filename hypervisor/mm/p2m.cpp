@@ -257,6 +257,13 @@ void P2m::release_leaf(u64 entry, unsigned level)
     const Mfn first      = to_mfn(Nested_format::leaf_address(entry));
     const unsigned order = level_order(level);
     switch (type_of(entry)) {
+    case P2m_type::ram_common:
+        frames.leave_common(first, order);
+        if (account_) {
+            account_->unshare(bit(order));
+            account_->remove(bit(order));
+        }
+        return;
     case P2m_type::ram:
     case P2m_type::ram_ro:
         if (frames.state(first) != Frame_state::owned || frames.owner(first) != owner_)
@@ -303,6 +310,7 @@ Expected<void> P2m::destroy_some()
     forgotten(Flush::needed, Nested_format::levels, tables_.used);
     if (!done)
         return fail(Errc::erestart);
+    frames.withdraw_promise(std::exchange(promised_tables_, 0));
     return {};
 }
 

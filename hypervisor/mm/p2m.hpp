@@ -13,6 +13,7 @@
 #include "arch/x86/paging/entry_formats.hpp"
 #include "base/spinlock.hpp"
 #include "base/unique.hpp"
+#include "mm/copies.hpp"
 #include "mm/direct_memory.hpp"
 #include "mm/memory_account.hpp"
 #include "mm/page_table.hpp"
@@ -31,13 +32,18 @@ enum class P2m_type : u8 {
     grant_ro,
     mmio, // the machine's, at its own address; the guest chooses the memory type
     mmio_uncached,
+    ram_common, // the domain's memory, in common with other domains: a copy is made before it writes
 };
 
 constexpr bool is_writable(P2m_type type)
 {
-    return type != P2m_type::invalid && type != P2m_type::ram_ro && type != P2m_type::grant_ro;
+    return type != P2m_type::invalid && type != P2m_type::ram_ro && type != P2m_type::grant_ro &&
+           type != P2m_type::ram_common;
 }
-constexpr bool is_ram(P2m_type type) { return type == P2m_type::ram || type == P2m_type::ram_ro; }
+constexpr bool is_ram(P2m_type type)
+{
+    return type == P2m_type::ram || type == P2m_type::ram_ro || type == P2m_type::ram_common;
+}
 constexpr bool is_mmio(P2m_type type) { return type == P2m_type::mmio || type == P2m_type::mmio_uncached; }
 
 struct P2m_entry {
@@ -146,6 +152,37 @@ class P2m
     // A write fault at a leaf that may be written.
     void permit_write(Gfn gfn);
 
+    // Memory in common with other domains (p2m_sharing.cpp). Whoever is to write it, or to use it for longer
+    // than a look, asks for a frame of the domain's own first. What is in common at gfn is replaced by a
+    // copy; nothing happens where nothing is. Enomem.
+    Expected<void> make_own(Gfn gfn);
+    // The domain's own, writable memory at gfn, with a hold; kInvalidMfn if there is none.
+    [[nodiscard]] Mfn hold_own(Gfn gfn);
+    // Nothing is mapped there any more, if this frame in common was, for 2^order frames; ebusy if it no
+    // longer was. As remove_quietly().
+    Expected<void> remove_common(Gfn gfn, Mfn mfn, unsigned order);
+    // What a child gets of the memory at gfn, which is put in common, or copied where it is in use by others.
+    struct Heir {
+        Domid id;
+        Copies copies;
+        Mfn shared_page; // of the domain's with the hypervisor: the one of which it gets a copy, too
+    };
+    struct Inherited {
+        static constexpr unsigned kMost = 64;
+        struct Page {
+            Mfn mfn;
+            P2m_type type; // invalid: nothing; ram: a copy, the child's; ram_common: a hold for the child
+        };
+        u64 frames     = 0; // of guest memory that this says something about
+        unsigned order = 0; // of each of the pages
+        unsigned count = 0;
+        std::array<Page, kMost> pages;
+    };
+    // Ebusy while writes are logged; enomem. What is in `to` then is still the child's.
+    Expected<void> bequeath(Gfn gfn, const Heir& heir, Inherited& to);
+    // The child's part: all of it is mapped at gfn, or, on enomem, what has a type is left.
+    Expected<void> inherit(Gfn gfn, Copies copies, Inherited& from);
+
     // Gives back everything that is mapped, in bounded pieces: own memory is released, foreign holds are
     // dropped. Erestart while there is more.
     Expected<void> destroy_some();
@@ -183,6 +220,11 @@ class P2m
     Expected<Flush> clear(Gfn gfn, unsigned order);
     void release_leaf(u64 entry, unsigned level);
     Expected<Hpa> split_region(Gfn region);
+    // For what a large mapping in common is split into.
+    Expected<void> promise_table();
+    void use_promised_table();
+    Expected<bool> bequeath_large(const Table::Place& at, const Heir& heir, Inherited& to);
+    Expected<Inherited::Page> bequeath_page(Hpa at, const Heir& heir);
     bool read_entry(Hpa at, Log_access access, Flush& flush);
     void restore_entry(Hpa at);
     void merge_region(Gfn region, Hpa table);
@@ -198,6 +240,7 @@ class P2m
     std::atomic<u32> generation_{1};
     std::atomic<u32> large_generation_{1};
     std::atomic<u64> cpus_{0}; // that run a vCPU with it
+    u64 promised_tables_ = 0;
 };
 
 } // namespace vmm

@@ -52,6 +52,8 @@ bool P2m::read_entry(Hpa at, Log_access access, Flush& flush)
     }
     if (!is_memory(entry))
         return false;
+    if (static_cast<P2m_type>(Nested_format::kind(entry)) == P2m_type::ram_common)
+        return false; // who writes it has a frame of its own there, which is new
     const Mfn mfn     = to_mfn(Nested_format::leaf_address(entry));
     const bool by_cpu = Nested_format::is_logged(entry);
     if (by_cpu && take) {

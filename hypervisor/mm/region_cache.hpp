@@ -16,15 +16,21 @@ namespace vmm
 class Region_cache
 {
   public:
+    enum class Access : u8 {
+        read,
+        write,       // what is in common with other domains becomes the domain's own
+        if_writable, // as it is: nullptr where write would do more than look
+    };
+
     // Host address of a guest-physical byte; the rest of its page follows. nullptr where there is no memory
     // that may be accessed that way.
-    u8* locate(const P2m& p2m, u64 gpa, bool write)
+    u8* locate(P2m& p2m, u64 gpa, Access access)
     {
         const u64 number = gpa >> kRegionShift;
         const Region& r  = regions_[number % kRegions];
         if (r.number == number && generation_ == p2m.large_generation()) [[likely]]
             return r.host + (gpa & low_bits(kRegionShift));
-        return locate_slowly(p2m, gpa, write);
+        return locate_slowly(p2m, gpa, access);
     }
 
     // Whether something was located since begin() that is not part of a large mapping: what was found then
@@ -41,7 +47,7 @@ class Region_cache
         u8* host   = nullptr;
     };
 
-    u8* locate_slowly(const P2m& p2m, u64 gpa, bool write);
+    u8* locate_slowly(P2m& p2m, u64 gpa, Access access);
 
     std::array<Region, kRegions> regions_;
     u32 generation_ = 0;

@@ -69,6 +69,10 @@ Expected<void> give_up_piece(Domain& domain, Gfn gfn, unsigned order, const P2m_
     case P2m_type::grant_ro: return fail(Errc::enxio);
     case P2m_type::mmio:
     case P2m_type::mmio_uncached: return fail(Errc::eperm);
+    case P2m_type::ram_common:
+        TRY(domain.p2m().remove_common(gfn, was.mfn, order));
+        later.add(was, order);
+        return {};
     case P2m_type::foreign:
     case P2m_type::ram:
     case P2m_type::ram_ro: break;
@@ -78,7 +82,8 @@ Expected<void> give_up_piece(Domain& domain, Gfn gfn, unsigned order, const P2m_
     return {};
 }
 
-// Calls visit(gfn, order, entry) for the pieces of a range that lie in one mapping or one hole each.
+// Calls visit(gfn, order, entry) for the pieces of a range that lie in one mapping or one hole each; once
+// more where that is not so any longer: ebusy.
 template <class Visit>
 Expected<void> for_each_piece(Domain& domain, Gfn gfn, unsigned order, Visit visit)
 {
@@ -88,8 +93,10 @@ Expected<void> for_each_piece(Domain& domain, Gfn gfn, unsigned order, Visit vis
         const Gfn at         = gfn + done;
         const P2m_entry was  = domain.p2m().lookup(at);
         const unsigned piece = piece_order(at.value(), bit(order) - done, was.order);
-        TRY(visit(at, piece, was));
-        done += bit(piece);
+        auto visited         = visit(at, piece, was);
+        if (!visited && visited.error() != Errc::ebusy)
+            return visited;
+        done += visited ? bit(piece) : 0;
     }
     return {};
 }
@@ -145,6 +152,10 @@ void Giving_up::let_go(const Piece& piece)
         if (piece.written)
             frames.mark_written(mfn);
         frames.put(mfn);
+    } else if (piece.type == P2m_type::ram_common) {
+        frames.leave_common(mfn, piece.order);
+        domain_.memory().unshare(bit(piece.order));
+        domain_.memory().remove(bit(piece.order));
     } else if (frames.state(mfn) == Frame_state::owned) {
         frames.release(mfn, piece.order, &domain_.memory(), piece.written);
     }
@@ -197,7 +208,12 @@ Expected<void> place_shared(Domain& domain, Gfn gfn, Mfn mfn)
 
 Expected<void> place_foreign(Domain& domain, Gfn gfn, Domain& owner, Gfn owner_gfn)
 {
-    const P2m_entry source = owner.p2m().lookup(owner_gfn);
+    P2m_entry source = owner.p2m().lookup(owner_gfn);
+    if (source.type == P2m_type::ram_common) {
+        // What is mapped so may be written, and is to show what its owner writes.
+        TRY(owner.p2m().make_own(owner_gfn));
+        source = owner.p2m().lookup(owner_gfn);
+    }
     if (!is_ram(source.type))
         return fail(Errc::einval);
     return place_foreign_frame(domain, gfn, owner, source.mfn);
@@ -219,6 +235,7 @@ Expected<void> place_foreign_frame(Domain& domain, Gfn gfn, Domain& owner, Mfn m
 Expected<void> move_page(Domain& domain, Gfn from, Gfn to)
 {
     const Lock_guard guard(domain.lock());
+    TRY(domain.p2m().make_own(from));
     const P2m_entry page = domain.p2m().lookup(from);
     if (!is_ram(page.type) || !fits(to, kOrder4k) || domain.dying() != Dying::no)
         return fail(Errc::einval);

@@ -26,6 +26,9 @@ from run_guest import grub_image  # noqa: E402
 # What CPUs do to each other is measured on so many; that guest has one vCPU more.
 PROCESSORS_GUEST = "bench_processors.elf"
 PROCESSORS = (1, 2, 4, 8)
+# It forks large domains.
+FORK_GUEST = "bench_fork.elf"
+FORK_MEMORY = 3584
 PARTS_WITH_PROBE = {"traffic": traffic, "disks": disks}
 FIGURE = re.compile(r"BENCH (\S+) (-?\d+)")
 END = r"BENCH-END"
@@ -84,7 +87,7 @@ def table(title, figures, bars):
 def instruction_counts(folder, options, subjects, failed, taken_by=measure, where=""):
     """{kind: {operation: instructions}} of every micro-guest of a folder on every subject."""
     guests = sorted(name for name in os.listdir(folder)
-                    if re.fullmatch(r"bench.*\.elf", name) and name != PROCESSORS_GUEST and re.search(options.match, name))
+                    if re.fullmatch(r"bench.*\.elf", name) and name not in (PROCESSORS_GUEST, FORK_GUEST) and re.search(options.match, name))
     if not guests:
         failed.append(f"no bench*.elf in {folder} matches /{options.match}/")
     figures = {}
@@ -115,6 +118,21 @@ def on_processors(folder, options, subjects, failed):
             except Failed as trouble:
                 failed.append(str(trouble))
         figures[kind] = {f"{name} {cpus}": value for name, of in taken.items() for cpus, value in of.items()}
+    return figures
+
+
+def on_forks(folder, options, subjects, failed):
+    """{kind: {operation: instructions}} of forks, on a machine with room for them. Stock Xen is built without."""
+    figures = {}
+    for kind, image in subjects:
+        if kind == "xen":
+            continue
+        log = os.path.join(options.log, f"bench.fork.{kind}.log")
+        try:
+            with Machine(command(kind, image, os.path.join(folder, FORK_GUEST), memory=FORK_MEMORY), log) as machine:
+                figures[kind] = figures_of(machine, kind, FORK_GUEST)
+        except Failed as trouble:
+            failed.append(str(trouble))
     return figures
 
 
@@ -150,6 +168,7 @@ def main():
     parser.add_argument("--guests", help="folder with the micro-guests, bench*.elf")
     parser.add_argument("--vmx", help="the same folder, for VT-x in Bochs; the first subject only")
     parser.add_argument("--processors", help="the same folder, for what CPUs do to each other")
+    parser.add_argument("--fork", help="the same folder, for forks of domains")
     parser.add_argument("--images", help="folder with dom0/ and dom0.cpio, as boot/run --iso makes them")
     parser.add_argument("--jobs", action="store_true", help="dom0's start, create, destroy; needs --images")
     parser.add_argument("--traffic", action="store_true", help="TCP; needs --images and --probe")
@@ -175,6 +194,10 @@ def main():
     if options.processors:
         title = "instructions, median, and on how many CPUs"
         results[title] = on_processors(options.processors, options, subjects, failed)
+        table(title, results[title], bars)
+    if options.fork:
+        title = "instructions, of forks"
+        results[title] = on_forks(options.fork, options, subjects, failed)
         table(title, results[title], bars)
     if options.jobs:
         results["virtual milliseconds"] = on_dom0(times, "times", options, subjects, failed)

@@ -122,6 +122,7 @@ Json to_json(const Domain_row& row)
     json["uuid"]            = row.uuid;
     json["state"]           = row.state.letters();
     json["memory_kib"]      = row.memory_kib;
+    json["shared_kib"]      = row.shared_kib;
     json["max_memory_kib"]  = row.max_memory_kib;
     json["vcpus"]           = row.vcpus;
     json["cpu_time_ns"]     = row.cpu_time_ns;
@@ -157,6 +158,7 @@ Result<Domain_row> domain_row_from_json(const Json& json)
     reader.text("uuid", row.uuid);
     reader.state("state", row.state);
     reader.number("memory_kib", row.memory_kib);
+    reader.number("shared_kib", row.shared_kib);
     reader.number("max_memory_kib", row.max_memory_kib);
     reader.number("vcpus", row.vcpus);
     reader.number("cpu_time_ns", row.cpu_time_ns);

@@ -33,6 +33,7 @@ struct Domain_row {
     std::string uuid;
     Domain_state state;
     std::uint64_t memory_kib     = 0;
+    std::uint64_t shared_kib     = 0; // of that, in common with other domains
     std::uint64_t max_memory_kib = 0;
     std::uint32_t vcpus          = 0; // online
     std::uint64_t cpu_time_ns    = 0;

@@ -67,6 +67,7 @@ inline constexpr std::string_view device_grow   = "device-grow";
 inline constexpr std::string_view device_list   = "device-list";
 inline constexpr std::string_view save          = "save";
 inline constexpr std::string_view restore       = "restore";
+inline constexpr std::string_view fork          = "fork";
 inline constexpr std::string_view progress      = "progress";
 inline constexpr std::string_view migrate       = "migrate";
 inline constexpr std::string_view receive       = "receive";

@@ -62,6 +62,7 @@ Operations::Cancel Operations::perform(const std::string& op, const Json& args, 
     static const std::map<std::string_view, Later> kLater{
         {control::op::create, &Operations::create},
         {control::op::save, &Operations::save},
+        {control::op::fork, &Operations::fork},
         {control::op::restore, &Operations::restore},
         {control::op::migrate, &Operations::migrate},
         {control::op::receive, &Operations::receive},

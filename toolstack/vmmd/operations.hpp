@@ -66,6 +66,7 @@ class Operations
     void answer_made(const Client& client, Result<Domid> made);
     Cancel begin(Supervisor::Creation creation, const Client& client);
     Cancel save(const Json& args, Client client);
+    Cancel fork(const Json& args, Client client);
     Cancel restore(const Json& args, Client client);
     Cancel migrate(const Json& args, Client client);
     Cancel receive(const Json& args, Client client);

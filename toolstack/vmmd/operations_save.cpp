@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operations about domains in files.
+// The operations about domains in files, and about copies of domains.
+#include "toolstack/config/domain_config_json.hpp"
 #include "toolstack/vmmd/answers.hpp"
 #include "toolstack/vmmd/operations.hpp"
 
@@ -53,6 +54,40 @@ Operations::Cancel Operations::save(const Json& args, Client client)
         return {};
     }
     return [this, id = found->id] { supervisor_.cancel_save(id); };
+}
+
+Operations::Cancel Operations::fork(const Json& args, Client client)
+{
+    const auto found      = guest_target(args);
+    const auto paused     = flag_argument(args, "paused");
+    const auto overcommit = flag_argument(args, "overcommit");
+    if (const Failure* const wrong = first_refusal(found, paused, overcommit)) {
+        client.answer(std::unexpected(*wrong));
+        return {};
+    }
+    const auto given = args.find("config");
+    auto config      = given == args.end() ? std::unexpected(config::Problem{"config", "is missing"})
+                                           : config::from_json(*given);
+    if (!config) {
+        client.answer(failed(Code::bad_config, config.error().to_string()));
+        return {};
+    }
+    Supervisor::Creation creation;
+    creation.config       = *std::move(config);
+    creation.paused       = *paused;
+    creation.overcommit   = *overcommit;
+    creation.still_wanted = client.is_there;
+    creation.done         = [this, client, parent = found->name](Result<Domid> made) {
+        answer_made(client, made ? std::move(made)
+                                         : fail(made.error().code,
+                                                "\"" + parent + "\" was not forked: " + made.error().message));
+    };
+    const auto id = supervisor_.fork(found->id, std::move(creation));
+    if (!id) {
+        client.answer(failed(id.error()));
+        return {};
+    }
+    return [this, id = *id] { supervisor_.cancel(id); };
 }
 
 Operations::Cancel Operations::restore(const Json& args, Client client)

@@ -33,6 +33,7 @@ control::Domain_row Operations::row(const Domain_info& info, const Target& targe
         row.shutdown_reason = vmm::name_of(*info.shutdown);
     }
     row.memory_kib     = info.memory_kib;
+    row.shared_kib     = info.shared_kib;
     row.max_memory_kib = target.domain != nullptr ? target.domain->max_kib() : info.max_memory_kib;
     row.vcpus          = info.online_vcpus;
     row.cpu_time_ns    = info.cpu_time;

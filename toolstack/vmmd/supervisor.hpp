@@ -48,7 +48,8 @@ class Supervisor
     struct Creation {
         config::Domain_config config;
         std::string image; // not empty: the file of a saved domain, which says the config
-        bool paused = false;
+        bool paused     = false;
+        bool overcommit = false; // of a fork: no memory is set aside for it
         // Asked when the domain is complete; false (whoever wanted it is gone) undoes it.
         std::function<bool()> still_wanted;
         std::function<void(Result<Domid>)> done;
@@ -107,6 +108,11 @@ class Supervisor
     void cancel_save(Domid id);
     // Of the file being written or read; none when nobody does.
     [[nodiscard]] std::optional<Image_job::State> image_state(std::string_view path) const;
+
+    // A new domain with the memory and the processors of that one, which runs on, or stays paused. Of the
+    // config only what is about the outside may differ. An error at once means that `done` will not be
+    // called.
+    [[nodiscard]] Result<Creation_id> fork(Domid parent, Creation creation);
 
     // Moves it to another host while it runs. Unless that host has it, it runs on here; the one exception is
     // told by the error and by handed_over_to. An error at once means that `done` will not be called.
@@ -183,6 +189,8 @@ class Supervisor
     struct Save_under_way {
         Saving saving;
         std::unique_ptr<Migration> migration;         // it goes to another host instead
+        Construction_ptr child;                       // or is forked
+        bool pause_again = false;                     // it was paused, and is only to suspend
         std::optional<Event_loop::Timer_id> patience; // until it has suspended
         std::shared_ptr<Image_job> job;               // from then on
     };
@@ -196,7 +204,9 @@ class Supervisor
         std::optional<Store_server::Watch_handle> console_watch{};
     };
 
-    Result<void> check_free(const config::Domain_config& config, const config::Uuid& uuid) const;
+    // `self`: what is being created itself.
+    Result<void> check_free(const config::Domain_config& config, const config::Uuid& uuid,
+                            const Construction* self = nullptr) const;
     void prepare(const Construction_ptr& construction);
     void complete(const Construction_ptr& construction);
     Result<std::unique_ptr<Domain>> make(Construction& construction);
@@ -218,6 +228,11 @@ class Supervisor
     void written(const Save_ptr& save, Result<void> result);
     void end_save(const Save_ptr& save, Result<void> result);
     Result<void> check_can_suspend(Domid id) const;
+    Result<Domain_info> check_can_fork(Domid parent, const config::Domain_config& child) const;
+    Result<void> begin_fork(Domain& parent, const Save_ptr& save);
+    Result<void> furnish_fork(const Construction& child, const Result<Built_domain>& rings);
+    void forked(const Construction_ptr& child, Result<void> result);
+    [[nodiscard]] Save_ptr fork_into(const Construction_ptr& child) const;
     Result<void> ask_to_suspend(const Save_ptr& save);
     Result<void> start_step(const Save_ptr& save, Image_job::Work work, Image_job::Done done);
     void copied(const Save_ptr& save, Result<void> result);

@@ -29,12 +29,13 @@ Build_request to_request(const config::Domain_config& config)
 
 } // namespace
 
-Result<void> Supervisor::check_free(const config::Domain_config& config, const config::Uuid& uuid) const
+Result<void> Supervisor::check_free(const config::Domain_config& config, const config::Uuid& uuid,
+                                    const Construction* self) const
 {
     TRY(table_.check_name_free(config.name));
     TRY(table_.check_uuid_free(uuid));
     for (const Construction_ptr& other : constructions_) {
-        if (other->creation.config.name == config.name || other->uuid == uuid) {
+        if (other.get() != self && (other->creation.config.name == config.name || other->uuid == uuid)) {
             return fail(Errc::exists,
                         "a domain \"" + other->creation.config.name +
                             (other->predecessor ? "\" is about to be restarted; xm destroy it first"
@@ -73,6 +74,10 @@ void Supervisor::cancel(Creation_id id)
     }
     if (construction->receiver) {
         construction->receiver->cancel();
+    }
+    if (const Save_ptr save = fork_into(construction)) {
+        cancel_save(save->saving.id); // forked() comes
+        return;
     }
     if (construction->filling) {
         construction->filling->cancel(); // filled() comes, and undoes the rest

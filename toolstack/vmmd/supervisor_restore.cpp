@@ -75,7 +75,7 @@ Result<void> Supervisor::begin_place(const Construction_ptr& construction, const
                                            "\" cannot run on here: it has lived with " +
                                            good.error().message);
     }
-    TRY(check_free(saved.config, saved.uuid));
+    TRY(check_free(saved.config, saved.uuid, construction.get()));
     construction->creation.config = saved.config;
     construction->uuid            = saved.uuid;
     unfinished_.insert(construction->uuid.to_string());
@@ -83,7 +83,8 @@ Result<void> Supervisor::begin_place(const Construction_ptr& construction, const
     construction->domain = TRY(parts_.maker.begin(
         saved.config, saved.uuid, {saved.static_max_kib, saved.target_kib, saved.overhead_kib}));
     TRY(parts_.control.set_cpu_policy(construction->domain->id, saved.cpu_policy));
-    return parts_.builder.reserve(construction->domain->id, saved.memory_kib * 1024 / kPageSize,
+    const std::uint64_t pages = construction->creation.overcommit ? 0 : saved.memory_kib * 1024 / kPageSize;
+    return parts_.builder.reserve(construction->domain->id, pages,
                                   table_memory_kib(saved.static_max_kib, saved.config.maxvcpus));
 }
 

@@ -89,10 +89,11 @@ Result<void> Supervisor::check_stays(Domid id) const
     if (found == saves_.end() || domain == nullptr) {
         return {};
     }
-    return fail(Errc::busy,
-                quoted(*domain) +
-                    (found->second->migration ? " is being moved to another host" : " is being saved") +
-                    ": wait until that is done, or end it with Ctrl-C where it was asked for");
+    return fail(Errc::busy, quoted(*domain) +
+                                (found->second->migration ? " is being moved to another host"
+                                 : found->second->child   ? " is being forked"
+                                                          : " is being saved") +
+                                ": wait until that is done, or end it with Ctrl-C where it was asked for");
 }
 
 Result<void> Supervisor::ask_to_suspend(const Save_ptr& save)
@@ -171,7 +172,7 @@ void Supervisor::suspended(Domain& domain)
         copy_rest(domain, save);
         return;
     }
-    if (auto begun = begin_save(domain, save); !begun) {
+    if (auto begun = save->child ? begin_fork(domain, save) : begin_save(domain, save); !begun) {
         written(save, std::move(begun));
     }
 }
@@ -201,9 +202,8 @@ void Supervisor::written(const Save_ptr& save, Result<void> result)
     const Domid id = save->saving.id;
     Domain* domain = table_.find(id);
     if (domain == nullptr || domain->leaving) {
-        end_save(save, result
-                           ? Result<void>(fail(Errc::no_such_domain, "it was destroyed while it was saved"))
-                           : std::move(result));
+        end_save(save, result ? Result<void>(fail(Errc::no_such_domain, "it was destroyed meanwhile"))
+                              : std::move(result));
         return;
     }
     if (result && save->saving.after == After_save::destroy) {
@@ -217,8 +217,9 @@ void Supervisor::written(const Save_ptr& save, Result<void> result)
         });
         return;
     }
-    if (save->saving.after == After_save::pause && result) {
-        result = parts_.control.pause(id);
+    if (save->pause_again || (save->saving.after == After_save::pause && result)) {
+        const auto paused = parts_.control.pause(id);
+        result            = result ? paused : std::move(result);
     }
     if (auto resumed = run_on(id); !resumed) {
         log::error(resumed.error().message);
@@ -245,9 +246,15 @@ void Supervisor::end_save(const Save_ptr& save, Result<void> result)
     if (save->patience) {
         parts_.loop.cancel(*save->patience);
     }
+    if (save->pause_again) {
+        static_cast<void>(parts_.control.pause(save->saving.id)); // it may have gone
+    }
     if (!result) {
         log::warning("domain " + to_string(save->saving.id) + " was not " +
-                     (save->migration ? "moved: " : "saved: ") + result.error().message);
+                     (save->migration ? "moved: "
+                      : save->child   ? "forked: "
+                                      : "saved: ") +
+                     result.error().message);
     }
     save->saving.done(std::move(result));
 }
@@ -275,7 +282,7 @@ void Supervisor::cancel_save(Domid id)
 std::optional<Image_job::State> Supervisor::image_state(std::string_view path) const
 {
     for (const auto& [id, save] : saves_) {
-        if (!save->migration && save->saving.path == path) {
+        if (!save->migration && !save->child && save->saving.path == path) {
             return save->job ? save->job->state() : Image_job::State{};
         }
     }

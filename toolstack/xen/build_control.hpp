@@ -42,6 +42,10 @@ class Build_control
     // content is ever taken for absent.
     [[nodiscard]] virtual Result<Mapped_pages> map_present(Domid id, std::span<const std::uint64_t> frames,
                                                            std::vector<bool>& present)              = 0;
+    // The memory of `child`, which has none yet, is from now on what that of `parent` is at this moment; the
+    // same pages, until one of them writes. Takes a promise of as much memory for the copies that this makes
+    // necessary; without a promise whoever writes when no memory is free is crashed.
+    [[nodiscard]] virtual Result<void> fork_memory(Domid child, Domid parent)                       = 0;
     // Memory at single frames goes.
     [[nodiscard]] virtual Result<void> take_back(Domid id, std::span<const std::uint64_t> frames)   = 0;
 

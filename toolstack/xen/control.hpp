@@ -45,6 +45,7 @@ struct Domain_info {
     bool running = false;
     std::optional<Shutdown_reason> shutdown; // set once the guest has stopped
     std::uint64_t memory_kib     = 0;
+    std::uint64_t shared_kib     = 0; // of that, in common with other domains since a fork
     std::uint64_t max_memory_kib = 0;
     std::uint64_t cpu_time       = 0;
     unsigned online_vcpus        = 0;

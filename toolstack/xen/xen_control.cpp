@@ -30,7 +30,8 @@ Domain_info to_info(const xen_domctl_getdomaininfo& from)
     if ((from.flags & XEN_DOMINF_shutdown) != 0) {
         info.shutdown = Shutdown_reason((from.flags >> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask);
     }
-    info.memory_kib     = from.tot_pages * (kPageSize / 1024);
+    info.shared_kib     = from.shr_pages * (kPageSize / 1024);
+    info.memory_kib     = from.tot_pages * (kPageSize / 1024) + info.shared_kib;
     // "Unlimited" is stored as all ones; shifting it would wrap.
     info.max_memory_kib = std::min<std::uint64_t>(from.max_pages, UINT64_MAX >> 12) * (kPageSize / 1024);
     info.cpu_time       = from.cpu_time;

@@ -61,6 +61,7 @@ class Xen_control final : public Control, public Build_control
                                      std::vector<bool>& present) override;
     Result<void> take_back(Domid id, std::span<const std::uint64_t> frames) override;
     Result<void> log_writes(Domid id, bool on) override;
+    Result<void> fork_memory(Domid child, Domid parent) override;
     Result<void> take_write_log(Domid id, std::span<std::uint64_t> log) override;
     Result<Mapped_pages> map_grant_table(Domid id, unsigned frame) override;
     Result<void> set_param(Domid id, unsigned param, std::uint64_t value) override;

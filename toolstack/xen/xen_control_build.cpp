@@ -66,6 +66,18 @@ Result<std::size_t> Xen_control::populate(Domid id, std::span<const std::uint64_
     return std::min(static_cast<std::size_t>(*done), frames.size());
 }
 
+Result<void> Xen_control::fork_memory(Domid child, Domid parent)
+{
+    xen_mem_sharing_op_t op{};
+    op.op                   = XENMEM_sharing_op_fork;
+    op.domain               = raw(child);
+    op.u.fork.parent_domain = raw(parent);
+    if (const auto done = call_.memory_op(XENMEM_sharing_op, op); !done) {
+        return refusal(done.error(), "fork", parent);
+    }
+    return {};
+}
+
 Result<void> Xen_control::set_memory_map(Domid id, std::span<const hvm_memmap_table_entry> map)
 {
     const auto buffer = TRY(call_.buffer(map.size() * sizeof(E820_entry)));

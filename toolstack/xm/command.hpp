@@ -63,6 +63,9 @@ Outcome<> save(Invocation&);
 void save_options(Options&);
 Outcome<> restore(Invocation&);
 void restore_options(Options&);
+// fork.cpp
+Outcome<> fork(Invocation&);
+void fork_options(Options&);
 // migrate.cpp
 Outcome<> migrate(Invocation&);
 void migrate_options(Options&);

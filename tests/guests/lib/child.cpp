@@ -96,7 +96,7 @@ s64 map_foreign(domid_t domain, u64 first, u64 pages, u64 gpa)
     return 0;
 }
 
-bool Child::create()
+bool Child::create(u64 max_kib)
 {
     xen_domctl op{};
     auto& config                = op.u.createdomain;
@@ -117,7 +117,7 @@ bool Child::create()
     xen_domctl pool{};
     pool.u.paging_mempool.size = 4 << 20;
     xen_domctl memory{};
-    memory.u.max_mem.max_memkb = 64 << 10;
+    memory.u.max_mem.max_memkb = max_kib;
     return okay(domctl(vcpus, XEN_DOMCTL_max_vcpus, id_), "max_vcpus") &&
            okay(domctl(pool, XEN_DOMCTL_set_paging_mempool_size, id_), "set_paging_mempool_size") &&
            okay(domctl(memory, XEN_DOMCTL_max_mem, id_), "max_mem");
@@ -140,6 +140,13 @@ bool Child::give_memory()
     return true;
 }
 
+bool Child::map_mailbox()
+{
+    const u64 place = window(1 + kMailboxPages);
+    mailbox_        = at_gpa<Mailbox>(place + kPageSize);
+    return okay(map_foreign(id_, info_page() / kPageSize, 1 + kMailboxPages, place), "mapping its mailbox");
+}
+
 bool Child::load_image()
 {
     const Image own = image();
@@ -151,13 +158,11 @@ bool Child::load_image()
     __builtin_memcpy(at_gpa(there + own.data_start - own.start), at_gpa(own.data_copy),
                      own.data_end - own.data_start);
 
-    const u64 rest = window(1 + kMailboxPages);
-    if (!okay(map_foreign(id_, info_page() / kPageSize, 1 + kMailboxPages, rest), "mapping its mailbox"))
+    if (!map_mailbox())
         return false;
-    auto& info   = *at_gpa<hvm_start_info>(rest);
+    auto& info   = *at_gpa<hvm_start_info>(gpa_of(mailbox_) - kPageSize);
     info.magic   = XEN_HVM_START_MAGIC_VALUE;
     info.version = 1;
-    mailbox_     = at_gpa<Mailbox>(rest + kPageSize);
 
     mailbox_->child         = id_;
     const s64 port          = events::alloc_unbound_for(id_, DOMID_SELF);
@@ -199,6 +204,26 @@ bool Child::set_start_state()
 
 bool Child::build() { return create() && give_memory() && load_image() && set_start_state(); }
 
+bool Child::fork(const Child& parent, u64 max_kib)
+{
+    if (!create(max_kib))
+        return false;
+    xen_mem_sharing_op_t op{};
+    op.op                   = XENMEM_sharing_op_fork;
+    op.domain               = id_;
+    op.u.fork.parent_domain = parent.id();
+    xen_domctl get{};
+    get.u.hvmcontext.size = sizeof context_page;
+    set_xen_guest_handle(get.u.hvmcontext.buffer, context_page[0].bytes);
+    if (!okay(memory_op(XENMEM_sharing_op, &op), "sharing_op_fork") ||
+        !okay(domctl(get, XEN_DOMCTL_gethvmcontext, parent.id()), "gethvmcontext"))
+        return false;
+    xen_domctl set{};
+    set.u.hvmcontext.size = get.u.hvmcontext.size;
+    set_xen_guest_handle(set.u.hvmcontext.buffer, context_page[0].bytes);
+    return okay(domctl(set, XEN_DOMCTL_sethvmcontext, id_), "sethvmcontext") && map_mailbox();
+}
+
 s64 Child::control(u32 command)
 {
     xen_domctl op{};
@@ -217,7 +242,8 @@ s64 Child::info(xen_domctl_getdomaininfo& info)
 
 void Child::destroy()
 {
-    unmap(image_window_, image_pages());
+    if (image_window_ != 0)
+        unmap(image_window_, image_pages());
     unmap(gpa_of(mailbox_) - kPageSize, 1 + kMailboxPages);
     okay(control(XEN_DOMCTL_destroydomain), "destroydomain");
 }

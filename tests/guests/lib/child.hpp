@@ -19,6 +19,7 @@ using guest::u32;
 using guest::u64;
 
 inline constexpr u32 kMailboxPages = 8;
+inline constexpr u64 kMaxKib       = 64 << 10; // of memory, if nothing else is said
 
 // What both sides read and write, in the first page of the mailbox. The rest belongs to the test.
 struct Mailbox {
@@ -34,6 +35,8 @@ class Child
   public:
     // A domain that is built and still paused. False, with the reason printed, when a step failed.
     bool build();
+    // The same, as a fork of another one, which is paused: with its memory and its processor.
+    bool fork(const Child& parent, u64 max_kib = kMaxKib);
     s64 unpause();
     // Domctl commands without arguments: pausedomain, unpausedomain, destroydomain.
     s64 control(u32 command);
@@ -50,7 +53,8 @@ class Child
     bool wait_for_stage(u32 stage, u64 ns = 2'000'000'000);
 
   private:
-    bool create();
+    bool create(u64 max_kib = kMaxKib);
+    bool map_mailbox();
     bool give_memory();
     bool load_image();
     bool set_start_state();

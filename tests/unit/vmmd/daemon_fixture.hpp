@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace vmm::test
@@ -57,6 +58,23 @@ class Daemon_fixture
   private:
     void start();
     void stop();
+};
+
+// An operation whose answer has not come yet.
+struct Pending {
+    std::shared_ptr<std::optional<Answer>> got = std::make_shared<std::optional<Answer>>();
+    Operations::Cancel cancel;
+
+    Pending(Daemon_fixture& daemon, const std::string& op, const control::Json& args)
+    {
+        cancel = daemon.operations->perform(
+            op, args, {[to = got](Answer a) { *to = std::move(a); }, [] { return true; }});
+    }
+    Answer finish(Daemon_fixture& daemon)
+    {
+        daemon.run_until([&] { return got->has_value(); });
+        return **got;
+    }
 };
 
 } // namespace vmm::test

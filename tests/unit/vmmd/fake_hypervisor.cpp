@@ -488,6 +488,23 @@ Result<void> Fake_hypervisor::take_back(Domid id, std::span<const std::uint64_t>
     return {};
 }
 
+// Without sharing: a copy does.
+Result<void> Fake_hypervisor::fork_memory(Domid child, Domid parent)
+{
+    Fake_domain* to         = TRY(enter("fork_memory", child));
+    const Fake_domain* from = TRY(enter("fork_memory of", parent));
+    to->populated_2m        = from->populated_2m;
+    to->populated_4k        = from->populated_4k;
+    free_pages -= from->populated_2m.size() * 512 + from->populated_4k.size();
+    for (const std::uint64_t frame : from->populated_2m) {
+        std::memcpy(to->memory + frame * kPageSize, from->memory + frame * kPageSize, 512 * kPageSize);
+    }
+    for (const std::uint64_t frame : from->populated_4k) {
+        std::memcpy(to->memory + frame * kPageSize, from->memory + frame * kPageSize, kPageSize);
+    }
+    return {};
+}
+
 Result<void> Fake_hypervisor::log_writes(Domid id, bool on)
 {
     TRY(enter("log_writes", id))->logs_writes = on;

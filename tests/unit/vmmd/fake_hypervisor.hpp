@@ -125,6 +125,7 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     Result<Mapped_pages> map_present(Domid id, std::span<const std::uint64_t> frames,
                                      std::vector<bool>& present) override;
     Result<void> take_back(Domid id, std::span<const std::uint64_t> frames) override;
+    Result<void> fork_memory(Domid child, Domid parent) override;
     Result<void> log_writes(Domid id, bool on) override;
     Result<void> take_write_log(Domid id, std::span<std::uint64_t> log) override;
     Result<Mapped_pages> map_grant_table(Domid id, unsigned frame) override;

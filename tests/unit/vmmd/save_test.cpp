@@ -21,23 +21,6 @@ using control::Json;
 namespace
 {
 
-// An operation whose answer has not come yet.
-struct Pending {
-    std::shared_ptr<std::optional<Answer>> got = std::make_shared<std::optional<Answer>>();
-    Operations::Cancel cancel;
-
-    Pending(Daemon_fixture& daemon, const std::string& op, const Json& args)
-    {
-        cancel = daemon.operations->perform(
-            op, args, {[to = got](Answer a) { *to = std::move(a); }, [] { return true; }});
-    }
-    Answer finish(Daemon_fixture& daemon)
-    {
-        daemon.run_until([&] { return got->has_value(); });
-        return **got;
-    }
-};
-
 std::string request_of(Daemon_fixture& daemon, Domid id)
 {
     return daemon.node(domain_path(id) + "/control/shutdown");

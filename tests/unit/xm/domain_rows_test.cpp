@@ -20,7 +20,7 @@ TEST_CASE("State letters stand in their own places")
 
 TEST_CASE("Rows survive the way through JSON")
 {
-    Domain_row domain{3, "a", "u", *Domain_state::parse("---s--"), 1024, 2048, 2, 5000000000, "crash"};
+    Domain_row domain{3, "a", "u", *Domain_state::parse("---s--"), 1024, 512, 2048, 2, 5000000000, "crash"};
     CHECK(domain_row_from_json(to_json(domain)).value() == domain);
     domain.shutdown_reason.reset();
     CHECK(to_json(domain)["shutdown_reason"].is_null());
@@ -39,8 +39,8 @@ TEST_CASE("Rows survive the way through JSON")
 TEST_CASE("A row with a field missing or wrong names the field")
 {
     const Json good = to_json(Domain_row{});
-    for (const auto* key :
-         {"domid", "name", "uuid", "state", "memory_kib", "max_memory_kib", "vcpus", "cpu_time_ns"}) {
+    for (const auto* key : {"domid", "name", "uuid", "state", "memory_kib", "shared_kib", "max_memory_kib",
+                            "vcpus", "cpu_time_ns"}) {
         INFO(key);
         const auto message = std::string{"vmmd sent a row whose \""} + key + "\" is missing or wrong";
         Json missing       = good;

@@ -47,15 +47,32 @@ struct Narrow {
     }
 };
 
-// The entry as it is then.
+// A table of the guest's, and where in it the walk is.
 template <class Entry>
-u64 note(Entry* slot, u64 entry, u64 bits)
+struct Slot {
+    P2m& p2m;
+    Region_cache& regions;
+    u64 gpa;
+    Entry* host;
+};
+
+// The entry as it is then, with bits the CPU sets in it. The table may be in common with other domains; 0
+// where there is no memory for one of its own.
+template <class Entry>
+[[gnu::noinline]] u64 note_slowly(Slot<Entry>& slot, u64 entry, u64 bits)
 {
-    if ((entry & bits) != bits) [[unlikely]] {
-        std::atomic_ref<Entry>(*slot).fetch_or(static_cast<Entry>(bits), std::memory_order_acq_rel);
-        frames.mark_written(to_mfn(to_physical(slot)));
-    }
+    slot.host =
+        reinterpret_cast<Entry*>(slot.regions.locate(slot.p2m, slot.gpa, Region_cache::Access::write));
+    if (!slot.host)
+        return 0;
+    std::atomic_ref<Entry>(*slot.host).fetch_or(static_cast<Entry>(bits), std::memory_order_acq_rel);
+    frames.mark_written(to_mfn(to_physical(slot.host)));
     return entry | bits;
+}
+template <class Entry>
+u64 note(Slot<Entry>& slot, u64 entry, u64 bits)
+{
+    return (entry & bits) == bits ? entry : note_slowly(slot, entry, bits);
 }
 
 void record(Walk_trace& trace, unsigned level, u64* slot, u64 value)
@@ -76,7 +93,7 @@ bool allowed(u64 rights, const Access& access)
 
 // The tables of one paging mode. PAE's four top entries carry no permissions, and are never leaves.
 template <class Format, unsigned levels, bool top_has_rights = true>
-Expected<Guest_walk> walk(const P2m& p2m, Region_cache& regions, u64 root, bool large_pages, u64 gva,
+Expected<Guest_walk> walk(P2m& p2m, Region_cache& regions, u64 root, bool large_pages, u64 gva,
                           const Access& access, Walk_trace& trace)
 {
     using Entry = typename Format::Entry;
@@ -86,11 +103,12 @@ Expected<Guest_walk> walk(const P2m& p2m, Region_cache& regions, u64 root, bool 
     for (unsigned level = levels; level > 0; --level) {
         const unsigned shift = static_cast<unsigned>(kPageShift) + (level - 1) * Format::bits;
         const u64 index      = (gva >> shift) & low_bits(Format::bits);
-        auto* const slot =
-            reinterpret_cast<Entry*>(regions.locate(p2m, table + index * sizeof(Entry), false));
-        if (!slot) [[unlikely]]
+        const u64 gpa        = table + index * sizeof(Entry);
+        Slot<Entry> slot{p2m, regions, gpa,
+                         reinterpret_cast<Entry*>(regions.locate(p2m, gpa, Region_cache::Access::read))};
+        if (!slot.host) [[unlikely]]
             return fail(Errc::efault);
-        u64 entry = std::atomic_ref(*slot).load(std::memory_order_relaxed);
+        u64 entry = std::atomic_ref(*slot.host).load(std::memory_order_relaxed);
         if (!(entry & kPresent)) [[unlikely]]
             return fail(Errc::efault);
         const bool has_rights = level < levels || top_has_rights;
@@ -100,16 +118,20 @@ Expected<Guest_walk> walk(const P2m& p2m, Region_cache& regions, u64 root, bool 
         if (!leaf) {
             if (has_rights)
                 entry = note(slot, entry, kAccessed);
+            if (entry == 0) [[unlikely]]
+                return fail(Errc::efault);
             if constexpr (levels == Walk_trace::kLevels)
-                record(trace, level, slot, entry);
+                record(trace, level, slot.host, entry);
             table = entry & Format::target;
             continue;
         }
         if (level > Format::largest || !allowed(rights, access)) [[unlikely]]
             return fail(Errc::efault);
         entry = note(slot, entry, access.write ? kAccessed | kDirty : kAccessed);
+        if (entry == 0) [[unlikely]]
+            return fail(Errc::efault);
         if constexpr (levels == Walk_trace::kLevels) {
-            record(trace, level, slot, entry);
+            record(trace, level, slot.host, entry);
             trace.complete = true;
         }
         const bool writable = access.write || ((rights & kWritable) != 0 && (entry & kDirty) != 0);
@@ -120,7 +142,7 @@ Expected<Guest_walk> walk(const P2m& p2m, Region_cache& regions, u64 root, bool 
 
 } // namespace
 
-Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Paging_state& paging,
+Expected<Guest_walk> walk_guest(P2m& p2m, Region_cache& regions, const Paging_state& paging,
                                 bool alignment_check, Gva gva, bool write, Walk_trace& trace)
 {
     trace.complete    = false;

@@ -34,7 +34,7 @@ struct Walk_trace {
 };
 
 // Efault where the CPU would raise an exception, or where the tables are not in the guest's memory.
-Expected<Guest_walk> walk_guest(const P2m& p2m, Region_cache& regions, const Paging_state& paging,
+Expected<Guest_walk> walk_guest(P2m& p2m, Region_cache& regions, const Paging_state& paging,
                                 bool alignment_check, Gva gva, bool write, Walk_trace& trace);
 
 } // namespace vmm

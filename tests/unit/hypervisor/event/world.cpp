@@ -3,6 +3,7 @@
 
 #include "debug/log.hpp"
 #include "exit/guest_memory.hpp"
+#include "mm/fork.hpp"
 #include "mm/reservation.hpp"
 
 #include <algorithm>
@@ -78,6 +79,7 @@ Expected<void> Domain::kill()
         const Lock_guard guard(lock_);
         dying_ = Dying::tearing_down;
     }
+    end_fork(*this);
     TRY(events_->close_all());
     TRY(grants_->release_mappings());
     TRY(p2m_->destroy_some());
@@ -87,6 +89,22 @@ Expected<void> Domain::kill()
 }
 
 Expected<void> Domain::account(u64 add) { return memory_->add(add); }
+
+void Domain::pause() { ++pause_count_; }
+void Domain::unpause() { --pause_count_; }
+void Domain::wait_until_stopped() const {}
+
+Expected<void> Domain::claim_frames(u64 total)
+{
+    frames.withdraw_promise(claimed_frames_);
+    claimed_frames_ = 0;
+    if (total == 0)
+        return {};
+    TRY(frames.promise(total));
+    claimed_frames_ = total;
+    return {};
+}
+u64 Domain::take_claim() { return std::exchange(claimed_frames_, 0); }
 
 Expected<void> Domain::pause_by_control()
 {

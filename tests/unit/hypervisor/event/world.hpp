@@ -44,7 +44,7 @@ class World
 // How often the vCPU was kicked since the last question.
 unsigned kicks(Vcpu& vcpu);
 
-// A guest's view of its memory.
+// A guest's view of its memory; what it is to write must be its own (P2m::make_own).
 template <class T>
 T* guest(Domain& domain, u64 gpa)
 {

@@ -10,22 +10,6 @@
 
 #include <xen/memory.h>
 
-namespace vmm
-{
-
-Expected<void> Domain::claim_frames(u64 total)
-{
-    frames.withdraw_promise(claimed_frames_);
-    claimed_frames_ = 0;
-    if (total == 0)
-        return {};
-    TRY(frames.promise(total));
-    claimed_frames_ = total;
-    return {};
-}
-
-} // namespace vmm
-
 using namespace vmm;
 using namespace vmm::test;
 

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Domains that begin with the memory of others: whatever they and others do to it afterwards, each sees what
+// it wrote itself since, and what its parent had then; and the frames, the accounts and what is promised
+// agree.
+#include "world.hpp"
+
+#include "mm/fork.hpp"
+#include "mm/reservation.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <map>
+#include <random>
+#include <set>
+
+using namespace vmm;
+using namespace vmm::test;
+
+namespace
+{
+
+constexpr u64 kLarge = 0x200; // where domains here have 2 MiB in one mapping
+
+// What a CPU does at a write: nothing is written that is in common.
+bool write(Domain& d, u64 gfn, u64 value)
+{
+    if (!d.p2m().make_own(Gfn(gfn)))
+        return false;
+    *guest<u64>(d, gfn << kPageShift) = value;
+    frames.note_written(d.p2m().lookup(Gfn(gfn)).mfn); // as the dirty flag would
+    return true;
+}
+u64 read(Domain& d, u64 gfn) { return *guest<u64>(d, gfn << kPageShift); }
+
+P2m_type type(Domain& d, u64 gfn) { return d.p2m().lookup(Gfn(gfn)).type; }
+
+Expected<void> fork(Domain& child, Domain& parent)
+{
+    for (;;) {
+        const auto done = fork_memory(child, parent);
+        if (done || done.error() != Errc::erestart)
+            return done ? Expected<void>() : fail(done.error());
+    }
+}
+
+constexpr Limits kEmpty{.pages = 0};
+
+Domain& parent_with_large(World& world)
+{
+    Domain& parent = world.make(1);
+    REQUIRE(populate(parent, Gfn(kLarge), kOrder2m));
+    for (u64 i = 0; i < 512; ++i)
+        REQUIRE(write(parent, kLarge + i, i));
+    return parent;
+}
+
+// What is promised beyond the copies themselves: for the last one of each frame, on one CPU.
+constexpr u64 kLastCopies = 1;
+
+} // namespace
+
+TEST_CASE("a large mapping stays one in both, until one of them writes to it")
+{
+    World world;
+    Domain& parent = parent_with_large(world);
+    Domain& child  = world.make(2, false, kEmpty);
+    const u64 free = frames.free_count();
+    REQUIRE(fork(child, parent));
+    CHECK(free - frames.free_count() < 8); // tables
+    CHECK(parent.p2m().lookup(Gfn(kLarge)).order == kOrder2m);
+    CHECK(child.p2m().lookup(Gfn(kLarge)).order == kOrder2m);
+    CHECK(child.owned_frames() == parent.owned_frames());
+    CHECK(child.memory().shared() == child.owned_frames());
+    CHECK(parent.memory().shared() == parent.owned_frames());
+    CHECK(frames.common_count() == parent.owned_frames());
+    CHECK(frames.saved_count() == parent.owned_frames());
+
+    REQUIRE(write(child, kLarge + 7, 70));
+    CHECK(read(child, kLarge + 7) == 70);
+    CHECK(read(parent, kLarge + 7) == 7);
+    CHECK(read(child, kLarge + 8) == 8);
+    CHECK(child.p2m().lookup(Gfn(kLarge)).order == 0);
+    CHECK(parent.p2m().lookup(Gfn(kLarge)).order == kOrder2m);
+    CHECK(child.memory().shared() + 1 == child.owned_frames());
+    REQUIRE(write(parent, kLarge + 7, 700));
+    CHECK(read(child, kLarge + 7) == 70);
+    CHECK(read(parent, kLarge + 7) == 700);
+    CHECK(frames.common_count() == parent.owned_frames() - 1);
+}
+
+TEST_CASE("it does not matter who ends first, nor that children have children")
+{
+    World world;
+    Domain& parent = parent_with_large(world);
+    Domain& child  = world.make(2, false, kEmpty);
+    REQUIRE(fork(child, parent));
+    REQUIRE(write(child, 3, 33));
+    Domain& grandchild = world.make(3, false, kEmpty);
+    REQUIRE(fork(grandchild, child));
+    world.destroy(parent);
+    CHECK(read(grandchild, 3) == 33);
+    CHECK(read(child, kLarge + 100) == 100);
+    world.destroy(child);
+    CHECK(frames.saved_count() == 0);
+    CHECK(read(grandchild, kLarge + 511) == 511);
+    REQUIRE(write(grandchild, kLarge + 511, 1));
+    CHECK(frames.common_count() == grandchild.owned_frames() - 1);
+    world.destroy(grandchild);
+    CHECK(frames.common_count() == 0);
+    CHECK(world.memory.all_free());
+}
+
+TEST_CASE("what others use is copied, and stays theirs and the parent's")
+{
+    World world;
+    Domain& parent = parent_with_large(world);
+    Domain& other  = world.make(5, true);
+    REQUIRE(place_foreign(other, Gfn(0x1000), parent, Gfn(kLarge + 9)));
+    Domain& child = world.make(2, false, kEmpty);
+    REQUIRE(fork(child, parent));
+    CHECK(type(parent, kLarge + 9) == P2m_type::ram);
+    CHECK(type(child, kLarge + 9) == P2m_type::ram);
+    CHECK(type(child, kLarge + 8) == P2m_type::ram_common);
+    CHECK(read(child, kLarge + 9) == 9);
+    *guest<u64>(other, u64{0x1000} << kPageShift) = 5;
+    CHECK(read(parent, kLarge + 9) == 5);
+    CHECK(read(child, kLarge + 9) == 9);
+    // Who maps what is in common gets to see what its owner writes.
+    REQUIRE(place_foreign(other, Gfn(0x1001), child, Gfn(kLarge + 8)));
+    REQUIRE(write(child, kLarge + 8, 88));
+    CHECK(*guest<u64>(other, u64{0x1001} << kPageShift) == 88);
+    CHECK(read(parent, kLarge + 8) == 8);
+}
+
+TEST_CASE("the child gets a copy of the page shared with the hypervisor, and none of the grants'")
+{
+    World world;
+    Domain& parent = world.make(1);
+    REQUIRE(place_shared(parent, Gfn(10), parent.shared_mfn()));
+    REQUIRE(place_shared(parent, Gfn(11), *parent.grants().frame(0)));
+    parent.shared()->evtchn_mask[0] = 0x1234;
+    Domain& child                   = world.make(2, false, kEmpty);
+    REQUIRE(fork(child, parent));
+    CHECK(guest<shared_info>(child, 10 << kPageShift)->evtchn_mask[0] == 0x1234);
+    CHECK(type(child, 10) == P2m_type::ram);
+    CHECK(type(child, 11) == P2m_type::invalid);
+    CHECK(type(parent, 10) == P2m_type::ram);
+    CHECK(child.shared_mfn() != parent.shared_mfn());
+}
+
+TEST_CASE("moving a page that is in common, and giving some of it up")
+{
+    World world;
+    Domain& parent = parent_with_large(world);
+    Domain& child  = world.make(2, false, kEmpty);
+    REQUIRE(fork(child, parent));
+    REQUIRE(move_page(child, Gfn(kLarge + 1), Gfn(0x900)));
+    CHECK(read(child, 0x900) == 1);
+    CHECK(type(child, kLarge + 1) == P2m_type::invalid);
+    REQUIRE(give_up(child, Gfn(kLarge + 256), 8));
+    CHECK(child.owned_frames() == parent.owned_frames() - 256);
+    REQUIRE(give_up(parent, Gfn(kLarge), 9));
+    CHECK(read(child, kLarge + 255) == 255);
+    CHECK(parent.memory().shared() == parent.owned_frames());
+    REQUIRE(populate(parent, Gfn(kLarge), 9));
+    CHECK(read(parent, kLarge + 255) == 0);
+}
+
+TEST_CASE("a fork is refused where it makes no sense")
+{
+    World world;
+    Domain& parent = parent_with_large(world);
+    CHECK(fork(parent, parent).error() == Errc::einval);
+    CHECK(fork(world.make(2), parent).error() == Errc::einval); // has memory
+    CHECK(fork(world.make(3, false, {.vcpus = 1, .pages = 0}), parent).error() == Errc::einval);
+    Domain& child = world.make(4, false, kEmpty);
+    CHECK(fork(child, world.make(5, true)).error() == Errc::einval); // the control domain
+    REQUIRE(child.claim_frames(parent.owned_frames() - 1));
+    CHECK(fork(child, parent).error() == Errc::einval);
+    frames.withdraw_promise(child.take_claim());
+    parent.p2m().start_log();
+    CHECK(fork(child, parent).error() == Errc::ebusy);
+    parent.p2m().stop_log();
+    CHECK(fork(child, parent));
+    CHECK(parent.runnable());
+}
+
+TEST_CASE("the parent is paused for as long as a fork takes, also when the child ends before it")
+{
+    World world(24576);
+    Domain& parent = world.make(1, false, {.pages = 0});
+    for (u64 i = 1; i < 21; ++i)
+        REQUIRE(populate(parent, Gfn(i * 512), kOrder2m));
+    Domain& child = world.make(2, false, kEmpty);
+    REQUIRE(child.claim_frames(parent.owned_frames()));
+    REQUIRE(fork_memory(child, parent).error() == Errc::erestart);
+    CHECK(!parent.runnable());
+    world.destroy(child);
+    CHECK(parent.runnable());
+    world.destroy(parent);
+    CHECK(frames.promised_count() == kLastCopies);
+}
+
+TEST_CASE("what is promised suffices for every copy; without a promise the writer is told")
+{
+    World world(2048);
+    Domain& parent      = parent_with_large(world);
+    Domain& child       = world.make(2, false, kEmpty);
+    const bool promised = GENERATE(true, false);
+    if (promised)
+        REQUIRE(child.claim_frames(parent.owned_frames()));
+    REQUIRE(fork(child, parent));
+    // Somebody takes all the rest.
+    Domain& greedy = world.make(3, false, kEmpty);
+    for (u64 gfn = 0; populate(greedy, Gfn(gfn), 0); ++gfn) {
+    }
+    u64 failed = 0;
+    for (u64 i = 0; i < 512; ++i)
+        failed += !write(i % 2 != 0 ? parent : child, kLarge + i, i + 1000);
+    for (u64 i = 0; i < 512; ++i)
+        failed += !write(i % 2 != 0 ? child : parent, kLarge + i, i + 2000);
+    CHECK((failed == 0) == promised);
+    for (u64 i = 0; promised && i < 512; ++i) {
+        CHECK(read(i % 2 != 0 ? parent : child, kLarge + i) == i + 1000);
+        CHECK(read(i % 2 != 0 ? child : parent, kLarge + i) == i + 2000);
+    }
+    world.destroy(greedy);
+    world.destroy(parent);
+    world.destroy(child);
+    CHECK(frames.promised_count() == (promised ? kLastCopies : 0));
+}
+
+TEST_CASE("a fork for which there is no memory leaves the parent its own")
+{
+    World world(1400);
+    Domain& parent = parent_with_large(world);
+    Domain& other  = world.make(5, true);
+    for (u64 i = 0; i < 512; ++i) // in use: all of it has to be copied
+        REQUIRE(place_foreign(other, Gfn(0x1000 + i), parent, Gfn(kLarge + i)));
+    Domain& greedy = world.make(6, false, kEmpty);
+    for (u64 gfn = 0; frames.unpromised_count() > 300; ++gfn)
+        REQUIRE(populate(greedy, Gfn(gfn), 0));
+    Domain& child = world.make(2, false, kEmpty);
+    CHECK(fork(child, parent).error() == Errc::enomem);
+    CHECK(parent.runnable());
+    world.destroy(child);
+    for (u64 i = 0; i < 512; ++i)
+        CHECK(read(parent, kLarge + i) == i);
+    CHECK(frames.saved_count() == 0);
+}
+
+namespace
+{
+
+// Several domains and a plain picture of what each has to see.
+class History
+{
+  public:
+    explicit History(unsigned seed) : random_(seed) { found(); }
+
+    void step()
+    {
+        const unsigned which = below(100);
+        if (domains_.empty() || which < 3)
+            return found();
+        Subject& s = domains_[below(domains_.size())];
+        if (which < 10)
+            return branch(s);
+        if (which < 13)
+            return end(s);
+        const u64 gfn = random_gfn();
+        if (which < 60)
+            return write_somewhere(s, gfn);
+        if (which < 70)
+            return give_up_some(s, gfn);
+        if (which < 80)
+            return take_some(s, gfn);
+        if (which < 90)
+            return hold_some(s, gfn);
+        release_some();
+    }
+
+    void check()
+    {
+        std::map<u64, u64> sharers; // of frames in common
+        u64 expected_promise = 0;
+        for (Subject& s : domains_) {
+            u64 common = 0;
+            for (u64 gfn = 0; gfn < kEnd; ++gfn) {
+                const P2m_entry at = s.domain->p2m().lookup(Gfn(gfn));
+                REQUIRE(at.present() == s.pages.contains(gfn));
+                if (!at.present())
+                    continue;
+                REQUIRE(read(*s.domain, gfn) == s.pages[gfn]);
+                common += at.type == P2m_type::ram_common;
+                if (at.type == P2m_type::ram_common)
+                    ++sharers[at.mfn.value()];
+            }
+            REQUIRE(s.domain->owned_frames() == s.pages.size() + gone_but_held(s));
+            REQUIRE(s.domain->memory().shared() == common);
+        }
+        REQUIRE(frames.common_count() == sharers.size());
+        for (const auto& [mfn, count] : sharers)
+            expected_promise += count - 1;
+        REQUIRE(frames.saved_count() == expected_promise);
+        REQUIRE(frames.promised_count() >= expected_promise);
+        // Beyond that there are a table for each large mapping at most, and the last copies.
+        REQUIRE(frames.promised_count() <= expected_promise + domains_.size() * kRegions + kLastCopies);
+    }
+
+    void finish()
+    {
+        while (!held_.empty())
+            release_some();
+        while (!domains_.empty())
+            end(domains_.front());
+        CHECK(frames.promised_count() <= kLastCopies);
+        CHECK(frames.common_count() == 0);
+        CHECK(world_.memory.all_free());
+    }
+
+  private:
+    static constexpr u64 kEnd     = 2048;
+    static constexpr u64 kRegions = kEnd / 512;
+
+    struct Subject {
+        Domain* domain;
+        std::map<u64, u64> pages;
+    };
+    struct Held { // as by a mapping of somebody else's
+        Domain* domain;
+        u64 gfn;
+        Mfn mfn;
+    };
+
+    unsigned below(u64 n) { return static_cast<unsigned>(random_() % n); }
+    u64 random_gfn() { return below(kEnd); }
+
+    void found()
+    {
+        if (domains_.size() >= 6)
+            return;
+        domains_.push_back({&world_.make(next_++, false, kEmpty), {}});
+        for (u64 region = 0; region < kRegions; ++region)
+            take_some(domains_.back(), region * 512);
+    }
+
+    void branch(Subject& parent)
+    {
+        if (domains_.size() >= 6 || parent.pages.empty())
+            return;
+        Domain& child = world_.make(next_++, false, kEmpty);
+        if (child.claim_frames(parent.domain->owned_frames()) && fork(child, *parent.domain)) {
+            domains_.push_back({&child, parent.pages});
+            return;
+        }
+        frames.withdraw_promise(child.take_claim());
+        world_.destroy(child);
+    }
+
+    void end(Subject& s)
+    {
+        Domain* const domain = s.domain;
+        std::erase_if(domains_, [&](const Subject& one) { return one.domain == domain; });
+        std::erase_if(held_, [&](const Held& one) {
+            if (one.domain == domain)
+                frames.put(one.mfn);
+            return one.domain == domain;
+        });
+        world_.destroy(*domain);
+    }
+
+    void write_somewhere(Subject& s, u64 gfn)
+    {
+        if (!s.pages.contains(gfn))
+            return;
+        REQUIRE(write(*s.domain, gfn, ++value_));
+        s.pages[gfn] = value_;
+    }
+
+    void give_up_some(Subject& s, u64 gfn)
+    {
+        const unsigned order = below(10);
+        gfn                  = align_down(gfn, bit(order));
+        static_cast<void>(give_up(*s.domain, Gfn(gfn), order));
+        for (u64 i = 0; i < bit(order); ++i)
+            s.pages.erase(gfn + i);
+    }
+
+    void take_some(Subject& s, u64 gfn)
+    {
+        const unsigned order = below(3) == 0 ? 9 : below(4);
+        gfn                  = align_down(gfn, bit(order));
+        const bool taken     = populate(*s.domain, Gfn(gfn), order).has_value();
+        for (u64 i = 0; i < bit(order); ++i) {
+            s.pages.erase(gfn + i);
+            if (taken)
+                s.pages[gfn + i] = 0;
+        }
+    }
+
+    void hold_some(Subject& s, u64 gfn)
+    {
+        const Mfn mfn = s.domain->p2m().hold_own(Gfn(gfn));
+        REQUIRE((mfn != kInvalidMfn) == s.pages.contains(gfn));
+        if (mfn != kInvalidMfn)
+            held_.push_back({s.domain, gfn, mfn});
+    }
+
+    // Who holds a page writes to it.
+    void release_some()
+    {
+        if (held_.empty())
+            return;
+        const Held one            = held_.back();
+        const auto subject        = std::find_if(domains_.begin(), domains_.end(),
+                                                 [&](const Subject& s) { return s.domain == one.domain; });
+        *to_virtual<u64>(one.mfn) = ++value_;
+        if (one.domain->p2m().lookup(Gfn(one.gfn)).mfn == one.mfn)
+            subject->pages[one.gfn] = value_;
+        frames.mark_written(one.mfn);
+        frames.put(one.mfn);
+        held_.pop_back();
+    }
+
+    u64 gone_but_held(const Subject& s)
+    {
+        std::set<u64> gone;
+        for (const Held& one : held_) {
+            if (one.domain == s.domain && one.domain->p2m().lookup(Gfn(one.gfn)).mfn != one.mfn)
+                gone.insert(one.mfn.value());
+        }
+        return gone.size();
+    }
+
+    std::mt19937 random_;
+    World world_{16384};
+    std::vector<Subject> domains_;
+    std::vector<Held> held_;
+    u16 next_  = 1;
+    u64 value_ = 0;
+};
+
+} // namespace
+
+TEST_CASE("a long history of forks, writes, holds, ballooning and ends leaves each domain what is its own")
+{
+    const unsigned seed = GENERATE(1, 2, 3, 4);
+    History history(seed);
+    for (unsigned i = 0; i < 1500; ++i) {
+        history.step();
+        if (i % 50 == 0)
+            history.check();
+    }
+    history.check();
+    history.finish();
+}

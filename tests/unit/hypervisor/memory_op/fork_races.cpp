@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Several CPUs at once, under ThreadSanitizer: domains write the same frames in common at the same time,
+// while others map, give up and inherit them. Each CPU is in one domain and knows what it wrote there.
+#include "world.hpp"
+
+#include "base/turns.hpp"
+#include "mm/fork.hpp"
+#include "mm/reservation.hpp"
+#include "platform/cpus.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <thread>
+
+using namespace vmm;
+using namespace vmm::test;
+
+namespace
+{
+
+constexpr u64 kPages     = 512;
+constexpr unsigned kCpus = 4;
+constexpr Limits kEmpty{.pages = 0};
+
+std::atomic<unsigned> wrong{0};
+
+// Between two exits.
+void run_guest()
+{
+    turns::go_out();
+    turns::come_in();
+}
+
+u64& word(Domain& d, u64 gfn) { return *guest<u64>(d, gfn << kPageShift); }
+
+// Reads what the parent had, then writes something of its own, page by page, and at the end finds all of it.
+void live(Domain& d, u64 mark)
+{
+    for (u64 gfn = 0; gfn < kPages; ++gfn) {
+        wrong += word(d, gfn) != gfn;
+        wrong += !d.p2m().make_own(Gfn(gfn));
+        word(d, gfn) = gfn + mark;
+        run_guest();
+    }
+    for (u64 gfn = 0; gfn < kPages; ++gfn)
+        wrong += word(d, gfn) != gfn + mark;
+}
+
+template <class Work>
+void on_all_cpus(Work work)
+{
+    known_cpus.count = kCpus;
+    {
+        std::vector<std::jthread> threads;
+        for (u32 cpu = 0; cpu < kCpus; ++cpu) {
+            threads.emplace_back([&work, cpu] {
+                hosted_cpu = cpu;
+                work(cpu);
+                turns::go_out();
+            });
+        }
+    }
+    for (u32 i = 0; i < kCpus; ++i)
+        turns::count.of(i) = 0;
+    known_cpus.count = 1;
+}
+
+bool fork(Domain& child, Domain& parent)
+{
+    while (true) {
+        const auto done = fork_memory(child, parent);
+        if (done || done.error() != Errc::erestart)
+            return done.has_value();
+    }
+}
+
+} // namespace
+
+TEST_CASE("all sharers write the same frames at once")
+{
+    World world(8192);
+    Domain* family[kCpus];
+    family[0] = &world.make(1, false, kEmpty);
+    REQUIRE(populate(*family[0], Gfn(0), kOrder2m));
+    for (u64 gfn = 0; gfn < kPages; ++gfn)
+        word(*family[0], gfn) = gfn;
+    for (u16 i = 1; i < kCpus; ++i) {
+        family[i] = &world.make(static_cast<u16>(i + 1), false, kEmpty);
+        REQUIRE(family[i]->claim_frames(family[0]->owned_frames()));
+        REQUIRE(fork(*family[i], *family[i / 2]));
+    }
+    on_all_cpus([&](u32 cpu) { live(*family[cpu], (cpu + 1) * 10'000); });
+    CHECK(wrong == 0);
+    CHECK(frames.common_count() == 0);
+    CHECK(frames.saved_count() == 0);
+    for (Domain* d : family)
+        CHECK(d->memory().shared() == 0);
+}
+
+TEST_CASE("a domain is mapped by another, forked and given up while its siblings write")
+{
+    World world(16384);
+    Domain& parent = world.make(1, false, kEmpty);
+    REQUIRE(populate(parent, Gfn(0), kOrder2m));
+    for (u64 gfn = 0; gfn < kPages; ++gfn)
+        word(parent, gfn) = gfn;
+    Domain& dom0    = world.make(9, true, kEmpty);
+    Domain& writer  = world.make(2, false, kEmpty);
+    Domain& mapped  = world.make(3, false, kEmpty);
+    Domain& shrinks = world.make(4, false, kEmpty);
+    Domain& late    = world.make(5, false, kEmpty);
+    REQUIRE(fork(writer, parent));
+    REQUIRE(fork(mapped, parent));
+    REQUIRE(fork(shrinks, parent));
+    on_all_cpus([&](u32 cpu) {
+        switch (cpu) {
+        case 0: return live(writer, 1'000'000);
+        case 1:
+            for (u64 gfn = 0; gfn < kPages; ++gfn) {
+                wrong += !place_foreign(dom0, Gfn(gfn), mapped, Gfn(gfn));
+                run_guest();
+                wrong += word(dom0, gfn) != gfn;
+            }
+            return;
+        case 2:
+            for (u64 gfn = 0; gfn < kPages; gfn += 2) {
+                wrong += !give_up(shrinks, Gfn(gfn), 0);
+                run_guest();
+            }
+            return;
+        default: wrong += !fork(late, parent); return live(late, 2'000'000);
+        }
+    });
+    CHECK(wrong == 0);
+    for (u64 gfn = 0; gfn < kPages; ++gfn) {
+        CHECK(word(parent, gfn) == gfn);
+        CHECK(word(mapped, gfn) == gfn);
+    }
+    CHECK(shrinks.owned_frames() == kPages / 2);
+}

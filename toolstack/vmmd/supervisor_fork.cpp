@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of Supervisor that forks domains: the parent suspends as for a save, the new domain gets its
+// memory, in common with it, and its processors, and the parent finds that nothing came of the suspension.
+// From its devices on the new domain is as one that was restored.
+#include "toolstack/base/log.hpp"
+#include "toolstack/vmmd/handed_over.hpp"
+#include "toolstack/vmmd/supervisor.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace vmm
+{
+
+namespace
+{
+
+std::string quoted(const Domain& domain) { return "\"" + domain.name() + "\""; }
+
+// What a running system keeps is as it was: only the outside may be another one.
+Result<void> check_inside_is_same(const Domain& parent, const config::Domain_config& child)
+{
+    config::Domain_config same = parent.config;
+    same.name                  = child.name;
+    same.uuid                  = child.uuid;
+    same.disks                 = child.disks;
+    same.vifs                  = child.vifs;
+    same.affinity              = child.affinity;
+    same.soft_affinity         = child.soft_affinity;
+    same.cpu_weight            = child.cpu_weight;
+    same.cap                   = child.cap;
+    same.pool                  = child.pool;
+    same.on_poweroff           = child.on_poweroff;
+    same.on_reboot             = child.on_reboot;
+    same.on_crash              = child.on_crash;
+    same.on_watchdog           = child.on_watchdog;
+    if (same == child) {
+        return {};
+    }
+    return fail(
+        Errc::invalid,
+        "a fork has the memory, the processors and the kernel of " + quoted(parent) +
+            ": only name, uuid, disk, vif, cpus, cpus_soft, cpu_weight, cap, pool and the on_ actions may be "
+            "others");
+}
+
+Result<void> check_addresses(const Domain& parent, const config::Domain_config& child)
+{
+    for (const config::Vif_config& own : child.vifs) {
+        const auto same = std::ranges::find(parent.config.vifs, own.mac, &config::Vif_config::mac);
+        if (own.mac && same != parent.config.vifs.end()) {
+            return fail(Errc::invalid, "the address " + own.mac->to_string() + " is that of " +
+                                           quoted(parent) +
+                                           ": leave mac= out of vif and the fork gets one of its own");
+        }
+    }
+    return {};
+}
+
+Result<void> check_disks(const Domain& parent, const config::Domain_config& child)
+{
+    for (const config::Disk& disk : child.disks) {
+        const auto is_the_same = [&](const config::Disk& other) {
+            return !other.is_empty() && other.target == disk.target &&
+                   (other.access != config::Disk_access::read_only ||
+                    disk.access != config::Disk_access::read_only);
+        };
+        if (std::ranges::any_of(parent.config.disks, is_the_same)) {
+            return fail(Errc::invalid,
+                        "disk " + disk.vdev + " (" + disk.target + ") is writable, and " + quoted(parent) +
+                            " has it: give the fork disks of its own with disk=[...], or none with "
+                            "--no-disks");
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+Result<Domain_info> Supervisor::check_can_fork(Domid parent, const config::Domain_config& child) const
+{
+    const Domain* domain = table_.find(parent);
+    if (domain == nullptr) {
+        return fail(Errc::no_such_domain,
+                    "domain " + to_string(parent) + " was not made by vmmd and cannot be forked");
+    }
+    TRY(check_stays(parent));
+    const Domain_info info = TRY(parts_.control.info(parent));
+    if (info.shutdown || domain->leaving) {
+        return fail(Errc::busy, quoted(*domain) + " is not running any more");
+    }
+    TRY(check_inside_is_same(*domain, child));
+    TRY(check_addresses(*domain, child));
+    TRY(check_disks(*domain, child));
+    return info;
+}
+
+Result<Supervisor::Creation_id> Supervisor::fork(Domid parent, Creation creation)
+{
+    const Domain_info info = TRY(check_can_fork(parent, creation.config));
+    const auto child       = std::make_shared<Construction>();
+    child->uuid            = creation.config.uuid.value_or(config::Uuid::random());
+    TRY(check_free(creation.config, child->uuid));
+    child->id          = Creation_id{next_id_++};
+    child->creation    = std::move(creation);
+    const auto save    = std::make_shared<Save_under_way>();
+    save->saving.id    = parent;
+    save->saving.after = After_save::run;
+    save->saving.done  = [this, child](Result<void> result) { forked(child, std::move(result)); };
+    save->child        = child;
+    save->pause_again  = info.paused;
+    if (info.paused) { // only for as long as it takes to suspend
+        TRY(parts_.control.unpause(parent));
+    }
+    if (auto asked = ask_to_suspend(save); !asked) {
+        if (info.paused) {
+            static_cast<void>(parts_.control.pause(parent));
+        }
+        return std::unexpected(std::move(asked.error()));
+    }
+    saves_.emplace(parent, save);
+    constructions_.push_back(child);
+    log::info("domain " + to_string(parent) + " (" + quoted(*table_.find(parent)) +
+              ") is to be forked into \"" + child->creation.config.name + "\"");
+    return child->id;
+}
+
+Supervisor::Save_ptr Supervisor::fork_into(const Construction_ptr& child) const
+{
+    const auto found =
+        std::ranges::find(saves_, child, [](const auto& entry) { return entry.second->child; });
+    return found == saves_.end() ? nullptr : found->second;
+}
+
+Result<void> Supervisor::begin_fork(Domain& parent, const Save_ptr& save)
+{
+    const Construction_ptr child = save->child;
+    if (parent.console) {
+        parent.console->drain();
+    }
+    auto saved   = describe_saved(parent, TRY(parts_.control.info(parent.id)),
+                                  TRY(parts_.control.cpu_policy(parent.id)), TRY(parts_.control.version()));
+    saved.config = child->creation.config;
+    saved.uuid   = child->uuid;
+    TRY(begin_place(child, saved));
+    const auto rings = std::make_shared<Built_domain>();
+    const auto fill  = [from = parent.id, to = child->domain->id, saved,
+                       rings](Build_control& control, const save::Progress&) -> Result<void> {
+        TRY(control.fork_memory(to, from));
+        *rings = TRY(save::complete_domain(control, to, saved, TRY(control.context(from))));
+        return {};
+    };
+    save->job = TRY(Image_job::start(
+        parts_.loop, parts_.open_control, fill, [this, save, rings](const Result<void>& done) {
+            written(save, furnish_fork(*save->child,
+                                       done ? Result<Built_domain>(*rings) : std::unexpected(done.error())));
+        }));
+    return {};
+}
+
+Result<void> Supervisor::furnish_fork(const Construction& child, const Result<Built_domain>& rings)
+{
+    if (child.cancelled) {
+        return fail(Errc::cancelled, "it was cancelled");
+    }
+    return rings ? parts_.maker.furnish(*child.domain, *rings) : std::unexpected(rings.error());
+}
+
+// The parent runs on, or is gone; the child is whole but for its devices, or will not be.
+void Supervisor::forked(const Construction_ptr& child, Result<void> result)
+{
+    if (result) {
+        plug(child);
+    } else if (child->domain) {
+        abandon(child, std::move(result.error()));
+    } else {
+        settle(child, std::unexpected(std::move(result.error())));
+    }
+}
+
+} // namespace vmm

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A running guest goes to a file and comes back: its processes, what is in its memory, an open TCP connection, its
+"""A running guest with two vCPUs goes to a file and comes back: its processes, what is in its memory, an open TCP connection, its
 disk and the time of day are as if nothing had happened. A save that fails leaves it running, a file that is damaged
 is refused and leaves nothing."""
 
@@ -8,6 +8,7 @@ import os
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
+from calling_cpus import VCPUS, begin_calls, calls_go_on
 from dom0 import (Failed, config, domains, free_mib, guest_shell, log_file, number, options, play, refused, shell_of_dom0,
                   start, wait_for, wait_in)
 
@@ -35,9 +36,9 @@ def nothing_left(machine, free):
 
 
 def busy_guest(machine):
-    """Something of everything: a process that counts, a pattern in memory, a disk, a connection to dom0."""
+    """Something of everything: CPUs that interrupt each other, a process that counts, a pattern in memory, a disk, a connection to dom0."""
     before["free"] = free_mib(machine)
-    file = config(machine, "a", memory=160)
+    file = config(machine, "a", memory=160, vcpus=VCPUS)
     machine.shell("truncate -s 32M /images/a.img; "
                   f"echo \"disk = [ '/images/a.img,raw,xvda,w' ]\" >> {file}; echo \"vif = [ 'nat' ]\" >> {file}; "
                   f"xm create {file}", 120)
@@ -45,6 +46,7 @@ def busy_guest(machine):
     machine.shell("(while :; do sleep 1; echo line; done | nc -l -p 7007 >/tmp/from-guest 2>/dev/null &) ; sleep 1")
     with guest_shell(machine, "a") as guest:
         wait_in(guest, "ip route | grep -q default")
+        begin_calls(guest)
         guest.shell("(i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 1; done >/dev/null 2>&1 &)")
         guest.shell(f"(while :; do echo ping; sleep 1; done | nc {gateway} 7007 >/tmp/from-dom0 2>/dev/null &)")
         before["pattern"] = guest.shell("head -c 20000000 /dev/urandom > /tmp/pattern; sha256sum < /tmp/pattern", 60)[1]
@@ -78,6 +80,7 @@ def goes_on(machine):
         wait_in(guest, f"test $(cat /tmp/count) -gt {before['count'] + 2}")
         if guest.shell("echo 3 > /proc/sys/vm/drop_caches; head -c 4194304 /dev/xvda | sha256sum", 60)[1] != before["disk"]:
             raise Failed("the guest's disk has changed")
+        calls_go_on(guest)
         lines = int(guest.shell("wc -l < /tmp/from-dom0")[1])
         wait_in(guest, f"test $(wc -l < /tmp/from-dom0) -gt {lines + 1}")
         before["count"] = int(guest.shell("cat /tmp/count")[1])

@@ -7,7 +7,7 @@ import os
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import Machine, config, guest_shell, log_file, options, play, qemu, shell_of_dom0, show
+from dom0 import SHOWN, Machine, config, guest_shell, log_file, options, play, qemu, shell_of_dom0
 
 chosen = options(__doc__)
 images = os.path.join(chosen.build, "boot")
@@ -36,7 +36,7 @@ for memory, dom0, guest_memory in CASES:
     boot = ["-kernel", hypervisor, "-append", f"console=com1 com1=115200,8n1 dom0_mem={dom0}", "-initrd",
             f"{images}/dom0/boot/vmlinuz console=hvc0,{images}/dom0.cpio"]
     command = qemu.command(boot, memory=memory, extra=["-no-reboot"])
-    with Machine(command, log_file(chosen, f"memory.{memory}"), show) as booted:
+    with Machine(command, log_file(chosen, f"memory.{memory}"), SHOWN) as booted:
         failed |= not play(booted, [
             (f"{memory} MiB, dom0 has {dom0}: boot to dom0's shell", shell_of_dom0),
             ("dom0 maps its grant table", no_complaint),

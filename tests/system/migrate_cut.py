@@ -16,8 +16,9 @@ from two_hosts import ADDRESS_THERE, Two_hosts, ends, in_background, takes_once
 chosen = options(__doc__, all=0)
 GATE = "/tmp/gate"
 UNDECIDED = "--take-back"     # what xm says if nobody can know who has it
-# Pre-copy, stop-and-copy, commit. [toolstack/save/FORMAT.md]
-POINTS = ["frames", "processors", "commit"] if chosen.all else ["frames", "commit"]
+# Negotiation, pre-copy, stop-and-copy, commit. [toolstack/save/FORMAT.md]
+PHASES = ["description", "frames", "processors", "commit"]
+POINTS = PHASES if chosen.all else ["frames", "commit"]
 
 
 def boot(_):
@@ -31,7 +32,7 @@ def held_at(point):
     takes_once(hosts.there)
     hosts.here.shell("rm -f /tmp/held")
     command = f"'{GATE} {point} {ADDRESS_THERE} 7000 2>/tmp/held'"
-    begun = in_background(hosts.here, f"xm migrate --max-downtime 500 -s '' a {command}", "migrate")
+    begun = in_background(hosts.here, f"xm migrate --max-downtime 5000 --compress zstd -s '' a {command}", "migrate")
     wait_in(hosts.here, "test -s /tmp/held", 120)
     return begun
 
@@ -84,6 +85,15 @@ def vmmd_killed(host):
     wait_for(host, "another vmmd", 60, lambda m: m.shell(f'test "$(pidof vmmd)" != {first} && xm list', check=False)[0] == 0)
 
 
+def target_killed(point):
+    def step(machine):
+        begun = held_at(point)
+        vmmd_killed(hosts.there)
+        stays(begun, "the target's vmmd killed", point)
+        nothing_is_there()
+    return f"the target's vmmd is killed at {point}: it runs on", step
+
+
 def source_killed(machine):
     begun = held_at("processors")
     vmmd_killed(machine)
@@ -123,6 +133,7 @@ STEPS = [
     ("a guest that writes to memory and disk", lambda _: guest.create()),
     *([("nobody is there: it runs on", nobody)] if chosen.all else []),
     *[cut(point) for point in POINTS],
+    *[target_killed(point) for point in PHASES if chosen.all],
     ("the source's vmmd is killed at processors: it runs on", source_killed),
     *([("the last answer is lost: it runs there", answer_lost)] if chosen.all else []),
     ("the target's power is cut: it runs on", power_cut_there),

@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
 import kernels
-from dom0 import Failed, Machine, log_file, options, qemu, show
+from dom0 import SHOWN, Failed, Machine, log_file, options, qemu, steps
 
 chosen = options(__doc__)
 folder = os.path.dirname(log_file(chosen, "refusals"))
@@ -48,7 +48,7 @@ def refused(number, name, machine_keys, modules, words):
     if modules:
         boot += ["-initrd", ",".join(modules)]
     command = qemu.command(boot, extra=["-no-reboot"], **machine_keys)
-    with Machine(command, log_file(chosen, f"refusals.{number}"), show) as machine:
+    with Machine(command, log_file(chosen, f"refusals.{number}"), SHOWN) as machine:
         line = machine.expect(rf"(?i:^.*(?:{words}).*$)", 60, name)
         time.sleep(2)
         machine.never(r"Linux version")
@@ -60,8 +60,8 @@ def refused(number, name, machine_keys, modules, words):
 failed = 0
 for number, (name, machine_keys, modules, words) in enumerate(CASES, 1):
     try:
-        show(f"\n== case {number}/{len(CASES)}: {name}: ok ({refused(number, name, machine_keys, modules, words)})\n")
+        steps.show(f"\n== case {number}/{len(CASES)}: {name}: ok ({refused(number, name, machine_keys, modules, words)})\n")
     except Failed as trouble:
         failed += 1
-        show(f"\n== case {number}/{len(CASES)}: {name}: FAILED\n{trouble}\n")
+        steps.show(f"\n== case {number}/{len(CASES)}: {name}: FAILED\n{trouble}\n")
 sys.exit(1 if failed else 0)

@@ -13,10 +13,16 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "..", "bo
 
 import qemu  # noqa: E402
 from machine import PROMPT, SCALE, Failed, Machine  # noqa: E402,F401
-from steps import play, show  # noqa: E402
+import steps  # noqa: E402
 
 DOM0 = r"^dom0:\S*# "
 DOMU = r"^domU:\S*# "
+
+
+# What consoles say is shown to who sits before it; a log of many tests gets the steps, and the end of the consoles
+# where one fails.
+SHOWN = steps.show if sys.stdout.isatty() else None
+_machines = []
 
 
 def options(description, **numbers):
@@ -38,10 +44,20 @@ def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image="", 
     iso = os.path.join(chosen.build, "boot", chosen.hypervisor + image + ".iso")
     memory = memory or {"plinth": 2048, "xen": 3072}[chosen.hypervisor]
     command = qemu.command(["-cdrom", iso], chosen.hypervisor, memory, cpus, cpu=cpu, extra=extra)
-    machine = Machine(command, log_file(chosen, name), show)
+    machine = Machine(command, log_file(chosen, name), SHOWN)
     if cpus > 1:
         machine.slowness = 2  # they take turns on one thread of the emulator
+    _machines.append(machine)
     return machine
+
+
+def play(machine, what):
+    """The steps `what`, as boot/lib/steps.py does them."""
+    seen = steps.play(machine, what)
+    if not seen and not SHOWN:
+        for one in _machines or [machine]:
+            steps.show(f"{one.log} ends with\n{one.tail(25)}\n")
+    return seen
 
 
 def bare_shell_of_dom0(machine):
@@ -57,11 +73,11 @@ def shell_of_dom0(machine):
     machine.shell("for i in $(seq 30); do xm list >/dev/null && break; sleep 1; done; xm list", 60)
 
 
-def scenario(name, description, steps, boot=shell_of_dom0, **machine):
+def scenario(name, description, what, boot=shell_of_dom0, **machine):
     """Boots once and does all steps; the exit status tells whether all were seen."""
     chosen = options(description)
     with start(chosen, name, **machine) as booted:
-        seen = play(booted, [("boot to dom0's shell", boot)] + steps)
+        seen = play(booted, [("boot to dom0's shell", boot)] + what)
     sys.exit(0 if seen else 1)
 
 

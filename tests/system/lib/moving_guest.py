@@ -16,8 +16,8 @@ PORT_OF_WIRE = 1        # of the bridges: their first one
 # a receive ring (toolstack/migrate/README.md). And what else may change, once and each time.
 LOST, SLACK, SLACK_EACH = 1024, 6144, 256
 WRITES = (f"while :; do i=$((i+1)); yes $i | head -n 20000 > /tmp/new; mv /tmp/new /tmp/p/$((i % {FILES})); "
-          f"echo $i | dd of=/dev/xvda bs=4096 seek=$((i % {BLOCKS})) conv=sync,fsync 2>/dev/null && echo $i > /tmp/done; "
-          "sleep 0.5; done")
+          f"echo $i | dd of=/dev/xvda bs=4096 seek=$((i % {BLOCKS})) conv=sync,fsync 2>/dev/null && "
+          "echo $i > /tmp/now && mv /tmp/now /tmp/done; sleep 0.5; done")
 COUNTS = f"(while :; do n=$((n+1)); echo $n; sleep 0.5; done | nc {ADDRESS_HERE} 7100 >/dev/null 2>&1 &)"
 
 

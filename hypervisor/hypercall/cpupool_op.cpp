@@ -99,7 +99,8 @@ Expected<void> take_cpu(xen_sysctl_cpupool_op& op)
     return {};
 }
 
-// Nobody moves itself.
+// Nobody moves itself. Affinities name CPUs of the former pool, and end with it; weight and cap are the
+// domain's own.
 Expected<void> move_domain(Vcpu& caller, const xen_sysctl_cpupool_op& op)
 {
     const auto domain = find_domain(Domid(static_cast<u16>(op.domid)));
@@ -110,10 +111,18 @@ Expected<void> move_domain(Vcpu& caller, const xen_sysctl_cpupool_op& op)
     const Cpu_pool* pool = pools.find(op.cpupool_id);
     if (!pool || !(pool->cpus & online()).any())
         return fail(Errc::enoent);
-    if (pool->kind != domain->scheduling().kind)
-        return fail(Errc::eopnotsupp);
-    domain->scheduling().pool = op.cpupool_id;
-    tell_cpus(*domain, *pool);
+    if (domain->scheduling().pool == op.cpupool_id)
+        return {};
+    const Stopped stopped(*domain);
+    for (unsigned i = 0; i < domain->max_vcpus(); ++i)
+        scheduler::remove(*domain->vcpu(i));
+    begin_in_pool(*domain, op.cpupool_id);
+    for (unsigned i = 0; i < domain->max_vcpus(); ++i) {
+        Vcpu& vcpu = *domain->vcpu(i);
+        vcpu.sched.hard_affinity.store(Cpu_set::all());
+        vcpu.sched.soft_affinity.store(Cpu_set::all());
+        scheduler::add(vcpu);
+    }
     return {};
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // XEN_SYSCTL_cpupool_op: CPUs apart from others, and the domains that run on them. What the books say
-// (sched/cpu_pools.hpp) is applied to CPUs and domains here. A domain moves between pools of the same
-// scheduler; for one with another scheduler it is created there.
+// (sched/cpu_pools.hpp) is applied to CPUs and domains here. A domain moves between any two pools, stopped
+// for that moment.
 // [xen/include/public/sysctl.h]
 #pragma once
 
@@ -19,7 +19,7 @@ class Vcpu;
 
 Expected<void> do_cpupool_op(Vcpu& caller, xen_sysctl_cpupool_op& op);
 
-// A domain that has no vCPUs yet begins in a pool that can take it.
+// A domain none of whose vCPUs a policy has begins in a pool that can take it.
 Expected<void> can_begin_in(u32 pool);
 void begin_in_pool(Domain& domain, u32 pool);
 

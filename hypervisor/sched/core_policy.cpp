@@ -111,18 +111,23 @@ void Core_policy::add(Sched_entity& entity)
     if (first)
         policy_.add(unit.entity);
     entity.cpu.store(unit.entity.cpu.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    entity.policy.store(this);
 }
 
 void Core_policy::remove(Sched_entity& entity)
 {
     Sched_unit& unit = *entity.unit;
     bool last        = true;
+    {
+        const Lock_guard guard(unit.lock);
+        entity.policy.store(nullptr);
+        entity.state = State::off;
+    }
     for (auto& place : unit.members) {
         if (place.load(std::memory_order_relaxed) == &entity)
             place.store(nullptr, std::memory_order_relaxed);
         last &= place.load(std::memory_order_relaxed) == nullptr;
     }
-    entity.state = State::off;
     if (!last)
         return;
     while (has_core(unit)) // whose last thread has just come out, and is about to decide
@@ -144,6 +149,8 @@ void Core_policy::update(Sched_entity& entity, Time now)
     Sched_unit& unit = *entity.unit;
     {
         const Lock_guard guard(unit.lock);
+        if (!entity.is_of(*this))
+            return;
         if (entity.state != State::running)
             settle(entity, now);
     }

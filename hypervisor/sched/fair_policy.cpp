@@ -195,11 +195,13 @@ void Fair_policy::add(Sched_entity& entity)
     entity.virtual_time = queues_[home].floor;
     queues_[home].lock.unlock();
     entity.group.members.fetch_add(1, std::memory_order_relaxed);
+    entity.policy.store(this);
 }
 
 void Fair_policy::remove(Sched_entity& entity)
 {
     const u32 cpu = lock_queue_of(entity);
+    entity.policy.store(nullptr);
     take_out(cpu, entity);
     queues_[cpu].lock.unlock();
     entity.group.members.fetch_sub(1, std::memory_order_relaxed);
@@ -211,6 +213,10 @@ void Fair_policy::update(Sched_entity& entity, Time now)
         const u32 cpu    = lock_queue_of(entity);
         const bool wants = host_.wants_cpu(entity);
         done             = true;
+        if (!entity.is_of(*this)) [[unlikely]] {
+            queues_[cpu].lock.unlock();
+            return;
+        }
         if (wants && entity.state == State::off)
             done = wake(cpu, entity, now);
         else if (!wants && entity.state == State::running)

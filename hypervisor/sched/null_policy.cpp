@@ -72,7 +72,7 @@ bool Null_policy::find_cpu(Sched_entity& entity)
 // One without a CPU that wants one gets it, or waits for it.
 void Null_policy::place(Sched_entity& entity, Time now)
 {
-    if (owns_cpu(entity))
+    if (owns_cpu(entity) || !entity.is_of(*this))
         return;
     const bool waits = entity.state == State::queued;
     const bool wants = host_.wants_cpu(entity);
@@ -129,11 +129,13 @@ void Null_policy::add(Sched_entity& entity)
     const u32 cpu = allowed(entity).next(0);
     entity.cpu.store(cpu == Cpu_set::kNone ? 0 : cpu, std::memory_order_relaxed);
     entity.group.members.fetch_add(1, std::memory_order_relaxed);
+    entity.policy.store(this);
 }
 
 void Null_policy::remove(Sched_entity& entity)
 {
     const Lock_guard guard(assignment_);
+    entity.policy.store(nullptr);
     if (owns_cpu(entity)) {
         const u32 number = entity.cpu.load(std::memory_order_relaxed);
         {

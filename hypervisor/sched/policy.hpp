@@ -33,9 +33,10 @@ struct Sched_group {
     Cpu_cap cap;
     Shared_cpu_set cpus{Cpu_set::all()}; // of the pool it is in
     u32 pool        = 0;
-    Sched_kind kind = default_sched_kind; // the pool's; fixed before the first vCPU is added
+    Sched_kind kind = default_sched_kind; // the pool's; changes while no policy has any of its vCPUs
 };
 
+class Policy;
 struct Sched_unit; // core_policy.hpp
 
 // What the policy keeps of each vCPU. Owned by whoever embeds it, `owner` says who; between Policy::add() and
@@ -49,9 +50,11 @@ struct Sched_entity : Heap_queue::Node {
     };
 
     Sched_entity(Sched_group& g, void* o) : group(g), owner(o) {}
+    [[nodiscard]] bool is_of(const Policy& p) const { return policy.load(std::memory_order_relaxed) == &p; }
 
     Sched_group& group;
     void* owner;
+    std::atomic<Policy*> policy{nullptr}; // to which it was added
     // Where it may run, and where it would rather. A hard affinity that leaves no CPU of the pool is ignored.
     // After a change: Policy::changed().
     Shared_cpu_set hard_affinity{Cpu_set::all()};
@@ -115,7 +118,8 @@ class Policy
     virtual void cpu_online(u32 cpu, const Cpu_neighbours& neighbours, Time now) = 0;
     virtual void cpu_offline(u32 cpu, Time now)                                  = 0;
 
-    // An entity comes, and goes. It wants no CPU and runs on none at that time.
+    // An entity comes, and goes, perhaps to another policy. It wants no CPU and runs on none at that time;
+    // nobody calls changed(). An update() may meet both, and come late to one that has gone: it does nothing.
     virtual void add(Sched_entity& entity)    = 0;
     virtual void remove(Sched_entity& entity) = 0;
 

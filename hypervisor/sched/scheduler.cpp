@@ -116,7 +116,7 @@ Policy& Host::policy(Sched_kind kind)
         return unshared;
     return fair;
 }
-Policy& policy_of(const Vcpu& vcpu) { return Host::policy(vcpu.sched.group.kind); }
+Policy& policy_of(const Vcpu& vcpu) { return *vcpu.sched.policy.load(); }
 
 // What VM entry does not switch stays in the CPU while nobody else needs it.
 void load(Cpu& cpu, Vcpu& next)
@@ -260,11 +260,12 @@ void run_this_cpu()
     }
 }
 
-void add(Vcpu& vcpu) { policy_of(vcpu).add(vcpu.sched); }
+void add(Vcpu& vcpu) { Host::policy(vcpu.sched.group.kind).add(vcpu.sched); }
+void remove(Vcpu& vcpu) { policy_of(vcpu).remove(vcpu.sched); }
 
 void forget(Vcpu& vcpu)
 {
-    policy_of(vcpu).remove(vcpu.sched);
+    remove(vcpu);
     if (here().loaded == &vcpu)
         here().loaded = nullptr;
 }
@@ -305,7 +306,12 @@ void wait_until_stopped(const Vcpu& vcpu)
         __builtin_ia32_pause();
 }
 
-void reconsider(Vcpu& vcpu) { policy_of(vcpu).update(vcpu.sched, system_clock().now()); }
+void reconsider(Vcpu& vcpu)
+{
+    if (Policy* const policy = vcpu.sched.policy.load()) [[likely]] // else it is on its way to another one
+        policy->update(vcpu.sched, system_clock().now());
+}
+
 void rearrange(Vcpu& vcpu) { policy_of(vcpu).changed(vcpu.sched, system_clock().now()); }
 u32 cpu_of(const Vcpu& vcpu) { return vcpu.sched.cpu.load(std::memory_order_relaxed); }
 bool must_reschedule() { return here().reschedule.load(std::memory_order_relaxed); }

@@ -36,8 +36,11 @@ void set_offline(u32 cpu, bool offline);
 // Runs vCPUs on this CPU for ever.
 [[noreturn]] void run_this_cpu();
 
-// A vCPU comes, not yet wanting a CPU, and goes away: nothing of it stays on any CPU.
+// A vCPU comes, to the policy of its domain. It does not want a CPU: it is new, or its domain is stopped.
 void add(Vcpu& vcpu);
+// It leaves its policy, for another one (add()), its domain stopped; or for good: nothing of it stays on any
+// CPU.
+void remove(Vcpu& vcpu);
 void forget(Vcpu& vcpu);
 
 // The vCPU is to look at what is pending for it, which it then finds: a block ends, and on another CPU it

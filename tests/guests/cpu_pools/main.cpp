@@ -10,9 +10,8 @@
 #include "guest/hypercall.hpp"
 #include "guest/platform.hpp"
 #include "lib/child.hpp"
+#include "lib/pools.hpp"
 #include "lib/verdict.hpp"
-
-#include <xen/sysctl.h>
 
 using namespace vmm::guest;
 using namespace vmm::guest_test;
@@ -22,47 +21,24 @@ const char* const kTestName = "cpu_pools";
 namespace
 {
 
-constexpr u64 kMs  = 1'000'000;
-constexpr u32 kAny = XEN_SYSCTL_CPUPOOL_PAR_ANY;
-
-constinit xen_sysctl_cpupool_op last{};
-constinit u64 cpus = 0;
-
-s64 pool_op(u32 command, u32 pool, u32 cpu = kAny, u32 domid = 0, u32 scheduler = XEN_SCHEDULER_CREDIT2)
-{
-    static xen_sysctl op;
-    op                   = {};
-    op.cmd               = XEN_SYSCTL_cpupool_op;
-    op.interface_version = XEN_SYSCTL_INTERFACE_VERSION;
-    auto& pools          = op.u.cpupool_op;
-    pools.op             = command;
-    pools.cpupool_id     = pool;
-    pools.cpu            = cpu;
-    pools.domid          = domid;
-    pools.sched_id       = scheduler;
-    pools.cpumap.nr_bits = 64;
-    set_xen_guest_handle_raw(pools.cpumap.bitmap, reinterpret_cast<u8*>(&cpus));
-    const s64 result = hypercall(__HYPERVISOR_sysctl, gpa_of(&op));
-    last             = pools;
-    return result;
-}
+constexpr u64 kMs = 1'000'000;
 
 void check_books()
 {
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 0), 0);
-    CHECK_EQUAL(last.sched_id, XEN_SCHEDULER_CREDIT2);
-    CHECK_EQUAL(last.n_dom, 1);
-    CHECK_EQUAL(cpus, 1);
+    CHECK_EQUAL(last.op.sched_id, XEN_SCHEDULER_CREDIT2);
+    CHECK_EQUAL(last.op.n_dom, 1);
+    CHECK_EQUAL(last.cpus, 1);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 1), -XEN_ENOENT);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_FREEINFO, 0), 0);
-    CHECK_EQUAL(cpus, 0);
+    CHECK_EQUAL(last.cpus, 0);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_CREATE, 0), -XEN_EEXIST);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_CREATE, kAny), 0);
-    const u32 made = last.cpupool_id;
+    const u32 made = last.op.cpupool_id;
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 1), 0);
-    CHECK_EQUAL(last.cpupool_id, made);
-    CHECK_EQUAL(last.n_dom, 0);
-    CHECK_EQUAL(cpus, 0);
+    CHECK_EQUAL(last.op.cpupool_id, made);
+    CHECK_EQUAL(last.op.n_dom, 0);
+    CHECK_EQUAL(last.cpus, 0);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, made, 0), -XEN_ENODEV);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_ADDCPU, made, 63), -XEN_EINVAL);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_RMCPU, made, 0), -XEN_ENODEV);
@@ -72,13 +48,6 @@ void check_books()
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_DESTROY, made), -XEN_ENOENT);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_DESTROY, 0), -XEN_EBUSY);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_CREATE, kAny, 0, 0, 77), -XEN_EINVAL);
-}
-
-u32 pool_of(domid_t id)
-{
-    xen_domctl op{};
-    NEED(domctl(op, XEN_DOMCTL_getdomaininfo, id) == 0);
-    return op.u.getdomaininfo.cpupool;
 }
 
 s64 create_in(u32 pool)
@@ -98,7 +67,7 @@ void check_domains(u32 scheduler)
 {
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_CREATE, 3, 0, 0, scheduler), 0);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 3), 0);
-    CHECK_EQUAL(last.sched_id, scheduler);
+    CHECK_EQUAL(last.op.sched_id, scheduler);
     CHECK_EQUAL(create_in(4), -XEN_ENOENT);
     CHECK_EQUAL(create_in(3), -XEN_ENODEV);
 
@@ -107,7 +76,7 @@ void check_domains(u32 scheduler)
     NEED(child.unpause() == 0);
     CHECK_EQUAL(pool_of(child.id()), 0);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_INFO, 0), 0);
-    CHECK_EQUAL(last.n_dom, 2);
+    CHECK_EQUAL(last.op.n_dom, 2);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 4, 0, child.id()), -XEN_ENOENT);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 3, 0, child.id()), -XEN_ENOENT);
     CHECK_EQUAL(pool_op(XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN, 0, 0, child.id()), 0);

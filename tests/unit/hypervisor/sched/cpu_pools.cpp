@@ -131,3 +131,68 @@ TEST_CASE("pools: nobody runs outside its pool, whatever moves, and each pool sh
     sim.run_for(1'000 * kMs);
     CHECK(fresh.ran > 900 * kMs);
 }
+
+TEST_CASE("pools: a domain moves between shared CPUs and CPUs of its own, and nobody is lost")
+{
+    const bool cores = GENERATE(false, true);
+    Simulator sim({.cpus = 8, .threads = cores ? 2u : 1u, .shares_cores = !cores},
+                  cores ? fair_cores() : fair());
+    Policy& shared = sim.policy();
+    Policy& own    = sim.add_policy(cores ? unshared_cores() : unshared());
+    const Cpu_set left(0x0f), right(0xf0);
+    for (u32 cpu = 4; cpu < 8; ++cpu)
+        sim.join(cpu, own);
+    const auto domain = [&](u32 weight, u32 vcpus) -> Sched_group& {
+        auto& group = sim.group(weight);
+        group.cpus.store(left);
+        Sched_unit* unit = nullptr;
+        for (u32 i = 0; i < vcpus; ++i) {
+            auto& t = sim.task(group, [&](Simulator::Task& one) {
+                if (i % 2 != 0)
+                    one.entity.unit = unit;
+            });
+            unit    = i % 2 == 0 ? &t.unit : unit;
+        }
+        return group;
+    };
+    auto& mover    = domain(512, 4);
+    auto& stayer   = domain(256, 4);
+    auto& late     = domain(256, 2);
+    const auto ran = [&](const Sched_group& group) {
+        u64 sum = 0;
+        for (const auto& t : sim.tasks())
+            sum += &t.entity.group == &group ? t.ran : 0;
+        return sum;
+    };
+    const auto second = [&] {
+        sim.reset_counts();
+        sim.run_for(1'000 * kMs);
+    };
+    second();
+    const u64 before = ran(mover);
+    CHECK(before < 2'400 * kMs);
+    for (int trip = 0; trip < 3; ++trip) {
+        sim.move(mover, own, right);
+        second();
+        CHECK(ran(mover) == 4'000 * kMs);
+        CHECK(ran(stayer) + ran(late) == 4'000 * kMs);
+        for (u32 cpu = 4; cpu < 8; ++cpu)
+            CHECK_FALSE(sim.has_timer(cpu));
+
+        sim.move(late, own, right); // finds each CPU taken, and waits until they come free
+        second();
+        CHECK(ran(late) == 0);
+        CHECK(ran(stayer) == 4'000 * kMs);
+        sim.move(mover, shared, left);
+        second();
+        CHECK(ran(late) == 2'000 * kMs);
+        CHECK(ran(mover) > ran(stayer) * 3 / 2); // its weight it has kept
+
+        sim.move(late, shared, left);
+        second();
+        CHECK(ran(mover) > before * 9 / 10);
+        CHECK(ran(mover) < before * 11 / 10);
+        for (u32 cpu = 4; cpu < 8; ++cpu)
+            CHECK(sim.running(cpu) == nullptr);
+    }
+}

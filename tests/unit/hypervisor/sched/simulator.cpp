@@ -52,11 +52,44 @@ Simulator::Make unshared() { return make<Whole<Null_policy, Null_cpu>>(); }
 Simulator::Make fair_cores() { return make<Whole_of_cores<Fair_policy, Cpu_queue>>(); }
 Simulator::Make unshared_cores() { return make<Whole_of_cores<Null_policy, Null_cpu>>(); }
 
-Simulator::Simulator(Shape shape, const Make& make)
-    : shape_(shape), policy_(make(*this, shape.cpus)), cpus_(shape.cpus)
+Simulator::Simulator(Shape shape, const Make& make) : shape_(shape), cpus_(shape.cpus)
 {
-    for (u32 cpu = 0; cpu < shape.cpus; ++cpu)
+    add_policy(make);
+    for (u32 cpu = 0; cpu < shape.cpus; ++cpu) {
+        cpus_[cpu].policy = &policy();
         online(cpu);
+    }
+}
+
+Policy& Simulator::add_policy(const Make& make)
+{
+    policies_.push_back(make(*this, shape_.cpus));
+    return *policies_.back();
+}
+
+void Simulator::join(u32 cpu, Policy& policy)
+{
+    offline(cpu);
+    cpus_[cpu].policy = &policy;
+    online(cpu);
+}
+
+template <class Act>
+void Simulator::for_each_of(const Sched_group& group, Act act)
+{
+    for (auto& t : tasks_) {
+        if (&t.entity.group == &group)
+            act(t);
+    }
+}
+
+void Simulator::move(Sched_group& group, Policy& policy, const Cpu_set& cpus)
+{
+    for_each_of(group, [&](Task& t) { pause(t, true); });
+    for_each_of(group, [&](Task& t) { remove(t); });
+    group.cpus.store(cpus);
+    for_each_of(group, [&](Task& t) { policy.add(t.entity); });
+    for_each_of(group, [&](Task& t) { pause(t, false); });
 }
 
 Sched_group& Simulator::group(u32 weight, u32 cap)
@@ -79,7 +112,7 @@ Simulator::Task& Simulator::task(Sched_group& group, const std::function<void(Ta
 {
     Task& task = tasks_.emplace_back(group);
     prepare(task);
-    policy_->add(task.entity);
+    policy().add(task.entity);
     push(now_, Event::wake, 0, &task);
     return task;
 }
@@ -87,27 +120,27 @@ Simulator::Task& Simulator::task(Sched_group& group, const std::function<void(Ta
 void Simulator::remove(Task& task)
 {
     pause(task, true);
-    policy_->remove(task.entity);
+    task.entity.policy.load()->remove(task.entity);
     follow_kicks();
 }
 
 void Simulator::pause(Task& task, bool paused)
 {
     task.paused = paused;
-    policy_->update(task.entity, Time(now_));
+    update(task);
     follow_kicks();
 }
 
 void Simulator::set_up(Task& task, bool up)
 {
     task.up = up;
-    policy_->update(task.entity, Time(now_));
+    update(task);
     follow_kicks();
 }
 
 void Simulator::change(Task& task)
 {
-    policy_->changed(task.entity, Time(now_));
+    task.entity.policy.load()->changed(task.entity, Time(now_));
     follow_kicks();
 }
 
@@ -120,13 +153,14 @@ void Simulator::online(u32 cpu)
         return set;
     };
     cpus_[cpu].online = true;
-    policy_->cpu_online(cpu, {members(shape_.threads), members(shape_.threads * shape_.cores)}, Time(now_));
+    cpus_[cpu].policy->cpu_online(cpu, {members(shape_.threads), members(shape_.threads * shape_.cores)},
+                                  Time(now_));
     follow_kicks();
 }
 
 void Simulator::offline(u32 cpu)
 {
-    policy_->cpu_offline(cpu, Time(now_));
+    cpus_[cpu].policy->cpu_offline(cpu, Time(now_));
     follow_kicks();
     REQUIRE(cpus_[cpu].runs == nullptr);
     REQUIRE(cpus_[cpu].until == kNever);
@@ -135,7 +169,8 @@ void Simulator::offline(u32 cpu)
 
 void Simulator::yield(u32 cpu, Task* to)
 {
-    if (to ? policy_->yield_to(cpu, to->entity, Time(now_)) : policy_->yield(cpu, Time(now_)))
+    Policy& policy = *cpus_[cpu].policy;
+    if (to ? policy.yield_to(cpu, to->entity, Time(now_)) : policy.yield(cpu, Time(now_)))
         kick(cpu, Look::again);
     follow_kicks();
 }
@@ -196,6 +231,13 @@ void Simulator::kick(u32 cpu, Look look)
     (look == Look::again ? cpus_[cpu].look : cpus_[cpu].new_time) = true;
 }
 
+// Not of one that was removed.
+void Simulator::update(Task& task)
+{
+    if (Policy* const policy = task.entity.policy)
+        policy->update(task.entity, Time(now_));
+}
+
 void Simulator::push(u64 time, Event::Kind kind, u32 cpu, Task* task)
 {
     events_.push({time, order_++, kind, cpu, cpus_[cpu].stamp, task});
@@ -211,7 +253,7 @@ void Simulator::happen(const Event& event)
         task.waits = true;
         if (task.burst == 0)
             task.last_ran = now_;
-        policy_->update(task.entity, Time(now_));
+        update(task);
     } else if (event.stamp == cpus_[event.cpu].stamp) {
         if (event.kind == Event::burst_end) {
             event.task->wants = false;
@@ -231,7 +273,7 @@ void Simulator::follow_kicks()
         if (look) {
             decide(cpu);
         } else {
-            cpus_[cpu].until = policy_->until(cpu);
+            cpus_[cpu].until = cpus_[cpu].policy->until(cpu);
             account(cpus_[cpu]);
             arm(cpu);
         }
@@ -255,7 +297,7 @@ void Simulator::decide(u32 cpu)
     account(c);
     if (c.runs)
         c.runs->on = Cpu_set::kNone;
-    const auto [next, until] = policy_->decide(cpu, Time(now_));
+    const auto [next, until] = c.policy->decide(cpu, Time(now_));
     ++decisions_;
     c.runs  = next ? static_cast<Task*>(next->owner) : nullptr;
     c.until = until;
@@ -270,6 +312,8 @@ void Simulator::start(u32 cpu, Task& task)
         FAIL("a task runs twice, or without wanting to");
     if (!task.entity.group.cpus.has(cpu) || !cpus_[cpu].online)
         FAIL("a task runs outside its pool or on a CPU that is offline");
+    if (!task.entity.is_of(*cpus_[cpu].policy))
+        FAIL("a task runs by a policy that it was not given to");
     if (task.told != Sched_entity::State::running)
         FAIL("a task runs and nobody was told");
     for (u32 other = cpu / shape_.threads * shape_.threads, i = 0; i < shape_.threads; ++i, ++other) {

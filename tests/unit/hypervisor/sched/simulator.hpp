@@ -70,12 +70,16 @@ class Simulator final : public Sched_host
     void change(Task& task);
     void online(u32 cpu);
     void offline(u32 cpu);
+    // A second policy: for CPUs that join it, and groups that move there, to those CPUs.
+    Policy& add_policy(const Make& make);
+    void join(u32 cpu, Policy& policy);
+    void move(Sched_group& group, Policy& policy, const Cpu_set& cpus);
     // The task running there calls yield, or yield_to.
     void yield(u32 cpu, Task* to = nullptr);
     // Forget what was counted so far.
     void reset_counts();
 
-    [[nodiscard]] Policy& policy() { return *policy_; }
+    [[nodiscard]] Policy& policy() { return *policies_.front(); }
     [[nodiscard]] u64 now() const { return now_; }
     [[nodiscard]] Task* running(u32 cpu) const { return cpus_[cpu].runs; }
     [[nodiscard]] bool has_timer(u32 cpu) const { return cpus_[cpu].until != kNever; }
@@ -90,13 +94,14 @@ class Simulator final : public Sched_host
 
   private:
     struct Cpu {
-        Task* runs    = nullptr;
-        u64 since     = 0;
-        Time until    = kNever;
-        u64 stamp     = 0; // of the events that are still good
-        bool online   = false;
-        bool look     = false; // at what to run
-        bool new_time = false; // at until()
+        Policy* policy = nullptr;
+        Task* runs     = nullptr;
+        u64 since      = 0;
+        Time until     = kNever;
+        u64 stamp      = 0; // of the events that are still good
+        bool online    = false;
+        bool look      = false; // at what to run
+        bool new_time  = false; // at until()
     };
     struct Event {
         u64 time;
@@ -108,6 +113,9 @@ class Simulator final : public Sched_host
         bool operator>(const Event& o) const { return time != o.time ? time > o.time : order > o.order; }
     };
 
+    template <class Act>
+    void for_each_of(const Sched_group& group, Act act);
+    void update(Task& task);
     void push(u64 time, Event::Kind kind, u32 cpu, Task* task);
     void happen(const Event& event);
     void follow_kicks();
@@ -117,7 +125,7 @@ class Simulator final : public Sched_host
     void arm(u32 cpu);
 
     Shape shape_;
-    std::unique_ptr<Policy, void (*)(Policy*)> policy_;
+    std::vector<std::unique_ptr<Policy, void (*)(Policy*)>> policies_;
     std::vector<Cpu> cpus_;
     std::vector<u32> kicked_;
     std::deque<Sched_group> groups_;

@@ -81,7 +81,7 @@ Result<void> Domain_maker::build(Domain& domain, const Prepared_domain& prepared
 Result<void> Domain_maker::furnish(Domain& domain, const Built_domain& rings)
 {
     TRY(pin_vcpus(domain));
-    TRY(set_shares(domain));
+    TRY(set_shares(control_, domain.id, domain.config));
     domain.rings = rings;
     open_console(domain);
     TRY(write_domain_nodes(store_, domain));
@@ -115,18 +115,6 @@ Result<void> Domain_maker::pin_vcpus(const Domain& domain)
     return {};
 }
 
-// Left alone where nothing is asked for: not every scheduler has weights.
-Result<void> Domain_maker::set_shares(const Domain& domain)
-{
-    const config::Domain_config& config = domain.config;
-    if (config.cpu_weight == config::kDefault_cpu_weight && config.cap == 0) {
-        return {};
-    }
-    return control_.set_scheduling(domain.id, {config.cpu_weight, config.cap});
-}
-
-// Its pool, if it has a CPU for it. A scheduler that gives each vCPU a CPU of its own would let what is too
-// much wait for ever, silently.
 Result<unsigned> Domain_maker::pool_for(const config::Domain_config& config)
 {
     const auto pool = find_pool(control_, store_, config.pool);
@@ -134,25 +122,8 @@ Result<unsigned> Domain_maker::pool_for(const config::Domain_config& config)
         return fail(pool.error().code == Errc::not_found ? Errc::invalid : pool.error().code,
                     "pool: " + pool.error().message);
     }
-    const unsigned cpus = count_of(pool->cpus);
-    const auto name     = "the CPU pool \"" + pool_name(store_, pool->id) + "\"";
-    if (cpus == 0) {
-        return fail(Errc::busy, name + " has no CPUs: give it some with xm cpupool-cpu-add");
-    }
-    if (pool->scheduler != XEN_SCHEDULER_NULL) {
-        return pool->id;
-    }
-    unsigned taken = 0;
-    for (const Domain_info& info : TRY(control_.list())) {
-        taken += info.pool == pool->id ? info.online_vcpus : 0;
-    }
-    if (taken + config.vcpus <= cpus) {
-        return pool->id;
-    }
-    return fail(Errc::busy, name + " has the null scheduler, where each vCPU has a CPU to itself: of " +
-                                std::to_string(cpus) + " CPUs " + std::to_string(taken) +
-                                " are taken, and \"" + config.name + "\" needs " +
-                                std::to_string(config.vcpus));
+    TRY(check_room(control_, store_, *pool, config.vcpus, config.name));
+    return pool->id;
 }
 
 Result<std::unique_ptr<Console>> Domain_maker::open_console(const Console::Place& place,

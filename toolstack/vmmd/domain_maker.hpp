@@ -64,7 +64,6 @@ class Domain_maker
     Result<void> choose_processor(const Domain& domain);
     Result<void> pin_vcpus(const Domain& domain);
     Result<unsigned> pool_for(const config::Domain_config& config);
-    Result<void> set_shares(const Domain& domain);
     void open_console(Domain& domain);
     void let_go(Domain& domain);
 

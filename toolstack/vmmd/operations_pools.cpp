@@ -260,16 +260,31 @@ Answer Operations::pool_move(const Json& args)
         return std::unexpected(*refusal);
     }
     const std::string name = pool_name(store_, pool->id);
-    if (members(pool->cpus).empty()) {
-        return failed(Code::bad_state, "\"" + name + "\" has no CPUs: give it some with xm cpupool-cpu-add");
+    const auto info        = control_.info(found->id);
+    if (!info) {
+        return failed(info.error());
+    }
+    if (info->pool == pool->id) {
+        return Json{{"domid", raw(found->id)}, {"pool", name}};
+    }
+    const unsigned vcpus = found->domain != nullptr ? found->domain->config.vcpus : info->online_vcpus;
+    if (const auto room = check_room(control_, store_, *pool, vcpus, found->name); !room) {
+        return failed(room.error());
     }
     if (const auto moved = control_.move_to_pool(found->id, pool->id); !moved) {
         return failed(moved.error());
     }
+    Result<void> shares;
     if (found->domain != nullptr) {
         config::Domain_config changed = found->domain->config;
         changed.pool                  = pool->id == 0 ? "" : name;
+        changed.affinity.clear();
+        changed.soft_affinity.clear();
+        shares = set_shares(control_, found->id, changed);
         supervisor_.set_config(found->id, std::move(changed));
+    }
+    if (!shares) {
+        return failed(shares.error());
     }
     return Json{{"domid", raw(found->id)}, {"pool", name}};
 }

@@ -368,7 +368,10 @@ Result<void> Fake_hypervisor::take_from_pool(unsigned pool, unsigned cpu)
 
 Result<void> Fake_hypervisor::move_to_pool(Domid id, unsigned pool)
 {
-    TRY(enter("move_to_pool", id))->info.pool = pool;
+    auto* const domain = TRY(enter("move_to_pool", id));
+    domain->info.pool  = pool;
+    domain->affinity.clear();
+    domain->soft_affinity.clear();
     return {};
 }
 

@@ -407,6 +407,37 @@ TEST_CASE("vCPUs are pinned, and stay so over the domain's restart")
     CHECK(daemon.perform("vcpu-pin", {{"domain", "Domain-0"}, {"hard", "0"}}));
 }
 
+TEST_CASE("a domain moves to CPUs of its own and back, and its weight outlives that")
+{
+    Daemon_fixture daemon;
+    const Domid id =
+        daemon.create("demo", {{"cpu_weight", 100}, {"vcpus", 2}, {"maxvcpus", 2}, {"cpus", {"0-1", "2"}}});
+    const auto move = [&](const char* pool) {
+        return daemon.perform("pool-move", {{"domain", "demo"}, {"pool", pool}});
+    };
+    REQUIRE(daemon.perform("pool-cpus", {{"pool", "Pool-0"}, {"cpus", "6-7"}}));
+    REQUIRE(daemon.perform("pool-create", {{"name", "apart"}, {"cpus", "7"}, {"scheduler", "null"}}));
+    CHECK(move("apart").error().message ==
+          "the CPU pool \"apart\" has the null scheduler, where each vCPU has a CPU to itself: of 1 CPUs 0 "
+          "are taken, and \"demo\" needs 2");
+    REQUIRE(daemon.perform("pool-cpus", {{"pool", "apart"}, {"cpus", "6"}, {"add", true}}));
+    daemon.hypervisor.order_failure("set_scheduling", Errc::unsupported);
+    REQUIRE(move("apart"));
+    CHECK(move("apart")); // it is there
+    CHECK(daemon.hypervisor.domain(id).affinity.empty());
+
+    daemon.hypervisor.order_failure("set_scheduling", Errc::unsupported);
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return daemon.supervisor->domains().find(Domid{2}) != nullptr; });
+    auto& restarted = daemon.hypervisor.domain(Domid{2});
+    CHECK(restarted.info.pool == 1);
+    CHECK(restarted.affinity.empty());
+    CHECK(restarted.scheduling.weight != 100);
+    REQUIRE(move("Pool-0"));
+    CHECK(restarted.info.pool == 0);
+    CHECK(restarted.scheduling.weight == 100);
+}
+
 TEST_CASE("vCPUs are offered to a guest and taken back through the store")
 {
     Daemon_fixture daemon;

@@ -65,11 +65,9 @@ void Fair_policy::enqueue(u32 cpu, Sched_entity& entity, Time now)
     Cpu_queue& queue = queues_[cpu];
     entity.key       = entity.virtual_time;
     queue.waiting.insert(entity);
-    if (queue.count++ == 0) {
-        crowded_.add(cpu);
-        if (idle_.has(cpu))
-            idle_.remove(cpu);
-    }
+    if (queue.count++ == 0 && idle_.has(cpu))
+        idle_.remove(cpu);
+    note_crowd(cpu);
     const u32 weight = entity.group.weight.load(std::memory_order_relaxed);
     if (entity.counted != weight)
         queue.load.fetch_add(weight - std::exchange(entity.counted, weight), std::memory_order_relaxed);
@@ -80,7 +78,20 @@ void Fair_policy::dequeue(u32 cpu, Sched_entity& entity)
 {
     Cpu_queue& queue = queues_[cpu];
     queue.waiting.remove(entity);
-    if (--queue.count == 0)
+    --queue.count;
+    note_crowd(cpu);
+}
+
+// The first who waits for a CPU that has nobody is not there for others to take: that CPU is about to.
+void Fair_policy::note_crowd(u32 cpu)
+{
+    const Cpu_queue& queue = queues_[cpu];
+    const bool crowded     = queue.count > (queue.running || !queue.online ? 0 : 1);
+    if (crowded == crowded_.has(cpu))
+        return;
+    if (crowded)
+        crowded_.add(cpu);
+    else
         crowded_.remove(cpu);
 }
 
@@ -289,6 +300,7 @@ Sched_decision Fair_policy::decide(u32 cpu, Time now)
             break;
         start(cpu, *next, now);
     }
+    note_crowd(cpu);
     if (queue.running != last)
         queue.turn_began = now;
     if (queue.online && !queue.running)

@@ -77,6 +77,7 @@ class Fair_policy final : public Policy
     static u64 scaled(u64 ns, u64 scale);
     void enqueue(u32 cpu, Sched_entity& entity, Time now);
     void dequeue(u32 cpu, Sched_entity& entity);
+    void note_crowd(u32 cpu);
     void leave(u32 cpu, Sched_entity& entity, Sched_entity::State to, Time now);
     void enter(Sched_entity& entity, Sched_entity::State state, Time now);
     bool goes_on(u32 cpu);
@@ -110,7 +111,7 @@ class Fair_policy final : public Policy
     std::span<Cpu_queue> queues_;
     Shared_cpu_set online_;
     Shared_cpu_set idle_;    // online, nobody runs
-    Shared_cpu_set crowded_; // somebody waits
+    Shared_cpu_set crowded_; // somebody waits behind another
 };
 
 } // namespace vmm

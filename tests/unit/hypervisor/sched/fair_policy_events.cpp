@@ -62,6 +62,28 @@ TEST_CASE("idle cores are used before the second threads of busy ones")
         CHECK((sim.running(2 * core) == nullptr) != (sim.running(2 * core + 1) == nullptr));
 }
 
+TEST_CASE("who wakes on an idle CPU is left to it; a second one there is not")
+{
+    Simulator sim({.cpus = 2}, fair());
+    sim.run_for(kMs);
+    auto& first  = sim.task(sim.group(), [](auto&) {});
+    auto& second = sim.task(sim.group(), [](auto&) {});
+    const Time now(sim.now());
+    const auto wake = [&](auto& task) {
+        task.wants = true;
+        sim.policy().update(task.entity, now);
+    };
+    wake(first);
+    const u32 home = first.entity.cpu;
+    CHECK(sim.policy().decide(1 - home, now).next == nullptr);
+
+    second.entity.hard_affinity.store(Cpu_set::only(home));
+    wake(second);
+    second.entity.hard_affinity.store(Cpu_set::all());
+    CHECK(sim.policy().decide(1 - home, now).next != nullptr);
+    CHECK(sim.policy().decide(home, now).next != nullptr);
+}
+
 TEST_CASE("hard affinity is obeyed, also when it changes while the vCPU runs; soft affinity is followed")
 {
     Simulator sim({.cpus = 4}, fair());

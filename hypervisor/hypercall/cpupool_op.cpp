@@ -149,6 +149,12 @@ void begin_in_pool(Domain& domain, u32 id)
     domain.scheduling().cpus.store(pool.cpus);
 }
 
+Expected<Sched_kind> kind_of_pool(u32 id)
+{
+    const Cpu_pool* pool = known_pools().find(id);
+    return pool ? Expected<Sched_kind>(pool->kind) : fail(Errc::esrch);
+}
+
 bool is_needed_by_its_pool(u32 cpu)
 {
     for (u32 id = 0; (id = known_pools().next(id)) < Cpu_pools::kMost; ++id) {

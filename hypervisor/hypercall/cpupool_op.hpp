@@ -23,6 +23,9 @@ Expected<void> do_cpupool_op(Vcpu& caller, xen_sysctl_cpupool_op& op);
 Expected<void> can_begin_in(u32 pool);
 void begin_in_pool(Domain& domain, u32 pool);
 
+// Esrch: there is no such pool.
+Expected<Sched_kind> kind_of_pool(u32 id);
+
 // Whether domains would have no CPU without this one.
 [[nodiscard]] bool is_needed_by_its_pool(u32 cpu);
 

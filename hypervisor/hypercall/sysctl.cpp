@@ -18,6 +18,7 @@
 #include "hypercall/hypercall.hpp"
 #include "mm/frame_allocator.hpp"
 #include "platform/cpus.hpp"
+#include "sched/fair_policy.hpp"
 #include "sched/scheduler.hpp"
 
 #include <algorithm>
@@ -130,18 +131,17 @@ Expected<void> numa_info(Vcpu& vcpu, xen_sysctl_numainfo& op)
     return {};
 }
 
-// How long a vCPU keeps the CPU at least is the policy's own (Fair_policy::kShortTurn) and cannot be set.
+// How long a vCPU keeps the CPU at least is the policy's own, and cannot be set.
 Expected<void> scheduler_parameters(xen_sysctl_scheduler_op& op)
 {
-    auto& parameters = op.u.sched_credit2;
-    if (op.cpupool_id != 0)
-        return fail(Errc::esrch);
-    if (default_sched_kind != Sched_kind::fair || op.sched_id != XEN_SCHEDULER_CREDIT2 ||
+    constexpr u32 turn_us = Fair_policy::kShortTurn / 1'000;
+    auto& parameters      = op.u.sched_credit2;
+    if (TRY(kind_of_pool(op.cpupool_id)) != Sched_kind::fair || op.sched_id != XEN_SCHEDULER_CREDIT2 ||
         (op.cmd != XEN_SYSCTL_SCHEDOP_putinfo && op.cmd != XEN_SYSCTL_SCHEDOP_getinfo))
         return fail(Errc::einval);
-    if (op.cmd == XEN_SYSCTL_SCHEDOP_putinfo && parameters.ratelimit_us != 0)
+    if (op.cmd == XEN_SYSCTL_SCHEDOP_putinfo && parameters.ratelimit_us != turn_us)
         return fail(Errc::einval);
-    parameters.ratelimit_us = 0;
+    parameters.ratelimit_us = turn_us;
     return {};
 }
 

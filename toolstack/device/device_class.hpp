@@ -35,6 +35,7 @@ namespace vmm::device
 
 using Json = nlohmann::ordered_json;
 using Done = std::function<void(Result<void>)>;
+using Work = std::function<Result<void>()>;
 
 // Names relative to the device's directory, with values.
 using Nodes = std::vector<std::pair<std::string, std::string>>;
@@ -73,6 +74,16 @@ class Device_class
     {
         done(fail(Errc::unsupported, "such a device has no size"));
     }
+
+    // Between connect() and release(): does `work` while nothing has open what is behind the device, whose
+    // file may be another one afterwards. Whatever comes of it, the device goes on; its guest waits.
+    virtual void while_closed(const Address&, Work, Done done)
+    {
+        done(fail(Errc::unsupported, "what is behind such a device stays open"));
+    }
+
+    // Nobody has what would be behind such a device; the error says who does.
+    [[nodiscard]] virtual Result<void> check_free(const Json&) const { return {}; }
 
     // vmmd was restarted: take the device up again from what task.note was given (null: nothing). An error
     // goes to the log; the device stays as it is until its domain ends.

@@ -74,6 +74,10 @@ class Devices
     // What is behind the device, which is plugged, is to have that many bytes, more than it has.
     void grow(const Address& address, std::uint64_t bytes, Done done);
 
+    // Does `work` while nothing has open what is behind the device, which is plugged and goes on afterwards.
+    void while_closed(const Address& address, Work work, Done done);
+    [[nodiscard]] Result<void> check_free(const std::string& type, const Json& spec) const;
+
     // For who was told that it stays for now. Nothing is called for a device that is not there.
     void when_gone(const Address& address, std::function<void()> call);
 
@@ -115,6 +119,7 @@ class Devices
     using Device_ptr = std::shared_ptr<Device>;
     using Weak       = std::weak_ptr<Device>; // held by callbacks: the device may be gone when they come
 
+    [[nodiscard]] Device_class* plugged_class(const Address& address, const Done& done);
     void plug_one(Wanted wanted, Done done);
     Task task_for(const Device_ptr& device);
     void prepared(const Device_ptr& device, Result<Prepared> result);

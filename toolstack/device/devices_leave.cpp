@@ -56,15 +56,36 @@ void Devices::unplug(const Address& address, Removal how, Done done)
     }
 }
 
-void Devices::grow(const Address& address, std::uint64_t bytes, Done done)
+// Null when there is none, which `done` is told.
+Device_class* Devices::plugged_class(const Address& address, const Done& done)
 {
     const auto found = devices_.find(address);
     if (found == devices_.end() || found->second->phase != Phase::plugged) {
         loop_.defer(
             [done] { done(fail(Errc::busy, "there is no such device, or it is just coming or going")); });
-        return;
+        return nullptr;
     }
-    found->second->device_class->grow(address, bytes, std::move(done));
+    return found->second->device_class;
+}
+
+void Devices::grow(const Address& address, std::uint64_t bytes, Done done)
+{
+    if (Device_class* const device_class = plugged_class(address, done)) {
+        device_class->grow(address, bytes, std::move(done));
+    }
+}
+
+void Devices::while_closed(const Address& address, Work work, Done done)
+{
+    if (Device_class* const device_class = plugged_class(address, done)) {
+        device_class->while_closed(address, std::move(work), std::move(done));
+    }
+}
+
+Result<void> Devices::check_free(const std::string& type, const Json& spec) const
+{
+    const auto found = classes_.find(type);
+    return found == classes_.end() ? Result<void>() : found->second->check_free(spec);
 }
 
 // The guest hears of it, too, and may begin to give up what it does with the device.

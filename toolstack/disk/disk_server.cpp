@@ -198,7 +198,7 @@ void Disk_server::adopt(const Json& record)
 // One that ended well has seen its device taken away.
 void Disk_server::ended(const std::string& how, bool well)
 {
-    if (closing_ || growing_ || restart_ || !opened_ || well) {
+    if (closing_ || closed_ || restart_ || !opened_ || well) {
         return;
     }
     constexpr unsigned kMostDoublings = 6;
@@ -212,7 +212,9 @@ void Disk_server::ended(const std::string& how, bool well)
 void Disk_server::restart()
 {
     restart_.reset();
+    starting_ = true;
     launch_again(while_here([this](const Result<void>& result) {
+        starting_ = false;
         if (!result) {
             log::error(result.error().message);
             ended("cannot be started", false);
@@ -222,7 +224,7 @@ void Disk_server::restart()
 
 void Disk_server::launch_again(Done done)
 {
-    end_nbd(while_here([this, done = std::move(done)] { launch(done); }));
+    end_nbd(while_here([this, done = std::move(done)](bool) { launch(done); }));
 }
 
 // Nobody may change an image that qemu-nbd has open, and it has no way to be told.
@@ -231,68 +233,92 @@ void Disk_server::grow(std::uint64_t bytes, Done done)
     if (!needs_nbd()) {
         return done(grow_file(disk_, bytes)); // vmm-blkback sees it
     }
-    if (!opened_ || closing_ || growing_ || restart_ || !blkback_ || !blkback_->running()) {
-        return done(fail(Errc::busy, "disk " + disk_.vdev + ": its backend is just starting or ending"));
-    }
-    growing_ = true;
+    while_closed([this, bytes](Done back) { launch_img(bytes, std::move(back)); }, std::move(done));
+}
+
+bool Disk_server::is_served() const
+{
+    return opened_ && !closing_ && !closed_ && !starting_ && !restart_ && blkback_ && blkback_->running();
+}
+
+void Disk_server::while_closed(std::function<void(Done back)> work, Done done)
+{
+    const auto is_settled = [here = std::weak_ptr(here_), this] {
+        return !here.lock() || closing_ || is_served(); // it may just be starting again
+    };
+    auto next = [this, work = std::move(work), done = std::move(done)](bool) {
+        if (!is_served()) {
+            return done(fail(Errc::busy, "disk " + disk_.vdev + ": its backend is just starting or ending"));
+        }
+        close_for(work, done);
+    };
+    eventually(loop_, programs_.patience, is_settled, while_here(std::move(next)));
+}
+
+// What a qemu-nbd knew that had to be killed is not all in the image.
+void Disk_server::close_for(std::function<void(Done back)> work, Done done)
+{
+    closed_ = true;
     blkback_->signal(SIGTERM);
+    auto back          = while_here([this, done = std::move(done)](const Result<void>& worked) {
+        closed_ = false;
+        if (!closing_) {
+            restart();
+        }
+        done(worked);
+    });
     const auto is_gone = [here = std::weak_ptr(here_), this] { return !here.lock() || !blkback_->running(); };
-    auto next          = [this, bytes, done = std::move(done)](bool gone) {
+    auto next          = [this, work = std::move(work), back](bool gone) {
         if (!gone) {
             blkback_->signal(SIGKILL); // in the middle of a slow request: its successor does that again
         }
-        end_nbd(while_here([this, bytes, done] { launch_img(bytes, done); }));
+        end_nbd(while_here([this, work, back](bool by_itself) {
+            by_itself ? work(back)
+                      : back(fail(Errc::timed_out, "disk " + disk_.vdev + ": qemu-nbd does not end"));
+        }));
     };
     eventually(loop_, programs_.patience, is_gone, while_here(std::move(next)));
 }
 
-// Whatever comes of it, the disk is served again.
 void Disk_server::launch_img(std::uint64_t bytes, Done done)
 {
-    const auto back = [this, done = std::move(done)](const Result<void>& grown) {
-        growing_ = false;
-        if (!closing_) {
-            restart();
-        }
-        done(grown);
-    };
     const Qemu_image image = qemu_image(disk_, "-f");
     const Unique_fd words  = file_for_words(file(".words"));
     Program program{
         .words = {programs_.img, "resize", "-q"}, .environment = kEnvironment, .error_output = words.get()};
     program.words.insert(program.words.end(), image.options.begin(), image.options.end());
     program.words.insert(program.words.end(), {"--", image.name, std::to_string(bytes)});
-    auto ended = [this, back](const std::string& how, bool well) {
+    auto ended = [this, done](const std::string& how, bool well) {
         // Not inside a call of the process that is looked at here.
-        loop_.defer(while_here([this, back, how, well] {
+        loop_.defer(while_here([this, done, how, well] {
             const std::string said = last_words(file(".words"), "qemu-img");
-            back(well ? Result<void>()
+            done(well ? Result<void>()
                       : fail(Errc::io, "disk " + disk_.vdev + ": " + disk_.target + ": qemu-img " +
                                            (said.empty() ? how : "says: " + said)));
         }));
     };
     auto img = Followed_process::start(loop_, program, std::move(ended));
     if (!img) {
-        return back(fail(img.error().code, "disk " + disk_.vdev + ": " + img.error().message +
+        return done(fail(img.error().code, "disk " + disk_.vdev + ": " + img.error().message +
                                                ", which makes images grow: install qemu-utils"));
     }
     img_ = *std::move(img);
 }
 
 // An image has one qemu-nbd at a time, so that nothing of the last one is written after the next has begun.
-void Disk_server::end_nbd(std::function<void()> done)
+void Disk_server::end_nbd(std::function<void(bool by_itself)> done)
 {
     if (!nbd_ || !nbd_->running()) {
-        return done();
+        return done(true);
     }
     const auto is_gone = [here = std::weak_ptr(here_), this] { return !here.lock() || !nbd_->running(); };
     eventually(loop_, programs_.patience, is_gone,
                while_here([this, is_gone, done = std::move(done)](bool gone) {
                    if (gone) {
-                       return done();
+                       return done(true);
                    }
                    nbd_->signal(SIGKILL);
-                   eventually(loop_, programs_.patience, is_gone, while_here([done](bool) { done(); }));
+                   eventually(loop_, programs_.patience, is_gone, while_here([done](bool) { done(false); }));
                }));
 }
 
@@ -302,7 +328,7 @@ void Disk_server::close(std::function<void()> done)
     if (restart_) {
         loop_.cancel(*std::exchange(restart_, std::nullopt));
     }
-    const auto is_gone = [this] { return (!blkback_ || !blkback_->running()) && !growing_; };
+    const auto is_gone = [this] { return (!blkback_ || !blkback_->running()) && !closed_; };
     eventually(loop_, programs_.patience, is_gone, [this, done = std::move(done)](bool gone) {
         if (!gone) {
             log::warning("what serves " + name() + " does not end; it is killed");
@@ -312,7 +338,7 @@ void Disk_server::close(std::function<void()> done)
                 }
             }
         }
-        end_nbd([this, done] {
+        end_nbd([this, done](bool) {
             std::error_code error;
             for (const char* const ending : {".log", ".nbd", ".pid", ".words"}) {
                 std::filesystem::remove(file(ending), error);

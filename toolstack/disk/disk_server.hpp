@@ -43,6 +43,10 @@ class Disk_server
     void adopt(const device::Json& record);
     // A raw file grows as it is. For any other image its programs end for that time, and the guest waits.
     void grow(std::uint64_t bytes, device::Done done);
+    // `work` is called when nothing has the image open, and calls what it is given when it is done. Whatever
+    // comes of it, the disk is served again then, and the guest has waited.
+    void while_closed(std::function<void(device::Done back)> work, device::Done done);
+    [[nodiscard]] const config::Disk& disk() const { return disk_; }
     // The device is gone; the programs end by themselves, or are ended.
     void close(std::function<void()> done);
 
@@ -52,6 +56,8 @@ class Disk_server
     using Process = std::unique_ptr<Followed_process>;
 
     [[nodiscard]] bool needs_nbd() const;
+    [[nodiscard]] bool is_served() const;
+    void close_for(std::function<void(device::Done back)> work, device::Done done);
     [[nodiscard]] std::string file(const std::string& ending) const;
     void launch(device::Done done);
     void launch_nbd(device::Done done);
@@ -59,7 +65,7 @@ class Disk_server
     void launch_img(std::uint64_t bytes, device::Done done);
     void launch_again(device::Done done);
     void restart();
-    void end_nbd(std::function<void()> done);
+    void end_nbd(std::function<void(bool by_itself)> done);
     void ended(const std::string& how, bool well);
     void take_note();
     [[nodiscard]] std::string name() const;
@@ -83,7 +89,8 @@ class Disk_server
     Process nbd_;
     Process img_;
     bool opened_    = false;
-    bool growing_   = false;
+    bool closed_    = false; // for a while
+    bool starting_  = false; // again
     bool closing_   = false;
     unsigned fails_ = 0; // one soon after the other
     Event_loop::Clock::time_point launched_;

@@ -89,6 +89,21 @@ void Program_disks::grow(const Address& address, std::uint64_t bytes, device::Do
     servers_.at(address)->grow(bytes, std::move(done));
 }
 
+// The claim goes by the file, not by its name.
+void Program_disks::while_closed(const Address& address, const device::Work& work, device::Done done)
+{
+    const Disk disk = servers_.at(address)->disk();
+    servers_.at(address)->while_closed(
+        [this, address, disk, work](device::Done back) {
+            auto worked = work();
+            if (const auto now = identify(disk)) {
+                claims_.add(address, *now, disk);
+            }
+            back(std::move(worked));
+        },
+        std::move(done));
+}
+
 Result<void> Program_disks::adopt(const device::Task& task, const Disk& disk, const Json& record)
 {
     server_for(task, disk).adopt(record);

@@ -29,6 +29,7 @@ class Program_disks
                  std::function<void(Result<device::Prepared>)> done);
     void release(const device::Address& address, std::function<void()> done);
     void grow(const device::Address& address, std::uint64_t bytes, device::Done done);
+    void while_closed(const device::Address& address, const device::Work& work, device::Done done);
     [[nodiscard]] Result<void> adopt(const device::Task& task, const config::Disk& disk,
                                      const device::Json& record);
 

@@ -218,6 +218,26 @@ void Vbd_class::grow(const Address& address, std::uint64_t bytes, device::Done d
     done(grow_file(disks_.at(address).disk, bytes)); // check_sizes() sees it
 }
 
+void Vbd_class::while_closed(const Address& address, device::Work work, device::Done done)
+{
+    if (programs_.has(address)) {
+        return programs_.while_closed(address, std::move(work), std::move(done));
+    }
+    done(fail(Errc::unsupported, "disk " + disks_.at(address).disk.vdev +
+                                     ": the kernel has it open for as long as the domain has it"));
+}
+
+Result<void> Vbd_class::check_free(const Json& spec) const
+{
+    const Disk disk   = TRY(from_spec(spec));
+    const auto exists = identify(disk);
+    if (!exists && exists.error().code == Errc::not_found) {
+        return {};
+    }
+    TRY(open(Address{}, disk));
+    return {};
+}
+
 void Vbd_class::let_go(const Address& address, std::function<void()> done)
 {
     const auto found = disks_.find(address);

@@ -28,7 +28,7 @@ struct Disk_setup {
     bool devices_reach_guests = false; // there is an IOMMU
     Sysfs sysfs;
     Event_loop::Duration patience   = std::chrono::seconds(20); // for dom0's kernel
-    Event_loop::Duration size_check = std::chrono::seconds(2); // how often targets are asked for their size
+    Event_loop::Duration size_check = std::chrono::seconds(2);  // how often targets are asked for their size
     Server_programs programs{};
 };
 
@@ -44,6 +44,8 @@ class Vbd_class final : public device::Device_class
     void connect(const device::Address& address, device::Done done) override;
     void release(const device::Address& address, std::function<void()> done) override;
     void grow(const device::Address& address, std::uint64_t bytes, device::Done done) override;
+    void while_closed(const device::Address& address, device::Work work, device::Done done) override;
+    [[nodiscard]] Result<void> check_free(const device::Json& spec) const override;
     [[nodiscard]] Result<void> adopt(device::Task task, const device::Json& record) override;
 
   private:

@@ -169,6 +169,49 @@ TEST_CASE("an image grows while nothing has it open")
     world.close(*server);
 }
 
+TEST_CASE("work on an image is done while nothing has it open, one piece after the other")
+{
+    World world;
+    world.image("a.qcow2");
+    const auto server = world.server("%/a.qcow2,qcow2,xvda,w");
+    REQUIRE(world.open(*server).empty());
+    unsigned works = 0;
+    std::vector<Result<void>> done;
+    const auto closed = [&](Result<void> outcome) {
+        server->while_closed(
+            [&, outcome](const device::Done& back) {
+                for (const char* const which : {"blkback", "nbd"}) {
+                    CHECK(kill(world.noted.at(which).get<int>(), 0) != 0);
+                }
+                ++works;
+                back(outcome);
+            },
+            [&](Result<void> result) { done.push_back(std::move(result)); });
+    };
+    const auto nbd_ends = [&](std::size_t pieces) {
+        const Json before = world.noted;
+        const auto ended  = [&] { return kill(before.at("blkback").get<int>(), 0) != 0; };
+        world.run_until(ended);
+        kill(before.at("nbd").get<int>(), SIGKILL);
+        world.run_until([&] { return done.size() == pieces && world.noted["blkback"] != before["blkback"]; });
+    };
+    closed({});
+    nbd_ends(1);
+    closed(fail(Errc::io, "no")); // while its programs are still on their way
+    nbd_ends(2);
+    CHECK(works == 2);
+    CHECK(done[0]);
+    CHECK(done[1].error().message == "no");
+    SECTION("not when a qemu-nbd had to be killed")
+    {
+        closed({});
+        world.run_until([&] { return done.size() == 3; });
+        CHECK(works == 2);
+        CHECK_THAT(done[2].error().message, Catch::EndsWith("qemu-nbd does not end"));
+    }
+    world.close(*server);
+}
+
 TEST_CASE("what cannot be started or opened is told")
 {
     World world;

@@ -45,7 +45,8 @@ Result<void> save_domain(Build_control& build, Domid id, const Saved_domain& des
                          const std::string& path, Compression compression, const Progress& progress)
 {
     Image_writer out = TRY(Image_writer::create(path, compression));
-    TRY(out.put(Record_type::description, encode(description)));
+    const auto type  = description.disks.empty() ? Record_type::description : Record_type::point;
+    TRY(out.put(type, encode(description)));
     const Memory_counts counts = TRY(write_memory(build, id, layout_of(description), out, progress));
     if (counts.present < description.memory_kib * 1024 / kPageSize) {
         return fail(Errc::unsupported,

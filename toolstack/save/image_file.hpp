@@ -31,6 +31,7 @@ enum class Record_type : std::uint32_t {
     zero_frames = 3, // frames that hold only zeros
     processors  = 4, // HVM save records of <xen/hvm/save.h>
     end         = 5, // counts; nothing follows in a file
+    point       = 6, // a description with disks: memory without them would be another domain
     // Only in a stream between two hosts:
     memory      = 16, // frames that have memory from now on, of zeros
     absent      = 17, // frames that have none any more

@@ -58,7 +58,7 @@ std::optional<std::string_view> find_wrong(const Record_header& header)
 
 bool is_known(Record_type type, bool stream)
 {
-    return (type >= Record_type::description && type <= Record_type::end) ||
+    return (type >= Record_type::description && type <= Record_type::point) ||
            (stream && type >= Record_type::memory && type <= Record_type::commit);
 }
 

@@ -89,6 +89,38 @@ Result<cpu::Cpu_policy> policy_of(const Json& json)
     return policy;
 }
 
+Json disks_to_json(const std::vector<Frozen_disk>& disks)
+{
+    Json list = Json::array();
+    for (const Frozen_disk& disk : disks) {
+        list.push_back({{"vdev", disk.vdev}, {"base", disk.base}});
+    }
+    return list;
+}
+
+Result<std::vector<Frozen_disk>> disks_of(const Json& json)
+{
+    const auto list = json.find("disks");
+    std::vector<Frozen_disk> disks;
+    if (list == json.end()) {
+        return disks;
+    }
+    if (!list->is_array()) {
+        return wrong("'disks' is not a list");
+    }
+    for (const Json& entry : *list) {
+        if (!entry.is_object()) {
+            return wrong("'disks' has an entry that is not an object");
+        }
+        Frozen_disk disk{TRY(text(entry, "vdev")), TRY(text(entry, "base"))};
+        if (!disk.base.starts_with('/')) {
+            return wrong("'disks' has a path that is not absolute");
+        }
+        disks.push_back(std::move(disk));
+    }
+    return disks;
+}
+
 Result<config::Domain_config> config_of(const Json& json)
 {
     auto config = config::from_json(*TRY(find(json, "config")));
@@ -123,6 +155,9 @@ std::vector<std::byte> encode(const Saved_domain& domain)
     json["saved_at"]       = domain.saved_at;
     json["hypervisor"]     = domain.hypervisor;
     json["cpu_policy"]     = policy_to_json(domain.cpu_policy);
+    if (!domain.disks.empty()) {
+        json["disks"] = disks_to_json(domain.disks);
+    }
     const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
     const auto bytes       = std::as_bytes(std::span(text));
     return {bytes.begin(), bytes.end()};
@@ -148,6 +183,7 @@ Result<Saved_domain> decode(std::span<const std::byte> payload)
         static_cast<std::int64_t>(TRY(number(json, "saved_at", 0, std::numeric_limits<std::int64_t>::max())));
     domain.hypervisor = TRY(text(json, "hypervisor"));
     domain.cpu_policy = TRY(policy_of(json));
+    domain.disks      = TRY(disks_of(json));
     return domain;
 }
 

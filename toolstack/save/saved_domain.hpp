@@ -17,6 +17,14 @@
 namespace vmm::save
 {
 
+// The state of a disk at the time its domain was saved.
+struct Frozen_disk {
+    std::string vdev; // as the config has it
+    std::string base; // absolute path in dom0: a qcow2 image that nobody writes again
+
+    friend bool operator==(const Frozen_disk&, const Frozen_disk&) = default;
+};
+
 struct Saved_domain {
     config::Domain_config config;
     config::Uuid uuid;
@@ -25,10 +33,11 @@ struct Saved_domain {
     std::uint64_t overhead_kib   = 0; // what it has beside RAM
     Evtchn_port store_port{};
     Evtchn_port console_port{};
-    std::uint64_t memory_kib = 0; // what it had when it was saved
-    std::int64_t saved_at    = 0; // seconds since 1970, UTC
-    std::string hypervisor;       // its version, for people
-    cpu::Cpu_policy cpu_policy;   // what CPUID told it
+    std::uint64_t memory_kib = 0;     // what it had when it was saved
+    std::int64_t saved_at    = 0;     // seconds since 1970, UTC
+    std::string hypervisor;           // its version, for people
+    cpu::Cpu_policy cpu_policy;       // what CPUID told it
+    std::vector<Frozen_disk> disks{}; // none: its disks are not part of what was saved
 
     friend bool operator==(const Saved_domain&, const Saved_domain&) = default;
 };

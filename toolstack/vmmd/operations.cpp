@@ -217,21 +217,24 @@ Operations::Cancel Operations::create(const Json& args, Client client)
     return begin(std::move(creation), client);
 }
 
-void Operations::answer_made(const Client& client, Result<Domid> made)
+void Operations::answer_made(const Client& client, const Result<Domid>& made, const Json& more)
 {
     if (!made) {
         client.answer(failed(made.error()));
         return;
     }
     const Domain* domain = supervisor_.domains().find(*made);
-    client.answer(Json{{"domid", raw(*made)}, {"name", domain->name()}, {"uuid", domain->uuid.to_string()}});
+    Json answer{{"domid", raw(*made)}, {"name", domain->name()}, {"uuid", domain->uuid.to_string()}};
+    answer.update(more);
+    client.answer(std::move(answer));
 }
 
-Operations::Cancel Operations::begin(Supervisor::Creation creation, const Client& client)
+Operations::Cancel Operations::begin(Supervisor::Creation creation, const Client& client,
+                                     const std::function<Json()>& more)
 {
     creation.still_wanted = client.is_there;
-    creation.done         = [this, client](Result<Domid> made) { answer_made(client, std::move(made)); };
-    const auto id         = supervisor_.create(std::move(creation));
+    creation.done = [this, client, more](const Result<Domid>& made) { answer_made(client, made, more()); };
+    const auto id = supervisor_.create(std::move(creation));
     if (!id) {
         client.answer(failed(id.error()));
         return {};

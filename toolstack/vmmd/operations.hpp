@@ -63,8 +63,11 @@ class Operations
     control::Domain_row row(const Domain_info& info, const Target& target);
 
     Cancel create(const Json& args, Client client);
-    void answer_made(const Client& client, Result<Domid> made);
-    Cancel begin(Supervisor::Creation creation, const Client& client);
+    void answer_made(const Client& client, const Result<Domid>& made, const Json& more = Json::object());
+    // `more`: what the answer tells beside who the domain is.
+    Cancel begin(
+        Supervisor::Creation creation, const Client& client,
+        const std::function<Json()>& more = [] { return Json::object(); });
     Cancel save(const Json& args, Client client);
     Cancel fork(const Json& args, Client client);
     Cancel restore(const Json& args, Client client);

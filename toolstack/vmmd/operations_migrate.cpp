@@ -95,7 +95,7 @@ Operations::Cancel Operations::receive(const Json& args, Client client)
     }
     Supervisor::Creation creation;
     creation.paused = *paused;
-    creation.done   = [this, client](Result<Domid> made) { answer_made(client, std::move(made)); };
+    creation.done   = [this, client](const Result<Domid>& made) { answer_made(client, made); };
     const auto id   = supervisor_.receive(std::move(creation), *std::move(stream));
     if (!id) {
         client.answer(failed(id.error()));

@@ -4,6 +4,7 @@
 #include "toolstack/vmmd/answers.hpp"
 #include "toolstack/vmmd/operations.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace vmm
@@ -11,6 +12,7 @@ namespace vmm
 
 using control::Code;
 using control::Failure;
+using control::Json;
 
 namespace
 {
@@ -22,6 +24,15 @@ std::expected<std::string, Failure> path_argument(const control::Json& args)
         return failed(Code::bad_request, "\"path\" is absolute");
     }
     return path;
+}
+
+Json disks_answer(const Supervisor::Frozen_disks& disks)
+{
+    Json list = Json::array();
+    for (const save::Frozen_disk& disk : disks) {
+        list.push_back({{"vdev", disk.vdev}, {"base", disk.base}});
+    }
+    return list;
 }
 
 } // namespace
@@ -36,14 +47,17 @@ Operations::Cancel Operations::save(const Json& args, Client client)
         args, "compress", {{"zstd", Compression::zstd}, {"none", Compression::none}});
     const auto after = word_argument<After>(
         args, "after", {{"destroy", After::destroy}, {"run", After::run}, {"pause", After::pause}});
-    if (const Failure* const wrong = first_refusal(found, path, compression, after)) {
+    const auto disks = flag_argument(args, "disks");
+    if (const Failure* const wrong = first_refusal(found, path, compression, after, disks)) {
         client.answer(std::unexpected(*wrong));
         return {};
     }
     const auto begun = supervisor_.save(
-        {found->id, *path, *compression, *after, [client, target = *found, path = *path](Result<void> saved) {
+        {found->id, *path, *compression, *after, *disks,
+         [client, target = *found, path = *path](const Result<Supervisor::Frozen_disks>& saved) {
              if (saved) {
-                 client.answer(Json{{"domid", raw(target.id)}, {"path", path}});
+                 client.answer(
+                     Json{{"domid", raw(target.id)}, {"path", path}, {"disks", disks_answer(*saved)}});
                  return;
              }
              client.answer(failed(Error{saved.error().code,
@@ -77,10 +91,20 @@ Operations::Cancel Operations::fork(const Json& args, Client client)
     creation.paused       = *paused;
     creation.overcommit   = *overcommit;
     creation.still_wanted = client.is_there;
-    creation.done         = [this, client, parent = found->name](Result<Domid> made) {
-        answer_made(client, made ? std::move(made)
-                                         : fail(made.error().code,
-                                                "\"" + parent + "\" was not forked: " + made.error().message));
+    creation.done         = [this, client, parent = found->name,
+                     asked = creation.config.disks](const Result<Domid>& made) {
+        if (!made) {
+            client.answer(failed(
+                        Error{made.error().code, "\"" + parent + "\" was not forked: " + made.error().message}));
+            return;
+        }
+        Json disks = Json::array();
+        for (const config::Disk& disk : supervisor_.domains().find(*made)->config.disks) {
+            if (std::ranges::find(asked, disk) == asked.end()) { // it has got a place of its own
+                disks.push_back({{"vdev", disk.vdev}, {"target", disk.target}});
+            }
+        }
+        answer_made(client, made, {{"disks", disks}});
     };
     const auto id = supervisor_.fork(found->id, std::move(creation));
     if (!id) {
@@ -99,9 +123,17 @@ Operations::Cancel Operations::restore(const Json& args, Client client)
         return {};
     }
     Supervisor::Creation creation;
-    creation.image  = *path;
-    creation.paused = *paused;
-    return begin(std::move(creation), client);
+    creation.image     = *path;
+    creation.paused    = *paused;
+    creation.set_aside = std::make_shared<std::vector<Supervisor::Disk_aside>>();
+    const auto moved   = [set_aside = creation.set_aside] {
+        Json disks = Json::array();
+        for (const Supervisor::Disk_aside& disk : *set_aside) {
+            disks.push_back({{"vdev", disk.vdev}, {"target", disk.image}, {"now", disk.now}});
+        }
+        return Json{{"set_aside", disks}};
+    };
+    return begin(std::move(creation), client, moved);
 }
 
 Answer Operations::progress(const Json& args)

@@ -8,6 +8,7 @@
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
 #include "toolstack/device/devices.hpp"
+#include "toolstack/disk/layer_exchange.hpp"
 #include "toolstack/migrate/receiver.hpp"
 #include "toolstack/migrate/sender.hpp"
 #include "toolstack/save/domain_image.hpp"
@@ -44,12 +45,21 @@ class Supervisor
         Worker& worker;
         Open_control open_control;
         State_file state;
+        std::string qemu_img = "/usr/bin/qemu-img";
+    };
+    struct Disk_aside {
+        std::string vdev;
+        std::string image;
+        std::string now; // what was at `image`
     };
     struct Creation {
         config::Domain_config config;
         std::string image; // not empty: the file of a saved domain, which says the config
         bool paused     = false;
         bool overcommit = false; // of a fork: no memory is set aside for it
+        // Of a saved domain with its disks: what stood in their places has these names now. Filled in before
+        // `done` is called.
+        std::shared_ptr<std::vector<Disk_aside>> set_aside{};
         // Asked when the domain is complete; false (whoever wanted it is gone) undoes it.
         std::function<bool()> still_wanted;
         std::function<void(Result<Domid>)> done;
@@ -57,12 +67,14 @@ class Supervisor
     enum class Creation_id : std::uint64_t {};
 
     enum class After_save { destroy, run, pause };
+    using Frozen_disks = std::vector<save::Frozen_disk>;
     struct Saving {
         Domid id{};
         std::string path;
         save::Compression compression = save::Compression::zstd;
         After_save after              = After_save::destroy;
-        std::function<void(Result<void>)> done;
+        bool disks                    = false; // their state is frozen in the same instant
+        std::function<void(Result<Frozen_disks>)> done{};
     };
 
     // What a migration was like.
@@ -154,6 +166,7 @@ class Supervisor
     void forget_foreign(Domid id);
 
   private:
+    using Layer = std::shared_ptr<disk::Layer_exchange>;
     // A domain on its way: waiting (restart delay), being prepared, or about to be made.
     struct Construction {
         Creation_id id{};
@@ -170,6 +183,7 @@ class Supervisor
         std::shared_ptr<Image_job> filling;
         std::shared_ptr<migrate::Receiver> receiver; // or it comes from another host
         std::unique_ptr<Domain> domain;              // while it is filled and its devices are plugged
+        std::vector<Layer> layers;                   // images that are its disks' from then on
         bool cancelled = false;
         bool settled   = false; // made or given up: a successor of this process does not owe it any more
     };
@@ -188,11 +202,16 @@ class Supervisor
     };
     struct Save_under_way {
         Saving saving;
-        std::unique_ptr<Migration> migration;         // it goes to another host instead
-        Construction_ptr child;                       // or is forked
-        bool pause_again = false;                     // it was paused, and is only to suspend
+        std::unique_ptr<Migration> migration;        // it goes to another host instead
+        Construction_ptr child;                      // or is forked
+        std::map<std::string, std::string> branches; // by vdev: disks that the fork goes on from, and where
+        std::vector<Layer> layers;
+        Frozen_disks frozen;      // whatever becomes of the rest
+        bool pause_again = false; // it was paused, and is only to suspend
+        bool suspended   = false;
+        bool cancelled   = false;
         std::optional<Event_loop::Timer_id> patience; // until it has suspended
-        std::shared_ptr<Image_job> job;               // from then on
+        std::shared_ptr<Image_job> job;               // what is done then, step by step
     };
     using Save_ptr = std::shared_ptr<Save_under_way>;
     struct Foreign {
@@ -225,6 +244,15 @@ class Supervisor
     void asked_to_suspend(const Save_ptr& save, Result<void> taken);
     void suspended(Domain& domain);
     Result<void> begin_save(Domain& domain, const Save_ptr& save);
+    Result<void> check_can_freeze(const Domain& domain) const;
+    Result<void> begin_freeze(Domain& domain, const Save_ptr& save);
+    void exchange_layers(const Save_ptr& save, const std::vector<Layer>& layers, Result<void> prepared);
+    void frozen(const Save_ptr& save, const std::vector<Layer>& layers, Result<void> result);
+    Result<void> copy(Domain& domain, const Save_ptr& save);
+    Result<void> check_places(const save::Saved_domain& saved) const;
+    static Result<std::vector<Layer>> layers_of(const save::Saved_domain& saved, const std::string& qemu_img);
+    static Result<void> put_in_place(Construction& construction);
+    static void take_from_place(Construction& construction);
     void written(const Save_ptr& save, Result<void> result);
     void end_save(const Save_ptr& save, Result<void> result);
     Result<void> check_can_suspend(Domid id) const;

@@ -158,6 +158,7 @@ void Supervisor::abandon(const Construction_ptr& construction, Error error)
             log::error(undone.error().message);
         }
         construction->domain.reset();
+        take_from_place(*construction);
         settle(construction, std::unexpected(error));
     });
 }

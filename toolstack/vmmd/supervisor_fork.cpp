@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of Supervisor that forks domains: the parent suspends as for a save, the new domain gets its
 // memory, in common with it, and its processors, and the parent finds that nothing came of the suspension.
-// From its devices on the new domain is as one that was restored.
+// From its devices on the new domain is as one that was restored. Disks that both are to write are frozen in
+// between, and each goes on with an image of its own over what was frozen.
 #include "toolstack/base/log.hpp"
 #include "toolstack/vmmd/handed_over.hpp"
 #include "toolstack/vmmd/supervisor.hpp"
 
 #include <algorithm>
+#include <filesystem>
+#include <map>
 #include <utility>
 
 namespace vmm
@@ -57,22 +60,35 @@ Result<void> check_addresses(const Domain& parent, const config::Domain_config& 
     return {};
 }
 
-Result<void> check_disks(const Domain& parent, const config::Domain_config& child)
+// Disks that the parent writes and the fork is to go on from: the fork's get places of their own, which are
+// told by the vdev of the parent's.
+Result<std::map<std::string, std::string>> branch_disks(const Domain& parent, config::Domain_config& child)
 {
-    for (const config::Disk& disk : child.disks) {
-        const auto is_the_same = [&](const config::Disk& other) {
-            return !other.is_empty() && other.target == disk.target &&
-                   (other.access != config::Disk_access::read_only ||
-                    disk.access != config::Disk_access::read_only);
-        };
-        if (std::ranges::any_of(parent.config.disks, is_the_same)) {
-            return fail(Errc::invalid,
-                        "disk " + disk.vdev + " (" + disk.target + ") is writable, and " + quoted(parent) +
-                            " has it: give the fork disks of its own with disk=[...], or none with "
-                            "--no-disks");
+    using config::Disk_access;
+    std::map<std::string, std::string> branches;
+    for (config::Disk& disk : child.disks) {
+        const auto same = std::ranges::find(parent.config.disks, disk.target, &config::Disk::target);
+        if (disk.is_empty() || same == parent.config.disks.end() ||
+            (same->access == Disk_access::read_only && disk.access == Disk_access::read_only)) {
+            continue;
         }
+        const std::string way_out = "give the fork disks of its own with disk=[...], or none with --no-disks";
+        if (same->access != Disk_access::read_write || disk.access != Disk_access::read_write) {
+            return fail(Errc::invalid, "disk " + disk.vdev + " (" + disk.target + ") is writable, and " +
+                                           quoted(parent) + " has it: " + way_out);
+        }
+        if (const auto can = disk::check_can_freeze(*same); !can) {
+            return fail(can.error().code, can.error().message + ", or " + way_out);
+        }
+        const std::string place = disk::branch_name(disk.target, child.name);
+        if (std::error_code error; std::filesystem::exists(std::filesystem::symlink_status(place, error))) {
+            return fail(Errc::exists, "disk " + disk.vdev + " of the fork would be " + place +
+                                          ", which exists: move it away, or " + way_out);
+        }
+        branches[same->vdev] = place;
+        disk.target          = place;
     }
-    return {};
+    return branches;
 }
 
 } // namespace
@@ -91,13 +107,13 @@ Result<Domain_info> Supervisor::check_can_fork(Domid parent, const config::Domai
     }
     TRY(check_inside_is_same(*domain, child));
     TRY(check_addresses(*domain, child));
-    TRY(check_disks(*domain, child));
     return info;
 }
 
 Result<Supervisor::Creation_id> Supervisor::fork(Domid parent, Creation creation)
 {
     const Domain_info info = TRY(check_can_fork(parent, creation.config));
+    auto branches          = TRY(branch_disks(*table_.find(parent), creation.config));
     const auto child       = std::make_shared<Construction>();
     child->uuid            = creation.config.uuid.value_or(config::Uuid::random());
     TRY(check_free(creation.config, child->uuid));
@@ -106,9 +122,12 @@ Result<Supervisor::Creation_id> Supervisor::fork(Domid parent, Creation creation
     const auto save    = std::make_shared<Save_under_way>();
     save->saving.id    = parent;
     save->saving.after = After_save::run;
-    save->saving.done  = [this, child](Result<void> result) { forked(child, std::move(result)); };
-    save->child        = child;
-    save->pause_again  = info.paused;
+    save->saving.done  = [this, child](const Result<Frozen_disks>& result) {
+        forked(child, result ? Result<void>() : std::unexpected(result.error()));
+    };
+    save->branches    = std::move(branches);
+    save->child       = child;
+    save->pause_again = info.paused;
     if (info.paused) { // only for as long as it takes to suspend
         TRY(parts_.control.unpause(parent));
     }
@@ -169,6 +188,9 @@ Result<void> Supervisor::furnish_fork(const Construction& child, const Result<Bu
 // The parent runs on, or is gone; the child is whole but for its devices, or will not be.
 void Supervisor::forked(const Construction_ptr& child, Result<void> result)
 {
+    if (result) {
+        result = put_in_place(*child);
+    }
     if (result) {
         plug(child);
     } else if (child->domain) {

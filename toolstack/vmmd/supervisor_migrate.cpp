@@ -5,11 +5,10 @@
 // will be given stands in the state file before, so a successor of this process never runs it by itself.
 #include "toolstack/base/log.hpp"
 #include "toolstack/migrate/ring_drain.hpp"
-#include "toolstack/vmmd/domain_nodes.hpp"
+#include "toolstack/vmmd/disk_rings.hpp"
 #include "toolstack/vmmd/handed_over.hpp"
 #include "toolstack/vmmd/supervisor.hpp"
 
-#include <charconv>
 #include <utility>
 
 namespace vmm
@@ -36,32 +35,6 @@ Result<void> check_disks(const config::Domain_config& config)
     return {};
 }
 
-// The grants of the rings of its disks, as its frontends have told them. [<xen/io/blkif.h>]
-std::vector<std::uint32_t> rings_of_disks(Store_server& store, Domid id)
-{
-    std::vector<std::uint32_t> grants;
-    const auto take = [&](const std::string& path) {
-        for (const char* name : {"/ring-ref", "/ring-ref0"}) {
-            const std::string text = store.read(path + name).value_or("");
-            std::uint32_t grant    = 0;
-            if (std::from_chars(text.data(), text.data() + text.size(), grant).ec == std::errc()) {
-                grants.push_back(grant);
-            }
-        }
-    };
-    const std::string disks = domain_path(id) + "/device/vbd";
-    for (const std::string& disk : store.list(disks).value_or(std::vector<std::string>{})) {
-        const std::string path = disks + "/" + disk;
-        take(path);
-        for (const std::string& node : store.list(path).value_or(std::vector<std::string>{})) {
-            if (node.starts_with("queue-")) {
-                take(path + "/" + node);
-            }
-        }
-    }
-    return grants;
-}
-
 } // namespace
 
 std::string handed_over_hint(const Domain& domain)
@@ -86,7 +59,7 @@ Result<void> Supervisor::migrate(Moving moving)
     save->migration->sender =
         std::make_shared<migrate::Sender>(std::move(moving.stream), moving.peer, moving.plan);
     save->saving.done = [migration = save->migration.get(),
-                         done      = std::move(moving.done)](Result<void> result) {
+                         done      = std::move(moving.done)](Result<Frozen_disks> result) {
         const migrate::State state = migration->sender->state();
         done(result ? Result<Moved>(Moved{migration->downtime, state.bytes, state.round})
                     : std::unexpected(std::move(result.error())));

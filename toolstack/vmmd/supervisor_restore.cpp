@@ -16,10 +16,15 @@ namespace
 Result<save::Saved_domain> read_description(save::Image_reader& image)
 {
     const save::Record record = TRY(image.next());
-    if (record.type != save::Record_type::description) {
+    const bool has_disks      = record.type == save::Record_type::point;
+    if (!has_disks && record.type != save::Record_type::description) {
         return fail(Errc::protocol, "the file does not begin with a description of the domain");
     }
-    return save::decode(record.payload);
+    auto saved = TRY(save::decode(record.payload));
+    if (saved.disks.empty() == has_disks) {
+        return fail(Errc::protocol, "the file does not tell the states of the domain's disks, or should not");
+    }
+    return saved;
 }
 
 } // namespace
@@ -53,15 +58,19 @@ Result<void> Supervisor::begin_restore(const Construction_ptr& construction)
 {
     const save::Saved_domain saved = TRY(std::move(*construction->saved));
     TRY(begin_place(construction, saved));
+    TRY(check_places(saved));
     const Domid id   = construction->domain->id;
     const auto rings = std::make_shared<Built_domain>();
-    const auto fill  = [id, saved, image = construction->image,
-                       rings](Build_control& control, const save::Progress& progress) -> Result<void> {
-        *rings = TRY(save::restore_domain(control, id, saved, *image, progress));
+    const auto fill  = [id, saved, construction, image = construction->image, rings,
+                       qemu_img = parts_.qemu_img](Build_control& control,
+                                                   const save::Progress& progress) -> Result<void> {
+        construction->layers = TRY(layers_of(saved, qemu_img));
+        *rings               = TRY(save::restore_domain(control, id, saved, *image, progress));
         return {};
     };
     construction->filling = TRY(Image_job::start(
-        parts_.loop, parts_.open_control, fill, [this, construction, rings](const Result<void>& done) {
+        parts_.loop, parts_.open_control, fill, [this, construction, rings, saved](Result<void> done) {
+            done = done ? check_places(saved) : std::move(done);
             filled(construction, done ? Result<Built_domain>(*rings) : std::unexpected(done.error()));
         }));
     return {};
@@ -95,6 +104,9 @@ void Supervisor::filled(const Construction_ptr& construction, Result<Built_domai
     Result<void> furnished = construction->cancelled ? fail(Errc::cancelled, "the restoration was cancelled")
                              : rings                 ? parts_.maker.furnish(*construction->domain, *rings)
                                                      : Result<void>(std::unexpected(rings.error()));
+    if (furnished) {
+        furnished = put_in_place(*construction);
+    }
     if (!furnished) {
         abandon(construction, std::move(furnished.error()));
         return;

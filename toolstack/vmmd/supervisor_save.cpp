@@ -22,6 +22,16 @@ constexpr std::chrono::seconds kSuspends{60};
 
 std::string quoted(const Domain& domain) { return "\"" + domain.name() + "\""; }
 
+std::string harmless(const Supervisor::Frozen_disks& disks)
+{
+    std::string said =
+        "; the states of its disks that were frozen already stay behind those, and nothing is lost:";
+    for (const save::Frozen_disk& disk : disks) {
+        said += " " + disk.base;
+    }
+    return said;
+}
+
 std::string request_node(Domid id) { return domain_path(id) + "/control/shutdown"; }
 
 } // namespace
@@ -106,6 +116,9 @@ Result<void> Supervisor::save(Saving saving)
 {
     const Domid id = saving.id;
     TRY(check_can_suspend(id));
+    if (saving.disks) {
+        TRY(check_can_freeze(*table_.find(id)));
+    }
     auto save    = std::make_shared<Save_under_way>();
     save->saving = std::move(saving);
     TRY(ask_to_suspend(save));
@@ -119,7 +132,7 @@ Result<void> Supervisor::save(Saving saving)
 void Supervisor::asked_to_suspend(const Save_ptr& save, Result<void> taken)
 {
     const Domid id = save->saving.id;
-    if (saves_.count(id) == 0 || saves_.at(id) != save || save->job) {
+    if (saves_.count(id) == 0 || saves_.at(id) != save || save->suspended) {
         return; // called off, or it has suspended already
     }
     if (!taken) {
@@ -162,7 +175,7 @@ void Supervisor::suspended(Domain& domain)
         return;
     }
     const Save_ptr save = found->second;
-    if (save->job) {
+    if (save->job || std::exchange(save->suspended, true)) {
         return; // known
     }
     if (save->patience) {
@@ -172,7 +185,8 @@ void Supervisor::suspended(Domain& domain)
         copy_rest(domain, save);
         return;
     }
-    if (auto begun = save->child ? begin_fork(domain, save) : begin_save(domain, save); !begun) {
+    const bool with_disks = save->saving.disks || !save->branches.empty();
+    if (auto begun = with_disks ? begin_freeze(domain, save) : copy(domain, save); !begun) {
         written(save, std::move(begun));
     }
 }
@@ -182,12 +196,16 @@ Result<void> Supervisor::begin_save(Domain& domain, const Save_ptr& save)
     if (domain.console) {
         domain.console->drain();
     }
-    const auto description =
+    auto description =
         describe_saved(domain, TRY(parts_.control.info(domain.id)), TRY(parts_.control.cpu_policy(domain.id)),
                        TRY(parts_.control.version()));
-    const auto work = [id = domain.id, description, path = save->saving.path,
-                       compression = save->saving.compression](Build_control& control,
-                                                               const save::Progress& progress) {
+    description.disks = save->frozen;
+    const auto work   = [id = domain.id, description, path = save->saving.path, layers = save->layers,
+                       compression = save->saving.compression](
+                          Build_control& control, const save::Progress& progress) -> Result<void> {
+        for (const Layer& layer : layers) {
+            TRY(layer->make_durable());
+        }
         return save::save_domain(control, id, description, path, compression, progress);
     };
     save->job =
@@ -256,7 +274,11 @@ void Supervisor::end_save(const Save_ptr& save, Result<void> result)
                                       : "saved: ") +
                      result.error().message);
     }
-    save->saving.done(std::move(result));
+    if (!result && !save->frozen.empty()) {
+        result.error().message += harmless(save->frozen);
+    }
+    save->saving.done(result ? Result<Frozen_disks>(save->frozen)
+                             : std::unexpected(std::move(result.error())));
 }
 
 void Supervisor::cancel_save(Domid id)
@@ -270,9 +292,13 @@ void Supervisor::cancel_save(Domid id)
         save->migration->cancelled = true;
         save->migration->sender->cancel();
     }
+    save->cancelled = true;
     if (save->job) {
         save->job->cancel(); // written(), or what a migration has in its place, comes
         return;
+    }
+    if (save->suspended) {
+        return; // its disks are exchanged right now, and frozen() comes
     }
     withdraw_suspend(id);
     stop_logging_of(save);

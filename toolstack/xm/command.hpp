@@ -61,6 +61,8 @@ void shutdown_options(Options&);
 // save.cpp
 Outcome<> save(Invocation&);
 void save_options(Options&);
+Outcome<> checkpoint(Invocation&);
+void checkpoint_options(Options&);
 Outcome<> restore(Invocation&);
 void restore_options(Options&);
 // fork.cpp

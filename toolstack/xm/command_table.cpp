@@ -71,10 +71,19 @@ constexpr Command kCommands[] = {
      {2, 2},
      save_options,
      save},
+    {"checkpoint",
+     "DOMAIN FILE",
+     "write a domain to a file with the state of its disks, and let it run on",
+     "The disks it writes must be qcow2 files: each is frozen under a name that is told, and goes on in a\n"
+     "new file of the old name, over the frozen one. What fails leaves the domain running.",
+     {2, 2},
+     checkpoint_options,
+     checkpoint},
     {"restore",
      "FILE",
      "let a saved domain run on",
-     "It needs the disks it had. The file stays; restored twice, the domain would spoil its own disks.",
+     "It needs the disks it had. The file stays; restored twice, the domain would spoil its own disks,\n"
+     "unless `checkpoint` wrote it: then its disks go back with it, and what stands there is kept aside.",
      {1, 1},
      restore_options,
      restore},
@@ -82,14 +91,16 @@ constexpr Command kCommands[] = {
      "DOMAIN NEW [KEY=VALUE...]",
      "make a second domain out of one that runs",
      "Both share their memory until one of them writes. Name, UUID and addresses of the new one are its\n"
-     "own, and so must be the disks it writes: KEY=VALUE as in a configuration file.",
+     "own. A qcow2 disk that both write is frozen, and each goes on in a file of its own over that; other\n"
+     "disks it writes must be its own: KEY=VALUE as in a configuration file.",
      {2, Arity::kMany},
      fork_options,
      fork},
     {"migrate",
      "DOMAIN HOST|--to tcp:HOST:PORT",
      "move a domain to another host while it runs",
-     "HOST is for ssh, or runs vmm-tls, and has an xm and the same disks. Whatever fails, the domain runs on here. Ctrl-C\n"
+     "HOST is for ssh, or runs vmm-tls, and has an xm and the same disks. Whatever fails, the domain runs on "
+     "here. Ctrl-C\n"
      "calls it off.",
      {1, 2},
      migrate_options,

@@ -84,9 +84,12 @@ Outcome<> fork(Invocation& invocation)
                                                 {"paused", invocation.has("paused")},
                                                 {"overcommit", invocation.has("overcommit")}}));
     const auto id = std::to_string(TRY(number_field(answer, "domid")));
-    if (!invocation.print_json(answer))
-        invocation.out() << parent.name << " has been forked into " << config.name << " with id " << id
-                         << '\n';
+    if (invocation.print_json(answer))
+        return {};
+    invocation.out() << parent.name << " has been forked into " << config.name << " with id " << id << '\n';
+    for (const Json& disk : TRY(list_field(answer, "disks")))
+        invocation.out() << "disk " << TRY(text_field(disk, "vdev")) << " of " << config.name << " is "
+                         << TRY(text_field(disk, "target")) << '\n';
     return {};
 }
 

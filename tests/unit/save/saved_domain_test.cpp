@@ -55,6 +55,22 @@ TEST_CASE("A description comes back as it was")
     CHECK(*decoded == domain);
 }
 
+TEST_CASE("The states of disks come back too, and make sense")
+{
+    Saved_domain domain = example();
+    domain.disks        = {{"xvda", "/srv/a.qcow2.frozen"}, {"xvdb", "/srv/b.qcow2.frozen"}};
+    const auto decoded  = decode(encode(domain));
+    REQUIRE(decoded);
+    CHECK(*decoded == domain);
+    Json json = Json::parse(text_of(encode(domain)));
+    for (const char* const wrong : {"7", "[7]", R"([{"vdev": "xvda"}])", R"([{"vdev": 7, "base": "/a"}])",
+                                    R"([{"vdev": "xvda", "base": "a"}])"}) {
+        INFO(wrong);
+        json["disks"] = Json::parse(wrong);
+        CHECK(problem(json).starts_with(kWrong));
+    }
+}
+
 TEST_CASE("Each field must be there and of its kind")
 {
     const Json whole = Json::parse(text_of(encode(example())));

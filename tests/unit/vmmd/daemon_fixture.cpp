@@ -55,9 +55,9 @@ void Daemon_fixture::start()
     const auto another_control = [this]() -> Result<std::shared_ptr<Build_control>> {
         return std::shared_ptr<Build_control>(std::shared_ptr<void>(), &hypervisor);
     };
-    supervisor = std::make_unique<Supervisor>(Supervisor::Parts{*loop, hypervisor, *builder, *maker, *store,
-                                                                *devices, *worker, another_control,
-                                                                State_file(directory + "/domains.json")});
+    supervisor = std::make_unique<Supervisor>(
+        Supervisor::Parts{*loop, hypervisor, *builder, *maker, *store, *devices, *worker, another_control,
+                          State_file(directory + "/domains.json"), directory + "/qemu-img"});
     operations = std::make_unique<Operations>(*loop, hypervisor, *store, *supervisor, *devices);
     supervisor->start().value();
 }

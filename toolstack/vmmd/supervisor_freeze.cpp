@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of Supervisor that freezes the disks of a domain that has suspended: once its backends have
+// answered everything, each writable image keeps a name of its own and an empty one over it takes its place
+// (disk/layer_exchange.hpp). What fails from then on does no harm: the domain goes on with the new images,
+// which have all that was in the old ones.
+#include "toolstack/base/log.hpp"
+#include "toolstack/migrate/ring_drain.hpp"
+#include "toolstack/vmmd/disk_rings.hpp"
+#include "toolstack/vmmd/supervisor.hpp"
+
+#include <ctime>
+#include <utility>
+
+namespace vmm
+{
+
+namespace
+{
+
+using config::Disk;
+using disk::Layer_exchange;
+
+std::vector<Disk> written_disks(const Domain& domain)
+{
+    std::vector<Disk> disks;
+    for (const Disk& disk : domain.config.disks) {
+        if (!disk.is_empty() && disk.access != config::Disk_access::read_only) {
+            disks.push_back(disk);
+        }
+    }
+    return disks;
+}
+
+Result<const Disk*> disk_of(const save::Saved_domain& saved, const save::Frozen_disk& frozen)
+{
+    for (const Disk& disk : saved.config.disks) {
+        if (disk.vdev == frozen.vdev) {
+            return &disk;
+        }
+    }
+    return fail(Errc::protocol, "the file tells the state of a disk " + frozen.vdev + ", and \"" +
+                                    saved.config.name + "\" has none of that name");
+}
+
+} // namespace
+
+Result<void> Supervisor::check_can_freeze(const Domain& domain) const
+{
+    for (const Disk& disk : written_disks(domain)) {
+        TRY(disk::check_can_freeze(disk));
+    }
+    return {};
+}
+
+// The new images are made while the old ones are still open: nothing is written to them any more.
+Result<void> Supervisor::begin_freeze(Domain& domain, const Save_ptr& save)
+{
+    const auto layers   = std::make_shared<std::vector<Layer>>();
+    const auto branches = std::make_shared<std::vector<Layer>>();
+    const auto prepare =
+        [id = domain.id, rings = rings_of_disks(parts_.store, domain.id), disks = written_disks(domain),
+         all = save->saving.disks, branches_at = save->branches, layers, branches,
+         qemu_img = parts_.qemu_img](Build_control& control, const save::Progress&) -> Result<void> {
+        TRY(migrate::wait_for_answers(control, id, rings));
+        const std::time_t now = std::time(nullptr);
+        for (const Disk& disk : disks) {
+            if (!all && !branches_at.contains(disk.vdev)) {
+                continue; // the fork has none of it
+            }
+            layers->push_back(
+                std::make_shared<Layer_exchange>(TRY(Layer_exchange::freeze(qemu_img, disk, now))));
+            if (const auto at = branches_at.find(disk.vdev); at != branches_at.end()) {
+                branches->push_back(std::make_shared<Layer_exchange>(
+                    TRY(Layer_exchange::branch(qemu_img, *layers->back(), at->second))));
+            }
+        }
+        return {};
+    };
+    return start_step(save, prepare, [this, save, layers, branches](Result<void> prepared) {
+        if (save->child) {
+            save->child->layers = std::move(*branches);
+        }
+        exchange_layers(save, *layers, std::move(prepared));
+    });
+}
+
+void Supervisor::exchange_layers(const Save_ptr& save, const std::vector<Layer>& layers,
+                                 Result<void> prepared)
+{
+    if (prepared && save->cancelled) {
+        prepared = fail(Errc::cancelled, "it was cancelled");
+    }
+    if (!prepared || layers.empty()) {
+        frozen(save, layers, std::move(prepared));
+        return;
+    }
+    struct All {
+        std::size_t open;
+        Result<void> result;
+    };
+    const auto all = std::make_shared<All>(All{layers.size(), {}});
+    for (const Layer& layer : layers) {
+        const std::string& vdev = layer->plan().vdev;
+        const auto commit       = [save, layer]() -> Result<void> {
+            TRY(layer->commit());
+            const auto& plan = layer->plan();
+            save->frozen.push_back({plan.vdev, plan.behind});
+            log::info("disk " + plan.vdev + " of domain " + to_string(save->saving.id) +
+                            ": its state is frozen as " + plan.behind);
+            return {};
+        };
+        Disk disk;
+        disk.vdev = vdev;
+        parts_.devices.while_closed({save->saving.id, "vbd", disk.number()}, commit,
+                                    [this, save, layers, all](Result<void> done) {
+                                        if (!done && all->result) {
+                                            all->result = std::move(done);
+                                        }
+                                        if (--all->open == 0) {
+                                            frozen(save, layers, std::move(all->result));
+                                        }
+                                    });
+    }
+}
+
+void Supervisor::frozen(const Save_ptr& save, const std::vector<Layer>& layers, Result<void> result)
+{
+    Domain* const domain = table_.find(save->saving.id);
+    if (result && save->cancelled) {
+        result = fail(Errc::cancelled, "it was cancelled");
+    }
+    if (result && (domain == nullptr || domain->leaving)) {
+        result = fail(Errc::no_such_domain, "it was destroyed meanwhile");
+    }
+    if (result) {
+        save->layers = layers;
+        result       = copy(*domain, save);
+    }
+    if (!result) {
+        written(save, std::move(result));
+    }
+}
+
+// Nobody has the images that are in their way.
+Result<void> Supervisor::check_places(const save::Saved_domain& saved) const
+{
+    for (const save::Frozen_disk& frozen : saved.disks) {
+        TRY(parts_.devices.check_free("vbd", config::write_disk(*TRY(disk_of(saved, frozen)))));
+    }
+    return {};
+}
+
+Result<std::vector<Supervisor::Layer>> Supervisor::layers_of(const save::Saved_domain& saved,
+                                                             const std::string& qemu_img)
+{
+    std::vector<Layer> layers;
+    const std::time_t now = std::time(nullptr);
+    for (const save::Frozen_disk& frozen : saved.disks) {
+        const Disk& disk = *TRY(disk_of(saved, frozen));
+        layers.push_back(std::make_shared<Layer_exchange>(
+            TRY(Layer_exchange::go_back(qemu_img, disk.vdev, disk.target, frozen.base, now))));
+    }
+    return layers;
+}
+
+// From here to the end of its devices the new images are in their places.
+Result<void> Supervisor::put_in_place(Construction& construction)
+{
+    for (const Layer& layer : construction.layers) {
+        TRY(layer->commit());
+        const auto& plan = layer->plan();
+        if (plan.aside.empty()) {
+            continue;
+        }
+        log::info("disk " + plan.vdev + " of \"" + construction.creation.config.name + "\" goes back to " +
+                  plan.behind + "; what was at " + plan.image + " is " + plan.aside);
+        if (construction.creation.set_aside) {
+            construction.creation.set_aside->push_back({plan.vdev, plan.image, plan.aside});
+        }
+    }
+    return {};
+}
+
+void Supervisor::take_from_place(Construction& construction)
+{
+    for (const Layer& layer : construction.layers) {
+        if (const auto undone = layer->undo(); !undone) {
+            log::error(undone.error().message);
+        }
+    }
+    construction.layers.clear();
+}
+
+Result<void> Supervisor::copy(Domain& domain, const Save_ptr& save)
+{
+    return save->child ? begin_fork(domain, save) : begin_save(domain, save);
+}
+
+} // namespace vmm

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A running guest is forked: the new one has its processes and its memory, both run on separately, and each ends when
+"""A running guest with two vCPUs is forked: the new one has its processes and its memory, both run on separately, and each ends when
 it likes. What cannot be forked is refused in words and leaves nothing."""
 
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
+from calling_cpus import VCPUS, begin_calls, calls_go_on
 from dom0 import Failed, config, domains, free_mib, guest_shell, refused, scenario, wait_for, wait_in, xm_json
 
 before = {}
@@ -19,10 +20,11 @@ def long_list(machine, name):
 def busy_guest(machine):
     """A process that counts, a pattern in memory, a network."""
     before["free"] = free_mib(machine)
-    file = config(machine, "a", memory=160)
+    file = config(machine, "a", memory=160, vcpus=VCPUS)
     machine.shell(f"echo \"vif = [ 'nat' ]\" >> {file}; xm create {file}", 120)
     with guest_shell(machine, "a") as guest:
         wait_in(guest, "ip route | grep -q default")
+        begin_calls(guest)
         guest.shell("(i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 1; done >/dev/null 2>&1 &)")
         before["pattern"] = guest.shell("head -c 20000000 /dev/urandom > /tmp/pattern; sha256sum < /tmp/pattern", 60)[1]
         before["boot"] = guest.shell("cat /proc/sys/kernel/random/boot_id")[1].strip()
@@ -38,6 +40,7 @@ def inherited(machine, name, pattern=True):
         if pattern and guest.shell("sha256sum < /tmp/pattern", 60)[1] != before["pattern"]:
             raise Failed(f"the memory of {name} is not what the parent's was")
         wait_in(guest, f"test $(cat /tmp/count) -gt {before['count'] + 2}")
+        calls_go_on(guest)
         trouble = guest.shell(TROUBLE, check=False)[1]
         if trouble.strip():
             raise Failed(f"the kernel of {name} complains:\n{trouble}")

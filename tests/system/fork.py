@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A running guest with two vCPUs is forked: the new one has its processes and its memory, both run on separately, and each ends when
+"""A running guest is forked: the new one has its processes and its memory, both run on separately, and each ends when
 it likes. What cannot be forked is refused in words and leaves nothing."""
 
 import sys

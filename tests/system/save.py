@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A running guest with two vCPUs goes to a file and comes back: its processes, what is in its memory, an open TCP connection, its
+"""A running guest goes to a file and comes back: its processes, what is in its memory, an open TCP connection, its
 disk and the time of day are as if nothing had happened. A save that fails leaves it running, a file that is damaged
 is refused and leaves nothing."""
 

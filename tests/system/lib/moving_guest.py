@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest that moves between two hosts, called "a". Its two vCPUs interrupt each other; it writes all the time to its
+"""A guest that moves between two hosts, called "a". It writes all the time to its
 memory and to its disk (which HERE exports by NBD), in patterns that show if a write was lost, and counts aloud on a TCP
 connection that ends at HERE."""
 
@@ -72,7 +72,7 @@ class Moving_guest:
     @staticmethod
     def _has_its_disk(guest):
         """Each block has the last number that was written there and acknowledged, or one that came later."""
-        guest.shell(f"last=$(cat /tmp/done); dd if=/dev/xvda bs=4096 count={BLOCKS} iflag=direct 2>/dev/null | tr -d '\\0' | "
+        guest.shell(f"last=$(cat /tmp/done); dd if=/dev/xvda bs=64k count={BLOCKS // 16 + 1} iflag=direct 2>/dev/null | tr -d '\\0' | "
                     f"awk -v last=$last 'BEGIN {{ k = -1 }} $1 <= last - {BLOCKS} || $1 % {BLOCKS} <= k {{ wrong = 1 }} "
                     f"{{ k = $1 % {BLOCKS}; n++ }} END {{ exit wrong || n < last && n < {BLOCKS} }}'", 120)
 

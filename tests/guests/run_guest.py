@@ -31,6 +31,7 @@ STATUS = {b"success": 0, b"skip": 77, b"error": 1, b"failure": 1}
 
 
 def machine(args):
+    held = []
     if args.vt_x:
         accelerator = ["-accel", "kvm", "-cpu", qemu.OLDEST_VT_X if args.oldest else "host"]
     elif qemu.nested_kvm() and not args.icount:
@@ -38,7 +39,8 @@ def machine(args):
     else:
         model = args.cpu or (qemu.HARDENED if args.hardened else qemu.CPU["plinth", "tcg"])
         accelerator = ["-accel", qemu.TCG, "-cpu", model]
-    command = ["qemu-system-x86_64", *accelerator, "-machine", "q35", "-m", str(args.memory), "-smp",
+        held = qemu.on_one_cpu()
+    command = [*held, "qemu-system-x86_64", *accelerator, "-machine", "q35", "-m", str(args.memory), "-smp",
                f"{args.cpus},threads={args.threads}", "-nographic", "-no-reboot", "-net", "none"]
     if args.icount:
         command += ["-icount", "shift=0,sleep=off", "-rtc", "base=2024-01-01T00:00:00,clock=vm"]

@@ -10,8 +10,8 @@
 #include "guest/cpu.hpp"
 #include "guest/events.hpp"
 #include "guest/hypercall.hpp"
-#include "guest/platform.hpp"
 #include "lib/child.hpp"
+#include "lib/timer_event.hpp"
 #include "lib/verdict.hpp"
 
 using namespace vmm::guest;
@@ -45,12 +45,7 @@ void child_main()
 
 void test_main()
 {
-    NEED(map_shared_info() == 0);
-    NEED(set_event_vector() == 0);
-    events::install();
-    const s64 timer = events::bind_virq(VIRQ_TIMER);
-    NEED(timer > 0);
-    events::listen(static_cast<evtchn_port_t>(timer), on_timer);
+    listen_to_timer(on_timer);
     Child child;
     NEED(child.build());
     NEED(child.unpause() == 0);

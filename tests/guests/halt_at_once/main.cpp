@@ -11,10 +11,11 @@
 #include "guest/cpu.hpp"
 #include "guest/events.hpp"
 #include "guest/interrupts.hpp"
-#include "guest/platform.hpp"
+#include "lib/timer_event.hpp"
 #include "lib/verdict.hpp"
 
 using namespace vmm::guest;
+using namespace vmm::guest_test;
 
 const char* const kTestName = "halt_at_once";
 
@@ -50,12 +51,7 @@ u64 set_timer_and_wait(u64 ahead)
 
 void test_main()
 {
-    NEED(map_shared_info() == 0);
-    NEED(set_event_vector() == 0);
-    events::install();
-    const s64 port = events::bind_virq(VIRQ_TIMER);
-    NEED(port > 0);
-    events::listen(static_cast<evtchn_port_t>(port), on_timer);
+    listen_to_timer(on_timer);
     apic::start();
     set_handler(kLateVector, on_late_timer);
     wrmsr(apic::timer_divide, 0xb); // by 1

@@ -14,10 +14,11 @@
 #include "guest/cpu.hpp"
 #include "guest/events.hpp"
 #include "guest/interrupts.hpp"
-#include "guest/platform.hpp"
+#include "lib/timer_event.hpp"
 #include "lib/verdict.hpp"
 
 using namespace vmm::guest;
+using namespace vmm::guest_test;
 
 const char* const kTestName = "interrupt_once";
 
@@ -52,12 +53,7 @@ void long_handler(Interrupt_frame& frame)
 
 void test_main()
 {
-    NEED(map_shared_info() == 0);
-    NEED(set_event_vector() == 0);
-    events::install();
-    const s64 port = events::bind_virq(VIRQ_TIMER);
-    NEED(port > 0);
-    events::listen(static_cast<evtchn_port_t>(port), on_timer);
+    listen_to_timer(on_timer);
     apic::start();
     set_handler(kVector, long_handler);
 

@@ -11,10 +11,11 @@
 #include "guest/cpu.hpp"
 #include "guest/events.hpp"
 #include "guest/hypercall.hpp"
-#include "guest/platform.hpp"
+#include "lib/timer_event.hpp"
 #include "lib/verdict.hpp"
 
 using namespace vmm::guest;
+using namespace vmm::guest_test;
 
 const char* const kTestName = "timer";
 
@@ -58,12 +59,7 @@ bool fires_within(u64 ns)
 
 void test_main()
 {
-    NEED(map_shared_info() == 0);
-    NEED(set_event_vector() == 0);
-    events::install();
-    const s64 port = events::bind_virq(VIRQ_TIMER);
-    NEED(port > 0);
-    events::listen(static_cast<evtchn_port_t>(port), on_timer);
+    listen_to_timer(on_timer);
 
     for (const u64 delay : {50 * kMicrosecond, 300 * kMicrosecond, kMillisecond, 20 * kMillisecond})
         wait_for(system_time() + delay);

@@ -14,6 +14,7 @@ import threading
 import tty
 
 import machine
+import on_one_cpu
 
 # Has all that is used: EPT with accessed and dirty flags and 1 GiB pages, VPID, and a virtual APIC in hardware.
 CPU = "corei7_haswell_4770"
@@ -113,8 +114,9 @@ class Bochs(machine.Machine):
             file.write("c\n")
         environment = dict(os.environ, TERM="xterm", BXSHARE="/usr/share/bochs",
                            LTDL_LIBRARY_PATH="/usr/lib/x86_64-linux-gnu/bochs/plugins")
-        process = subprocess.Popen(["bochs-bin", "-q", "-f", configuration, "-rc", commands], env=environment,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen([*on_one_cpu.COMMAND, "bochs-bin", "-q", "-f", configuration, "-rc", commands],
+                                   env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE)
         threading.Thread(target=_drain, args=(process.stderr,), daemon=True).start()
         self._its = its     # held open, or reading would fail whenever Bochs has it closed
         return process, os.fdopen(ours, "rb", buffering=0), os.fdopen(os.dup(ours), "wb", buffering=0)

@@ -5,10 +5,10 @@ tests (command()). It picks KVM by itself where nested AMD-V works; TCG is the f
 machine named vt-x is q35 on nested VT-x, which TCG does not have: only where nested_kvm("intel")."""
 
 import argparse
-import collections
 import os
-import random
 import shlex
+
+import on_one_cpu
 
 # Stock Xen needs more of the emulator than Plinth does: an IOMMU for a PVH dom0, and no RDTSCP and MWAIT, which
 # it intercepts under TCG without being able to decode them.
@@ -25,7 +25,7 @@ XEN_DEVICES = ["-device", "intel-iommu,intremap=on"]
 # another CPU's IPI sets a bit in it (target/i386/tcg/sysemu/svm_helper.c), and now and then the IPI is lost. So is,
 # for the same reason, an interrupt of a timer or a device, whose bits the main thread sets: the CPU sleeps on with a
 # vector in its APIC's IRR until the next one comes. On one CPU of the host the change is one instruction, which
-# nothing interrupts: see on_one_cpu().
+# nothing interrupts: see on_one_cpu.py.
 TCG = "tcg,thread=single"
 
 # TCG shows what it does not have when forced; then what the model has and it lacks is named away. Here: what a guest
@@ -48,27 +48,12 @@ def nested_kvm(vendor="amd"):
     return nested and os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
-def on_one_cpu():
-    """The beginning of a command line that keeps all threads of an emulator on one CPU: that with the fewest."""
-    taken = collections.Counter()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/comm", encoding="ascii") as name:
-                held = os.sched_getaffinity(int(pid)) if name.read().startswith("qemu-system") else ()
-        except (OSError, ValueError):
-            continue
-        taken.update(held if len(held) == 1 else ())
-    mine = list(os.sched_getaffinity(0))
-    random.shuffle(mine)
-    return ["taskset", "--cpu-list", str(min(mine, key=lambda cpu: taken[cpu]))]
-
-
 def command(boot, hypervisor="plinth", memory=2048, cpus=1, machine="q35", cpu=None, extra=()):
     """`boot` is what to start from: ["-cdrom", FILE] or ["-kernel", IMAGE, ...]."""
     accel = "kvm" if machine == "vt-x" or nested_kvm() else "tcg"
     machine = "q35" if machine == "vt-x" else machine
-    words = on_one_cpu() if accel == "tcg" else []
-    words += ["qemu-system-x86_64", "-accel", TCG if accel == "tcg" else accel]
+    words = on_one_cpu.COMMAND if accel == "tcg" else []
+    words = [*words, "qemu-system-x86_64", "-accel", TCG if accel == "tcg" else accel]
     words += ["-machine", machine + (XEN_MACHINE if hypervisor == "xen" else "")]
     words += ["-cpu", cpu or CPU[hypervisor, accel], "-m", str(memory), "-smp", str(cpus), "-display", "none"]
     words += ["-nic", "none"]

@@ -22,6 +22,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "boot", "lib"))
 import bochs  # noqa: E402
+import on_one_cpu  # noqa: E402
 import qemu  # noqa: E402
 from machine import Failed  # noqa: E402
 
@@ -39,7 +40,7 @@ def machine(args):
     else:
         model = args.cpu or (qemu.HARDENED if args.hardened else qemu.CPU["plinth", "tcg"])
         accelerator = ["-accel", qemu.TCG, "-cpu", model]
-        held = qemu.on_one_cpu()
+        held = on_one_cpu.COMMAND
     command = [*held, "qemu-system-x86_64", *accelerator, "-machine", "q35", "-m", str(args.memory), "-smp",
                f"{args.cpus},threads={args.threads}", "-nographic", "-no-reboot", "-net", "none"]
     if args.icount:

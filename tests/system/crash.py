@@ -77,7 +77,7 @@ def others_live(machine):
         if machine.shell("cat /tmp/note")[1].strip() != "alive":
             raise Failed("the bystander lost its memory")
     machine.shell("xm destroy bystander", 30)
-    wait_for(machine, "the same free memory as before", 10, lambda m: free_mib(m) == before["free"])
+    wait_for(machine, "the same free memory as before", 30, lambda m: free_mib(m) == before["free"])
 
 
 scenario("crash", __doc__, [

@@ -48,7 +48,7 @@ def cut_short(machine):
 
 
 def same_memory(machine):
-    wait_for(machine, f"{before['free']} MiB free again", 10, lambda m: free_mib(m) == before["free"])
+    wait_for(machine, f"{before['free']} MiB free again", 30, lambda m: free_mib(m) == before["free"])
     return f"{before['free']} MiB free"
 
 

@@ -96,7 +96,7 @@ def kill_xm(machine):
 
 
 def same_memory(machine):
-    wait_for(machine, f"{before['free']} MiB free again", 10, lambda m: free_mib(m) == before["free"])
+    wait_for(machine, f"{before['free']} MiB free again", 30, lambda m: free_mib(m) == before["free"])
 
 
 scenario("daemon", __doc__, [

@@ -83,7 +83,7 @@ def create_with_console(machine):
 
 def console_again(machine):
     machine.line("xl console demo; echo x''l-left=$?")
-    machine.expect("^", 1)
+    machine.expect("^", 30, "the echo of the command")
     machine.line()
     compute(machine)
     machine.send("\x1d")

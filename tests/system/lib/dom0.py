@@ -137,7 +137,7 @@ def config(machine, name, **keys):
 def guest_shell(machine, name, seconds=120):
     """The guest's shell on its console; dom0's shell again afterwards."""
     machine.line(f"xm console {name}; echo x''m-left=$?")
-    machine.expect("^", 1)
+    machine.expect("^", 30, "the echo of the command")
     for _ in range(int(seconds * SCALE / 5)):
         machine.line()
         try:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from calling_cpus import VCPUS, begin_calls, calls_go_on
+from busy_guest import COUNT_STAYS, VCPUS, begin_calls, calls_go_on
 from dom0 import (Failed, config, domains, guest_shell, log_file, options, play, refused, shell_of_dom0, start,
                   wait_for, wait_in, xm_json)
 
@@ -20,7 +20,7 @@ chosen = options(__doc__)
 disk, guests = (log_file(chosen, "checkpoint") + name for name in (".img", ".guest.img"))    # dom0's images; the guest's file system
 
 # Writes a file, notes in memory what is in it, and begins again, until it is told to stop.
-WRITER = """#!/bin/sh
+WRITER = f"""#!/bin/sh
 i=$(cat /tmp/count 2>/dev/null || echo 0)
 mkdir -p /tmp/sums
 while ! test -e /tmp/stop; do
@@ -29,7 +29,7 @@ while ! test -e /tmp/stop; do
     cp /tmp/new /m/f$k
     (cd /m; sha256sum f$k) > /tmp/sums/$k
     test $((i%4)) != 0 || sync
-    echo $i > /tmp/count
+    {COUNT_STAYS}
 done
 rm /tmp/stop
 """

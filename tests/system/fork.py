@@ -6,7 +6,7 @@ it likes. What cannot be forked is refused in words and leaves nothing."""
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from calling_cpus import VCPUS, begin_calls, calls_go_on
+from busy_guest import VCPUS, begin_calls, begin_count, calls_go_on
 from dom0 import Failed, config, domains, free_mib, guest_shell, refused, scenario, wait_for, wait_in, xm_json
 
 before = {}
@@ -25,7 +25,7 @@ def busy_guest(machine):
     with guest_shell(machine, "a") as guest:
         wait_in(guest, "ip route | grep -q default")
         begin_calls(guest)
-        guest.shell("(i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 1; done >/dev/null 2>&1 &)")
+        begin_count(guest)
         before["pattern"] = guest.shell("head -c 20000000 /dev/urandom > /tmp/pattern; sha256sum < /tmp/pattern", 60)[1]
         before["boot"] = guest.shell("cat /proc/sys/kernel/random/boot_id")[1].strip()
         wait_in(guest, "test $(cat /tmp/count) -ge 2")

@@ -8,7 +8,7 @@ import os
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from calling_cpus import VCPUS, begin_calls, calls_go_on
+from busy_guest import VCPUS, begin_calls, begin_count, calls_go_on
 from dom0 import (Failed, config, domains, free_mib, guest_shell, log_file, number, options, play, refused, shell_of_dom0,
                   start, wait_for, wait_in)
 
@@ -47,7 +47,7 @@ def busy_guest(machine):
     with guest_shell(machine, "a") as guest:
         wait_in(guest, "ip route | grep -q default")
         begin_calls(guest)
-        guest.shell("(i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 1; done >/dev/null 2>&1 &)")
+        begin_count(guest)
         guest.shell(f"(while :; do echo ping; sleep 1; done | nc {gateway} 7007 >/tmp/from-dom0 2>/dev/null &)")
         before["pattern"] = guest.shell("head -c 20000000 /dev/urandom > /tmp/pattern; sha256sum < /tmp/pattern", 60)[1]
         before["disk"] = guest.shell("dd if=/tmp/pattern of=/dev/xvda bs=1M count=4 conv=fsync 2>/dev/null; "

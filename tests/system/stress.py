@@ -148,12 +148,14 @@ def uncap(machine):
 
 
 def pools(machine):
+    """One has two CPUs to itself, with the scheduler that needs no decisions, and comes back."""
     name = chance.choice(names())
-    cpu = chance.randrange(1, CPUS)
-    machine.shell(f"xm cpupool-cpu-remove Pool-0 {cpu} && xm cpupool-create name=apart cpus={cpu} && "
+    cpu = chance.randrange(1, CPUS - 1)
+    two = f"{cpu}-{cpu + 1}"
+    machine.shell(f"xm cpupool-cpu-remove Pool-0 {two} && xm cpupool-create name=apart sched=null cpus={two} && "
                   f"xm cpupool-migrate {name} apart", 120)
     get_on(machine, [name])
-    machine.shell(f"xm cpupool-migrate {name} Pool-0 && xm cpupool-destroy apart && xm cpupool-cpu-add Pool-0 {cpu}", 120)
+    machine.shell(f"xm cpupool-migrate {name} Pool-0 && xm cpupool-destroy apart && xm cpupool-cpu-add Pool-0 {two}", 120)
 
 
 def offline(machine):

@@ -3,7 +3,7 @@
 memory and to its disk (which HERE exports by NBD), in patterns that show if a write was lost, and counts aloud on a TCP
 connection that ends at HERE."""
 
-from calling_cpus import VCPUS, begin_calls, calls_go_on
+from busy_guest import VCPUS, begin_calls, calls_go_on
 from dom0 import Failed, config, guest_shell, number, wait_in
 from two_hosts import ADDRESS_HERE
 

@@ -24,7 +24,7 @@ void fire_singleshot(void* context)
 void fire_poll_timeout(void* context)
 {
     auto& vcpu = *static_cast<Vcpu*>(context);
-    vcpu.polling.store(false, std::memory_order_relaxed);
+    vcpu.domain().events().end_poll(vcpu.id());
     vcpu.wake();
 }
 
@@ -150,8 +150,8 @@ void Vcpu::ask_for_start(u8 page)
     if (initialised.exchange(true))
         return;
     start_page_ = page;
-    polling     = false;
     blocked     = false;
+    domain_.events().end_poll(id_);
     set_up(true);
 }
 

@@ -56,9 +56,6 @@ class Vcpu
 
     // It waits for an event.
     std::atomic<bool> blocked{false};
-    // SCHEDOP_poll: it waits for an event on a port that may be masked; any event of the domain wakes it and
-    // it looks for itself.
-    std::atomic<bool> polling{false};
 
     // Online: started by the toolstack (vCPU 0) or by INIT/SIPI; down vCPUs are not scheduled. Any CPU.
     [[nodiscard]] bool is_up() const { return up_.load(std::memory_order_acquire); }

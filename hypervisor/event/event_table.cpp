@@ -58,15 +58,10 @@ Channel& Event_table::open(Evtchn_port port, Channel::State state, u32 vcpu)
     return channel;
 }
 
-// A polling vCPU looks at its ports again when it wakes, so waking one too many costs time only.
-[[gnu::always_inline]] inline void Event_table::wake_pollers_inline()
+void Event_table::wake_pollers()
 {
-    const unsigned count = domain_.max_vcpus();
-    for (unsigned id = 0; id < count; ++id) {
-        Vcpu& vcpu = *domain_.vcpu(id);
-        if (vcpu.polling.load() && vcpu.polling.exchange(false)) [[unlikely]]
-            vcpu.wake();
-    }
+    for (u64 waiting = pollers_.exchange(0); waiting != 0; waiting &= waiting - 1)
+        domain_.vcpu(static_cast<u64>(std::countr_zero(waiting)))->wake();
 }
 
 [[gnu::always_inline]] inline void Event_table::deliver_inline(Evtchn_port port, Channel& channel)
@@ -79,13 +74,11 @@ Channel& Event_table::open(Evtchn_port port, Channel::State state, u32 vcpu)
         const Lock_guard guard(delivery_);
         fresh = ops_->set_pending(port, channel, *vcpu);
     }
-    if (fresh)
-        wake_pollers_inline();
+    if (fresh && pollers_.load() != 0) [[unlikely]]
+        wake_pollers();
 }
 
 void Event_table::deliver(Evtchn_port port, Channel& channel) { deliver_inline(port, channel); }
-
-void Event_table::wake_pollers() { wake_pollers_inline(); }
 
 Expected<void> Event_table::send(Evtchn_port port)
 {

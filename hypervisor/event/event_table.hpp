@@ -43,6 +43,11 @@ class Event_table
     Expected<void> send(Evtchn_port port);
     Expected<void> unmask(Evtchn_port port);
     Expected<bool> is_pending(Evtchn_port port);
+    // SCHEDOP_poll: that vCPU waits for a port that may be masked. Any event of the domain ends the wait of
+    // all who do, and each looks for itself. Any CPU.
+    void begin_poll(Vcpu_id vcpu) { pollers_.fetch_or(bit_of(vcpu)); }
+    void end_poll(Vcpu_id vcpu) { pollers_.fetch_and(~bit_of(vcpu)); }
+    [[nodiscard]] bool polls(Vcpu_id vcpu) const { return pollers_.load() & bit_of(vcpu); }
     // Hypervisor events: nothing happens when the guest did not bind them.
     void raise_virq(Vcpu& vcpu, u32 virq);
     void raise_global_virq(u32 virq);
@@ -62,6 +67,8 @@ class Event_table
   private:
     static constexpr u32 kMaxBuckets = EVTCHN_FIFO_NR_CHANNELS / kChannelsPerBucket;
     using Virq_ports                 = std::array<u32, NR_VIRQS>; // 0: not bound
+    static_assert(kMaxVcpus <= 64, "pollers_ has a bit for each");
+    static constexpr u64 bit_of(Vcpu_id vcpu) { return 1ULL << vcpu.value(); }
 
     [[nodiscard]] Channel* find(Evtchn_port port) const;
     Expected<Evtchn_port> free_port();
@@ -76,7 +83,6 @@ class Event_table
     void deliver(Evtchn_port port, Channel& channel);
     void deliver_inline(Evtchn_port port, Channel& channel);
     void wake_pollers();
-    void wake_pollers_inline();
     void adopt_pending_bits();
 
     Domain& domain_;
@@ -86,7 +92,8 @@ class Event_table
     u32 open_ports_   = 0;
     u32 lowest_free_  = 1; // no port below is free
     u32 close_cursor_ = 1;
-    bool closed_      = false; // the domain dies: nothing is bound any more
+    std::atomic<u64> pollers_{0};
+    bool closed_ = false; // the domain dies: nothing is bound any more
 
     Spinlock delivery_{Lock_rank::delivery};
     Two_level_ops bits_;

@@ -57,10 +57,11 @@ Hypercall_result poll(Vcpu& vcpu, Gva arg)
     const auto op = TRY(read_guest<sched_poll>(vcpu, arg));
     if (op.nr_ports > kMaxPolledPorts)
         return fail(Errc::einval);
-    vcpu.polling.store(true, std::memory_order_seq_cst);
+    Event_table& events = vcpu.domain().events();
+    events.begin_poll(vcpu.id());
     const auto pending = any_pending(vcpu, op);
     if (!pending || *pending || vcpu.has_work()) {
-        vcpu.polling.store(false, std::memory_order_relaxed);
+        events.end_poll(vcpu.id());
         if (!pending)
             return fail(pending.error());
         return 0;
@@ -68,7 +69,7 @@ Hypercall_result poll(Vcpu& vcpu, Gva arg)
     if (op.timeout != 0)
         vcpu.poll_timeout.start(Time(op.timeout));
     vcpu.sleep();
-    if (!vcpu.polling.load() || vcpu.has_work()) [[unlikely]]
+    if (!events.polls(vcpu.id()) || vcpu.has_work()) [[unlikely]]
         vcpu.wake();
     return 0;
 }

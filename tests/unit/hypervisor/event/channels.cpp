@@ -95,11 +95,11 @@ TEST_CASE("an event goes to the vCPU its port is bound to, and wakes pollers")
 {
     Pair p;
     REQUIRE(p.b.events().bind_vcpu(p.at_b, 1));
-    p.b.vcpu(0)->polling = true;
+    p.b.events().begin_poll(Vcpu_id(0));
     REQUIRE(p.a.events().send(p.at_a));
     CHECK(kicks(*p.b.vcpu(1)) == 1);
     CHECK(kicks(*p.b.vcpu(0)) == 1);
-    CHECK_FALSE(p.b.vcpu(0)->polling);
+    CHECK_FALSE(p.b.events().polls(Vcpu_id(0)));
     CHECK(p.b.events().bind_vcpu(p.at_b, 2).error() == Errc::enoent);
     CHECK(p.b.events().bind_vcpu(Evtchn_port(99), 0).error() == Errc::einval);
 }

@@ -8,41 +8,76 @@
 #include "mm/frame_allocator.hpp"
 #include "platform/cpus.hpp"
 
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+
 namespace vmm
 {
 
+namespace
+{
+
+// The first half of a frame's entry, as one word.
+struct Head {
+    u32 holds;
+    u16 owner;
+    Frame_state state;
+    u8 detail;
+};
+static_assert(offsetof(Frame, holds) == offsetof(Head, holds) &&
+              offsetof(Frame, owner) == offsetof(Head, owner));
+static_assert(offsetof(Frame, state) == offsetof(Head, state) &&
+              offsetof(Frame, detail) == offsetof(Head, detail));
+
+using Word [[gnu::may_alias]] = u64;
+constexpr u64 kDetail         = std::bit_cast<u64>(Head{0, 0, Frame_state::none, 0xff});
+
+u64 load(const Frame& f) { return __atomic_load_n(reinterpret_cast<const Word*>(&f), __ATOMIC_RELAXED); }
+
+bool is(u64 word, u64 head) { return (word & ~kDetail) == head; }
+
+// All of it at once, so that whoever wants a hold has it before and is noticed, or looks at the owner again
+// and finds that there is none.
+bool change(Frame& f, u64 from, u64 to)
+{
+    for (u64 now = load(f); is(now, from);) {
+        if (__atomic_compare_exchange_n(reinterpret_cast<Word*>(&f), &now, to | (now & kDetail), false,
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) [[likely]]
+            return true;
+    }
+    return false;
+}
+
+} // namespace
+
 bool Frame_allocator::make_common(Mfn first, unsigned order, Domid owner, Copies copies)
 {
-    for (u64 i = 0; i < bit(order); ++i) {
-        const Frame& f = frame(first + i);
-        if (f.state != Frame_state::owned || f.owner != owner.value() ||
-            f.holds.load(std::memory_order_relaxed) != 1)
+    const u64 alone     = std::bit_cast<u64>(Head{1, owner.value(), Frame_state::owned, 0});
+    constexpr u64 both  = std::bit_cast<u64>(Head{2, kNobody.value(), Frame_state::common, 0});
+    const u32 sharers   = copies == Copies::promised ? 2 : 2 | kUnpromised;
+    Frame* const begin  = &frame(first);
+    Frame* const end    = begin + bit(order);
+    // None is without its owner, not even for a moment, because of another one that is in use.
+    const auto only_his = [=](const Frame& f) { return is(load(f), alone); };
+    if (!std::all_of(begin, end, only_his))
+        return false;
+    for (Frame* f = begin; f != end; ++f) {
+        if (!change(*f, alone, both)) [[unlikely]] {
+            for (Frame* before = begin; before != f; ++before) {
+                before->account = nullptr;
+                before->owner   = owner.value();
+                before->state   = Frame_state::owned;
+                before->holds.fetch_sub(1, std::memory_order_acq_rel);
+            }
             return false;
-    }
-    // Who wants a hold looks at the owner again when it has one: either it finds that there is none any more,
-    // or its hold is found here. (Between the two is a locked instruction, which is a full barrier.)
-    for (u64 i = 0; i < bit(order); ++i)
-        frame(first + i).owner = kNobody.value();
-    common_.fetch_add(0, std::memory_order_seq_cst);
-    bool alone = true;
-    for (u64 i = 0; i < bit(order); ++i)
-        alone &= frame(first + i).holds.load(std::memory_order_relaxed) == 1;
-    for (u64 i = 0; i < bit(order); ++i) {
-        Frame& f = frame(first + i);
-        if (!alone) {
-            f.owner = owner.value();
-            continue;
         }
-        f.sharers = copies == Copies::promised ? 2 : 2 | kUnpromised;
-        f.unused  = 0;
-        f.state   = Frame_state::common;
-        f.holds.fetch_add(1, std::memory_order_acq_rel);
+        f->sharers = sharers;
+        f->unused  = 0;
     }
-    if (alone) {
-        common_.fetch_add(bit(order), std::memory_order_relaxed);
-        saved_.fetch_add(bit(order), std::memory_order_relaxed);
-    }
-    return alone;
+    common_.fetch_add(bit(order), std::memory_order_relaxed);
+    saved_.fetch_add(bit(order), std::memory_order_relaxed);
+    return true;
 }
 
 void Frame_allocator::join_common(Mfn first, unsigned order, Copies copies)

@@ -3,15 +3,12 @@
 """Machines whose RAM and holes lie elsewhere than usual: with RAM above 4 GiB, much of it not dom0's, and with a
 dom0 that has all there is of it. dom0 finds room for what it maps of others, and a guest starts and answers."""
 
-import os
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import SHOWN, Machine, config, guest_shell, log_file, options, play, qemu, shell_of_dom0
+from dom0 import SHOWN, Machine, config, guest_shell, loaded, log_file, options, play, qemu, shell_of_dom0
 
 chosen = options(__doc__)
-images = os.path.join(chosen.build, "boot")
-hypervisor = os.path.join(chosen.build, "hypervisor", "plinth")
 
 # MiB of the machine, dom0_mem=; the guest's MiB.
 CASES = [(3072, "1024M", 96), (6144, "1536M", 3000), (5120, "4G", 200)]
@@ -33,9 +30,7 @@ def guest(memory):
 
 failed = False
 for memory, dom0, guest_memory in CASES:
-    boot = ["-kernel", hypervisor, "-append", f"console=com1 com1=115200,8n1 dom0_mem={dom0}", "-initrd",
-            f"{images}/dom0/boot/vmlinuz console=hvc0,{images}/dom0.cpio"]
-    command = qemu.command(boot, memory=memory, extra=["-no-reboot"])
+    command = qemu.command(loaded(chosen, dom0), memory=memory, extra=["-no-reboot"])
     with Machine(command, log_file(chosen, f"memory.{memory}"), SHOWN) as booted:
         failed |= not play(booted, [
             (f"{memory} MiB, dom0 has {dom0}: boot to dom0's shell", shell_of_dom0),

@@ -25,4 +25,4 @@ def log(machine):
 
 
 scenario("uefi", __doc__, [("dom0 has the screen", screen), ("the boot is in the log", log)],
-         extra=("-no-reboot", "-bios", FIRMWARE, "-vga", "std"))
+         image="", extra=("-no-reboot", "-bios", FIRMWARE, "-vga", "std"))

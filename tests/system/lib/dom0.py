@@ -39,11 +39,22 @@ def log_file(chosen, name):
     return os.path.join(chosen.build, "log", f"system.{name}.{chosen.hypervisor}.log")
 
 
-def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image="", cpus=1):
-    """Powers a machine on with an image of the build: that with Plinth's tools, or HYPERVISOR + `image`."""
-    iso = os.path.join(chosen.build, "boot", chosen.hypervisor + image + ".iso")
+def loaded(chosen, dom0_mem):
+    """What GRUB loads, loaded by QEMU itself as multiboot1 has it: that takes ten seconds less."""
+    images = os.path.join(chosen.build, "boot")
+    return ["-kernel", os.path.join(chosen.build, "hypervisor", "plinth"),
+            "-append", f"console=com1 com1=115200,8n1 loglvl=info dom0_mem={dom0_mem}",
+            "-initrd", f"{images}/dom0/boot/vmlinuz console=hvc0,{images}/dom0.cpio"]
+
+
+def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image=None, cpus=1):
+    """Powers a machine on with what the build has: Plinth and its tools, or the medium HYPERVISOR + `image`."""
     memory = memory or {"plinth": 2048, "xen": 3072}[chosen.hypervisor]
-    command = qemu.command(["-cdrom", iso], chosen.hypervisor, memory, cpus, cpu=cpu, extra=extra)
+    if chosen.hypervisor == "plinth" and image is None:
+        boot = loaded(chosen, f"{memory * 3 // 8}M")
+    else:
+        boot = ["-cdrom", os.path.join(chosen.build, "boot", chosen.hypervisor + (image or "") + ".iso")]
+    command = qemu.command(boot, chosen.hypervisor, memory, cpus, cpu=cpu, extra=extra)
     machine = Machine(command, log_file(chosen, name), SHOWN)
     if cpus > 1:
         machine.slowness = 2  # they take turns on one thread of the emulator

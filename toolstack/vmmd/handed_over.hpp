@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What saving a domain and moving it share beside the supervisor's members: its description, and what people
-// are told of one that was handed over without an answer.
+// What saving a domain, forking and moving it share beside the supervisor's members: its description, and
+// what people are told of one that was handed over without an answer.
 
 #include "toolstack/save/saved_domain.hpp"
 #include "toolstack/vmmd/domain.hpp"
@@ -11,8 +11,7 @@
 namespace vmm
 {
 
-[[nodiscard]] save::Saved_domain describe_saved(const Domain& domain, const Domain_info& info,
-                                                const cpu::Cpu_policy& policy, const Version_info& version);
+[[nodiscard]] Result<save::Saved_domain> describe_saved(Control& control, const Domain& domain);
 
 // A clause that goes on after the domain's name.
 [[nodiscard]] std::string handed_over_hint(const Domain& domain);

@@ -157,8 +157,7 @@ Result<void> Supervisor::begin_fork(Domain& parent, const Save_ptr& save)
     if (parent.console) {
         parent.console->drain();
     }
-    auto saved   = describe_saved(parent, TRY(parts_.control.info(parent.id)),
-                                  TRY(parts_.control.cpu_policy(parent.id)), TRY(parts_.control.version()));
+    auto saved   = TRY(describe_saved(parts_.control, parent));
     saved.config = child->creation.config;
     saved.uuid   = child->uuid;
     TRY(begin_place(child, saved));

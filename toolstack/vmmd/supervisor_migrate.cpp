@@ -50,12 +50,10 @@ Result<void> Supervisor::migrate(Moving moving)
     TRY(check_can_suspend(id));
     const Domain& domain = *table_.find(id);
     TRY(check_disks(domain.config));
-    const auto description =
-        describe_saved(domain, TRY(parts_.control.info(id)), TRY(parts_.control.cpu_policy(id)),
-                       TRY(parts_.control.version()));
-    auto save       = std::make_shared<Save_under_way>();
-    save->saving.id = id;
-    save->migration = std::make_unique<Migration>();
+    const auto description = TRY(describe_saved(parts_.control, domain));
+    auto save              = std::make_shared<Save_under_way>();
+    save->saving.id        = id;
+    save->migration        = std::make_unique<Migration>();
     save->migration->sender =
         std::make_shared<migrate::Sender>(std::move(moving.stream), moving.peer, moving.plan);
     save->saving.done = [migration = save->migration.get(),

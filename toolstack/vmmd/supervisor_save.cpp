@@ -36,21 +36,21 @@ std::string request_node(Domid id) { return domain_path(id) + "/control/shutdown
 
 } // namespace
 
-save::Saved_domain describe_saved(const Domain& domain, const Domain_info& info,
-                                  const cpu::Cpu_policy& policy, const Version_info& version)
+Result<save::Saved_domain> describe_saved(Control& control, const Domain& domain)
 {
+    const Version_info version = TRY(control.version());
     save::Saved_domain saved;
+    saved.memory_kib     = TRY(control.info(domain.id)).memory_kib;
+    saved.cpu_policy     = TRY(control.cpu_policy(domain.id));
     saved.config         = domain.config;
     saved.uuid           = domain.uuid;
     saved.static_max_kib = domain.static_max_kib;
     saved.target_kib     = domain.target_kib;
     saved.overhead_kib   = domain.overhead_kib;
-    saved.memory_kib     = info.memory_kib;
     saved.store_port     = domain.rings.store_port;
     saved.console_port   = domain.rings.console_port;
     saved.saved_at       = std::time(nullptr);
     saved.hypervisor = std::to_string(version.major) + "." + std::to_string(version.minor) + version.extra;
-    saved.cpu_policy = policy;
     return saved;
 }
 
@@ -196,9 +196,7 @@ Result<void> Supervisor::begin_save(Domain& domain, const Save_ptr& save)
     if (domain.console) {
         domain.console->drain();
     }
-    auto description =
-        describe_saved(domain, TRY(parts_.control.info(domain.id)), TRY(parts_.control.cpu_policy(domain.id)),
-                       TRY(parts_.control.version()));
+    auto description  = TRY(describe_saved(parts_.control, domain));
     description.disks = save->frozen;
     const auto work   = [id = domain.id, description, path = save->saving.path, layers = save->layers,
                        compression = save->saving.compression](

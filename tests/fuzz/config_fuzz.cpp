@@ -30,6 +30,7 @@ constexpr std::string_view kPieces[] = {
     "pool",
     "on_crash",
     "uuid",
+    "ms_vm_genid",
     "extra",
     "disk",
     "vnc",

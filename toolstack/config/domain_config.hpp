@@ -51,7 +51,8 @@ inline constexpr unsigned kDefault_cpu_weight      = 256;
 struct Domain_config {
     std::string name;
     std::optional<Uuid> uuid; // none: vmmd makes one
-    Domain_type type = Domain_type::pvh;
+    Domain_type type   = Domain_type::pvh;
+    bool generation_id = false; // whether it is told of its generation (generation_id.hpp)
 
     std::string kernel;  // absolute path in dom0
     std::string ramdisk; // absolute path, or empty: none

@@ -57,6 +57,14 @@ Read read_type(const Json& value, Domain_type& out)
     return {};
 }
 
+Read read_generation_id(const Json& value, bool& out)
+{
+    if (value != "generate" && value != "none")
+        return std::unexpected("expected \"generate\" or \"none\"");
+    out = value == "generate";
+    return {};
+}
+
 Read read_affinity(const Json& value, std::vector<Cpu_set>& out)
 {
     if (!value.is_array())
@@ -120,6 +128,7 @@ constexpr Field kFields[] = {
     {"name", [](const Json& v, Domain_config& c) { return read_text(v, c.name); }},
     {"uuid", [](const Json& v, Domain_config& c) { return read_uuid(v, c.uuid); }},
     {"type", [](const Json& v, Domain_config& c) { return read_type(v, c.type); }},
+    {"ms_vm_genid", [](const Json& v, Domain_config& c) { return read_generation_id(v, c.generation_id); }},
     {"kernel", [](const Json& v, Domain_config& c) { return read_text(v, c.kernel); }},
     {"ramdisk", [](const Json& v, Domain_config& c) { return read_text(v, c.ramdisk); }},
     {"cmdline", [](const Json& v, Domain_config& c) { return read_text(v, c.cmdline); }},
@@ -157,7 +166,9 @@ Json to_json(const Domain_config& config)
     json["name"] = config.name;
     if (config.uuid)
         json["uuid"] = config.uuid->to_string();
-    json["type"]   = to_string(config.type);
+    json["type"] = to_string(config.type);
+    if (config.generation_id)
+        json["ms_vm_genid"] = "generate";
     json["kernel"] = config.kernel;
     if (!config.ramdisk.empty())
         json["ramdisk"] = config.ramdisk;

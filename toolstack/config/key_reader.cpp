@@ -115,6 +115,17 @@ Reading_result read_type(const Value& value, Draft&)
     return std::unexpected("\"" + shown(*text) + "\" is no type of domain: give \"pvh\"");
 }
 
+Reading_result read_generation_id(const Value& value, Draft& draft)
+{
+    const auto text = as_text(value);
+    if (!text)
+        return std::unexpected(text.error());
+    if (*text != "generate" && *text != "none")
+        return std::unexpected("\"" + shown(*text) + "\": give \"generate\" or \"none\"");
+    draft.config.generation_id = *text == "generate";
+    return {};
+}
+
 Reading_result read_builder(const Value& value, Draft&)
 {
     const auto text = as_text(value);
@@ -233,6 +244,7 @@ constexpr Key_reader kReaders[] = {
     {"name", [](const Value& v, Draft& d) { return read_text(v, d.config.name, check_name); }},
     {"uuid", read_uuid},
     {"type", read_type},
+    {"ms_vm_genid", read_generation_id},
     {"builder", read_builder},
     {"pvh", read_pvh},
     {"kernel", [](const Value& v, Draft& d) { return read_path(v, d, d.config.kernel); }},

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/config/uuid.hpp"
 
+#include "toolstack/base/random_bytes.hpp"
 #include "toolstack/config/shown.hpp"
 
-#include <cerrno>
-#include <cstdlib>
-#include <sys/random.h>
+#include <span>
 
 namespace vmm::config
 {
@@ -60,16 +59,7 @@ std::expected<Uuid, std::string> Uuid::parse(std::string_view text)
 Uuid Uuid::random()
 {
     Uuid result;
-    std::size_t filled = 0;
-    while (filled < result.bytes.size()) {
-        // Requests of up to 256 bytes are never cut short once the pool is up; EINTR can only come before
-        // that.
-        const ssize_t got = ::getrandom(result.bytes.data() + filled, result.bytes.size() - filled, 0);
-        if (got > 0)
-            filled += static_cast<std::size_t>(got);
-        else if (errno != EINTR)
-            std::abort();
-    }
+    fill_with_random(std::as_writable_bytes(std::span(result.bytes)));
     result.bytes[6] = static_cast<std::uint8_t>((result.bytes[6] & 0x0f) | 0x40); // version 4
     result.bytes[8] = static_cast<std::uint8_t>((result.bytes[8] & 0x3f) | 0x80); // RFC 4122 variant
     return result;

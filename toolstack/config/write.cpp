@@ -44,6 +44,8 @@ std::string write(const Domain_config& config)
     if (config.uuid)
         line("uuid", in_quotes(config.uuid->to_string()));
     line("type", in_quotes(to_string(config.type)));
+    if (config.generation_id)
+        line("ms_vm_genid", in_quotes("generate"));
     line("kernel", in_quotes(config.kernel));
     if (!config.ramdisk.empty())
         line("ramdisk", in_quotes(config.ramdisk));

@@ -139,13 +139,28 @@ Result<config::Uuid> uuid_of(const Json& json)
     return *uuid;
 }
 
+Result<std::optional<config::Generation_id>> generation_of(const Json& json)
+{
+    if (!json.contains("generation_id")) {
+        return std::nullopt;
+    }
+    const auto id = config::Generation_id::parse(TRY(text(json, "generation_id")));
+    if (!id) {
+        return wrong("'generation_id' is not two numbers of 64 bits with a colon between them");
+    }
+    return id;
+}
+
 } // namespace
 
 std::vector<std::byte> encode(const Saved_domain& domain)
 {
     Json json;
-    json["config"]         = config::to_json(domain.config);
-    json["uuid"]           = domain.uuid.to_string();
+    json["config"] = config::to_json(domain.config);
+    json["uuid"]   = domain.uuid.to_string();
+    if (domain.generation) {
+        json["generation_id"] = domain.generation->to_string();
+    }
     json["static_max_kib"] = domain.static_max_kib;
     json["target_kib"]     = domain.target_kib;
     json["overhead_kib"]   = domain.overhead_kib;
@@ -173,6 +188,7 @@ Result<Saved_domain> decode(std::span<const std::byte> payload)
     Saved_domain domain;
     domain.config         = TRY(config_of(json));
     domain.uuid           = TRY(uuid_of(json));
+    domain.generation     = TRY(generation_of(json));
     domain.static_max_kib = TRY(number(json, "static_max_kib", 1, kMostKib));
     domain.target_kib     = TRY(number(json, "target_kib", 1, domain.static_max_kib));
     domain.overhead_kib   = TRY(number(json, "overhead_kib", 0, kMostKib));

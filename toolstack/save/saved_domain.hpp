@@ -5,11 +5,13 @@
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/config/domain_config.hpp"
+#include "toolstack/config/generation_id.hpp"
 #include "toolstack/cpu/cpu_policy.hpp"
 #include "toolstack/xen/types.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +30,8 @@ struct Frozen_disk {
 struct Saved_domain {
     config::Domain_config config;
     config::Uuid uuid;
+    // What it was told: it stays that where a domain moves to, and nowhere else.
+    std::optional<config::Generation_id> generation{};
     std::uint64_t static_max_kib = 0; // the RAM its memory map tells of
     std::uint64_t target_kib     = 0; // what its balloon is to leave it, at most the former
     std::uint64_t overhead_kib   = 0; // what it has beside RAM

@@ -6,6 +6,7 @@
 
 #include "toolstack/build/domain_builder.hpp"
 #include "toolstack/config/domain_config.hpp"
+#include "toolstack/config/generation_id.hpp"
 #include "toolstack/vmmd/console/console.hpp"
 #include "toolstack/xen/control.hpp"
 
@@ -21,7 +22,8 @@ namespace vmm
 struct Domain {
     Domid id{};
     config::Uuid uuid;
-    config::Domain_config config; // name and maxmem follow `rename` and `mem-max`
+    std::optional<config::Generation_id> generation; // none: its config wants none
+    config::Domain_config config;                    // name and maxmem follow `rename` and `mem-max`
     Built_domain rings;
     std::uint64_t static_max_kib = 0; // what it was built with; `mem-max` cannot go beyond
     std::uint64_t target_kib     = 0; // what it was last told to use

@@ -41,11 +41,15 @@ Result<std::optional<Cpu_bits>> bits_of(std::string_view key, const config::Cpu_
 } // namespace
 
 Result<std::unique_ptr<Domain>> Domain_maker::make(const config::Domain_config& config,
-                                                   const config::Uuid& uuid, const Prepared_domain& prepared)
+                                                   const config::Uuid& uuid, const Prepared_domain& prepared,
+                                                   std::optional<config::Generation_id> generation)
 {
     const std::uint64_t static_max = config.maxmem_mib * 1024;
     auto domain                    = TRY(
                            begin(config, uuid, {static_max, config.memory_mib * 1024, prepared.max_memory_kib - static_max}));
+    if (generation) {
+        domain->generation = generation;
+    }
     if (const auto built = build(*domain, prepared); !built) {
         const auto undone = unmake(*domain);
         if (!undone) {
@@ -67,6 +71,9 @@ Result<std::unique_ptr<Domain>> Domain_maker::begin(const config::Domain_config&
     domain->target_kib     = frame.target_kib;
     domain->overhead_kib   = frame.overhead_kib;
     domain->started        = boot_seconds();
+    if (config.generation_id) {
+        domain->generation = config::Generation_id::random();
+    }
     domain->id =
         TRY(control_.create({uuid.bytes, config.maxvcpus, frame.static_max_kib + frame.overhead_kib, pool}));
     return domain;

@@ -13,6 +13,7 @@
 #include "toolstack/xen/control.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace vmm
@@ -33,12 +34,15 @@ class Domain_maker
     {
     }
 
-    [[nodiscard]] Result<std::unique_ptr<Domain>>
-    make(const config::Domain_config& config, const config::Uuid& uuid, const Prepared_domain& prepared);
+    // `generation`: of a domain that goes on, rebooted; otherwise it begins one.
+    [[nodiscard]] Result<std::unique_ptr<Domain>> make(const config::Domain_config& config,
+                                                       const config::Uuid& uuid,
+                                                       const Prepared_domain& prepared,
+                                                       std::optional<config::Generation_id> generation = {});
 
     // The same in two steps, for memory that comes from elsewhere and takes its time: begin() gives a paused
-    // domain without memory, furnish() adds what dom0 holds of one that has its memory and its rings. What
-    // fails between them is undone by unmake().
+    // domain without memory and of a new generation, furnish() adds what dom0 holds of one that has its
+    // memory and its rings. What fails between them is undone by unmake().
     struct Frame {
         std::uint64_t static_max_kib = 0; // what it sees
         std::uint64_t target_kib     = 0;

@@ -112,6 +112,18 @@ Result<void> put_store_ring(Node_writer& nodes, const Domain& domain)
     return nodes.put("store/port", std::to_string(raw(domain.rings.store_port)), readable);
 }
 
+// There is no interrupt by which ACPI's device for it could tell of a change. Watches do: the guest sets them
+// anew when it goes on elsewhere, and each then fires.
+Result<void> put_generation(Node_writer& nodes, const Domain& domain)
+{
+    if (!domain.generation) {
+        return {};
+    }
+    const auto readable = readable_by(domain.id);
+    TRY(nodes.put("platform", "", readable));
+    return nodes.put("platform/generation-id", domain.generation->to_string(), readable);
+}
+
 Result<void> put_domain(Store_batch& batch, const Domain& domain)
 {
     const auto readable = readable_by(domain.id);
@@ -132,6 +144,7 @@ Result<void> put_domain(Store_batch& batch, const Domain& domain)
     TRY(put_guest_writable(nodes, domain.id));
     TRY(put_memory(nodes, domain));
     TRY(put_cpus(nodes, domain));
+    TRY(put_generation(nodes, domain));
     TRY(put_store_ring(nodes, domain));
     return put_console(nodes, domain);
 }

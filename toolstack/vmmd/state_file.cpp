@@ -21,10 +21,23 @@ namespace
 
 using Json = config::Json;
 
+// Empty: none.
+std::string text_of(const std::optional<config::Generation_id>& generation)
+{
+    return generation ? generation->to_string() : std::string();
+}
+
+// The library throws on a missing field or a wrong type; load() turns that into an error.
+std::optional<config::Generation_id> generation_from_json(const Json& json)
+{
+    return config::Generation_id::parse(json.value("generation_id", std::string()));
+}
+
 Json to_json(const Domain& domain)
 {
     return {{"domid", raw(domain.id)},
             {"uuid", domain.uuid.to_string()},
+            {"generation_id", text_of(domain.generation)},
             {"config", config::to_json(domain.config)},
             {"store_page", raw(domain.rings.store_page)},
             {"store_port", raw(domain.rings.store_port)},
@@ -39,7 +52,6 @@ Json to_json(const Domain& domain)
             {"handed_over_to", domain.handed_over_to}};
 }
 
-// The library throws on a missing field or a wrong type; load() turns that into an error.
 std::unique_ptr<Domain> domain_from_json(const Json& json)
 {
     auto domain     = std::make_unique<Domain>();
@@ -50,6 +62,7 @@ std::unique_ptr<Domain> domain_from_json(const Json& json)
         return nullptr;
     }
     domain->uuid               = *uuid;
+    domain->generation         = generation_from_json(json);
     domain->config             = std::move(*parsed);
     domain->rings.store_page   = Gfn{json.at("store_page").get<std::uint64_t>()};
     domain->rings.store_port   = Evtchn_port{json.at("store_port").get<std::uint32_t>()};
@@ -69,6 +82,7 @@ Json to_json(const Saved_restart& restart)
 {
     return {{"config", config::to_json(restart.config)},
             {"uuid", restart.uuid.to_string()},
+            {"generation_id", text_of(restart.generation)},
             {"predecessor", raw(restart.predecessor)},
             {"reason", restart.reason},
             {"quick_ends", restart.quick_ends}};
@@ -81,8 +95,12 @@ std::optional<Saved_restart> restart_from_json(const Json& json)
     if (!uuid || !parsed) {
         return std::nullopt;
     }
-    return Saved_restart{std::move(*parsed), *uuid, Domid{json.at("predecessor").get<std::uint16_t>()},
-                         json.at("reason").get<std::string>(), json.at("quick_ends").get<unsigned>()};
+    return Saved_restart{std::move(*parsed),
+                         *uuid,
+                         generation_from_json(json),
+                         Domid{json.at("predecessor").get<std::uint16_t>()},
+                         json.at("reason").get<std::string>(),
+                         json.at("quick_ends").get<unsigned>()};
 }
 
 Json to_json(const Saved_foreign& foreign)

@@ -9,6 +9,7 @@
 #include "toolstack/vmmd/domain_table.hpp"
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@ struct Saved_foreign {
 struct Saved_restart {
     config::Domain_config config;
     config::Uuid uuid;
+    std::optional<config::Generation_id> generation;
     Domid predecessor{};
     std::string reason;
     unsigned quick_ends = 0;

@@ -29,7 +29,8 @@ Result<void> Supervisor::write_state() const
     Unsettled rest{unfinished_, {}, {}};
     for (const Construction_ptr& c : constructions_) {
         if (c->predecessor && !c->settled) {
-            rest.restarts.push_back({c->creation.config, c->uuid, *c->predecessor, c->reason, c->quick_ends});
+            rest.restarts.push_back(
+                {c->creation.config, c->uuid, c->generation, *c->predecessor, c->reason, c->quick_ends});
         }
     }
     for (const auto& [id, foreign] : foreign_) {
@@ -154,6 +155,7 @@ Supervisor::Construction_ptr Supervisor::successor_of(const Domain& domain)
     construction->id              = Creation_id{next_id_++};
     construction->creation.config = domain.config;
     construction->uuid            = domain.uuid;
+    construction->generation      = domain.generation;
     construction->predecessor     = domain.id;
     construction->reason          = name_of(domain.ended.value_or(Shutdown_reason::crash));
     construction->quick_ends      = domain.quick_ends;

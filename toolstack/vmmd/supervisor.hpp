@@ -172,8 +172,9 @@ class Supervisor
         Creation_id id{};
         Creation creation;
         config::Uuid uuid;
-        std::optional<Domid> predecessor; // a restart, because that domain ended
-        std::string reason;               // why it did
+        std::optional<config::Generation_id> generation; // of a restart
+        std::optional<Domid> predecessor;                // a restart, because that domain ended
+        std::string reason;                              // why it did
         unsigned quick_ends = 0;
         std::optional<Event_loop::Timer_id> delay;
         std::optional<Result<Prepared_domain>> prepared;

@@ -121,6 +121,7 @@ void Supervisor::owe_restart(Saved_restart saved)
     construction->id              = Creation_id{next_id_++};
     construction->creation.config = std::move(saved.config);
     construction->uuid            = saved.uuid;
+    construction->generation      = saved.generation;
     construction->predecessor     = saved.predecessor;
     construction->reason          = std::move(saved.reason);
     construction->quick_ends      = saved.quick_ends;

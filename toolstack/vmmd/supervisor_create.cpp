@@ -125,7 +125,8 @@ Result<std::unique_ptr<Domain>> Supervisor::make(Construction& construction)
     // From here to settle() a successor of this process must find and destroy what is half made.
     unfinished_.insert(construction.uuid.to_string());
     save_state();
-    auto made = parts_.maker.make(construction.creation.config, construction.uuid, prepared);
+    auto made =
+        parts_.maker.make(construction.creation.config, construction.uuid, prepared, construction.generation);
     if (made) {
         (*made)->quick_ends = construction.quick_ends;
     }

@@ -26,6 +26,7 @@ Result<void> check_inside_is_same(const Domain& parent, const config::Domain_con
     config::Domain_config same = parent.config;
     same.name                  = child.name;
     same.uuid                  = child.uuid;
+    same.generation_id         = child.generation_id;
     same.disks                 = child.disks;
     same.vifs                  = child.vifs;
     same.affinity              = child.affinity;
@@ -43,8 +44,8 @@ Result<void> check_inside_is_same(const Domain& parent, const config::Domain_con
     return fail(
         Errc::invalid,
         "a fork has the memory, the processors and the kernel of " + quoted(parent) +
-            ": only name, uuid, disk, vif, cpus, cpus_soft, cpu_weight, cap, pool and the on_ actions may be "
-            "others");
+            ": only name, uuid, disk, vif, ms_vm_genid, cpus, cpus_soft, cpu_weight, cap, pool and the on_ "
+            "actions may be others");
 }
 
 Result<void> check_addresses(const Domain& parent, const config::Domain_config& child)

@@ -49,6 +49,9 @@ Result<void> Supervisor::make_place(const Construction_ptr& construction)
 {
     const save::Saved_domain saved = TRY(*construction->saved);
     TRY(begin_place(construction, saved));
+    if (saved.generation) { // the one before it does not go on
+        construction->domain->generation = saved.generation;
+    }
     return write_domain_nodes(parts_.store, *construction->domain); // for its devices
 }
 

@@ -44,6 +44,7 @@ Result<save::Saved_domain> describe_saved(Control& control, const Domain& domain
     saved.cpu_policy     = TRY(control.cpu_policy(domain.id));
     saved.config         = domain.config;
     saved.uuid           = domain.uuid;
+    saved.generation     = domain.generation;
     saved.static_max_kib = domain.static_max_kib;
     saved.target_kib     = domain.target_kib;
     saved.overhead_kib   = domain.overhead_kib;

@@ -86,6 +86,7 @@ TEST_CASE("A config survives the way through JSON")
     CHECK(from_json(to_json(config)) == config);
 
     config.uuid          = Uuid::parse("01234567-89ab-cdef-0123-456789abcdef").value();
+    config.generation_id = true;
     config.ramdisk       = "/r";
     config.cmdline       = "console=hvc0 \"quoted\" \\ \xc3\xa4";
     config.memory_mib    = 64;
@@ -126,6 +127,7 @@ TEST_CASE("JSON that is no config names the field")
           "uuid: \"x\" is not a UUID: write 32 hex digits as 01234567-89ab-cdef-0123-456789abcdef");
     CHECK(json_problem(R"({"uuid":1})") == "uuid: expected a string");
     CHECK(json_problem(R"({"type":"hvm"})") == "type: expected \"pvh\"");
+    CHECK(json_problem(R"({"ms_vm_genid":1})") == "ms_vm_genid: expected \"generate\" or \"none\"");
     CHECK(json_problem(R"({"cpus":"0"})") == "cpus: expected a list of strings");
     CHECK(json_problem(R"({"cpus":[0]})") == "cpus: expected a list of strings");
     CHECK(json_problem(R"({"cpus":["9-1"]})") == "cpus: range \"9-1\" runs backwards");

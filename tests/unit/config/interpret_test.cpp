@@ -71,7 +71,7 @@ maxvcpus = 4
 cpus = [ "0-1", 2, "all" ]
 cpus_soft = "0,^0,3"
 cpu_weight = "512"; cap = 150
-cpuid = "host,avx2=0"
+cpuid = "host,avx2=0"; ms_vm_genid = "generate"
 on_poweroff = "preserve"; on_reboot = 'destroy'; on_crash = "restart"; on_watchdog = "rename-restart"
 vif = []; disk = [ ]
 )");
@@ -86,6 +86,7 @@ vif = []; disk = [ ]
     CHECK(config.vcpus == 2);
     CHECK(config.maxvcpus == 4);
     CHECK(config.cpuid.to_string() == "host,avx2=0");
+    CHECK(config.generation_id);
     REQUIRE(config.affinity.size() == 3);
     CHECK(config.affinity[1].to_string() == "2");
     REQUIRE(config.soft_affinity.size() == 4);
@@ -165,6 +166,8 @@ TEST_CASE("Wrong values say what would be right")
         {"type = 'hvm'",
          "a.cfg:3:8: type: \"hvm\" domains are not supported: give \"pvh\" and a kernel that can start so"},
         {"type = 'x'", "a.cfg:3:8: type: \"x\" is no type of domain: give \"pvh\""},
+        {"ms_vm_genid = 1", "a.cfg:3:15: ms_vm_genid: \"1\": give \"generate\" or \"none\""},
+        {"ms_vm_genid = ['none']", "a.cfg:3:15: ms_vm_genid: expected text in quotes, found a list"},
         {"builder = 'hvm'",
          "a.cfg:3:11: builder: \"hvm\" domains are not supported: give type = \"pvh\" instead"},
         {"pvh = 0", "a.cfg:3:7: pvh: every domain is a PVH domain: give 1 or leave it out"},

@@ -71,6 +71,21 @@ TEST_CASE("The states of disks come back too, and make sense")
     }
 }
 
+TEST_CASE("A generation comes back too, and makes sense")
+{
+    Saved_domain domain = example();
+    domain.generation   = config::Generation_id{7, 0xffff'ffff'ffff'ffff};
+    const auto decoded  = decode(encode(domain));
+    REQUIRE(decoded);
+    CHECK(*decoded == domain);
+    Json json = Json::parse(text_of(encode(domain)));
+    for (const char* const wrong : {"7", "null", R"("7")", R"("7:8:9")"}) {
+        INFO(wrong);
+        json["generation_id"] = Json::parse(wrong);
+        CHECK_THAT(problem(json), Catch::StartsWith(kWrong + "'generation_id'"));
+    }
+}
+
 TEST_CASE("Each field must be there and of its kind")
 {
     const Json whole = Json::parse(text_of(encode(example())));

@@ -28,14 +28,16 @@ using control::Json;
 inline constexpr std::uint64_t kMemory = 32U << 20;
 
 struct Two_hosts {
-    Two_hosts()
+    explicit Two_hosts(const Json& more = Json::object())
     {
+        Json config{{"memory", 24}, {"maxmem", 32}};
+        config.update(more);
         std::array<int, 2> ends{};
         REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
         source_end   = Unique_fd(ends[0]);
         target_end   = Unique_fd(ends[1]);
         source_empty = source.hypervisor.free_pages;
-        id           = source.create("a", {{"memory", 24}, {"maxmem", 32}});
+        id           = source.create("a", config);
         std::memset(domain().memory + 0x1234567, 'x', 70000);
         target_free = target.hypervisor.free_pages;
     }

@@ -12,6 +12,7 @@ sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
 from busy_guest import COUNT_STAYS, VCPUS, begin_calls, calls_go_on
 from dom0 import (Failed, config, domains, guest_shell, log_file, options, play, refused, shell_of_dom0, start,
                   wait_for, wait_in, xm_json)
+from generation import begin_watching, generation, guest_has_heard
 
 POINT = "/images/a.point"
 IMAGE = "/images/a.qcow2"
@@ -49,15 +50,17 @@ def images(machine):
 
 
 def busy_guest(machine):
-    file = config(machine, "a", memory=128, vcpus=VCPUS)
+    file = config(machine, "a", memory=128, vcpus=VCPUS, ms_vm_genid="generate")
     machine.shell(f"echo \"disk = [ 'format=qcow2, vdev=xvda, target={IMAGE}' ]\" >> {file}; xm create {file}", 120)
     with guest_shell(machine, "a") as guest:
         wait_in(guest, "test -b /dev/xvda")
         begin_calls(guest)
+        begin_watching(guest)
         guest.shell("modprobe ext4; mkdir /m; mount -t ext4 /dev/xvda /m", 60)
         lines = " ".join(f"'{line}'" for line in WRITER.splitlines())
         guest.shell(f"printf '%s\\n' {lines} > /tmp/writer; chmod +x /tmp/writer; (/tmp/writer &)")
         wait_in(guest, "test $(cat /tmp/count) -gt 5")
+    before["generations"] = [generation(machine, "a")]
 
 
 def verified(machine, name, also="true"):
@@ -91,6 +94,7 @@ def checkpoint(machine):
         before.setdefault("count", verified(machine, "a"))
     with guest_shell(machine, "a") as guest:
         guest.shell("echo later > /m/later; echo later > /tmp/later; sync")
+        guest_has_heard(guest, *before["generations"])
     machine.shell(f"rm /images/later.point; test $(stat -c %a {IMAGE}) = 640")
 
 
@@ -106,6 +110,11 @@ def comes_back(machine):
     count = verified(machine, "a", "! test -e /m/later && ! test -e /tmp/later")
     if count > before["count"] + 200:
         raise Failed(f"it has counted to {count}, and had to {before['count']} soon after the checkpoint")
+    before["generations"].append(generation(machine, "a"))
+    if len(set(before["generations"])) < len(before["generations"]):
+        raise Failed(f"it has been of the same generation twice: {before['generations']}")
+    with guest_shell(machine, "a") as guest:
+        guest_has_heard(guest, before["generations"][0], before["generations"][-1])
 
 
 def goes_back_again(machine):

@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
 from busy_guest import VCPUS, begin_calls, begin_count, calls_go_on
 from dom0 import Failed, config, domains, free_mib, guest_shell, refused, scenario, wait_for, wait_in, xm_json
+from generation import begin_watching, generation, guest_has_heard
 
 before = {}
 TROUBLE = "dmesg | grep -E 'BUG:|WARNING: CPU|Call Trace|blocked for more|clocksource.*unstable'"
@@ -20,16 +21,18 @@ def long_list(machine, name):
 def busy_guest(machine):
     """A process that counts, a pattern in memory, a network."""
     before["free"] = free_mib(machine)
-    file = config(machine, "a", memory=160, vcpus=VCPUS)
+    file = config(machine, "a", memory=160, vcpus=VCPUS, ms_vm_genid="generate")
     machine.shell(f"echo \"vif = [ 'nat' ]\" >> {file}; xm create {file}", 120)
     with guest_shell(machine, "a") as guest:
         wait_in(guest, "ip route | grep -q default")
         begin_calls(guest)
+        begin_watching(guest)
         begin_count(guest)
         before["pattern"] = guest.shell("head -c 20000000 /dev/urandom > /tmp/pattern; sha256sum < /tmp/pattern", 60)[1]
         before["boot"] = guest.shell("cat /proc/sys/kernel/random/boot_id")[1].strip()
         wait_in(guest, "test $(cat /tmp/count) -ge 2")
         before["count"] = int(guest.shell("cat /tmp/count")[1])
+    before["generation"] = generation(machine, "a")
 
 
 def inherited(machine, name, pattern=True):
@@ -71,6 +74,17 @@ def own_identity(machine):
         raise Failed(f"both guests use the address {addresses[0]}")
 
 
+def own_generation(machine):
+    """What runs in the fork hears that it is one, and what runs in the parent hears nothing."""
+    old, new = (generation(machine, name) for name in ("a", "b"))
+    if old != before["generation"] or new == old:
+        raise Failed(f"a was of the generation {before['generation']} and is of {old}, b is of {new}")
+    with guest_shell(machine, "b") as guest:
+        guest_has_heard(guest, old, new)
+    with guest_shell(machine, "a") as guest:
+        guest_has_heard(guest, old)
+
+
 def apart(machine):
     """What one writes the other does not see."""
     for name in ("a", "b"):
@@ -95,6 +109,9 @@ def of_a_fork(machine):
     inherited(machine, "b")
     machine.shell("xm unpause c")
     inherited(machine, "c")
+    generations = [before["generation"], generation(machine, "b"), generation(machine, "c")]
+    with guest_shell(machine, "c") as guest:
+        guest_has_heard(guest, *generations)
 
 
 def paused_parent(machine):
@@ -140,6 +157,7 @@ scenario("fork", __doc__, [
     ("a guest with something of everything", busy_guest),
     ("xm fork: both go on", fork),
     ("each has its own identity", own_identity),
+    ("the fork hears that it is of another generation", own_generation),
     ("each writes for itself", apart),
     ("a fork of a fork, and the parent ends first", of_a_fork),
     ("a paused parent", paused_parent),

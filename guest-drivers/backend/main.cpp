@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // vmm-blkback: one disk of one domain, served from dom0.
+#include "guest-drivers/backend/last_flush.hpp"
 #include "guest-drivers/backend/nbd_disk.hpp"
 #include "guest-drivers/backend/options.hpp"
 #include "guest-drivers/backend/privileges.hpp"
@@ -12,6 +13,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <fstream>
 
 namespace
@@ -32,6 +35,31 @@ Result<std::unique_ptr<Disk>> disk_from(const Options& options, Event_loop& loop
     return open_disk(TRY(open_image(options.source, options.image)), loop);
 }
 
+void leave_word(const Options& options, const std::string& why)
+{
+    log::error("vmm-blkback: " + why);
+    if (!options.last_words.empty()) {
+        std::ofstream(options.last_words) << why << '\n';
+    }
+}
+
+std::string not_written(const Options& options, int error)
+{
+    return "what the guest has written is not all in " + options.source + ": " + std::strerror(error);
+}
+
+// Asked to end it stays if what a server below it remembers cannot be written: that would be lost with it.
+// The device is still there, so the status asks for another.
+void end_if_all_is_written(Last_flush& flush, const Options& options)
+{
+    flush.begin([&options](int error) {
+        if (error == 0) {
+            std::_Exit(128 + SIGTERM);
+        }
+        leave_word(options, not_written(options, error) + "; it is served on");
+    });
+}
+
 Result<void> serve(const Options& options)
 {
     const auto loop = TRY(Event_loop::create());
@@ -43,6 +71,9 @@ Result<void> serve(const Options& options)
     }));
 
     disk->use_memory(buffers.memory());
+    Last_flush before_another(*disk);
+    Last_flush last_of_all(*disk);
+    TRY(loop->on_signals({SIGTERM}, [&](int) { end_if_all_is_written(before_another, options); }));
     Device* served     = nullptr;
     const auto store   = TRY(Xen_store::open(*loop, [&] { served->look(); }));
     const auto grants  = TRY(Xen_grants::open(options.device.frontend));
@@ -56,7 +87,14 @@ Result<void> serve(const Options& options)
 
     Device device(options.device, {*loop, *store, *disk, buffers, *grants, events, complaints, requests});
     served = &device;
-    TRY(device.begin([&] { loop->stop(); }));
+    TRY(device.begin([&] {
+        last_of_all.begin([&](int error) {
+            if (error != 0) {
+                leave_word(options, not_written(options, error));
+            }
+            loop->stop();
+        });
+    }));
     loop->every(kMeasured, [&] { device.measure(); });
     loop->after(kPatience, [&] {
         if (!device.begun()) {
@@ -81,10 +119,7 @@ int main(int argc, char** argv)
     std::signal(SIGPIPE, SIG_IGN);
     const auto served = options ? serve(*options) : std::unexpected(options.error());
     if (!served) {
-        log::error("vmm-blkback: " + served.error().message);
-        if (options && !options->last_words.empty()) {
-            std::ofstream(options->last_words) << served.error().message << '\n';
-        }
+        leave_word(options ? *options : Options(), served.error().message);
         return 1;
     }
     return 0;

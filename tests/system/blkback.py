@@ -141,20 +141,28 @@ def full(machine):
 WRITER = "for i in 1 2 3 4 5 6; do dd if=/tmp/long of=/dev/{0} bs=64k conv=fsync || echo lost; done"
 
 
-def killed(machine):
-    """kill -9 of each backend while the guest writes: it is started again, and the guest notices nothing."""
-    for vdev in ("xvda", "xvdb", "xvdd"):
+def ended(machine, how, vdevs):
+    """While the guest writes: it is started again, and the guest notices nothing."""
+    for vdev in vdevs:
         with guest_shell(machine, "a") as guest:
-            guest.shell(f"yes 'killed {vdev}' | head -c {DATA} > /tmp/long; rm -f /tmp/said; "
+            guest.shell(f"yes '{how} {vdev}' | head -c {DATA} > /tmp/long; rm -f /tmp/said; "
                         f"({WRITER.format(vdev)}; echo all) > /tmp/said 2>&1 & true")
         old = backends(machine)[number_of(vdev)]
-        machine.shell(f"kill -9 {old}")
+        machine.shell(f"kill -{how} {old}")
         wait_for(machine, "another backend process", 30,
                  lambda m, o=old, n=number_of(vdev): backends(m).get(n, o) != o)
         with guest_shell(machine, "a") as guest:
             wait_in(guest, "grep -q all /tmp/said", 120)
             guest.shell("! grep -i -e lost -e error /tmp/said")
-            expect_equal(f"what was written to {vdev} meanwhile", take(guest, vdev), expected(f"killed {vdev}"))
+            expect_equal(f"what was written to {vdev} meanwhile", take(guest, vdev), expected(f"{how} {vdev}"))
+
+
+def killed(machine):
+    ended(machine, "KILL", ("xvda", "xvdb", "xvdd"))
+
+
+def asked_to_end(machine):
+    ended(machine, "TERM", ("xvdb", "xvdd"))
 
 
 def restart_of_vmmd(machine):
@@ -228,6 +236,7 @@ with start(chosen, "blkback", extra=qemu_arguments()) as booted:
         ("discard", discard),
         ("a full file system", full),
         ("kill -9 of a backend in the middle of writing", killed),
+        ("SIGTERM: it ends when all is written", asked_to_end),
         ("kill -9 of vmmd", restart_of_vmmd),
         ("detach, also by force in the middle of writing", detach),
         ("destroy in the middle of writing; nothing is left", destroy),

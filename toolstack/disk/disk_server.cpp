@@ -147,8 +147,8 @@ void Disk_server::launch_blkback(Done done)
     }
     const std::string source = needs_nbd() ? "nbd+unix:///?socket=" + file(".nbd") : disk_.target;
     program.words.insert(program.words.end(), {to_string(address_.domain), address_.backend_path(), source});
-    auto blkback = Followed_process::start(loop_, program,
-                                           [this](const std::string& how, bool well) { ended(how, well); });
+    auto blkback = Followed_process::start(
+        loop_, program, [this](const std::string& how, bool well) { blkback_ended(how, well); });
     if (!blkback) {
         return done(fail(blkback.error().code, "disk " + disk_.vdev + ": " + blkback.error().message));
     }
@@ -188,11 +188,22 @@ void Disk_server::adopt(const Json& record)
         nbd_ = Followed_process::adopt(loop_, record.value("nbd", 0), "--socket=" + file(".nbd"),
                                        [](const std::string&, bool) {});
     }
-    blkback_ = Followed_process::adopt(loop_, record.value("blkback", 0), address_.backend_path(),
-                                       [this](const std::string& how, bool well) { ended(how, well); });
+    blkback_ =
+        Followed_process::adopt(loop_, record.value("blkback", 0), address_.backend_path(),
+                                [this](const std::string& how, bool well) { blkback_ended(how, well); });
     if (!blkback_) {
-        ended("ended while vmmd was away", false);
+        blkback_ended("ended while vmmd was away", false);
     }
+}
+
+// It tells why it could not go on, and what the guest has written and is not in the image.
+void Disk_server::blkback_ended(const std::string& how, bool well)
+{
+    const std::string said = opened_ && !starting_ ? last_words(file(".words"), "vmm-blkback") : "";
+    if (!said.empty()) {
+        log::error(name() + ": vmm-blkback says: " + said);
+    }
+    ended(how, well);
 }
 
 // One that ended well has seen its device taken away.
@@ -255,29 +266,38 @@ void Disk_server::while_closed(std::function<void(Done back)> work, Done done)
     eventually(loop_, programs_.patience, is_settled, while_here(std::move(next)));
 }
 
-// What a qemu-nbd knew that had to be killed is not all in the image.
+// vmm-blkback ends when all that it has answered is in the image; otherwise it stays, and says why. What a
+// qemu-nbd knew that had to be killed is not all in the image.
 void Disk_server::close_for(std::function<void(Done back)> work, Done done)
 {
     closed_ = true;
+    std::error_code error;
+    std::filesystem::remove(file(".words"), error);
     blkback_->signal(SIGTERM);
-    auto back          = while_here([this, done = std::move(done)](const Result<void>& worked) {
+    auto back             = while_here([this, done = std::move(done)](const Result<void>& worked) {
         closed_ = false;
-        if (!closing_) {
+        if (!closing_ && !blkback_->running()) {
             restart();
         }
         done(worked);
     });
-    const auto is_gone = [here = std::weak_ptr(here_), this] { return !here.lock() || !blkback_->running(); };
-    auto next          = [this, work = std::move(work), back](bool gone) {
-        if (!gone) {
-            blkback_->signal(SIGKILL); // in the middle of a slow request: its successor does that again
+    const auto is_decided = [here = std::weak_ptr(here_), this] {
+        return !here.lock() || !blkback_->running() || !last_words(file(".words"), "vmm-blkback").empty();
+    };
+    auto next = [this, work = std::move(work), back](bool) {
+        const std::string said = last_words(file(".words"), "vmm-blkback");
+        if (blkback_->running() || !said.empty()) {
+            std::error_code ignored;
+            std::filesystem::remove(file(".words"), ignored);
+            return back(fail(Errc::io, "disk " + disk_.vdev + ": vmm-blkback " +
+                                           (said.empty() ? "does not end" : "says: " + said)));
         }
         end_nbd(while_here([this, work, back](bool by_itself) {
             by_itself ? work(back)
                       : back(fail(Errc::timed_out, "disk " + disk_.vdev + ": qemu-nbd does not end"));
         }));
     };
-    eventually(loop_, programs_.patience, is_gone, while_here(std::move(next)));
+    eventually(loop_, programs_.patience, is_decided, while_here(std::move(next)));
 }
 
 void Disk_server::launch_img(std::uint64_t bytes, Done done)

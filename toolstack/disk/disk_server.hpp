@@ -66,6 +66,7 @@ class Disk_server
     void launch_again(device::Done done);
     void restart();
     void end_nbd(std::function<void(bool by_itself)> done);
+    void blkback_ended(const std::string& how, bool well);
     void ended(const std::string& how, bool well);
     void take_note();
     [[nodiscard]] std::string name() const;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "fake_disk.hpp"
 #include "fake_guest.hpp"
 #include "guest-drivers/backend/buffer_pool.hpp"
 #include "guest-drivers/backend/complaints.hpp"
 #include "guest-drivers/backend/handshake.hpp"
 #include "guest-drivers/backend/kept_grants.hpp"
+#include "guest-drivers/backend/last_flush.hpp"
 #include "guest-drivers/backend/options.hpp"
 
 #include <catch2/catch.hpp>
@@ -136,6 +138,26 @@ TEST_CASE("complaints are few, and the number of the others is told", "[blkback]
     complaints.say("it creaks", begin + Complaints::kPeriod);
     CHECK(lines.size() == Complaints::kAtOnce + 2);
     CHECK(lines[Complaints::kAtOnce] == "a disk: 95 more messages like these were left out");
+}
+
+TEST_CASE("a last flush: what the disk says of it, one at a time, as often as it is asked for", "[blkback]")
+{
+    const bool immediate = GENERATE(true, false);
+    Fake_disk disk(8, immediate);
+    Last_flush flush(disk);
+    std::vector<int> told;
+    for (const int error : {ENOSPC, 0}) {
+        disk.fail_with = error;
+        flush.begin([&](int how) { told.push_back(how); });
+        if (!immediate) {
+            flush.begin([&](int) { told.push_back(-1); });
+            CHECK(disk.started.size() == 1);
+            disk.end_all();
+        }
+        CHECK(told.back() == error);
+    }
+    CHECK(told.size() == 2);
+    CHECK(disk.history == "ff");
 }
 
 TEST_CASE("the handshake step by step", "[blkback]")

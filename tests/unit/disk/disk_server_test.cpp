@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -202,6 +203,42 @@ TEST_CASE("work on an image is done while nothing has it open, one piece after t
     CHECK(works == 2);
     CHECK(done[0]);
     CHECK(done[1].error().message == "no");
+    const auto goes_on_with = [&](const std::string& answer_to_term) {
+        const std::string ready = world.directory + "/ready";
+        world.script("blkback", ("#!/bin/sh\ntrap '" + answer_to_term + "' TERM\n: > " + ready + "\n" +
+                                 std::strstr(kServes, "echo"))
+                                    .c_str());
+        closed({});
+        nbd_ends(3);
+        world.run_until([&] { return std::filesystem::exists(ready); });
+    };
+    SECTION("not when what was written cannot all be in the image; then it is served on")
+    {
+        goes_on_with("echo No space left > " + world.directory + "/run/3-51712.words");
+        const Json before = world.noted;
+        for (std::size_t i = 3; i < 5; ++i) { // as often as it is asked for
+            closed({});
+            world.run_until([&] { return done.size() == i + 1; });
+            CHECK_THAT(done[i].error().message, Catch::EndsWith("vmm-blkback says: No space left"));
+        }
+        CHECK(works == 3);
+        CHECK(world.noted == before);
+        for (const char* const which : {"blkback", "nbd"}) {
+            CHECK(kill(before.at(which).get<int>(), 0) == 0);
+        }
+    }
+    SECTION("not when it does not end")
+    {
+        goes_on_with(":");
+        const Json before = world.noted;
+        closed({});
+        world.run_until([&] { return done.size() == 4; });
+        CHECK_THAT(done[3].error().message, Catch::EndsWith("vmm-blkback does not end"));
+        CHECK(works == 3);
+        kill(before.at("blkback").get<int>(), SIGKILL); // it ends after all, and there is another
+        kill(before.at("nbd").get<int>(), SIGKILL);
+        world.run_until([&] { return world.noted["blkback"] != before["blkback"]; });
+    }
     SECTION("not when a qemu-nbd had to be killed")
     {
         closed({});

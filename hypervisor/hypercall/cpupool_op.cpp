@@ -83,11 +83,17 @@ Expected<void> create(xen_sysctl_cpupool_op& op)
     return {};
 }
 
+// Erestart until the CPUs follow the pool's policy, which knows nothing of them before: a domain that had no
+// others would go on where it was. The caller may be on one of them itself.
 Expected<void> add_cpu(xen_sysctl_cpupool_op& op)
 {
-    op.cpu                = TRY(pools.add(op.cpupool_id, op.cpu, online()));
+    const u32 first       = TRY(pools.which_to_add(op.cpupool_id, op.cpu, online()));
     const Sched_kind kind = pools.find(op.cpupool_id)->kind;
-    scheduler::cpus_of_unit(op.cpu).for_each([&](u32 cpu) { scheduler::follow(cpu, kind); });
+    bool all_follow       = true;
+    scheduler::cpus_of_unit(first).for_each([&](u32 cpu) { all_follow &= scheduler::follow(cpu, kind); });
+    if (!all_follow)
+        return fail(Errc::erestart);
+    op.cpu = TRY(pools.add(op.cpupool_id, first, online()));
     apply(op.cpupool_id);
     return {};
 }

@@ -49,7 +49,7 @@ Cpu_set Cpu_pools::free(const Cpu_set& online) const
     return rest;
 }
 
-Expected<u32> Cpu_pools::add(u32 id, u32 cpu, const Cpu_set& online)
+Expected<u32> Cpu_pools::which_to_add(u32 id, u32 cpu, const Cpu_set& online) const
 {
     if (!find(id))
         return fail(Errc::enoent);
@@ -60,6 +60,12 @@ Expected<u32> Cpu_pools::add(u32 id, u32 cpu, const Cpu_set& online)
         return fail(Errc::einval);
     if (cpu == Cpu_set::kNone || !may.has(cpu))
         return fail(Errc::enodev);
+    return cpu;
+}
+
+Expected<u32> Cpu_pools::add(u32 id, u32 cpu, const Cpu_set& online)
+{
+    cpu             = TRY(which_to_add(id, cpu, online));
     pools_[id].cpus = pools_[id].cpus | unit_(cpu);
     return cpu;
 }

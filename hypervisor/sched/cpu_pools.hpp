@@ -44,6 +44,7 @@ class Cpu_pools
     // the pool's or the CPU's.
     Expected<u32> create(u32 id, Sched_kind kind);
     Expected<void> destroy(u32 id, u32 domains, const Cpu_set& online);
+    [[nodiscard]] Expected<u32> which_to_add(u32 id, u32 cpu, const Cpu_set& online) const;
     Expected<u32> add(u32 id, u32 cpu, const Cpu_set& online);
     Expected<u32> take(u32 id, u32 cpu, u32 domains, const Cpu_set& online);
     [[nodiscard]] Cpu_set free(const Cpu_set& online) const;

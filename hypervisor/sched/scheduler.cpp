@@ -31,6 +31,7 @@ struct Cpu {
     std::atomic<bool> reschedule{false};
     Sched_kind kind = Sched_kind::fair; // whose decisions it follows
     std::atomic<Sched_kind> wanted{Sched_kind::fair};
+    std::atomic<Policy*> followed{nullptr}; // the policy of `kind`, while it knows of this CPU
     std::atomic<bool> offline{false};
     Timer timer{time_is_up, this};
 };
@@ -162,17 +163,20 @@ void halt(Cpu& cpu)
 
 void join(Cpu& cpu, u32 number)
 {
-    cpu.kind = cpu.wanted.load();
-    Host::policy(cpu.kind).cpu_online(
+    cpu.kind       = cpu.wanted.load();
+    Policy& policy = Host::policy(cpu.kind);
+    policy.cpu_online(
         number,
         {Cpu_set(cpus_alike(number, &Physical_cpu::core)), Cpu_set(cpus_alike(number, &Physical_cpu::cache))},
         system_clock().now());
+    cpu.followed.store(&policy);
 }
 
 // Nothing runs here any more that the policy decided on.
-void leave(const Cpu& cpu, u32 number)
+void leave(Cpu& cpu, u32 number)
 {
     Policy& former = Host::policy(cpu.kind);
+    cpu.followed.store(nullptr);
     former.cpu_offline(number, system_clock().now());
     while (former.decide(number, system_clock().now()).next) {
     }
@@ -226,10 +230,14 @@ Cpu_set cpus_of_unit(u32 cpu)
 
 u32 vcpus_of_unit() { return threads_of_unit; }
 
-void follow(u32 cpu, Sched_kind which)
+bool follow(u32 cpu, Sched_kind which)
 {
-    cpus.of(cpu).wanted.store(which);
+    Cpu& other = cpus.of(cpu);
+    other.wanted.store(which);
+    if (other.offline.load() || other.followed.load() == &Host::policy(which))
+        return true;
     static_cast<Sched_host&>(host).kick(cpu, Look::again);
+    return false;
 }
 
 void set_offline(u32 cpu, bool offline)

@@ -27,8 +27,9 @@ bool choose_cores();
 [[nodiscard]] Cpu_set cpus_of_unit(u32 cpu);
 // How many vCPUs of a domain, by their ids, share a unit of CPUs.
 [[nodiscard]] u32 vcpus_of_unit();
-// From its next decision on a CPU, which no vCPU may use at the moment, follows this one.
-void follow(u32 cpu, Sched_kind which);
+// From its next decision on a CPU, which no vCPU may use at the moment, follows this one. Whether it does, or
+// will as soon as it is not offline any more.
+bool follow(u32 cpu, Sched_kind which);
 // Whether the CPU sleeps instead of running vCPUs, soon after. One caller at a time; not the last CPU that a
 // vCPU may use.
 void set_offline(u32 cpu, bool offline);

@@ -44,6 +44,8 @@ TEST_CASE("pools: a CPU is in one pool or free")
     CHECK(error_of(pools.add(1, kAny, kOnline)) == Errc::enodev);
     CHECK(*pools.take(0, 3, 2, kOnline) == 3);
     CHECK(pools.free(kOnline) == Cpu_set::only(3));
+    CHECK(*pools.which_to_add(1, kAny, kOnline) == 3);
+    CHECK(pools.free(kOnline) == Cpu_set::only(3)); // it was a question
     CHECK(error_of(pools.take(0, 3, 2, kOnline)) == Errc::enodev);
     CHECK(*pools.take(0, kAny, 2, kOnline) == 7);
     CHECK(*pools.add(1, 7, kOnline) == 7);

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "boot", "lib"))
 sys.path.insert(0, os.path.join(HERE, "..", "guests"))
 import bochs  # noqa: E402
 import disks  # noqa: E402
+import moving  # noqa: E402
 import saving  # noqa: E402
 import times  # noqa: E402
 import traffic  # noqa: E402
@@ -175,6 +176,7 @@ def main():
     parser.add_argument("--traffic", action="store_true", help="TCP; needs --images and --probe")
     parser.add_argument("--disks", action="store_true", help="a guest's disks; needs --images and --probe")
     parser.add_argument("--saving", action="store_true", help="saving and restoring guests; needs --images, for xen those with xl")
+    parser.add_argument("--moving", help="migration: CMake's build folder with plinth.iso; on Plinth only")
     parser.add_argument("--probe", help="the program that moves data in dom0 and guests")
     parser.add_argument("--log", required=True)
     parser.add_argument("--json", default="")
@@ -208,6 +210,13 @@ def main():
         title = "saving and restoring: virtual milliseconds"
         results[title] = on_dom0(saving, "saving", options, subjects, failed)
         table(title, results[title], bars)
+    if options.moving:
+        title = "migration, on the clock on the wall"
+        try:
+            results[title] = {"plinth": moving.measure(options.moving)}
+            table(title, results[title], bars)
+        except Failed as trouble:
+            failed.append(str(trouble))
     for name, part in PARTS_WITH_PROBE.items():
         if getattr(options, name):
             data_moved(part, name, options, subjects, failed, results, bars)

@@ -30,7 +30,7 @@ constexpr u64 div_round_up(u64 value, u64 divisor) { return (value + divisor - 1
 // through.
 inline u64 clip_index(u64 index, u64 size)
 {
-    u64 mask;
+    u64 mask = 0;
     asm volatile("cmp %2, %1\n\tsbb %0, %0" : "=r"(mask) : "r"(index), "r"(size) : "cc");
     return index & mask;
 }

@@ -3,6 +3,7 @@
 
 #include "arch/x86/cpu/msr.hpp"
 #include "base/bits.hpp"
+#include "base/per_cpu.hpp"
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
 
@@ -69,7 +70,7 @@ u8 stack_of(unsigned vector)
 
 struct Descriptor_tables {
     alignas(16) std::array<std::array<u64, kStackWords>, 3> stacks{};
-    alignas(64) u32 cpu = 0; // what GS points at
+    alignas(64) u64 line = 0; // what GS points at
     alignas(16) Task_state task{};
     // Null, 64-bit code, data, and the two halves of the TSS descriptor.
     alignas(16) std::array<u64, 5> gdt{0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0, 0};
@@ -109,7 +110,7 @@ void load_boot_descriptor_tables()
 Expected<Descriptor_tables*> make_descriptor_tables(u32 cpu)
 {
     auto* tables = new (to_virtual<std::byte>(TRY(frames.allocate(kTablesOrder)))) Descriptor_tables;
-    tables->cpu  = cpu;
+    tables->line = cpu * kCacheLine;
     fill_in(*tables);
     return tables;
 }
@@ -132,7 +133,7 @@ void load_descriptor_tables(Descriptor_tables& tables)
                  "i"(u64{kHostCodeSelector}), "r"(u32{kHostDataSelector}), "m"(idt_pointer),
                  "r"(u32{kHostTaskSelector})
                  : "rax", "memory");
-    write_msr(msr::kGsBase, reinterpret_cast<u64>(&tables.cpu));
+    write_msr(msr::kGsBase, reinterpret_cast<u64>(&tables.line));
 }
 
 } // namespace vmm

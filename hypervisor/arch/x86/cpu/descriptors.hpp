@@ -2,7 +2,7 @@
 //
 // The GDT and TSS that each CPU has for itself, and the IDT that all share. Double fault, NMI and machine
 // check have stacks of their own, because they can come when the ordinary one is not usable. GS points at the
-// CPU's number (base/per_cpu.hpp). [SDM3 3.4, 6.14, 7.7; APM2 4.8, 8.9, 12.2]
+// place of the CPU's slots (base/per_cpu.hpp). [SDM3 3.4, 6.14, 7.7; APM2 4.8, 8.9, 12.2]
 #pragma once
 
 #include "base/expected.hpp"

@@ -20,13 +20,16 @@ constexpr unsigned kMaxFiredAtOnce = 64;
 // Another CPU may arm it at the same time: the later one wins.
 void Timer::start(Time when)
 {
+    using enum Timer_queue::Inserted;
     Timer_queue& here = this_cpu_timers();
-    do {
+    auto inserted     = here.insert(*this, when);
+    while (inserted == no) {
         if (Timer_queue* queue = queue_.load(std::memory_order_acquire))
             queue->remove(*this);
-    } while (!here.insert(*this, when));
-    if (here.next() == when)
-        timer_deadline_changed(here);
+        inserted = here.insert(*this, when);
+    }
+    if (inserted == as_first)
+        timer_deadline_changed(when);
 }
 
 // The hardware timer stays as it is: when it comes too early, it is set anew. The function may arm the timer
@@ -87,16 +90,17 @@ Timer* Timer_queue::meld_siblings(Timer* first)
     return root;
 }
 
-bool Timer_queue::insert(Timer& timer, Time when)
+Timer_queue::Inserted Timer_queue::insert(Timer& timer, Time when)
 {
     const Lock_guard guard(lock_);
     Timer_queue* none = nullptr;
-    if (!timer.queue_.compare_exchange_strong(none, this, std::memory_order_acq_rel))
-        return false;
-    timer.when_  = when;
-    timer.child_ = timer.next_ = timer.prev_ = nullptr;
-    root_                                    = meld(root_, &timer);
-    return true;
+    if (timer.queue_.load(std::memory_order_relaxed) == this)
+        take_from_heap(timer);
+    else if (!timer.queue_.compare_exchange_strong(none, this, std::memory_order_acq_rel))
+        return Inserted::no;
+    timer.when_ = when;
+    root_       = meld(root_, &timer);
+    return root_ == &timer ? Inserted::as_first : Inserted::yes;
 }
 
 void Timer_queue::remove(Timer& timer)
@@ -107,6 +111,12 @@ void Timer_queue::remove(Timer& timer)
 }
 
 void Timer_queue::unlink(Timer& timer)
+{
+    take_from_heap(timer);
+    timer.queue_.store(nullptr, std::memory_order_release);
+}
+
+void Timer_queue::take_from_heap(Timer& timer)
 {
     Timer* orphans = meld_siblings(timer.child_);
     if (root_ == &timer) {
@@ -121,7 +131,6 @@ void Timer_queue::unlink(Timer& timer)
         root_ = meld(root_, orphans);
     }
     timer.child_ = timer.next_ = timer.prev_ = nullptr;
-    timer.queue_.store(nullptr, std::memory_order_release);
 }
 
 std::optional<Time> Timer_queue::next()

@@ -56,8 +56,13 @@ class Timer
 class Timer_queue
 {
   public:
-    // False when it is in a queue already.
-    bool insert(Timer& timer, Time when);
+    enum class Inserted : u8 {
+        no, // it is in another queue
+        yes,
+        as_first, // to be due before all others
+    };
+    // Also when it is in this queue, for another time.
+    Inserted insert(Timer& timer, Time when);
     // If it is in this queue.
     void remove(Timer& timer);
     // Fires everything due at `now`.
@@ -73,6 +78,7 @@ class Timer_queue
   private:
     Timer* take_due(Time now);
     void unlink(Timer& timer);
+    void take_from_heap(Timer& timer);
     static Timer* meld(Timer* a, Timer* b);
     static Timer* meld_siblings(Timer* first);
 
@@ -83,7 +89,8 @@ class Timer_queue
 
 // The queue of this CPU; Timer::start uses it and then has the hardware timer moved.
 Timer_queue& this_cpu_timers();
-// Tells the hardware that the earliest timer changed. Supplied by arch/x86/intr; tests supply their own.
-void timer_deadline_changed(Timer_queue& queue);
+// Tells this CPU's hardware when the earliest timer is due. Supplied by arch/x86/intr; tests supply their
+// own.
+void timer_deadline_changed(Time when);
 
 } // namespace vmm

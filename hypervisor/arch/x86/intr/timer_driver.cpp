@@ -37,19 +37,11 @@ void program(u64 ns_ahead)
     host_apic::start_timer_ticks(static_cast<u32>(std::min<u64>(ticks, ~u32{0})));
 }
 
-void program_for(Timer_queue& timers)
-{
-    const auto next = timers.next();
-    if (!next)
-        return;
-    const Time now = system_clock().now();
-    program(*next > now ? *next - now : 0);
-}
-
 void on_timer_interrupt(void*)
 {
     this_cpu_timers().run(system_clock().now());
-    program_for(this_cpu_timers());
+    if (const auto next = this_cpu_timers().next())
+        timer_deadline_changed(*next);
 }
 
 Expected<void> measure_apic_timer()
@@ -69,7 +61,11 @@ Expected<void> measure_apic_timer()
 } // namespace
 
 Timer_queue& this_cpu_timers() { return queues.here(); }
-void timer_deadline_changed(Timer_queue& timers) { program_for(timers); }
+void timer_deadline_changed(Time when)
+{
+    const Time now = system_clock().now();
+    program(when > now ? when - now : 0);
+}
 
 Expected<void> init_timer()
 {

@@ -13,7 +13,7 @@ Timer_queue queue;
 }
 
 Timer_queue& this_cpu_timers() { return queue; }
-void timer_deadline_changed(Timer_queue&) {}
+void timer_deadline_changed(Time) {}
 
 void Test_clock::advance(u64 ns)
 {

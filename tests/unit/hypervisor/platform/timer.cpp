@@ -17,7 +17,7 @@ unsigned deadline_changes = 0;
 } // namespace
 
 Timer_queue& this_cpu_timers() { return queue; }
-void timer_deadline_changed(Timer_queue&) { ++deadline_changes; }
+void timer_deadline_changed(Time) { ++deadline_changes; }
 } // namespace vmm
 
 using namespace vmm;

@@ -18,7 +18,7 @@ Per_cpu<Timer_queue> queues;
 } // namespace
 
 Timer_queue& this_cpu_timers() { return queues.here(); }
-void timer_deadline_changed(Timer_queue&) {}
+void timer_deadline_changed(Time) {}
 } // namespace vmm
 
 using namespace vmm;

@@ -107,16 +107,16 @@ class [[nodiscard]] Expected<void>
 {
   public:
     constexpr Expected() = default;
-    constexpr Expected(Unexpected e) : ok_(false), error_(e.error()) {}
+    constexpr Expected(Unexpected e) : error_(e.error()) {}
 
-    [[nodiscard]] constexpr explicit operator bool() const { return ok_; }
-    [[nodiscard]] constexpr bool has_value() const { return ok_; }
+    [[nodiscard]] constexpr explicit operator bool() const { return has_value(); }
+    [[nodiscard]] constexpr bool has_value() const { return error_ == kNone; }
     [[nodiscard]] constexpr Errc error() const { return error_; }
     constexpr void value() const {}
 
   private:
-    bool ok_    = true;
-    Errc error_ = Errc::eio;
+    static constexpr Errc kNone{};
+    Errc error_ = kNone;
 };
 
 } // namespace vmm

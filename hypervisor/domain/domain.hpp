@@ -164,9 +164,21 @@ class Domain
 
     Domain* next_in_table = nullptr; // belongs to the domain table
 
-    // Ref<Domain>.
-    bool try_hold();
-    void drop();
+    // Ref<Domain>: the object lives as long as its longest hold.
+    bool try_hold()
+    {
+        u32 count = holds_.load(std::memory_order_relaxed);
+        while (count != 0) {
+            if (holds_.compare_exchange_weak(count, count + 1, std::memory_order_acquire))
+                return true;
+        }
+        return false;
+    }
+    void drop()
+    {
+        if (holds_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            delete this;
+    }
 
     Domain(const Domain_identity& identity, Ref<Memory_account> memory, Unique<P2m> p2m);
 

@@ -30,11 +30,11 @@ Domain* lookup(Domid id)
 
 } // namespace
 
-Ref<Domain> find_domain(Domid id)
+Domain* hold_domain(Domid id)
 {
     const Lock_guard guard(table.lock);
     Domain* found = lookup(id);
-    return found ? Ref<Domain>::hold(*found) : Ref<Domain>();
+    return found && found->try_hold() ? found : nullptr;
 }
 
 Ref<Domain> find_domain_or_self(Domid id, Domain& self)

@@ -9,7 +9,9 @@
 namespace vmm
 {
 
-Ref<Domain> find_domain(Domid id);
+// Null when there is none; else the hold is the caller's.
+Domain* hold_domain(Domid id);
+inline Ref<Domain> find_domain(Domid id) { return Ref(hold_domain(id)); }
 // As above, with DOMID_SELF meaning the caller.
 Ref<Domain> find_domain_or_self(Domid id, Domain& self);
 // The domain with the smallest id that is at least `id`.

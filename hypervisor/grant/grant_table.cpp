@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "grant/grant_table.hpp"
 
-#include "domain/domain_table.hpp"
 #include "mm/frame_allocator.hpp"
 #include "mm/p2m.hpp"
 #include "mm/reservation.hpp"
@@ -20,12 +19,6 @@ constexpr P2m_type type_for(bool write) { return write ? P2m_type::grant_rw : P2
 constexpr s16 number(Grant_status status) { return static_cast<s16>(status); }
 
 } // namespace
-
-Domain* Named_domain::look_up(domid_t id)
-{
-    last_ = find_domain(Domid(id));
-    return last_.get();
-}
 
 Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames, u32 max_maptrack_frames)
 {

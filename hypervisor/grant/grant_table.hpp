@@ -6,7 +6,7 @@
 // devices are never named. Owned by its Domain; no lock is held from one of its two halves to the other.
 #pragma once
 
-#include "domain/domain.hpp"
+#include "domain/domain_table.hpp"
 #include "grant/granted.hpp"
 #include "grant/maptrack.hpp"
 
@@ -28,7 +28,11 @@ class Named_domain
     }
 
   private:
-    Domain* look_up(domid_t id);
+    Domain* look_up(domid_t id)
+    {
+        last_ = find_domain(Domid(id));
+        return last_.get();
+    }
 
     Ref<Domain> last_;
 };

@@ -24,10 +24,17 @@ namespace
 constexpr u32 kGroup         = Grant_table::kMostUnmapped;
 constexpr u32 kGroupsPerCall = 4;
 
-// Applies `operation` to the structures, group by group; what it did not get to is left in the arguments.
+// Applies `operation` to the structures, group by group; what it did not get to is left in the arguments. One
+// by itself, as a driver has that maps a ring, goes through less.
 template <class Op, class Function>
 Hypercall_result for_each_group(Vcpu& vcpu, Hypercall_args& args, Function operation)
 {
+    if (args.a[2] == 1) {
+        Op op = TRY(read_guest<Op>(vcpu, Gva(args.a[1])));
+        operation(std::span(&op, 1));
+        TRY(write_guest(vcpu, Gva(args.a[1]), op));
+        return 0;
+    }
     Op group[kGroup];
     for (u32 groups = 0; args.a[2] != 0; ++groups) {
         if (groups == kGroupsPerCall)

@@ -79,13 +79,11 @@
 921:lfence
 922:
     UNLESS_NEEDED PIECE_RSB, jmp 926f
-    mov $16, %ecx           /* twice 16 calls: the deepest predictor has 32 entries */
-923:call 924f
+    .rept 32                /* as many as the deepest predictor has entries */
+    call 924f
     int3
-924:call 925f
-    int3
-925:dec %ecx
-    jnz 923b
+924:
+    .endr
     add $32 * 8, %rsp
     lfence
 926:

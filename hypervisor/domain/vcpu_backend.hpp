@@ -10,6 +10,8 @@
 #include "domain/registers.hpp"
 #include "exit/vm_exit.hpp"
 
+#include <atomic>
+
 namespace vmm
 {
 
@@ -32,9 +34,8 @@ class Vcpu_backend
   public:
     virtual ~Vcpu_backend() = default;
 
-    // Runs the guest until something needs attention. `regs` are loaded before and stored after. Called out
-    // of the hypervisor, by its count of turns; comes in as soon as the guest has been left (base/turns.hpp).
-    virtual Vm_exit enter(Guest_registers& regs) = 0;
+    // Runs the guest and handles its exits until `stop` is set: run_guest() of exit/exit_loop.hpp.
+    virtual void run(const std::atomic<bool>& stop) = 0;
 
     // Called when this vCPU gets, and when it loses, the physical CPU: state that VM entry does not switch.
     virtual void load()  = 0;
@@ -42,33 +43,48 @@ class Vcpu_backend
 
     // Whether an external interrupt could be delivered right now (IF set, no shadow, nothing else queued).
     [[nodiscard]] virtual bool can_take_interrupt(const Guest_registers& regs) const = 0;
-    // STI, or a load of SS, holds interrupts back for one more instruction.
-    [[nodiscard]] virtual bool in_interrupt_shadow() const                           = 0;
+    // STI, or a load of SS, holds interrupts back for one more instruction: as it was at the last exit.
+    [[nodiscard]] bool in_interrupt_shadow() const { return in_shadow_; }
     // True while an event is queued for the next entry, or was cut short and must be delivered again.
-    [[nodiscard]] virtual bool event_queued() const                                  = 0;
+    [[nodiscard]] virtual bool event_queued() const = 0;
     // At the next entry. An external interrupt only if can_take_interrupt(); it takes the place of a window.
-    virtual void inject(const Injection& event)                                      = 0;
+    virtual void inject(const Injection& event)     = 0;
     // Asks for an interrupt_window exit as soon as the guest can take an interrupt of this priority class
     // (vector >> 4) or above; cancel_window() takes the wish back.
-    virtual void request_window(u8 priority)                                         = 0;
-    virtual void cancel_window()                                                     = 0;
+    virtual void request_window(u8 priority)        = 0;
+    virtual void cancel_window()                    = 0;
     // The instruction was emulated: RIP moves on, the interrupt shadow ends, a pending TF traps.
-    virtual void skip_instruction(Guest_registers& regs, u8 length)                  = 0;
+    void skip_instruction(Guest_registers& regs, u8 length)
+    {
+        regs.rip += length;
+        // Only in 64-bit code RIP goes on beyond 4 GiB.
+        const bool beyond = static_cast<u32>(regs.rip) < length;
+        if (in_shadow_ || beyond || (regs.rflags & rflags::tf)) [[unlikely]]
+            finish_skipping(regs);
+    }
 
-    [[nodiscard]] virtual Paging_state paging() const              = 0;
-    virtual void read_system(System_state& state) const            = 0;
+    [[nodiscard]] virtual Paging_state paging() const                     = 0;
+    [[nodiscard]] virtual bool paging_is(const Paging_state& state) const = 0;
+    [[nodiscard]] virtual u64 cr4() const                                 = 0;
+    virtual void read_system(System_state& state) const                   = 0;
     // Einval for a state this CPU would refuse to enter.
-    virtual Expected<void> write_system(const System_state& state) = 0;
+    virtual Expected<void> write_system(const System_state& state)        = 0;
     // The floating-point and vector registers, in the standard form of XSAVE (or of FXSAVE on a CPU that has
     // no more), while the vCPU does not have the physical CPU. arch/x86/cpu/fpu.hpp tells its size.
-    [[nodiscard]] virtual std::byte* fpu_area()                    = 0;
-    virtual void flush_tlb(Tlb_scope scope)                        = 0;
+    [[nodiscard]] virtual std::byte* fpu_area()                           = 0;
+    virtual void flush_tlb(Tlb_scope scope)                               = 0;
     // The guest has begun to use SPEC_CTRL: with this value, and from now on without exits.
-    virtual void give_spec_ctrl(u32 value)                         = 0;
+    virtual void give_spec_ctrl(u32 value)                                = 0;
     virtual void set_tpr(u8 tpr)         = 0; // keeps CR8 and the virtual APIC's TPR one register
     [[nodiscard]] virtual u8 tpr() const = 0;
     // Null where the CPU does not deliver the APIC's interrupts itself.
     [[nodiscard]] virtual Interrupt_delivery* interrupt_delivery() { return nullptr; }
+
+  protected:
+    // What else goes with skipping an instruction, RIP being past it.
+    virtual void finish_skipping(Guest_registers& regs) = 0;
+
+    bool in_shadow_ = false;
 };
 
 } // namespace vmm

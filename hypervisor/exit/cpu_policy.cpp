@@ -134,15 +134,11 @@ struct Indexed {
 };
 constexpr Indexed kIndexedLeaves[] = {{4, 0, 6}, {7, 6, 3}, {0xb, 9, 2}, {0xd, 11, 63}};
 
-constexpr u32 kIndexedSet = bit(4) | bit(7) | bit(0xb) | bit(0xd);
-
-// Nullptr, for most, without a search: this is on the way of every CPUID.
 const Indexed* indexed(u32 leaf)
 {
-    if (leaf >= 32 || !(kIndexedSet >> leaf & 1)) [[likely]]
-        return nullptr;
-    return std::find_if(std::begin(kIndexedLeaves), std::end(kIndexedLeaves),
-                        [&](const Indexed& i) { return i.leaf == leaf; });
+    const auto* found = std::find_if(std::begin(kIndexedLeaves), std::end(kIndexedLeaves),
+                                     [&](const Indexed& i) { return i.leaf == leaf; });
+    return found == std::end(kIndexedLeaves) ? nullptr : found;
 }
 
 Cpuid masked(const Cpuid& r, const Cpuid& mask)
@@ -175,12 +171,12 @@ u32 Cpu_policy::last_extended() const
     return std::min(leaves_[kBasic].eax | 0x80000000, 0x80000000 + kExtended - 1);
 }
 
-const Cpuid* Cpu_policy::offered(u32 leaf, u32 subleaf) const
+const Cpuid* Cpu_policy::offered_elsewhere(u32 leaf, u32 subleaf) const
 {
     if (leaf > (leaf < 0x80000000 ? last_basic() : last_extended()))
         return nullptr;
-    if (!indexed(leaf)) [[likely]]
-        return leaf < kBasic ? &leaves_[leaf] : find(leaf);
+    if (!indexed(leaf))
+        return find(leaf);
     return subleaf < subleaves(leaf) ? find(leaf, subleaf) : nullptr;
 }
 

@@ -10,6 +10,7 @@
 #include "arch/x86/cpu/cpuid.hpp"
 #include "base/expected.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <xen/arch-x86/cpufeatureset.h>
@@ -42,7 +43,11 @@ class Cpu_policy
         return const_cast<Cpuid*>(std::as_const(*this).find(leaf, subleaf));
     }
     // What the instruction gives: nullptr beyond the highest leaf there is.
-    [[nodiscard]] const Cpuid* offered(u32 leaf, u32 subleaf) const;
+    [[nodiscard]] const Cpuid* offered(u32 leaf, u32 subleaf) const
+    {
+        const bool plain = leaf <= std::min(leaves_[0].eax, kBasic - 1) && !(kIndexedSet >> leaf & 1);
+        return plain ? &leaves_[leaf] : offered_elsewhere(leaf, subleaf);
+    }
 
     [[nodiscard]] u32 feature_word(unsigned word) const;
     [[nodiscard]] bool has(unsigned feature) const { return feature_word(feature / 32) >> feature % 32 & 1; }
@@ -61,6 +66,10 @@ class Cpu_policy
     Expected<void> settle(const Cpu_policy& most, Trouble& trouble);
 
   private:
+    // Basic leaves with subleaves.
+    static constexpr u32 kIndexedSet = 1u << 4 | 1u << 7 | 1u << 0xb | 1u << 0xd;
+
+    [[nodiscard]] const Cpuid* offered_elsewhere(u32 leaf, u32 subleaf) const;
     [[nodiscard]] u32 last_basic() const;
     [[nodiscard]] u32 last_extended() const;
     [[nodiscard]] u32 subleaves(u32 leaf) const;

@@ -13,11 +13,10 @@ namespace vmm
 namespace
 {
 
-constexpr u64 kCr4Osxsave = bit(18), kCr4Pke = bit(22);
-constexpr u32 kOsxsave = bit(27), kOspke = bit(4);
-
 // They are even.
 u32 apic_id_bits(const Cpuid_context& c) { return static_cast<u32>(std::bit_width(2 * c.max_vcpus - 1)); }
+
+} // namespace
 
 // Two levels: one thread a core, and all the virtual CPUs in one package. [SDM2 CPUID, leaf 0BH]
 Cpuid topology_leaf(u32 subleaf, const Cpuid_context& c)
@@ -36,7 +35,7 @@ Cpuid topology_leaf(u32 subleaf, const Cpuid_context& c)
 void tell_of_cores(const Cpu_policy& policy, u32 leaf, const Cpuid_context& c, Cpuid& r)
 {
     constexpr u32 most = 0xff, auth = 0x68747541, hygo = 0x6f677948; // AuthenticAMD, HygonGenuine
-    if (c.max_vcpus == 1 || policy.has(XEN_X86_FEATURE_HTT))
+    if (policy.has(XEN_X86_FEATURE_HTT))
         return;
     const u32 vendor = policy.find(0)->ebx;
     if (leaf == 1) {
@@ -47,7 +46,7 @@ void tell_of_cores(const Cpu_policy& policy, u32 leaf, const Cpuid_context& c, C
     }
 }
 
-[[gnu::noinline]] Cpuid xen_leaf(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_context& c)
+Cpuid xen_leaf(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_context& c)
 {
     constexpr u32 fewest = 2, all = 5;
     const u32 wanted = policy.find(kXenLeaves)->eax & 0xff; // 0: as many as there are
@@ -61,40 +60,14 @@ void tell_of_cores(const Cpu_policy& policy, u32 leaf, const Cpuid_context& c, C
     case 2: return {1, kHypercallPageMsr, 0, 0};
     case 3:
         if (subleaf == 0)
-            return {(c.tsc.invariant ? 2u : 0u) | (policy.has(XEN_X86_FEATURE_RDTSCP) ? 4u : 0u), 0,
-                    static_cast<u32>(c.tsc.khz), 0};
+            return {(c.tsc().invariant ? 2u : 0u) | (policy.has(XEN_X86_FEATURE_RDTSCP) ? 4u : 0u), 0,
+                    static_cast<u32>(c.tsc().khz), 0};
         if (subleaf == 2)
-            return {static_cast<u32>(c.tsc.khz), 0, 0, 0};
+            return {static_cast<u32>(c.tsc().khz), 0, 0, 0};
         return {};
     case 4: return {XEN_HVM_CPUID_VCPU_ID_PRESENT | XEN_HVM_CPUID_DOMID_PRESENT, c.vcpu_id, c.domid, 0};
     default: return {0, policy.find(0x80000008)->eax & 0xff, 0, 0};
     }
-}
-
-} // namespace
-
-Cpuid guest_cpuid(const Cpu_policy& policy, u32 leaf, u32 subleaf, const Cpuid_context& c)
-{
-    if (leaf - kXenLeaves < 0x100) [[unlikely]]
-        return xen_leaf(policy, leaf, subleaf, c);
-    const Cpuid* told = policy.offered(leaf, leaf == 0xb ? 0 : subleaf);
-    if (!told)
-        return {};
-    if (leaf == 0xb)
-        return topology_leaf(subleaf, c);
-    Cpuid r = *told;
-    if (leaf == 1) {
-        r.ebx |= c.apic_id << 24;
-        r.ecx |= c.cr4 & kCr4Osxsave ? kOsxsave : 0;
-        tell_of_cores(policy, leaf, c, r);
-    } else if (leaf == 0x80000008) {
-        tell_of_cores(policy, leaf, c, r);
-    } else if (leaf == 7 && subleaf == 0) {
-        r.ecx |= c.cr4 & kCr4Pke ? kOspke : 0;
-    } else if (leaf == 0xd && subleaf == 0 && r.eax != 0) {
-        r.ebx = policy.xsave_size(c.xcr0);
-    }
-    return r;
 }
 
 } // namespace vmm

@@ -2,12 +2,7 @@
 #include "exit/exit_loop.hpp"
 
 #include "arch/x86/cpu/execution.hpp"
-#include "base/turns.hpp"
-#include "domain/domain.hpp"
-#include "domain/vcpu.hpp"
 #include "exit/exit_handlers.hpp"
-#include "exit/vm_exit.hpp"
-#include "hypercall/dispatch.hpp"
 
 namespace vmm
 {
@@ -16,18 +11,14 @@ namespace
 
 constexpr u8 kVectorNmi = 2;
 
-bool upcall_pending(const Vcpu& vcpu)
-{
-    const vcpu_info* info = vcpu.info();
-    return info && info->evtchn_upcall_pending != 0;
-}
+} // namespace
 
 // Takes what is pending in order of importance: NMI, the virtual APIC, the event-channel upcall. The upcall
 // is a level, not a message: it is injected for as long as the guest leaves evtchn_upcall_pending set, and
 // no APIC is involved. What cannot be taken yet is asked for again by an interrupt window. Where both are
 // pending the APIC's comes first, since its handler ends with an exit (EOI) that brings the other one in; an
 // upcall's handler ends with none.
-[[gnu::noinline]] void deliver_pending(Vcpu& vcpu)
+void deliver_pending(Vcpu& vcpu)
 {
     Vcpu_backend& backend = vcpu.backend();
     const u8 callback     = vcpu.upcall_vector == 0 ? vcpu.domain().params().callback_vector : 0;
@@ -52,16 +43,10 @@ bool upcall_pending(const Vcpu& vcpu)
     backend.inject({offered >= 0 ? static_cast<u8>(offered) : callback, Injection::Type::external, false, 0});
 }
 
-void prepare_entry(Vcpu& vcpu)
+void take_back_injected(Vcpu& vcpu)
 {
-    const u32 generation = vcpu.domain().p2m().generation();
-    if (vcpu.seen_p2m_generation != generation) [[unlikely]] {
-        vcpu.seen_p2m_generation = generation;
-        vcpu.backend().flush_tlb(Tlb_scope::guest);
-    }
-    vcpu.translation.begin_run();
-    if (vcpu.apic().requests_any() || upcall_pending(vcpu) || vcpu.nmi_pending)
-        deliver_pending(vcpu);
+    if (vcpu.offered_vector >= 0)
+        vcpu.apic().give_back(static_cast<u8>(vcpu.offered_vector));
 }
 
 void handle_exit(Vcpu& vcpu, const Vm_exit& exit)
@@ -85,21 +70,6 @@ void handle_exit(Vcpu& vcpu, const Vm_exit& exit)
     case Exit_kind::entry_failure:
     case Exit_kind::unknown: handle_impossible_exit(vcpu, exit); break;
     }
-}
-
-} // namespace
-
-void run_once(Vcpu& vcpu)
-{
-    turns::go_out();
-    prepare_entry(vcpu);
-    const Vm_exit exit = vcpu.backend().enter(vcpu.regs);
-    if (exit.interrupt_waits && vcpu.offered_vector >= 0) [[unlikely]]
-        vcpu.apic().give_back(static_cast<u8>(vcpu.offered_vector));
-    if (exit.kind == Exit_kind::hypercall) [[likely]]
-        handle_hypercall(vcpu, exit);
-    else
-        handle_exit(vcpu, exit);
 }
 
 void inject_undefined(Vcpu& vcpu) { vcpu.backend().inject({6, Injection::Type::exception, false, 0}); }

@@ -24,12 +24,23 @@ u8* host_address(Region_cache& regions, P2m& p2m, Gpa gpa, bool write)
     return host;
 }
 
+// What of a vCPU decides where its addresses lead.
+struct Cpu_of {
+    const Vcpu& vcpu;
+
+    [[nodiscard]] bool alignment_check() const { return (vcpu.regs.rflags & rflags::ac) != 0; }
+    [[nodiscard]] Paging_state paging() const { return vcpu.backend().paging(); }
+    [[nodiscard]] bool paging_is(const Paging_state& state) const { return vcpu.backend().paging_is(state); }
+};
+
 [[gnu::always_inline]] inline u8* translate(Vcpu& vcpu, Gva gva, bool write)
 {
-    if (u8* const host = vcpu.translation.recall(vcpu.domain().p2m(), gva, write))
-        return host;
-    const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
-    return vcpu.translation.locate(vcpu.domain().p2m(), vcpu.backend().paging(), alignment_check, gva, write);
+    return vcpu.translation.locate(vcpu.domain().p2m(), Cpu_of{vcpu}, gva, write);
+}
+
+[[gnu::noinline]] u8* translate_next(Vcpu& vcpu, u64 at, bool write)
+{
+    return translate(vcpu, Gva(at), write);
 }
 
 // Calls step(host, done, bytes) for each page of the range.
@@ -71,11 +82,10 @@ Expected<void> copy_out(u64 to, const void* from, u64 bytes, Locate locate)
 
 Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access)
 {
-    const bool alignment_check = (vcpu.regs.rflags & rflags::ac) != 0;
+    const Cpu_of cpu{vcpu};
     Walk_trace trace;
-    const auto walked =
-        TRY(walk_guest(vcpu.domain().p2m(), vcpu.translation.regions(), vcpu.backend().paging(),
-                       alignment_check, address, access == Guest_access::write, trace));
+    const auto walked = TRY(walk_guest(vcpu.domain().p2m(), vcpu.translation.regions(), cpu.paging(),
+                                       cpu.alignment_check(), address, access == Guest_access::write, trace));
     return walked.gpa;
 }
 
@@ -89,7 +99,7 @@ Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes)
         bytes::copy(to, host, bytes);
         return {};
     }
-    return copy_in(to, from.value(), bytes, [&](u64 at) { return translate(vcpu, Gva(at), false); });
+    return copy_in(to, from.value(), bytes, [&](u64 at) { return translate_next(vcpu, at, false); });
 }
 
 Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes)
@@ -101,7 +111,7 @@ Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes)
         bytes::copy(host, from, bytes);
         return {};
     }
-    return copy_out(to.value(), from, bytes, [&](u64 at) { return translate(vcpu, Gva(at), true); });
+    return copy_out(to.value(), from, bytes, [&](u64 at) { return translate_next(vcpu, at, true); });
 }
 
 Expected<void> copy_from_guest_physical(Domain& domain, void* to, Gpa from, u64 bytes)

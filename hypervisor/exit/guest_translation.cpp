@@ -16,14 +16,14 @@ Guest_translation::Remembered& Guest_translation::place_for(u64 page)
     return pair[next_victim_ ^= 1];
 }
 
-u8* Guest_translation::walk(P2m& p2m, const Paging_state& paging, bool alignment_check, Gva gva, bool write)
+u8* Guest_translation::walk(P2m& p2m, Gva gva, bool write)
 {
     Remembered& r        = place_for(gva.value() >> kPageShift);
     r.page               = ~0ull;
     // Before the walk: what changes meanwhile, on another CPU, makes it stale.
     const u32 generation = p2m.generation(), large_generation = p2m.large_generation();
     regions_.begin();
-    const auto walked = walk_guest(p2m, regions_, paging, alignment_check, gva, write, r.trace);
+    const auto walked = walk_guest(p2m, regions_, paging_, alignment_check_, gva, write, r.trace);
     if (!walked) [[unlikely]]
         return nullptr;
     // A page that may be written next costs no second walk; where only the p2m forbids it, it does.
@@ -40,13 +40,12 @@ u8* Guest_translation::walk(P2m& p2m, const Paging_state& paging, bool alignment
         frames.mark_written(to_mfn(to_physical(host)));
     if (!r.trace.complete)
         return host;
-    r.page            = gva.value() >> kPageShift;
-    r.paging          = paging;
-    r.run             = run_;
-    r.alignment_check = alignment_check;
-    r.host            = host - page_offset(gva);
-    r.small           = regions_.small();
-    r.generation      = r.small ? generation : large_generation;
+    r.page       = gva.value() >> kPageShift;
+    r.epoch      = epoch_;
+    r.run        = run_;
+    r.host       = host - page_offset(gva);
+    r.small      = regions_.small();
+    r.generation = r.small ? generation : large_generation;
     return host;
 }
 

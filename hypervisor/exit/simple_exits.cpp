@@ -59,8 +59,7 @@ void handle_external_interrupt(Vcpu& vcpu)
 {
     take_pending_interrupts();
     if (is_about_to_halt(vcpu))
-        handle_hlt(vcpu,
-                   {.kind = Exit_kind::hlt, .instruction_length = 1, .interrupt_waits = false, .code = 0});
+        handle_hlt(vcpu, {.kind = Exit_kind::hlt, .instruction_length = 1, .code = 0});
 }
 
 void handle_hlt(Vcpu& vcpu, const Vm_exit& exit)

@@ -62,9 +62,6 @@ struct Vm_exit {
     // Length of the instruction that caused the exit; 0 where no instruction is to be skipped. An MSR access
     // without is one that the CPU has executed, but for its effect.
     u8 instruction_length;
-    // The external interrupt injected at this entry was not taken (the machine's own came first): it has to
-    // be injected again, or something better instead.
-    bool interrupt_waits;
     union {
         Msr_access msr;
         Io_access io;

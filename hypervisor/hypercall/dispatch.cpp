@@ -27,9 +27,12 @@ struct Hypercall_row {
     bool continuable;
 };
 
+Hypercall_result no_such_call(Vcpu&, Hypercall_args&) { return fail(Errc::enosys); }
+
 constexpr std::array<Hypercall_row, kNumbers> make_table()
 {
     std::array<Hypercall_row, kNumbers> table{};
+    table.fill({no_such_call, 0, false});
 #define HYPERCALL(number, name, arity, continuable, handler) table[number] = {handler, arity, continuable};
 #include "hypercall/table.def"
 #undef HYPERCALL
@@ -38,11 +41,10 @@ constexpr std::array<Hypercall_row, kNumbers> make_table()
 
 constexpr auto kTable = make_table();
 
-const Hypercall_row* hypercall_row(u64 number)
-{
-    const Hypercall_row& row = kTable[clip_index(number, kNumbers)];
-    return number < kNumbers && row.handler ? &row : nullptr;
-}
+// A number beyond the table is taken for 0, which is none of these guests' either.
+static_assert(kTable[0].handler == no_such_call);
+
+const Hypercall_row& hypercall_row(u64 number) { return kTable[clip_index(number, kNumbers)]; }
 
 #define HYPERCALL(number, name, arity, continuable, handler)                                                 \
     static_assert(number == __HYPERVISOR_##name && (arity) <= 5);
@@ -57,12 +59,11 @@ void expect_continuable(u64) {}
 // useless, so that a guest that relies on one is found out.
 void poison_arguments(Guest_registers& regs, u64 number)
 {
-    const auto* row        = hypercall_row(number);
     u64* const arguments[] = {&regs.rdi, &regs.rsi, &regs.rdx, &regs.r10, &regs.r8};
-    for (unsigned i = 0; row && i < row->arity; ++i)
+    for (unsigned i = 0; i < hypercall_row(number).arity; ++i)
         *arguments[i] = 0xdeadbeefdeadf00d;
 }
-void expect_continuable(u64 number) { ASSERT(hypercall_row(number)->continuable); }
+void expect_continuable(u64 number) { ASSERT(hypercall_row(number).continuable); }
 #endif
 
 u64 to_register(const Hypercall_result& result)
@@ -88,10 +89,7 @@ Errc why_refused(Vcpu& vcpu)
 
 Hypercall_result call(Vcpu& vcpu, u64 number, Hypercall_args& args)
 {
-    const auto* row = hypercall_row(number);
-    if (!row) [[unlikely]]
-        return fail(Errc::enosys);
-    return row->handler(vcpu, args);
+    return hypercall_row(number).handler(vcpu, args);
 }
 
 void handle_hypercall(Vcpu& vcpu, const Vm_exit& exit)

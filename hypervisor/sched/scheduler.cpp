@@ -147,8 +147,7 @@ void run(Cpu& cpu, Vcpu& vcpu)
     load(cpu, vcpu);
     vcpu_clock::runs(vcpu);
     vcpu.spins.store(false, std::memory_order_relaxed);
-    while (!cpu.reschedule.load(std::memory_order_relaxed))
-        run_once(vcpu);
+    vcpu.backend().run(cpu.reschedule);
     vcpu_clock::stopped();
     unload(cpu, vcpu);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/decode/instruction_length.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace vmm
@@ -46,8 +45,10 @@ std::optional<u8> instruction_length(std::span<const u8> bytes, Intercepted_inst
         ++at;
     if (at + opcode.length > bytes.size() || at + opcode.length > kMaxInstructionLength)
         return std::nullopt;
-    if (!std::equal(opcode.bytes, opcode.bytes + opcode.length, &bytes[at]))
-        return std::nullopt;
+    for (unsigned i = 0; i < opcode.length; ++i) { // so few that a call takes longer
+        if (bytes[at + i] != opcode.bytes[i])
+            return std::nullopt;
+    }
     return static_cast<u8>(at + opcode.length);
 }
 

@@ -15,8 +15,9 @@ namespace vmm
 
 inline constexpr unsigned kMaxInstructionLength = 15;
 
-enum class Intercepted_instruction : u8 { cpuid, rdmsr, wrmsr, hlt, vmmcall, xsetbv, invd, wbinvd };
+enum class Intercepted_instruction : u8 { cpuid, rdmsr, wrmsr, hlt, vmmcall, xsetbv, invd, wbinvd, none };
 
+// `which` is not none.
 std::optional<u8> instruction_length(std::span<const u8> bytes, Intercepted_instruction which,
                                      bool long_mode);
 

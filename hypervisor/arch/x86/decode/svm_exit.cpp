@@ -36,6 +36,7 @@ Nested_fault decode_nested_fault(u64 info1, u64 info2)
 void add_details(const Vmcb& vmcb, Vm_exit& exit)
 {
     const u64 code = vmcb.exitcode;
+    exit.code      = code;
     if (code == exitcode::npf) {
         exit.kind  = Exit_kind::nested_fault;
         exit.fault = decode_nested_fault(vmcb.exitinfo1, vmcb.exitinfo2);

@@ -16,8 +16,8 @@ namespace vmm::svm
 
 // What an exit code below the nested fault's says by itself.
 struct Exit_meaning {
-    Exit_kind kind = Exit_kind::unknown;
-    std::optional<Intercepted_instruction> instruction{};
+    Exit_kind kind                      = Exit_kind::unknown;
+    Intercepted_instruction instruction = Intercepted_instruction::none;
 };
 inline constexpr auto kExitMeanings = [] {
     namespace e = exitcode;
@@ -45,15 +45,17 @@ inline constexpr auto kExitMeanings = [] {
     return all;
 }();
 
+inline Exit_meaning meaning_of(u64 code)
+{
+    return code < kExitMeanings.size() ? kExitMeanings[code] : Exit_meaning{};
+}
+
 // What else there is to say of exits other than these.
 void add_details(const Vmcb& vmcb, Vm_exit& exit);
 
 inline Vm_exit decode_exit(const Vmcb& vmcb, u32 msr_index)
 {
-    const u64 code = vmcb.exitcode;
-    Vm_exit exit{.kind = Exit_kind::unknown, .instruction_length = 0, .interrupt_waits = false, .code = code};
-    if (code < kExitMeanings.size()) [[likely]]
-        exit.kind = kExitMeanings[code].kind;
+    Vm_exit exit{.kind = meaning_of(vmcb.exitcode).kind, .instruction_length = 0, .from_kernel = false};
     if (exit.kind == Exit_kind::hypercall || exit.kind == Exit_kind::cpuid) [[likely]]
         return exit;
     if (exit.kind == Exit_kind::msr)
@@ -64,11 +66,9 @@ inline Vm_exit decode_exit(const Vmcb& vmcb, u32 msr_index)
 }
 
 // The instruction behind an exit whose length the CPU could have saved, if any.
-inline std::optional<Intercepted_instruction> exiting_instruction(u64 code, bool msr_write)
+inline Intercepted_instruction exiting_instruction(u64 code, bool msr_write)
 {
-    if (code >= kExitMeanings.size()) [[unlikely]]
-        return std::nullopt;
-    return msr_write ? Intercepted_instruction::wrmsr : kExitMeanings[code].instruction;
+    return msr_write ? Intercepted_instruction::wrmsr : meaning_of(code).instruction;
 }
 
 } // namespace vmm::svm

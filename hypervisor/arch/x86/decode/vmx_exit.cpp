@@ -72,8 +72,7 @@ constexpr auto kMeanings = [] {
 Vm_exit decode_exit(const Exit_fields& fields, u32 msr_index)
 {
     const u32 why = fields.reason & reason::mask;
-    Vm_exit exit{
-        .kind = Exit_kind::unknown, .instruction_length = 0, .interrupt_waits = false, .code = fields.reason};
+    Vm_exit exit{.kind = Exit_kind::unknown, .instruction_length = 0, .code = fields.reason};
     if (fields.reason & kEntryFailed) {
         exit.kind = Exit_kind::entry_failure;
         return exit;

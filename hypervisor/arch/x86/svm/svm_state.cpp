@@ -75,6 +75,7 @@ Expected<void> Svm_vcpu::write_system(const System_state& s)
     vmcb_->efer             = s.efer | efer::svme;
     vmcb_->cpl              = static_cast<u8>((s.ss.attributes >> 5) & 3);
     vmcb_->interrupt_shadow = 0;
+    in_shadow_              = false;
     vmcb_->eventinj         = 0;
     flush_tlb(Tlb_scope::guest);
     return {};

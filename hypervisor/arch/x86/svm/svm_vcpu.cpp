@@ -9,9 +9,7 @@
 #include "arch/x86/io_permissions.hpp"
 #include "arch/x86/regs/control.hpp"
 #include "base/per_cpu.hpp"
-#include "base/turns.hpp"
-#include "domain/domain.hpp"
-#include "domain/vcpu.hpp"
+#include "exit/exit_loop.hpp"
 #include "exit/guest_memory.hpp"
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
@@ -92,7 +90,7 @@ void Svm_vcpu::set_up_controls()
     vmcb_->rflags         = 2;
 }
 
-Vm_exit Svm_vcpu::enter(Guest_registers& regs)
+[[gnu::always_inline]] inline Vm_exit Svm_vcpu::enter(Guest_registers& regs)
 {
     Cpu& cpu = cpus.here();
     if (!cpu.asids.is_current(asid_)) [[unlikely]]
@@ -112,28 +110,32 @@ Vm_exit Svm_vcpu::enter(Guest_registers& regs)
     regs.rflags      = vmcb.rflags;
     vmcb.tlb_control = 0;
     vmcb.eventinj    = 0;
+    in_shadow_       = vmcb.interrupt_shadow & 1;
     if (vmcb.exitintinfo & event::valid) [[unlikely]]
         requeue_interrupted_event();
 
-    Vm_exit exit = decode_exit(vmcb, static_cast<u32>(regs.rcx));
     if (interrupt_queued(vmcb)) [[unlikely]] {
         vmcb.vintr &= ~vintr::v_irq;
-        exit.interrupt_waits = true;
+        take_back_injected(vcpu_);
     }
-    if (const auto which =
-            exiting_instruction(vmcb.exitcode, exit.kind == Exit_kind::msr && exit.msr.write)) {
+    Vm_exit exit = vmcb.exitcode == exitcode::vmmcall // most of those that want speed
+                       ? Vm_exit{.kind               = Exit_kind::hypercall,
+                                 .instruction_length = 0,
+                                 .from_kernel        = vmcb.cpl == 0 && is_long_code(vmcb)}
+                       : decode_exit(vmcb, static_cast<u32>(regs.rcx));
+    const auto instruction =
+        exiting_instruction(vmcb.exitcode, exit.kind == Exit_kind::msr && exit.msr.write);
+    if (instruction != Intercepted_instruction::none) {
         exit.instruction_length = features().next_rip_save ? static_cast<u8>(vmcb.nrip - regs.rip)
-                                                           : measure_instruction(regs, *which);
+                                                           : measure_instruction(regs, instruction);
         // The code is not what it was when the CPU read it: let the guest execute what is there now.
         if (exit.instruction_length == 0) [[unlikely]]
             exit.kind = Exit_kind::external_interrupt;
     }
-    if (exit.kind == Exit_kind::hypercall)
-        exit.from_kernel = vmcb.cpl == 0 && is_long_code(vmcb);
-    else if (exit.kind == Exit_kind::cpuid) // which tells the size of what XCR0 enables
-        vcpu_.xcr0 = read_guest_xcr0();
     return exit;
 }
+
+void Svm_vcpu::run(const std::atomic<bool>& stop) { run_guest(vcpu_, *this, stop); }
 
 void Svm_vcpu::take_asid(Address_space_ids& asids)
 {
@@ -195,7 +197,7 @@ void Svm_vcpu::store()
 
 bool Svm_vcpu::can_take_interrupt(const Guest_registers& regs) const
 {
-    return (regs.rflags & rflags::if_) && !(vmcb_->interrupt_shadow & 1) && !event_queued();
+    return (regs.rflags & rflags::if_) && !in_shadow_ && !event_queued();
 }
 
 bool Svm_vcpu::event_queued() const { return vmcb_->eventinj & event::valid; }
@@ -229,13 +231,13 @@ void Svm_vcpu::cancel_window()
     vmcb_->intercept_1 &= ~intercepts(exitcode::vintr);
 }
 
-void Svm_vcpu::skip_instruction(Guest_registers& regs, u8 length)
+void Svm_vcpu::finish_skipping(Guest_registers& regs)
 {
-    regs.rip += length;
-    if (!(vmcb_->cs.attributes & segment_long)) [[unlikely]]
+    if (!(vmcb_->cs.attributes & segment_long))
         regs.rip &= 0xffffffff;
     vmcb_->interrupt_shadow = 0;
-    if (regs.rflags & rflags::tf) [[unlikely]] {
+    in_shadow_              = false;
+    if (regs.rflags & rflags::tf) {
         vmcb_->dr6 |= dr6::bs;
         inject({1, Injection::Type::exception, false, 0});
     }
@@ -244,6 +246,13 @@ void Svm_vcpu::skip_instruction(Guest_registers& regs, u8 length)
 Paging_state Svm_vcpu::paging() const
 {
     return {vmcb_->cr0, vmcb_->cr3, vmcb_->cr4, vmcb_->efer & ~efer::svme, vmcb_->cpl};
+}
+
+bool Svm_vcpu::paging_is(const Paging_state& s) const
+{
+    const Vmcb& vmcb = *vmcb_;
+    return ((vmcb.cr0 ^ s.cr0) | (vmcb.cr3 ^ s.cr3) | (vmcb.cr4 ^ s.cr4) |
+            ((vmcb.efer & ~efer::svme) ^ s.efer) | static_cast<u8>(vmcb.cpl ^ s.cpl)) == 0;
 }
 
 void Svm_vcpu::flush_tlb(Tlb_scope scope)

@@ -25,17 +25,18 @@ class Svm_vcpu final : public Vcpu_backend
     Svm_vcpu(Vcpu& vcpu, Mfn pages);
     ~Svm_vcpu() override;
 
-    Vm_exit enter(Guest_registers& regs) override;
+    void run(const std::atomic<bool>& stop) override;
+    Vm_exit enter(Guest_registers& regs);
     void load() override;
     void store() override;
     [[nodiscard]] bool can_take_interrupt(const Guest_registers& regs) const override;
-    [[nodiscard]] bool in_interrupt_shadow() const override { return vmcb_->interrupt_shadow & 1; }
     [[nodiscard]] bool event_queued() const override;
     void inject(const Injection& event) override;
     void request_window(u8 priority) override;
     void cancel_window() override;
-    void skip_instruction(Guest_registers& regs, u8 length) override;
     [[nodiscard]] Paging_state paging() const override;
+    [[nodiscard]] bool paging_is(const Paging_state& state) const override;
+    [[nodiscard]] u64 cr4() const override { return vmcb_->cr4; }
     void read_system(System_state& state) const override;
     std::byte* fpu_area() override { return fpu_; }
     Expected<void> write_system(const System_state& state) override;
@@ -46,6 +47,8 @@ class Svm_vcpu final : public Vcpu_backend
 
   private:
     static constexpr unsigned kPagesOrder = 1;
+
+    void finish_skipping(Guest_registers& regs) override;
 
     void set_up_controls();
     void take_asid(Address_space_ids& asids);

@@ -264,7 +264,8 @@ Expected<void> Vmx_vcpu::write_system(const System_state& s)
     resident_.kernel_gs_base = s.kernel_gs_base;
     if (loaded_)
         restore_resident();
-    event_ = 0;
+    event_     = 0;
+    in_shadow_ = false;
     flush_tlb(Tlb_scope::guest);
     take_out();
     return {};
@@ -274,6 +275,12 @@ Paging_state Vmx_vcpu::paging() const
 {
     use();
     return {guest_cr0(), read(Field::guest_cr3), guest_cr4(), read(Field::guest_efer), cpl()};
+}
+
+u64 Vmx_vcpu::cr4() const
+{
+    use();
+    return guest_cr4();
 }
 
 u8 Vmx_vcpu::cpl() const { return static_cast<u8>(read(nth(Field::guest_es_rights, ss)) >> 5 & 3); }

@@ -9,10 +9,8 @@
 #include "arch/x86/io_permissions.hpp"
 #include "arch/x86/vmx/instructions.hpp"
 #include "base/per_cpu.hpp"
-#include "base/turns.hpp"
 #include "debug/log.hpp"
-#include "domain/domain.hpp"
-#include "domain/vcpu.hpp"
+#include "exit/exit_loop.hpp"
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
 #include "platform/cpus.hpp"
@@ -92,7 +90,7 @@ void Vmx_vcpu::take_out() const
     launched_ = false;
 }
 
-Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
+[[gnu::always_inline]] inline Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
 {
     use();
     prepare_translation();
@@ -106,10 +104,7 @@ Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
     if (!entered) [[unlikely]] {
         const u64 error = read(Field::instruction_error);
         explain_refusal(instruction_error_words(error));
-        return {.kind               = Exit_kind::entry_failure,
-                .instruction_length = 0,
-                .interrupt_waits    = false,
-                .code               = error};
+        return {.kind = Exit_kind::entry_failure, .instruction_length = 0, .code = error};
     }
     const Exit_fields fields = read_exit();
     if (fields.reason & kEntryFailed) [[unlikely]]
@@ -117,6 +112,7 @@ Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
     else
         launched_ = true;
     read_registers(regs);
+    in_shadow_ = (read32(Field::interruptibility) & (blocking::sti | blocking::mov_ss)) != 0;
     after_exit(fields);
     Vm_exit exit = decode_exit(fields, static_cast<u32>(regs.rcx));
     if ((fields.reason & reason::mask) == reason::control_register && move_to_control_register(fields, regs))
@@ -130,6 +126,8 @@ Vm_exit Vmx_vcpu::enter(Guest_registers& regs)
         exit.from_kernel = cpl() == 0 && in_long_code();
     return exit;
 }
+
+void Vmx_vcpu::run(const std::atomic<bool>& stop) { run_guest(vcpu_, *this, stop); }
 
 // The guest does not run again: its domain is crashed above.
 void Vmx_vcpu::explain_refusal(std::string_view what_the_cpu_says) const
@@ -274,12 +272,6 @@ bool Vmx_vcpu::can_take_interrupt(const Guest_registers& regs) const
     return (regs.rflags & rflags::if_) && !event_queued() && !in_interrupt_shadow();
 }
 
-bool Vmx_vcpu::in_interrupt_shadow() const
-{
-    use();
-    return (read32(Field::interruptibility) & (blocking::sti | blocking::mov_ss)) != 0;
-}
-
 bool Vmx_vcpu::event_queued() const { return event_ & event::valid; }
 
 void Vmx_vcpu::inject(const Injection& what)
@@ -343,17 +335,15 @@ u8 Vmx_vcpu::tpr() const { return static_cast<u8>(apic_.tpr()); }
 
 Interrupt_delivery* Vmx_vcpu::interrupt_delivery() { return controls().virtual_apic ? &apic_ : nullptr; }
 
-void Vmx_vcpu::skip_instruction(Guest_registers& regs, u8 length)
+void Vmx_vcpu::finish_skipping(Guest_registers& regs)
 {
     use();
-    const u64 from = regs.rip;
-    regs.rip += length;
-    if (from >> 32 != regs.rip >> 32 && !in_long_code()) [[unlikely]]
+    if (!in_long_code())
         regs.rip &= 0xffffffff;
-    const u32 shadow = read32(Field::interruptibility);
-    if (shadow & (blocking::sti | blocking::mov_ss)) [[unlikely]]
-        write(Field::interruptibility, shadow & ~(blocking::sti | blocking::mov_ss));
-    if (regs.rflags & rflags::tf) [[unlikely]] {
+    const u32 blocked = read32(Field::interruptibility);
+    write(Field::interruptibility, blocked & ~(blocking::sti | blocking::mov_ss));
+    in_shadow_ = false;
+    if (regs.rflags & rflags::tf) {
         write_dr6(read_dr6() | dr6::bs);
         inject({1, Injection::Type::exception, false, 0});
     }

@@ -25,17 +25,18 @@ class Vmx_vcpu final : public Vcpu_backend
     Vmx_vcpu(Vcpu& vcpu, Mfn pages);
     ~Vmx_vcpu() override;
 
-    Vm_exit enter(Guest_registers& regs) override;
+    void run(const std::atomic<bool>& stop) override;
+    Vm_exit enter(Guest_registers& regs);
     void load() override;
     void store() override;
     [[nodiscard]] bool can_take_interrupt(const Guest_registers& regs) const override;
-    [[nodiscard]] bool in_interrupt_shadow() const override;
     [[nodiscard]] bool event_queued() const override;
     void inject(const Injection& event) override;
     void request_window(u8 priority) override;
     void cancel_window() override;
-    void skip_instruction(Guest_registers& regs, u8 length) override;
     [[nodiscard]] Paging_state paging() const override;
+    [[nodiscard]] bool paging_is(const Paging_state& state) const override { return paging() == state; }
+    [[nodiscard]] u64 cr4() const override;
     void read_system(System_state& state) const override;
     std::byte* fpu_area() override { return fpu_; }
     Expected<void> write_system(const System_state& state) override;
@@ -60,6 +61,7 @@ class Vmx_vcpu final : public Vcpu_backend
         u64 rip = ~0ull, rsp = ~0ull, rflags = ~0ull;
     };
 
+    void finish_skipping(Guest_registers& regs) override;
     void use() const;      // makes the VMCS current
     void take_out() const; // on the way to another CPU: it is not loaded here
     void set_up_controls(Hpa virtual_apic);

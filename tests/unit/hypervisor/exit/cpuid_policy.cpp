@@ -36,8 +36,13 @@ namespace
 {
 
 constexpr Tsc_info kTsc{.khz = 2'200'000, .invariant = true, .is_clock = true};
-constexpr Cpuid_context kContext{
-    .vcpu_id = 3, .apic_id = 6, .max_vcpus = 4, .domid = 7, .xcr0 = 3, .cr4 = 0, .tsc = kTsc};
+constexpr Cpuid_context kContext{.vcpu_id   = 3,
+                                 .apic_id   = 6,
+                                 .max_vcpus = 4,
+                                 .domid     = 7,
+                                 .xcr0      = 3,
+                                 .cr4       = 0,
+                                 .tsc       = []() -> const Tsc_info& { return kTsc; }};
 
 Cpu_policy policy(u64 xcr0_mask = 7, bool invariant_tsc = true, bool speculation_msrs = true)
 {

@@ -19,6 +19,16 @@ constexpr u64 kWp = 1 << 16, kPg = 1u << 31, kPse = 1 << 4, kPae = 1 << 5, kLa57
 constexpr u64 kLma = 1 << 10;
 
 // A guest with 2 MiB of memory at guest frame 0, where frame 1 and up are its page tables.
+// What the translation asks the vCPU's CPU.
+struct Looked_at {
+    const Paging_state& state;
+    bool ac;
+
+    [[nodiscard]] bool alignment_check() const { return ac; }
+    [[nodiscard]] Paging_state paging() const { return state; }
+    [[nodiscard]] bool paging_is(const Paging_state& other) const { return state == other; }
+};
+
 struct Guest {
     Memory memory{4096};
     Unique<P2m> p2m = std::move(*P2m::create(Domid(1), nullptr));
@@ -202,7 +212,12 @@ TEST_CASE("a remembered walk is used only while everything it depends on is the 
     g.map_small(kP | kW | kD);
     Guest_translation memory_of;
     const auto locate = [&](u64 gva, bool write = false) {
-        return memory_of.locate(*g.p2m, g.paging, g.ac, Gva(gva), write);
+        return memory_of.locate(*g.p2m, Looked_at{g.paging, g.ac}, Gva(gva), write);
+    };
+    // What the guest changes it changes while it runs.
+    const auto run = [&](const auto& change) {
+        memory_of.begin_run();
+        change();
     };
     u8* const page = to_virtual<u8>(to_hpa(g.ram) + 0x55000);
     REQUIRE(locate(0x7123) == page + 0x123);
@@ -210,43 +225,41 @@ TEST_CASE("a remembered walk is used only while everything it depends on is the 
 
     SECTION("between two runs of the guest one look serves, until the p2m changes")
     {
-        CHECK(memory_of.recall(*g.p2m, Gva(0x7123), true) == page + 0x123);
-        CHECK(memory_of.recall(*g.p2m, Gva(0x8123), false) == nullptr);
-        memory_of.begin_run();
-        CHECK(memory_of.recall(*g.p2m, Gva(0x7123), false) == nullptr);
-        REQUIRE(locate(0x7123));
-        CHECK(memory_of.recall(*g.p2m, Gva(0x7123), false) == page + 0x123);
+        g.entry(0x4038) = 0;
+        CHECK(locate(0x7123, true) == page + 0x123);
         REQUIRE(g.p2m->set(Gfn(0x55), g.ram + 0x55, 0, P2m_type::ram_ro));
-        CHECK(memory_of.recall(*g.p2m, Gva(0x7123), true) == nullptr);
+        CHECK(locate(0x7123, true) == nullptr);
+        run([] {});
+        CHECK(locate(0x7123) == nullptr);
     }
     SECTION("the guest changes its leaf")
     {
-        g.entry(0x4038) = 0x66000 | kP;
+        run([&] { g.entry(0x4038) = 0x66000 | kP; });
         CHECK(locate(0x7000) == to_virtual<u8>(to_hpa(g.ram) + 0x66000));
         CHECK(locate(0x7000, true) == nullptr);
     }
     SECTION("the guest unmaps higher up")
     {
-        g.entry(0x2000) = 0;
+        run([&] { g.entry(0x2000) = 0; });
         CHECK(locate(0x7000) == nullptr);
     }
     SECTION("another address space")
     {
-        g.paging.cr3 = 0x10000;
+        run([&] { g.paging.cr3 = 0x10000; });
         CHECK(locate(0x7000) == nullptr);
     }
     SECTION("user mode")
     {
-        g.paging.cpl = 3;
+        run([&] { g.paging.cpl = 3; });
         CHECK(locate(0x7000) == nullptr);
     }
     SECTION("SMAP comes on")
     {
-        g.entry(0x4038) |= kU;
+        run([&] { g.entry(0x4038) |= kU; });
         REQUIRE(locate(0x7000));
-        g.paging.cr4 |= kSmap;
+        run([&] { g.paging.cr4 |= kSmap; });
         CHECK(locate(0x7000) == nullptr);
-        g.ac = true;
+        run([&] { g.ac = true; });
         CHECK(locate(0x7000));
     }
     SECTION("the page itself becomes read-only to the guest")
@@ -264,8 +277,8 @@ TEST_CASE("memory the hypervisor may have written is known to need scrubbing")
     Guest g;
     g.map_small(kP | kW);
     Guest_translation memory_of;
-    REQUIRE(memory_of.locate(*g.p2m, g.paging, false, Gva(0x7000), false));
+    REQUIRE(memory_of.locate(*g.p2m, Looked_at{g.paging, false}, Gva(0x7000), false));
     CHECK(frames.frame(g.ram + 0x55).detail == 0);
-    REQUIRE(memory_of.locate(*g.p2m, g.paging, false, Gva(0x7000), true));
+    REQUIRE(memory_of.locate(*g.p2m, Looked_at{g.paging, false}, Gva(0x7000), true));
     CHECK(frames.frame(g.ram + 0x55).detail != 0);
 }

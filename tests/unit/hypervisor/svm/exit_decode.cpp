@@ -116,6 +116,6 @@ TEST_CASE("which instruction has to be measured")
     CHECK(svm::exiting_instruction(0x81, false) == vmmcall);
     CHECK(svm::exiting_instruction(0x7c, false) == rdmsr);
     CHECK(svm::exiting_instruction(0x7c, true) == wrmsr);
-    CHECK(svm::exiting_instruction(0x7b, false) == std::nullopt);
-    CHECK(svm::exiting_instruction(0x400, false) == std::nullopt);
+    CHECK(svm::exiting_instruction(0x7b, false) == none);
+    CHECK(svm::exiting_instruction(0x400, false) == none);
 }

@@ -68,8 +68,9 @@ Expected<void> bring_cpu_online(u32 cpu)
         return fail(Errc::einval);
     if (is_online(cpu))
         return fail(Errc::eexist);
+    if (!scheduler::set_offline(cpu, false))
+        return fail(Errc::erestart);
     known_cpus.offline.fetch_and(~bit(cpu));
-    scheduler::set_offline(cpu, false);
     log::info("CPU {} is online again", cpu);
     tell_control_domain();
     return {};

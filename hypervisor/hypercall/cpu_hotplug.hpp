@@ -14,7 +14,8 @@ namespace vmm
 {
 
 // Einval: no such CPU, or the one that booted, which the devices' interrupts go to. Eexist: it is so already.
-// Ebusy: domains have no other CPU. What runs there leaves soon after.
+// Ebusy: domains have no other CPU. What runs there leaves soon after. Erestart: it is told, and is online as
+// soon as it decides again: a domain whose pool has no other would find none.
 Expected<void> take_cpu_offline(u32 cpu);
 Expected<void> bring_cpu_online(u32 cpu);
 

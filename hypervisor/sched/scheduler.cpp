@@ -239,10 +239,14 @@ bool follow(u32 cpu, Sched_kind which)
     return false;
 }
 
-void set_offline(u32 cpu, bool offline)
+bool set_offline(u32 cpu, bool offline)
 {
-    cpus.of(cpu).offline.store(offline);
+    Cpu& other = cpus.of(cpu);
+    other.offline.store(offline);
+    if (offline == (other.followed.load() == nullptr))
+        return true;
     static_cast<Sched_host&>(host).kick(cpu, Look::again);
+    return false;
 }
 
 void run_this_cpu()

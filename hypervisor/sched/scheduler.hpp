@@ -30,9 +30,9 @@ bool choose_cores();
 // From its next decision on a CPU, which no vCPU may use at the moment, follows this one. Whether it does, or
 // will as soon as it is not offline any more.
 bool follow(u32 cpu, Sched_kind which);
-// Whether the CPU sleeps instead of running vCPUs, soon after. One caller at a time; not the last CPU that a
-// vCPU may use.
-void set_offline(u32 cpu, bool offline);
+// Whether the CPU sleeps instead of running vCPUs, soon after; true when it is so already. One caller at a
+// time; not the last CPU that a vCPU may use.
+bool set_offline(u32 cpu, bool offline);
 
 // Runs vCPUs on this CPU for ever.
 [[noreturn]] void run_this_cpu();

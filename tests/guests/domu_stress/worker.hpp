@@ -14,8 +14,10 @@ namespace vmm::stress
 
 inline constexpr u64 kMicrosecond = 1'000;
 inline constexpr u64 kMillisecond = 1'000'000;
-// How long a vCPU may live before what it waits for counts as lost.
-inline constexpr u64 kPatience    = 20'000 * kMillisecond;
+// How long a vCPU may live before what it waits for counts as lost. An emulator whose CPUs take turns on one
+// thread has a vCPU pay for the turns of others, four times where its weight is 64: it then has no CPU for
+// half a minute.
+inline constexpr u64 kPatience    = 120'000 * kMillisecond;
 
 enum class Deed : u32 { ipi, port, loop, peer, heard, timer, mapped, copied, granted, nap, yield, poll };
 inline constexpr u32 kDeeds = 12;

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernel images that must be refused, made out of a good bzImage. [Linux Documentation/x86/boot.rst, the setup
-header: setup_sects at 0x1f1, payload_offset at 0x248, payload_length at 0x24c]"""
+"""Where a bzImage has its kernel, and images that must be refused, made out of a good one. [Linux
+Documentation/x86/boot.rst, the setup header: setup_sects at 0x1f1, payload_offset at 0x248, payload_length at 0x24c]"""
 
 import gzip
 import struct
 
 
-def _payload(image):
+def payload(image):
     """(offset, length) of the compressed kernel in a bzImage."""
     sectors = image[0x1f1] or 4
     offset, length = struct.unpack_from("<II", image, 0x248)
@@ -15,7 +15,7 @@ def _payload(image):
 
 def with_corrupt_payload(image):
     """One bit differs in the middle of the compressed kernel: the magic is right, the checksum is not."""
-    offset, length = _payload(image)
+    offset, length = payload(image)
     result = bytearray(image)
     result[offset + length // 2] ^= 0x10
     return bytes(result)
@@ -23,7 +23,7 @@ def with_corrupt_payload(image):
 
 def cut_short(image):
     """As after a download that ended early."""
-    offset, length = _payload(image)
+    offset, length = payload(image)
     return image[:offset + length // 2]
 
 
@@ -33,8 +33,8 @@ def without_pvh_entry(image):
     header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, 0x1000000, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0x1000, 0x1000000, 0x1000000, len(code), len(code), 0x1000)
     elf = (header + segment).ljust(0x1000, b"\0") + code
-    payload = gzip.compress(elf, mtime=0)
-    offset, _ = _payload(image)
-    result = bytearray(image[:offset]) + payload
-    struct.pack_into("<I", result, 0x24c, len(payload))
+    packed = gzip.compress(elf, mtime=0)
+    offset, _ = payload(image)
+    result = bytearray(image[:offset]) + packed
+    struct.pack_into("<I", result, 0x24c, len(packed))
     return bytes(result)

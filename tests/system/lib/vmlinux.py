@@ -1,17 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linux out of its bzImage. Decompressing it is most of what an emulated machine does before Linux runs, so scenarios
-that are not about it boot what came out, which is the same kernel. [Documentation/arch/x86/boot.rst: the setup header]"""
+that are not about it boot what came out, which is the same kernel."""
 
 import lzma
 import os
-import struct
 
-
-def payload(bzimage):
-    sectors = bzimage[0x1f1] or 4
-    offset, length = struct.unpack_from("<II", bzimage, 0x248)
-    start = (sectors + 1) * 512 + offset
-    return bzimage[start:start + length]
+from kernels import payload
 
 
 def vmlinux(vmlinuz):
@@ -21,11 +15,13 @@ def vmlinux(vmlinuz):
     if os.path.exists(made) and os.path.getmtime(made) >= os.path.getmtime(vmlinuz):
         return made
     with open(vmlinuz, "rb") as file:
-        packed = payload(file.read())
+        image = file.read()
+    offset, length = payload(image)
+    packed = image[offset:offset + length]
     if not packed.startswith(b"\xfd7zXZ"):
         return vmlinuz
     mine = f"{made}.{os.getpid()}"
     with open(mine, "wb") as file:
-        file.write(lzma.LZMADecompressor().decompress(packed)) # behind it stands its size
+        file.write(lzma.LZMADecompressor().decompress(packed))  # behind it stands its size
     os.replace(mine, made)
     return made

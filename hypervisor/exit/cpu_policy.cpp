@@ -165,7 +165,6 @@ const Cpuid* Cpu_policy::find(u32 leaf, u32 subleaf) const
     return nullptr;
 }
 
-u32 Cpu_policy::last_basic() const { return std::min(leaves_[0].eax, kBasic - 1); }
 u32 Cpu_policy::last_extended() const
 {
     return std::min(leaves_[kBasic].eax | 0x80000000, 0x80000000 + kExtended - 1);

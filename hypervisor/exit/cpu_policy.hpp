@@ -45,7 +45,7 @@ class Cpu_policy
     // What the instruction gives: nullptr beyond the highest leaf there is.
     [[nodiscard]] const Cpuid* offered(u32 leaf, u32 subleaf) const
     {
-        const bool plain = leaf <= std::min(leaves_[0].eax, kBasic - 1) && !(kIndexedSet >> leaf & 1);
+        const bool plain = leaf <= last_basic() && !(kIndexedSet >> leaf & 1);
         return plain ? &leaves_[leaf] : offered_elsewhere(leaf, subleaf);
     }
 
@@ -70,7 +70,7 @@ class Cpu_policy
     static constexpr u32 kIndexedSet = 1u << 4 | 1u << 7 | 1u << 0xb | 1u << 0xd;
 
     [[nodiscard]] const Cpuid* offered_elsewhere(u32 leaf, u32 subleaf) const;
-    [[nodiscard]] u32 last_basic() const;
+    [[nodiscard]] u32 last_basic() const { return std::min(leaves_[0].eax, kBasic - 1); }
     [[nodiscard]] u32 last_extended() const;
     [[nodiscard]] u32 subleaves(u32 leaf) const;
     void read_leaf(u32 leaf);

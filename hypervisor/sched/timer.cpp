@@ -22,11 +22,10 @@ void Timer::start(Time when)
 {
     using enum Timer_queue::Inserted;
     Timer_queue& here = this_cpu_timers();
-    auto inserted     = here.insert(*this, when);
-    while (inserted == no) {
+    auto inserted     = no;
+    while ((inserted = here.insert(*this, when)) == no) {
         if (Timer_queue* queue = queue_.load(std::memory_order_acquire))
             queue->remove(*this);
-        inserted = here.insert(*this, when);
     }
     if (inserted == as_first)
         timer_deadline_changed(when);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "arch/x86/decode/instruction_length.hpp"
+#include "arch/x86/regs/control.hpp"
 #include "arch/x86/regs/vmcb.hpp"
 #include "exit/vm_exit.hpp"
 
@@ -53,10 +54,20 @@ inline Exit_meaning meaning_of(u64 code)
 // What else there is to say of exits other than these.
 void add_details(const Vmcb& vmcb, Vm_exit& exit);
 
+// The guest executes 64-bit code: long mode, and CS says so.
+inline bool is_long_code(const Vmcb& vmcb)
+{
+    return (vmcb.efer & efer::lma) && (vmcb.cs.attributes & segment_long);
+}
+
 inline Vm_exit decode_exit(const Vmcb& vmcb, u32 msr_index)
 {
+    if (vmcb.exitcode == exitcode::vmmcall) // most of those that want speed
+        return {.kind               = Exit_kind::hypercall,
+                .instruction_length = 0,
+                .from_kernel        = vmcb.cpl == 0 && is_long_code(vmcb)};
     Vm_exit exit{.kind = meaning_of(vmcb.exitcode).kind, .instruction_length = 0, .from_kernel = false};
-    if (exit.kind == Exit_kind::hypercall || exit.kind == Exit_kind::cpuid) [[likely]]
+    if (exit.kind == Exit_kind::cpuid)
         return exit;
     if (exit.kind == Exit_kind::msr)
         exit.msr = {msr_index, (vmcb.exitinfo1 & 1) != 0};

@@ -35,9 +35,6 @@ bool interrupt_queued(const Vmcb& vmcb)
     return (vmcb.vintr & vintr::v_irq) && !(vmcb.intercept_1 & intercepts(exitcode::vintr));
 }
 
-// The guest executes 64-bit code: long mode, and CS says so.
-bool is_long_code(const Vmcb& vmcb) { return (vmcb.efer & efer::lma) && (vmcb.cs.attributes & segment_long); }
-
 } // namespace
 
 Expected<Unique<Vcpu_backend>> Svm_vcpu::create(Vcpu& vcpu)
@@ -118,11 +115,7 @@ void Svm_vcpu::set_up_controls()
         vmcb.vintr &= ~vintr::v_irq;
         take_back_injected(vcpu_);
     }
-    Vm_exit exit = vmcb.exitcode == exitcode::vmmcall // most of those that want speed
-                       ? Vm_exit{.kind               = Exit_kind::hypercall,
-                                 .instruction_length = 0,
-                                 .from_kernel        = vmcb.cpl == 0 && is_long_code(vmcb)}
-                       : decode_exit(vmcb, static_cast<u32>(regs.rcx));
+    Vm_exit exit = decode_exit(vmcb, static_cast<u32>(regs.rcx));
     const auto instruction =
         exiting_instruction(vmcb.exitcode, exit.kind == Exit_kind::msr && exit.msr.write);
     if (instruction != Intercepted_instruction::none) {

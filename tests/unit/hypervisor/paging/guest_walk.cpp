@@ -18,7 +18,6 @@ constexpr u64 kP = 1, kW = 2, kU = 4, kA = 0x20, kD = 0x40, kPs = 0x80;
 constexpr u64 kWp = 1 << 16, kPg = 1u << 31, kPse = 1 << 4, kPae = 1 << 5, kLa57 = 1 << 12, kSmap = 1 << 21;
 constexpr u64 kLma = 1 << 10;
 
-// A guest with 2 MiB of memory at guest frame 0, where frame 1 and up are its page tables.
 // What the translation asks the vCPU's CPU.
 struct Looked_at {
     const Paging_state& state;
@@ -29,6 +28,7 @@ struct Looked_at {
     [[nodiscard]] bool paging_is(const Paging_state& other) const { return state == other; }
 };
 
+// A guest with 2 MiB of memory at guest frame 0, where frame 1 and up are its page tables.
 struct Guest {
     Memory memory{4096};
     Unique<P2m> p2m = std::move(*P2m::create(Domid(1), nullptr));

@@ -33,12 +33,23 @@ u32 Fair_policy::lock_queue_of(const Sched_entity& entity)
     }
 }
 
+// Of the time since what runs began, what it can have used itself: its turn, and a little more. When a turn
+// ends much too late, whoever runs beneath us (another hypervisor, an emulator, firmware) had the CPU.
+u64 Fair_policy::own_time(const Cpu_queue& queue, u64 ran)
+{
+    const Time until   = queue.until.load(std::memory_order_relaxed);
+    const Time started = queue.running->started;
+    return until == kNever ? ran : std::min(ran, (until > started ? until - started : 0) + kLate);
+}
+
 // What runs has used its time up to now.
 void Fair_policy::charge(Cpu_queue& queue, Time now)
 {
     u64 least = queue.waiting.empty() ? 0 : queue.waiting.top()->key;
     if (Sched_entity* e = queue.running) {
-        const u64 ran = now > e->started ? now - e->started : 0;
+        u64 ran = now > e->started ? now - e->started : 0;
+        if (ran > kLongest + kLate) [[unlikely]]
+            ran = own_time(queue, ran);
         e->virtual_time += scaled(ran, e->scale);
         e->started = now;
         e->portion -= static_cast<s64>(ran);

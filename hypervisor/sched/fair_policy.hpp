@@ -47,6 +47,7 @@ class Fair_policy final : public Policy
     static constexpr u64 kShortTurn  = 250'000;   // ns that a waker leaves to who has just begun
     static constexpr u64 kWakeCredit = 5'000'000; // ns of virtual time
     static constexpr u64 kGranularity = 500'000;  // ns of it that a waker must be ahead to preempt
+    static constexpr u64 kLate = 10'000'000;      // ns, more than any timer of ours is late by our own doing
 
     // A queue per CPU there may be, up to Cpu_set::kSize.
     constexpr Fair_policy(Sched_host& host, std::span<Cpu_queue> queues) : host_(host), queues_(queues) {}
@@ -73,6 +74,7 @@ class Fair_policy final : public Policy
 
     // In the queue of a CPU, whose lock is held. (fair_policy.cpp)
     static void charge(Cpu_queue& queue, Time now);
+    static u64 own_time(const Cpu_queue& queue, u64 ran);
     static u64 slice(const Cpu_queue& queue);
     static u64 scaled(u64 ns, u64 scale);
     void enqueue(u32 cpu, Sched_entity& entity, Time now);

@@ -14,10 +14,8 @@ namespace vmm::stress
 
 inline constexpr u64 kMicrosecond = 1'000;
 inline constexpr u64 kMillisecond = 1'000'000;
-// How long a vCPU may live before what it waits for counts as lost. In an emulator whose CPUs take turns on
-// one thread, one with a cap and little weight was seen to have no CPU for half a minute: it seems to pay for
-// the turns of others.
-inline constexpr u64 kPatience    = 120'000 * kMillisecond;
+// How long a vCPU may live before what it waits for counts as lost.
+inline constexpr u64 kPatience    = 20'000 * kMillisecond;
 
 enum class Deed : u32 { ipi, port, loop, peer, heard, timer, mapped, copied, granted, nap, yield, poll };
 inline constexpr u32 kDeeds = 12;

@@ -39,6 +39,23 @@ TEST_CASE("nobody starves")
         CHECK(t.longest_gap < 2'000 * kMs);
 }
 
+TEST_CASE("nobody pays for time in which the machine was not there")
+{
+    const u32 cap = GENERATE(0u, 30u);
+    Simulator sim({}, fair());
+    auto& slight = sim.task(sim.group(64, cap));
+    for (int i = 0; i < 3; ++i)
+        sim.task(sim.group());
+    sim.run_for(1'000 * kMs);
+    while (sim.running(0) != &slight)
+        sim.run_for(kMs / 4);
+    sim.stand_still(1'000 * kMs);
+    sim.reset_counts();
+    sim.run_for(2'000 * kMs);
+    for (const auto& t : sim.tasks())
+        CHECK(t.longest_gap < 200 * kMs);
+}
+
 TEST_CASE("no timer where one vCPU has a CPU to itself, nor on an idle CPU")
 {
     Simulator sim({.cpus = 4}, fair());

@@ -64,6 +64,8 @@ class Simulator final : public Sched_host
     void remove(Task& task);
 
     void run_for(u64 ns);
+    // The machine is not there for a while: nobody runs, nothing happens, but its clocks have gone on.
+    void stand_still(u64 ns);
     void pause(Task& task, bool paused);
     void set_up(Task& task, bool up);
     // Its affinity or its group changed.

@@ -4,8 +4,6 @@
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
-#include "mm/direct_map.hpp"
-#include "mm/frame_allocator.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -86,7 +84,6 @@ Expected<void> Runstate::register_area(Vcpu& vcpu, Gva address, Time now)
         if (area_.part[0])
             publish();
     }
-    let_go(area);
     return {};
 }
 
@@ -95,35 +92,22 @@ Expected<Runstate::Area> Runstate::hold_area(Vcpu& vcpu, Gva address)
     Area area;
     area.first_part = static_cast<u32>(std::min<u64>(sizeof info_, kPageSize - page_offset(address)));
     for (unsigned i = 0; i < (area.first_part < sizeof info_ ? 2u : 1u); ++i) {
-        const auto gpa =
-            translate_guest(vcpu, i == 0 ? address : address + area.first_part, Guest_access::write);
-        const Mfn page = gpa ? vcpu.domain().p2m().hold_own(to_gfn(*gpa)) : kInvalidMfn;
-        if (page == kInvalidMfn) {
-            let_go(area);
-            return fail(gpa ? Errc::efault : gpa.error());
-        }
-        area.held[i] = page;
-        area.part[i] = to_virtual<std::byte>(page) + page_offset(*gpa);
+        const Gpa gpa =
+            TRY(translate_guest(vcpu, i == 0 ? address : address + area.first_part, Guest_access::write));
+        auto page = Shared_page::hold(vcpu.domain().p2m(), to_gfn(gpa));
+        if (!page)
+            return fail(Errc::efault);
+        area.held[i] = std::move(*page);
+        area.part[i] = area.held[i].at<std::byte>(page_offset(gpa));
     }
     return area;
 }
 
-void Runstate::let_go(const Area& area)
-{
-    for (const Mfn mfn : area.held) {
-        if (mfn != kInvalidMfn)
-            frames.put(mfn);
-    }
-}
-
 void Runstate::drop_area()
 {
-    Area area;
-    {
-        const Lock_guard guard(lock_);
-        std::swap(area, area_);
-    }
-    let_go(area);
+    Area area; // let go without the lock
+    const Lock_guard guard(lock_);
+    std::swap(area, area_);
 }
 
 } // namespace vmm

@@ -7,6 +7,7 @@
 
 #include "base/expected.hpp"
 #include "base/spinlock.hpp"
+#include "mm/shared_page.hpp"
 
 #include <xen/vcpu.h>
 #include <xen/xen.h>
@@ -42,10 +43,9 @@ class Runstate
     struct Area {
         std::byte* part[2] = {};
         u32 first_part     = 0; // bytes of it in the first page
-        Mfn held[2]        = {kInvalidMfn, kInvalidMfn};
+        Shared_page held[2];
     };
     Expected<Area> hold_area(Vcpu& vcpu, Gva address);
-    static void let_go(const Area& area);
     void count_up_to(Time now);
     void publish();
     void write_out(u32 offset, const void* bytes, u32 count);

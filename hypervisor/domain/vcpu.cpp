@@ -6,8 +6,7 @@
 #include "domain/time.hpp"
 #include "emul/apic_host.hpp"
 #include "event/event_table.hpp"
-#include "mm/direct_map.hpp"
-#include "mm/frame_allocator.hpp"
+#include "mm/shared_page.hpp"
 #include "sched/scheduler.hpp"
 
 namespace vmm
@@ -89,18 +88,14 @@ Expected<void> Vcpu::register_info(Gfn gfn, u32 offset)
     if (offset > kPageSize - sizeof(vcpu_info))
         return fail(Errc::enxio);
     const Lock_guard guard(domain_.lock());
-    if (info_mfn_ != kInvalidMfn)
+    if (info_page_)
         return fail(Errc::einval);
-    const Mfn page = domain_.p2m().hold_own(gfn);
-    if (page == kInvalidMfn)
-        return fail(Errc::einval);
-    frames.mark_written(page);
-    auto* place = reinterpret_cast<vcpu_info*>(to_virtual<std::byte>(page) + offset);
+    info_page_  = TRY(Shared_page::hold(domain_.p2m(), gfn));
+    auto* place = info_page_.at<vcpu_info>(offset);
     if (const vcpu_info* old = info())
         *place = *old;
     else
         place->evtchn_upcall_mask = 1;
-    info_mfn_ = page;
     info_.store(place, std::memory_order_seq_cst);
     publish_time();
     // Whatever was raised while the place changed, perhaps in the old one, is looked for everywhere once.
@@ -177,9 +172,9 @@ void Vcpu::retire()
 {
     stop_timers();
     runstate.drop_area();
-    if (info_mfn_ != kInvalidMfn) {
-        info_ = id_.value() < XEN_LEGACY_MAX_VCPUS ? &domain_.shared()->vcpu_info[id_.value()] : nullptr;
-        frames.put(std::exchange(info_mfn_, kInvalidMfn));
+    if (info_page_) {
+        info_      = id_.value() < XEN_LEGACY_MAX_VCPUS ? &domain_.shared()->vcpu_info[id_.value()] : nullptr;
+        info_page_ = {};
     }
 }
 

@@ -110,7 +110,7 @@ class Vcpu
     Unique<Vcpu_backend> backend_;
     Local_apic apic_;
     std::atomic<vcpu_info*> info_{nullptr};
-    Mfn info_mfn_ = kInvalidMfn; // held while registered
+    Shared_page info_page_; // once registered
     std::atomic<bool> up_{false};
     static constexpr s32 kNoPage = -1;
     std::atomic<bool> init_asked_{false};

@@ -38,7 +38,7 @@ Expected<void> Fifo_ops::set_control_block(Vcpu& vcpu, Gfn gfn, u32 offset)
     if (slot)
         return fail(Errc::einval);
     Unique<Queues> queues = TRY(make_unique<Queues>());
-    queues->page          = TRY(Shared_page::hold(domain_, gfn));
+    queues->page          = TRY(Shared_page::hold(domain_.p2m(), gfn));
     queues->control       = queues->page.at<evtchn_fifo_control_block>(offset);
     slot                  = std::move(queues);
     return {};
@@ -48,7 +48,7 @@ Expected<u32> Fifo_ops::add_page(Gfn gfn)
 {
     if (pages_in_use_ == kMaxPages)
         return fail(Errc::enospc);
-    pages_[pages_in_use_] = TRY(Shared_page::hold(domain_, gfn));
+    pages_[pages_in_use_] = TRY(Shared_page::hold(domain_.p2m(), gfn));
     return kWordsPerPage * pages_in_use_++;
 }
 

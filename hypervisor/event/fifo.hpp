@@ -9,7 +9,7 @@
 #include "base/unique.hpp"
 #include "domain/domain.hpp"
 #include "event/port_ops.hpp"
-#include "event/shared_page.hpp"
+#include "mm/shared_page.hpp"
 
 namespace vmm
 {

@@ -16,8 +16,7 @@
 #include "exit/exit_loop.hpp"
 #include "exit/vm_exit.hpp"
 #include "hypercall/dispatch.hpp"
-#include "mm/direct_map.hpp"
-#include "mm/frame_allocator.hpp"
+#include "mm/shared_page.hpp"
 
 namespace vmm
 {
@@ -70,12 +69,8 @@ Expected<void> write_hypercall_page(Vcpu& vcpu, u64 value)
 {
     if ((value & kPageMask) != 0)
         return fail(Errc::einval);
-    const Mfn page = vcpu.domain().p2m().hold_own(to_gfn(Gpa(value)));
-    if (page == kInvalidMfn)
-        return fail(Errc::einval);
-    frames.mark_written(page);
-    fill_hypercall_page(to_virtual<std::byte>(page));
-    frames.put(page);
+    const auto page = TRY(Shared_page::hold(vcpu.domain().p2m(), to_gfn(Gpa(value))));
+    fill_hypercall_page(page.at<std::byte>(0));
     return {};
 }
 

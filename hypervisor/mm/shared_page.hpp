@@ -11,13 +11,13 @@
 namespace vmm
 {
 
-class Domain;
+class P2m;
 
 class Shared_page
 {
   public:
-    // Einval unless `gfn` is memory of the domain that it may write.
-    static Expected<Shared_page> hold(Domain& domain, Gfn gfn);
+    // Einval unless `gfn` is memory of the domain that it may write. It counts as written.
+    static Expected<Shared_page> hold(P2m& p2m, Gfn gfn);
 
     Shared_page() = default;
     Shared_page(Shared_page&& other) noexcept : mfn_(std::exchange(other.mfn_, kInvalidMfn)) {}
@@ -27,6 +27,8 @@ class Shared_page
         return *this;
     }
     ~Shared_page();
+
+    explicit operator bool() const { return mfn_ != kInvalidMfn; }
 
     template <class T>
     [[nodiscard]] T* at(u64 offset) const

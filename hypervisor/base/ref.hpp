@@ -1,13 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ref<T>: a counted hold on an object that may be removed from its table while somebody still uses it.
-// T supplies bool try_hold() (false once the last hold is gone) and void drop().
+// T supplies bool try_hold() (false once the last hold is gone) and void drop(), or is a Counted<T>.
 #pragma once
 
+#include "base/types.hpp"
+
+#include <atomic>
 #include <utility>
 
 namespace vmm
 {
+
+// Begins with one hold, its creator's; the last one deletes it.
+template <class T>
+class Counted
+{
+  public:
+    bool try_hold()
+    {
+        u32 count = holds_.load(std::memory_order_relaxed);
+        while (count != 0) {
+            if (holds_.compare_exchange_weak(count, count + 1, std::memory_order_acquire))
+                return true;
+        }
+        return false;
+    }
+    void drop()
+    {
+        if (holds_.fetch_sub(1, std::memory_order_acq_rel) == 1)
+            delete static_cast<T*>(this);
+    }
+
+  private:
+    std::atomic<u32> holds_{1};
+};
 
 template <class T>
 class Ref

@@ -47,7 +47,7 @@ Expected<Ref<Domain>> Domain::create(const Domain_identity& identity, unsigned m
     domain->grants_ = TRY(Grant_table::create(*domain, max_grant_frames, max_maptrack_frames));
     TRY(domain->pause_by_control());
     TRY(insert_domain(*domain));
-    domain->holds_.fetch_add(1, std::memory_order_relaxed); // one for the table, one for the caller
+    domain->try_hold(); // one for the table, one for the caller
     return Ref<Domain>(domain.release());
 }
 

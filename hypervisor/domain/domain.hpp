@@ -67,7 +67,7 @@ struct Fork_walk {
     Copies copies = Copies::not_promised;
 };
 
-class Domain
+class Domain : public Counted<Domain>
 {
   public:
     static Expected<Ref<Domain>> create(const Domain_identity& identity, unsigned max_event_ports,
@@ -164,22 +164,6 @@ class Domain
 
     Domain* next_in_table = nullptr; // belongs to the domain table
 
-    // Ref<Domain>: the object lives as long as its longest hold.
-    bool try_hold()
-    {
-        u32 count = holds_.load(std::memory_order_relaxed);
-        while (count != 0) {
-            if (holds_.compare_exchange_weak(count, count + 1, std::memory_order_acquire))
-                return true;
-        }
-        return false;
-    }
-    void drop()
-    {
-        if (holds_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-            delete this;
-    }
-
     Domain(const Domain_identity& identity, Ref<Memory_account> memory, Unique<P2m> p2m);
 
   private:
@@ -187,7 +171,6 @@ class Domain
 
     Domain_identity identity_;
     Spinlock lock_{Lock_rank::domain};
-    std::atomic<u32> holds_{1};
     std::atomic<u32> pause_count_{0};
     bool paused_by_control_ = false;
     std::atomic<bool> has_run_{false};

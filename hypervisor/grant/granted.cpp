@@ -62,18 +62,6 @@ Expected<Ref<Granted>> Granted::create(Domain& domain, u32 max_frames)
 
 Granted::~Granted() { retire(); }
 
-bool Granted::try_hold()
-{
-    holds_.fetch_add(1, std::memory_order_relaxed); // the caller has a hold, or the owner that has one
-    return true;
-}
-
-void Granted::drop()
-{
-    if (holds_.fetch_sub(1, std::memory_order_acq_rel) == 1)
-        delete this;
-}
-
 grant_entry_v1* Granted::shared(u32 ref) const
 {
     return &to_virtual<grant_entry_v1>(slots_[ref / kEntriesPerFrame].shared)[ref % kEntriesPerFrame];

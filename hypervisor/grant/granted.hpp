@@ -20,7 +20,7 @@ namespace vmm
 
 class Domain;
 
-class Granted
+class Granted : public Counted<Granted>
 {
   public:
     // Einval when `max_frames` is more than there can be.
@@ -53,9 +53,6 @@ class Granted
     // The domain is going: nothing can be pinned any more, the shared pages are given back.
     void retire();
 
-    bool try_hold();
-    void drop();
-
   private:
     // A grant in use. All users are one domain, the one the entry named when it was first pinned.
     struct Active {
@@ -86,7 +83,6 @@ class Granted
     Domain* domain_; // null once retired
     u32 max_frames_;
     std::atomic<u32> frame_count_{0};
-    std::atomic<u32> holds_{1};
     mutable Spinlock lock_{Lock_rank::grant};
     P2m::Cursor granting_; // where in the domain's memory the last grant was found,
     P2m::Cursor own_;      // and its last own page

@@ -42,6 +42,16 @@ Ref<Domain> find_domain_or_self(Domid id, Domain& self)
     return id == kDomidSelf ? Ref<Domain>::hold(self) : find_domain(id);
 }
 
+Expected<Ref<Domain>> domain_acted_on(Domid id, Domain& caller)
+{
+    auto domain = find_domain_or_self(id, caller);
+    if (!domain)
+        return fail(Errc::esrch);
+    if (domain.get() != &caller && !caller.is_control())
+        return fail(Errc::eperm);
+    return domain;
+}
+
 Ref<Domain> next_domain(Domid id)
 {
     const Lock_guard guard(table.lock);

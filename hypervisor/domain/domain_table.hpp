@@ -14,6 +14,9 @@ Domain* hold_domain(Domid id);
 inline Ref<Domain> find_domain(Domid id) { return Ref(hold_domain(id)); }
 // As above, with DOMID_SELF meaning the caller.
 Ref<Domain> find_domain_or_self(Domid id, Domain& self);
+// The same for what a domain does to itself, and the control domain to anybody. Esrch, eperm.
+Expected<Ref<Domain>> domain_acted_on(Domid id, Domain& caller);
+
 // The domain with the smallest id that is at least `id`.
 Ref<Domain> next_domain(Domid id);
 // Eexist when the id is taken.

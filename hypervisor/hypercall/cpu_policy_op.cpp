@@ -3,7 +3,7 @@
 
 #include "domain/vcpu.hpp"
 #include "exit/guest_cpu_policy.hpp"
-#include "exit/guest_memory.hpp"
+#include "hypercall/argument.hpp"
 
 #include <algorithm>
 
@@ -14,12 +14,6 @@ namespace
 
 constexpr u32 kPlatformInfo = 0xce, kArchCapabilities = 0x10a;
 constexpr u32 kMsrs[] = {kPlatformInfo, kArchCapabilities};
-
-template <class Handle>
-Gva address_of(const Handle& handle)
-{
-    return Gva(reinterpret_cast<u64>(handle.p));
-}
 
 // Both operations name the fields alike. A list without a place asks for the longest it could be.
 template <class Op>

@@ -5,8 +5,8 @@
 
 #include "domain/domain_table.hpp"
 #include "domain/vcpu.hpp"
-#include "exit/guest_memory.hpp"
 #include "grant/grant_table.hpp"
+#include "hypercall/argument.hpp"
 
 namespace vmm
 {
@@ -34,7 +34,7 @@ Expected<s16> write_frame_list(Vcpu& vcpu, Grant_table& grants, const gnttab_set
         return s16{GNTST_general_error};
     if (op.nr_frames != 0 && !grants.frame(op.nr_frames - 1))
         return s16{GNTST_general_error};
-    const Gva list(reinterpret_cast<u64>(op.frame_list.p));
+    const Gva list = address_of(op.frame_list);
     for (u32 i = 0; i < op.nr_frames; ++i) {
         const xen_pfn_t gfn = grants.frame_gfn(i).value();
         TRY(write_guest_element(vcpu, list, i, gfn));
@@ -42,28 +42,24 @@ Expected<s16> write_frame_list(Vcpu& vcpu, Grant_table& grants, const gnttab_set
     return s16{GNTST_okay};
 }
 
-Hypercall_result setup_table(Vcpu& vcpu, Gva arg)
+Expected<void> setup_table(Vcpu& vcpu, gnttab_setup_table& op)
 {
-    auto op = TRY(read_guest<gnttab_setup_table>(vcpu, arg));
     const Target target(vcpu, op.dom);
     op.status = target.refusal;
     if (op.status == GNTST_okay)
         op.status = TRY(write_frame_list(vcpu, target.domain->grants(), op));
-    TRY(write_guest(vcpu, arg, op));
-    return 0;
+    return {};
 }
 
-Hypercall_result query_size(Vcpu& vcpu, Gva arg)
+Expected<void> query_size(Vcpu& vcpu, gnttab_query_size& op)
 {
-    auto op = TRY(read_guest<gnttab_query_size>(vcpu, arg));
     const Target target(vcpu, op.dom);
     op.status = target.refusal;
     if (op.status == GNTST_okay) {
         op.nr_frames     = target.domain->grants().frame_count();
         op.max_nr_frames = target.domain->grants().max_frames();
     }
-    TRY(write_guest(vcpu, arg, op));
-    return 0;
+    return {};
 }
 
 // Version 1 is all there is: asking for 2 is answered as by a hypervisor limited to 1, and the version in
@@ -77,15 +73,11 @@ Hypercall_result set_version(Vcpu& vcpu, Gva arg)
     return fail(wanted == 2 ? Errc::enosys : Errc::einval);
 }
 
-Hypercall_result get_version(Vcpu& vcpu, Gva arg)
+Expected<void> get_version(Vcpu& vcpu, gnttab_get_version& op)
 {
-    auto op = TRY(read_guest<gnttab_get_version>(vcpu, arg));
-    const Target target(vcpu, op.dom);
-    if (target.refusal != GNTST_okay)
-        return fail(target.refusal == GNTST_bad_domain ? Errc::esrch : Errc::eperm);
+    TRY(domain_acted_on(Domid(op.dom), vcpu.domain()));
     op.version = 1;
-    TRY(write_guest(vcpu, arg, op));
-    return 0;
+    return {};
 }
 
 } // namespace
@@ -93,14 +85,15 @@ Hypercall_result get_version(Vcpu& vcpu, Gva arg)
 Hypercall_result do_single_grant_table_op(Vcpu& vcpu, u32 command, Gva arg, u32 count)
 {
     if (command == GNTTABOP_get_version)
-        return get_version(vcpu, arg);
+        return with_argument(vcpu, arg, get_version);
     if (command == GNTTABOP_set_version)
         return set_version(vcpu, arg);
     if (command != GNTTABOP_setup_table && command != GNTTABOP_query_size)
         return fail(Errc::enosys);
     if (count != 1)
         return fail(Errc::einval);
-    return command == GNTTABOP_setup_table ? setup_table(vcpu, arg) : query_size(vcpu, arg);
+    return command == GNTTABOP_setup_table ? with_argument(vcpu, arg, setup_table)
+                                           : with_argument(vcpu, arg, query_size);
 }
 
 } // namespace vmm

@@ -5,9 +5,9 @@
 #include "arch/x86/cpu/fpu.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
-#include "exit/guest_memory.hpp"
 #include "exit/msr_policy.hpp"
 #include "exit/xcr0_policy.hpp"
+#include "hypercall/argument.hpp"
 #include "hypercall/cpu_record.hpp"
 
 #include <algorithm>
@@ -222,7 +222,7 @@ Expected<void> save_all(Domain& domain, Record_writer& out)
 
 Expected<void> get_hvm_context(Vcpu& caller, Domain& domain, xen_domctl_hvmcontext& op)
 {
-    const Gva buffer(reinterpret_cast<u64>(op.buffer.p));
+    const Gva buffer = address_of(op.buffer);
     const u64 needed = context_size(domain);
     if (buffer.value() == 0) {
         op.size = static_cast<u32>(needed);
@@ -257,12 +257,12 @@ Expected<void> get_hvm_record(Vcpu& caller, Domain& domain, xen_domctl_hvmcontex
         kind->save(*vcpu, &body);
     }
     op.bufsz = kind->size;
-    return copy_to_guest(caller, Gva(reinterpret_cast<u64>(op.buffer.p)), &body, kind->size);
+    return copy_to_guest(caller, address_of(op.buffer), &body, kind->size);
 }
 
 Expected<void> set_hvm_context(Vcpu& caller, Domain& domain, const xen_domctl_hvmcontext& op)
 {
-    const Gva buffer(reinterpret_cast<u64>(op.buffer.p));
+    const Gva buffer = address_of(op.buffer);
     if (op.size > kMaxContext)
         return fail(Errc::einval);
     const Stopped stopped(domain);

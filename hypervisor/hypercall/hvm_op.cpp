@@ -3,8 +3,7 @@
 // HVMOP_*: the HVM parameters and the event upcall vector. [xen/include/public/hvm/hvm_op.h]
 #include "domain/domain_table.hpp"
 #include "domain/vcpu.hpp"
-#include "exit/guest_memory.hpp"
-#include "hypercall/hypercall.hpp"
+#include "hypercall/argument.hpp"
 
 #include <xen/hvm/hvm_op.h>
 #include <xen/hvm/params.h>
@@ -17,17 +16,6 @@ namespace
 
 constexpr unsigned kCallbackTypeShift = 56;
 constexpr u8 kFirstUsableVector       = 16;
-
-// Domains act on themselves; the control domain on anybody.
-Expected<Ref<Domain>> target_of(Vcpu& vcpu, u16 domid)
-{
-    auto domain = find_domain_or_self(Domid(domid), vcpu.domain());
-    if (!domain)
-        return fail(Errc::esrch);
-    if (domain.get() != &vcpu.domain() && !vcpu.domain().is_control())
-        return fail(Errc::eperm);
-    return domain;
-}
 
 // Only a vector can be the callback: there is no emulated chipset whose lines could be it.
 Expected<void> set_callback(Domain& domain, u64 via)
@@ -112,12 +100,11 @@ u64 limit_of(u32 index)
     }
 }
 
-Hypercall_result set_param(Vcpu& vcpu, Gva arg)
+Expected<void> set_param(Vcpu& vcpu, const xen_hvm_param& op)
 {
-    const auto op = TRY(read_guest<xen_hvm_param>(vcpu, arg));
     if (op.index >= HVM_NR_PARAMS)
         return fail(Errc::einval);
-    const auto domain = TRY(target_of(vcpu, op.domid));
+    const auto domain = TRY(domain_acted_on(Domid(op.domid), vcpu.domain()));
     TRY(check_use(vcpu, *domain, op.index, Own_use::change));
     u64& value = domain->params().value[op.index];
     if (is_fixed_once_set(op.index) && value != 0 && value != op.value)
@@ -127,24 +114,21 @@ Hypercall_result set_param(Vcpu& vcpu, Gva arg)
     if (op.index == HVM_PARAM_CALLBACK_IRQ)
         TRY(set_callback(*domain, op.value));
     value = op.value;
-    return 0;
+    return {};
 }
 
-Hypercall_result get_param(Vcpu& vcpu, Gva arg)
+Expected<void> get_param(Vcpu& vcpu, xen_hvm_param& op)
 {
-    auto op = TRY(read_guest<xen_hvm_param>(vcpu, arg));
     if (op.index >= HVM_NR_PARAMS)
         return fail(Errc::einval);
-    const auto domain = TRY(target_of(vcpu, op.domid));
+    const auto domain = TRY(domain_acted_on(Domid(op.domid), vcpu.domain()));
     TRY(check_use(vcpu, *domain, op.index, Own_use::read));
     op.value = domain->params().value[op.index];
-    TRY(write_guest(vcpu, arg, op));
-    return 0;
+    return {};
 }
 
-Hypercall_result set_upcall_vector(Vcpu& vcpu, Gva arg)
+Expected<void> set_upcall_vector(Vcpu& vcpu, const xen_hvm_evtchn_upcall_vector& op)
 {
-    const auto op = TRY(read_guest<xen_hvm_evtchn_upcall_vector>(vcpu, arg));
     if (op.vector < kFirstUsableVector)
         return fail(Errc::einval);
     Vcpu* target = vcpu.domain().vcpu(op.vcpu);
@@ -152,13 +136,12 @@ Hypercall_result set_upcall_vector(Vcpu& vcpu, Gva arg)
         return fail(Errc::enoent);
     target->upcall_vector = op.vector;
     target->kick();
-    return 0;
+    return {};
 }
 
-Hypercall_result get_mem_type(Vcpu& vcpu, Gva arg)
+Expected<void> get_mem_type(Vcpu& vcpu, xen_hvm_get_mem_type& op)
 {
-    auto op           = TRY(read_guest<xen_hvm_get_mem_type>(vcpu, arg));
-    const auto domain = TRY(target_of(vcpu, op.domid));
+    const auto domain = TRY(domain_acted_on(Domid(op.domid), vcpu.domain()));
     const auto entry  = domain->p2m().lookup(Gfn(op.pfn));
     if (entry.type == P2m_type::ram || entry.type == P2m_type::ram_common)
         op.mem_type = HVMMEM_ram_rw;
@@ -168,8 +151,7 @@ Hypercall_result get_mem_type(Vcpu& vcpu, Gva arg)
         op.mem_type = HVMMEM_ram_rw;
     else
         op.mem_type = HVMMEM_mmio_dm;
-    TRY(write_guest(vcpu, arg, op));
-    return 0;
+    return {};
 }
 
 } // namespace
@@ -178,10 +160,10 @@ Hypercall_result do_hvm_op(Vcpu& vcpu, Hypercall_args& args)
 {
     const Gva arg(args.a[1]);
     switch (args.a[0]) {
-    case HVMOP_set_param: return set_param(vcpu, arg);
-    case HVMOP_get_param: return get_param(vcpu, arg);
-    case HVMOP_set_evtchn_upcall_vector: return set_upcall_vector(vcpu, arg);
-    case HVMOP_get_mem_type: return get_mem_type(vcpu, arg);
+    case HVMOP_set_param: return with_argument(vcpu, arg, set_param);
+    case HVMOP_get_param: return with_argument(vcpu, arg, get_param);
+    case HVMOP_set_evtchn_upcall_vector: return with_argument(vcpu, arg, set_upcall_vector);
+    case HVMOP_get_mem_type: return with_argument(vcpu, arg, get_mem_type);
     case HVMOP_flush_tlbs:
         if (arg.value() != 0)
             return fail(Errc::einval);

@@ -30,14 +30,15 @@ Hypercall_result dispatch(const Memory_call& call)
     case XENMEM_current_reservation:
     case XENMEM_maximum_reservation:
     case XENMEM_maximum_gpfn: return read_reservation(call);
-    case XENMEM_remove_from_physmap: return remove_from_physmap(call);
-    case XENMEM_claim_pages: return claim_pages(call);
+    case XENMEM_remove_from_physmap: return with_argument(call.vcpu, call.argument(), remove_from_physmap);
+    case XENMEM_claim_pages: return with_argument(call.vcpu, call.argument(), claim_pages);
     case XENMEM_set_pod_target:
     case XENMEM_get_pod_target: return pod_target(call);
-    case XENMEM_memory_map: return memory_map(call);
-    case XENMEM_set_memory_map: return set_memory_map(call);
-    case XENMEM_reserved_device_memory_map: return reserved_device_memory_map(call);
-    case XENMEM_get_vnumainfo: return vnuma_info(call);
+    case XENMEM_memory_map: return with_argument(call.vcpu, call.argument(), memory_map);
+    case XENMEM_set_memory_map: return with_argument(call.vcpu, call.argument(), set_memory_map);
+    case XENMEM_reserved_device_memory_map:
+        return with_argument(call.vcpu, call.argument(), reserved_device_memory_map);
+    case XENMEM_get_vnumainfo: return with_argument(call.vcpu, call.argument(), vnuma_info);
     case XENMEM_get_sharing_freed_pages: return frames.saved_count();
     case XENMEM_get_sharing_shared_pages: return frames.common_count();
     case XENMEM_sharing_op: return sharing_op(call);

@@ -7,8 +7,7 @@
 
 #include "domain/domain_table.hpp"
 #include "domain/vcpu.hpp"
-#include "exit/guest_memory.hpp"
-#include "hypercall/hypercall.hpp"
+#include "hypercall/argument.hpp"
 
 #include <xen/memory.h>
 
@@ -56,17 +55,6 @@ class Work_budget
     u64 left_ = 1024;
 };
 
-// The domain an operation names: the caller, or any if the caller is a control domain. Esrch, eperm.
-inline Expected<Ref<Domain>> memory_target(Domain& caller, u16 domid)
-{
-    auto domain = find_domain_or_self(Domid(domid), caller);
-    if (!domain)
-        return fail(Errc::esrch);
-    if (domain.get() != &caller && !caller.is_control())
-        return fail(Errc::eperm);
-    return domain;
-}
-
 // Another domain, for operations that nobody does to itself. Esrch, eperm.
 inline Expected<Ref<Domain>> other_domain(const Memory_call& call, u16 domid)
 {
@@ -80,16 +68,18 @@ inline Expected<Ref<Domain>> other_domain(const Memory_call& call, u16 domid)
 
 Hypercall_result change_reservation(const Memory_call& call); // increase, decrease, populate
 Hypercall_result read_reservation(const Memory_call& call);   // current, maximum, highest frame
-Hypercall_result claim_pages(const Memory_call& call);
 Hypercall_result pod_target(const Memory_call& call);
 Hypercall_result add_to_physmap(const Memory_call& call);
 Hypercall_result add_to_physmap_batch(const Memory_call& call);
-Hypercall_result remove_from_physmap(const Memory_call& call);
 Hypercall_result acquire_resource(const Memory_call& call);
 Hypercall_result sharing_op(const Memory_call& call);
-Hypercall_result memory_map(const Memory_call& call);
-Hypercall_result set_memory_map(const Memory_call& call);
-Hypercall_result reserved_device_memory_map(const Memory_call& call);
-Hypercall_result vnuma_info(const Memory_call& call);
+
+// Those that are never continued and answer in their structure.
+Expected<void> claim_pages(Vcpu& caller, const xen_memory_reservation& r);
+Expected<void> remove_from_physmap(Vcpu& caller, const xen_remove_from_physmap& op);
+Expected<void> memory_map(Vcpu& caller, xen_memory_map& op);
+Expected<void> set_memory_map(Vcpu& caller, const xen_foreign_memory_map& op);
+Expected<void> reserved_device_memory_map(Vcpu& caller, xen_reserved_device_memory_map& op);
+Expected<void> vnuma_info(Vcpu& caller, const xen_vnuma_topology_info& op);
 
 } // namespace vmm

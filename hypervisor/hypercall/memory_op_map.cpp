@@ -11,50 +11,41 @@
 namespace vmm
 {
 
-Hypercall_result memory_map(const Memory_call& call)
+Expected<void> memory_map(Vcpu& caller, xen_memory_map& op)
 {
-    auto op            = TRY(read_guest<xen_memory_map>(call.vcpu, call.argument()));
-    const auto entries = call.caller().memory_map.entries();
+    const auto entries = caller.domain().memory_map.entries();
     if (entries.empty())
         return fail(Errc::enosys);
     op.nr_entries = std::min(op.nr_entries, static_cast<unsigned>(entries.size()));
-    TRY(copy_to_guest(call.vcpu, Gva(reinterpret_cast<u64>(op.buffer.p)), entries.data(),
-                      op.nr_entries * sizeof(E820_entry)));
-    TRY(write_guest(call.vcpu, call.argument(), op));
-    return 0;
+    return copy_to_guest(caller, address_of(op.buffer), entries.data(), op.nr_entries * sizeof(E820_entry));
 }
 
-Hypercall_result set_memory_map(const Memory_call& call)
+Expected<void> set_memory_map(Vcpu& caller, const xen_foreign_memory_map& op)
 {
-    const auto op = TRY(read_guest<xen_foreign_memory_map>(call.vcpu, call.argument()));
     if (op.map.nr_entries > Guest_memory_map::kMaxEntries)
         return fail(Errc::einval);
-    const auto domain = TRY(memory_target(call.caller(), op.domid));
+    const auto domain = TRY(domain_acted_on(Domid(op.domid), caller.domain()));
     Guest_memory_map fresh;
     const auto entries = TRY(fresh.replace(op.map.nr_entries));
-    TRY(copy_from_guest(call.vcpu, entries.data(), Gva(reinterpret_cast<u64>(op.map.buffer.p)),
-                        entries.size_bytes()));
+    TRY(copy_from_guest(caller, entries.data(), address_of(op.map.buffer), entries.size_bytes()));
     const Lock_guard guard(domain->lock());
     domain->memory_map.swap(fresh);
-    return 0;
+    return {};
 }
 
-Hypercall_result reserved_device_memory_map(const Memory_call& call)
+Expected<void> reserved_device_memory_map(Vcpu&, xen_reserved_device_memory_map& op)
 {
-    auto op = TRY(read_guest<xen_reserved_device_memory_map>(call.vcpu, call.argument()));
     if (op.flags & ~static_cast<unsigned>(XENMEM_RDM_ALL))
         return fail(Errc::einval);
     op.nr_entries = 0;
-    TRY(write_guest(call.vcpu, call.argument(), op));
-    return 0;
+    return {};
 }
 
-Hypercall_result vnuma_info(const Memory_call& call)
+Expected<void> vnuma_info(Vcpu& caller, const xen_vnuma_topology_info& op)
 {
-    const auto op = TRY(read_guest<xen_vnuma_topology_info>(call.vcpu, call.argument()));
     if (op.pad != 0)
         return fail(Errc::einval);
-    TRY(memory_target(call.caller(), op.domid));
+    TRY(domain_acted_on(Domid(op.domid), caller.domain()));
     return fail(Errc::eopnotsupp);
 }
 

@@ -87,7 +87,7 @@ Hypercall_result add_to_physmap(const Memory_call& call)
     // Foreign pages come in batches, which say whose they are.
     if (op.space == XENMAPSPACE_gmfn_foreign)
         return fail(Errc::enosys);
-    const auto domain = TRY(memory_target(call.caller(), op.domid));
+    const auto domain = TRY(domain_acted_on(Domid(op.domid), call.caller()));
     TRY(check_space(call, *domain, op.space));
     if (op.space == XENMAPSPACE_gmfn_range)
         return move_range(call, *domain, op);
@@ -103,14 +103,13 @@ Hypercall_result add_to_physmap_batch(const Memory_call& call)
     const auto op = TRY(read_guest<xen_add_to_physmap_batch>(call.vcpu, call.argument()));
     if (op.space == XENMAPSPACE_gmfn_range)
         return fail(Errc::eopnotsupp);
-    const auto domain = TRY(memory_target(call.caller(), op.domid));
+    const auto domain = TRY(domain_acted_on(Domid(op.domid), call.caller()));
     TRY(check_space(call, *domain, op.space));
     if (op.size < done || (op.size == done && done != 0))
         return fail(kEilseq);
     if (op.space == XENMAPSPACE_dev_mmio && op.u.res0 != 0)
         return fail(Errc::eopnotsupp);
-    const Gva indexes(reinterpret_cast<u64>(op.idxs.p)), gfns(reinterpret_cast<u64>(op.gpfns.p)),
-        errors(reinterpret_cast<u64>(op.errs.p));
+    const Gva indexes = address_of(op.idxs), gfns = address_of(op.gpfns), errors = address_of(op.errs);
     for (Work_budget budget; done < op.size; ++done) {
         if (!budget.spend(kUnitsPerPage))
             return call.again_from(done);
@@ -127,15 +126,13 @@ Hypercall_result add_to_physmap_batch(const Memory_call& call)
     return 0;
 }
 
-Hypercall_result remove_from_physmap(const Memory_call& call)
+Expected<void> remove_from_physmap(Vcpu& caller, const xen_remove_from_physmap& op)
 {
-    const auto op      = TRY(read_guest<xen_remove_from_physmap>(call.vcpu, call.argument()));
-    const auto domain  = TRY(memory_target(call.caller(), op.domid));
+    const auto domain  = TRY(domain_acted_on(Domid(op.domid), caller.domain()));
     const P2m_entry at = domain->p2m().lookup(Gfn(op.gpfn));
     if (!at.present() || is_mmio(at.type))
         return fail(Errc::enoent);
-    TRY(give_up(*domain, Gfn(op.gpfn), kOrder4k));
-    return 0;
+    return give_up(*domain, Gfn(op.gpfn), kOrder4k);
 }
 
 } // namespace vmm

@@ -41,13 +41,13 @@ Hypercall_result change_reservation(const Memory_call& call)
     u64 done     = call.start();
     if (!r || r->nr_extents > kMaxExtents || done >= r->nr_extents)
         return done;
-    const auto domain = memory_target(call.caller(), r->domid);
+    const auto domain = domain_acted_on(Domid(r->domid), call.caller());
     if (!domain || is_impossible(r->mem_flags) || r->extent_order > max_order(call.caller()))
         return done;
     // Memory without a place in the guest's address space is of no use to a translated guest.
     if (call.command() == XENMEM_increase_reservation)
         return done;
-    const Gva list(reinterpret_cast<u64>(r->extent_start.p));
+    const Gva list = address_of(r->extent_start);
     const u64 cost = 16 + (bit(r->extent_order) >> 3);
     Giving_up given_up(**domain);
     for (Work_budget budget; done < r->nr_extents; ++done) {
@@ -63,7 +63,7 @@ Hypercall_result change_reservation(const Memory_call& call)
 Hypercall_result read_reservation(const Memory_call& call)
 {
     const auto which  = TRY(read_guest<xen_memory_domain>(call.vcpu, call.argument()));
-    const auto domain = TRY(memory_target(call.caller(), which.domid));
+    const auto domain = TRY(domain_acted_on(Domid(which.domid), call.caller()));
     switch (call.command()) {
     case XENMEM_current_reservation: return domain->owned_frames();
     case XENMEM_maximum_reservation: return domain->max_frames();
@@ -71,21 +71,19 @@ Hypercall_result read_reservation(const Memory_call& call)
     }
 }
 
-Hypercall_result claim_pages(const Memory_call& call)
+Expected<void> claim_pages(Vcpu& caller, const xen_memory_reservation& r)
 {
-    const auto r = TRY(read_guest<xen_memory_reservation>(call.vcpu, call.argument()));
     if (r.extent_start.p != nullptr || r.extent_order != 0 || r.mem_flags != 0)
         return fail(Errc::einval);
     const auto domain = find_domain(Domid(r.domid));
     if (!domain)
         return fail(Errc::einval);
-    if (!call.caller().is_control())
+    if (!caller.domain().is_control())
         return fail(Errc::eperm);
     // One claim at a time.
     if (r.nr_extents != 0 && domain->claimed_frames() != 0)
         return fail(Errc::einval);
-    TRY(domain->claim_frames(r.nr_extents));
-    return 0;
+    return domain->claim_frames(r.nr_extents);
 }
 
 // There is no populate-on-demand cache: every target is met at once, and nothing waits to be populated.

@@ -49,8 +49,8 @@ Hypercall_result acquire_resource(const Memory_call& call)
         return tell_size(call, op, size);
     if (call.start() >= op.nr_frames || op.nr_frames > kMaxExtents)
         return fail(Errc::einval);
-    u64 done = call.start();
-    const Gva list(reinterpret_cast<u64>(op.frame_list.p));
+    u64 done       = call.start();
+    const Gva list = address_of(op.frame_list);
     for (Work_budget budget; done < op.nr_frames; ++done) {
         if (!budget.spend(kUnitsPerPage))
             return call.again_from(done);

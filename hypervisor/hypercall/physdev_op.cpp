@@ -6,8 +6,7 @@
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "emul/domain_devices.hpp"
-#include "exit/guest_memory.hpp"
-#include "hypercall/hypercall.hpp"
+#include "hypercall/argument.hpp"
 
 #include <xen/physdev.h>
 
@@ -17,54 +16,50 @@ namespace
 {
 
 // A window that is known already needs nothing; one that contradicts those that are known is refused.
-Hypercall_result pci_mmcfg_reserved(Vcpu& vcpu, Pci_host& pci, Gva arg)
+Expected<void> pci_mmcfg_reserved(Vcpu& vcpu, const physdev_pci_mmcfg_reserved& op)
 {
-    const auto op = TRY(read_guest<physdev_pci_mmcfg_reserved>(vcpu, arg));
     if (!(op.flags & XEN_PCI_MMCFG_RESERVED))
-        return 0;
+        return {};
     const Pci_ecam window{
         .address = op.address, .segment = op.segment, .first_bus = op.start_bus, .last_bus = op.end_bus};
-    if (!pci.has_window(window))
-        TRY(pci.add_window(window));
-    return 0;
+    Pci_host& pci = vcpu.domain().devices()->pci();
+    return pci.has_window(window) ? Expected<void>() : pci.add_window(window);
 }
 
-Hypercall_result pci_device_add(Vcpu& vcpu, Pci_host& pci, Gva arg)
+// physdev_pci_device_add without the optional proximity number at its end, which nothing here depends on.
+struct Pci_device_add {
+    u16 seg;
+    u8 bus, devfn;
+    u32 flags;
+    u8 physical_function[2];
+};
+
+Expected<void> pci_device_add(Vcpu& vcpu, const Pci_device_add& op)
 {
-    // Without the optional proximity number behind it, which nothing here depends on.
-    struct Fixed_part {
-        u16 seg;
-        u8 bus, devfn;
-        u32 flags;
-        u8 physical_function[2];
-    };
-    const auto op = TRY(read_guest<Fixed_part>(vcpu, arg));
-    TRY(pci.add_function({.segment = op.seg, .bus = op.bus, .devfn = op.devfn}));
-    return 0;
+    return vcpu.domain().devices()->pci().add_function({.segment = op.seg, .bus = op.bus, .devfn = op.devfn});
 }
 
-Hypercall_result pci_device_remove(Vcpu& vcpu, Pci_host& pci, Gva arg)
+Expected<void> pci_device_remove(Vcpu& vcpu, const physdev_pci_device& op)
 {
-    const auto op = TRY(read_guest<physdev_pci_device>(vcpu, arg));
-    TRY(pci.remove_function({.segment = op.seg, .bus = op.bus, .devfn = op.devfn}));
-    return 0;
+    return vcpu.domain().devices()->pci().remove_function(
+        {.segment = op.seg, .bus = op.bus, .devfn = op.devfn});
 }
+
+// No debug port is the hypervisor's, so nobody waits for the answer.
+Expected<void> debug_port_op(Vcpu&, const physdev_dbgp_op&) { return {}; }
 
 } // namespace
 
 Hypercall_result do_physdev_op(Vcpu& vcpu, Hypercall_args& args)
 {
-    Domain_devices* devices = vcpu.domain().devices();
-    if (!devices)
+    if (!vcpu.domain().devices())
         return fail(Errc::enosys);
     const Gva arg(args.a[1]);
     switch (args.a[0]) {
-    case PHYSDEVOP_pci_mmcfg_reserved: return pci_mmcfg_reserved(vcpu, devices->pci(), arg);
-    case PHYSDEVOP_pci_device_add: return pci_device_add(vcpu, devices->pci(), arg);
-    case PHYSDEVOP_pci_device_remove: return pci_device_remove(vcpu, devices->pci(), arg);
-    case PHYSDEVOP_dbgp_op: // no debug port is the hypervisor's, so nobody waits for the answer
-        TRY(read_guest<physdev_dbgp_op>(vcpu, arg));
-        return 0;
+    case PHYSDEVOP_pci_mmcfg_reserved: return with_argument(vcpu, arg, pci_mmcfg_reserved);
+    case PHYSDEVOP_pci_device_add: return with_argument(vcpu, arg, pci_device_add);
+    case PHYSDEVOP_pci_device_remove: return with_argument(vcpu, arg, pci_device_remove);
+    case PHYSDEVOP_dbgp_op: return with_argument(vcpu, arg, debug_port_op);
     default: return fail(Errc::enosys);
     }
 }

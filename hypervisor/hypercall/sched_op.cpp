@@ -5,8 +5,7 @@
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "event/event_table.hpp"
-#include "exit/guest_memory.hpp"
-#include "hypercall/hypercall.hpp"
+#include "hypercall/argument.hpp"
 #include "sched/scheduler.hpp"
 
 #include <optional>
@@ -21,28 +20,26 @@ namespace
 
 constexpr unsigned kMaxPolledPorts = 128;
 
-Hypercall_result shut_down(Vcpu& vcpu, Gva arg)
+Expected<void> shut_down(Vcpu& vcpu, const sched_shutdown& op)
 {
-    const auto op = TRY(read_guest<sched_shutdown>(vcpu, arg));
     vcpu.domain().shut_down(op.reason);
-    return 0;
+    return {};
 }
 
-Hypercall_result shut_down_remotely(Vcpu& vcpu, Gva arg)
+Expected<void> shut_down_remotely(Vcpu& vcpu, const sched_remote_shutdown& op)
 {
-    const auto op     = TRY(read_guest<sched_remote_shutdown>(vcpu, arg));
     const auto domain = find_domain(Domid(op.domain_id));
     if (!domain)
         return fail(Errc::esrch);
     if (!vcpu.domain().is_control() || domain->is_control())
         return fail(Errc::eperm);
     domain->shut_down(op.reason);
-    return 0;
+    return {};
 }
 
 Expected<bool> any_pending(Vcpu& vcpu, const sched_poll& op)
 {
-    const Gva ports(reinterpret_cast<u64>(op.ports.p));
+    const Gva ports = address_of(op.ports);
     for (unsigned i = 0; i < op.nr_ports; ++i) {
         const auto port = TRY(read_guest_element<evtchn_port_t>(vcpu, ports, i));
         if (TRY(vcpu.domain().events().is_pending(Evtchn_port(port))))
@@ -52,9 +49,8 @@ Expected<bool> any_pending(Vcpu& vcpu, const sched_poll& op)
 }
 
 // Sleeps until a port is pending, whether it is masked or not. It may also return early: the guest looks.
-Hypercall_result poll(Vcpu& vcpu, Gva arg)
+Expected<void> poll(Vcpu& vcpu, const sched_poll& op)
 {
-    const auto op = TRY(read_guest<sched_poll>(vcpu, arg));
     if (op.nr_ports > kMaxPolledPorts)
         return fail(Errc::einval);
     Event_table& events = vcpu.domain().events();
@@ -62,16 +58,14 @@ Hypercall_result poll(Vcpu& vcpu, Gva arg)
     const auto pending = any_pending(vcpu, op);
     if (!pending || *pending || vcpu.has_work()) {
         events.end_poll(vcpu.id());
-        if (!pending)
-            return fail(pending.error());
-        return 0;
+        return pending ? Expected<void>() : fail(pending.error());
     }
     if (op.timeout != 0)
         vcpu.poll_timeout.start(Time(op.timeout));
     vcpu.sleep();
     if (!events.polls(vcpu.id()) || vcpu.has_work()) [[unlikely]]
         vcpu.wake();
-    return 0;
+    return {};
 }
 
 Hypercall_result watchdog(Vcpu& vcpu, Gva arg)
@@ -82,8 +76,9 @@ Hypercall_result watchdog(Vcpu& vcpu, Gva arg)
 
 // For a while the caller runs on that physical CPU only, for what is done to a CPU and not to the machine; a
 // negative number ends it.
-Hypercall_result pin(Vcpu& vcpu, s32 cpu)
+Expected<void> pin(Vcpu& vcpu, const sched_pin_override& op)
 {
+    const s32 cpu = op.pcpu;
     if (!vcpu.domain().is_control())
         return fail(Errc::eperm);
     if (cpu >= static_cast<s32>(cpu_count()))
@@ -99,7 +94,7 @@ Hypercall_result pin(Vcpu& vcpu, s32 cpu)
         vcpu.sched.hard_affinity.store(Cpu_set::only(static_cast<u32>(cpu)));
     }
     scheduler::rearrange(vcpu);
-    return 0;
+    return {};
 }
 
 } // namespace
@@ -118,11 +113,11 @@ Hypercall_result do_sched_op(Vcpu& vcpu, Hypercall_args& args)
                 vcpu.wake();
         }
         return 0;
-    case SCHEDOP_shutdown: return shut_down(vcpu, arg);
-    case SCHEDOP_poll: return poll(vcpu, arg);
-    case SCHEDOP_remote_shutdown: return shut_down_remotely(vcpu, arg);
+    case SCHEDOP_shutdown: return with_argument(vcpu, arg, shut_down);
+    case SCHEDOP_poll: return with_argument(vcpu, arg, poll);
+    case SCHEDOP_remote_shutdown: return with_argument(vcpu, arg, shut_down_remotely);
     case SCHEDOP_watchdog: return watchdog(vcpu, arg);
-    case SCHEDOP_pin_override: return pin(vcpu, TRY(read_guest<sched_pin_override>(vcpu, arg)).pcpu);
+    case SCHEDOP_pin_override: return with_argument(vcpu, arg, pin);
     default: return fail(Errc::enosys);
     }
 }

@@ -8,14 +8,13 @@
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "emul/domain_devices.hpp"
-#include "exit/guest_memory.hpp"
+#include "hypercall/argument.hpp"
 #include "hypercall/bitmap_argument.hpp"
 #include "hypercall/control_lock.hpp"
 #include "hypercall/cpu_hotplug.hpp"
 #include "hypercall/cpu_policy_op.hpp"
 #include "hypercall/cpupool_op.hpp"
 #include "hypercall/domain_info.hpp"
-#include "hypercall/hypercall.hpp"
 #include "mm/frame_allocator.hpp"
 #include "platform/cpus.hpp"
 #include "sched/fair_policy.hpp"
@@ -29,12 +28,6 @@ namespace vmm
 {
 namespace
 {
-
-template <class Handle>
-Gva address_of(const Handle& handle)
-{
-    return Gva(reinterpret_cast<u64>(handle.p));
-}
 
 Expected<void> read_console(Vcpu& vcpu, xen_sysctl_readconsole& op)
 {

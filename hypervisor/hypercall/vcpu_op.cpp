@@ -70,12 +70,6 @@ Hypercall_result bring_up(Vcpu& target)
     return 0;
 }
 
-Hypercall_result physical_id(Vcpu&)
-{
-    // Only for a vCPU that is pinned to the CPU it asks about, which none is.
-    return fail(Errc::einval);
-}
-
 } // namespace
 
 Hypercall_result do_vcpu_op(Vcpu& vcpu, Hypercall_args& args)
@@ -88,10 +82,9 @@ Hypercall_result do_vcpu_op(Vcpu& vcpu, Hypercall_args& args)
     case VCPUOP_up: return bring_up(*target);
     case VCPUOP_down: target->set_up(false); return 0;
     case VCPUOP_is_up: return target->is_up() ? 1 : 0;
-    case VCPUOP_get_runstate_info: {
+    case VCPUOP_get_runstate_info:
         TRY(write_guest(vcpu, arg, target->runstate.snapshot(system_clock().now())));
         return 0;
-    }
     case VCPUOP_register_runstate_memory_area: return register_runstate(vcpu, *target, arg);
     case VCPUOP_stop_periodic_timer: return 0; // there is no periodic timer that could run
     case VCPUOP_set_singleshot_timer: return set_singleshot(vcpu, *target, arg);
@@ -101,7 +94,7 @@ Hypercall_result do_vcpu_op(Vcpu& vcpu, Hypercall_args& args)
         target->nmi_pending = true;
         target->wake();
         return 0;
-    case VCPUOP_get_physid: return physical_id(*target);
+    case VCPUOP_get_physid: return fail(Errc::einval); // no vCPU is bound to one CPU for good
     case VCPUOP_register_vcpu_time_memory_area: return register_time(vcpu, arg);
     default: return fail(Errc::enosys);
     }

@@ -6,8 +6,7 @@
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/cpuid_policy.hpp"
-#include "exit/guest_memory.hpp"
-#include "hypercall/hypercall.hpp"
+#include "hypercall/argument.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -50,12 +49,10 @@ Hypercall_result compile_info(Vcpu& vcpu, Gva arg)
     return 0;
 }
 
-Hypercall_result features(Vcpu& vcpu, Gva arg)
+Expected<void> features(Vcpu& vcpu, xen_feature_info& info)
 {
-    auto info = TRY(read_guest<xen_feature_info>(vcpu, arg));
-    if (info.submap_idx != 0) {
-        info.submap = 0;
-    } else {
+    info.submap = 0;
+    if (info.submap_idx == 0) {
         u64 map = bit(XENFEAT_writable_page_tables) | bit(XENFEAT_auto_translated_physmap) |
                   bit(XENFEAT_memory_op_vnode_supported) | bit(XENFEAT_hvm_callback_vector) |
                   bit(XENFEAT_hvm_safe_pvclock);
@@ -65,8 +62,7 @@ Hypercall_result features(Vcpu& vcpu, Gva arg)
             vcpu.domain().is_identity_mapped() ? bit(XENFEAT_direct_mapped) : bit(XENFEAT_not_direct_mapped);
         info.submap = static_cast<u32>(map);
     }
-    TRY(write_guest(vcpu, arg, info));
-    return 0;
+    return {};
 }
 
 Hypercall_result platform_parameters(Vcpu& vcpu, Gva arg)
@@ -103,12 +99,9 @@ Hypercall_result build_id(Vcpu& vcpu, Gva arg)
                                                             "hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64");
     case XENVER_changeset: return answer_text<sizeof(xen_changeset_info_t)>(vcpu, arg, PLINTH_REVISION);
     case XENVER_platform_parameters: return platform_parameters(vcpu, arg);
-    case XENVER_get_features: return features(vcpu, arg);
+    case XENVER_get_features: return with_argument(vcpu, arg, features);
     case XENVER_pagesize: return kPageSize;
-    case XENVER_guest_handle: {
-        TRY(copy_to_guest(vcpu, arg, vcpu.domain().handle().data(), vcpu.domain().handle().size()));
-        return 0;
-    }
+    case XENVER_guest_handle: TRY(write_guest(vcpu, arg, vcpu.domain().handle())); return 0;
     case XENVER_commandline:
         return answer_text<sizeof(xen_commandline_t)>(
             vcpu, arg, control ? boot_state.loader.command_line.view() : "<denied>");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which hardware virtualisation this machine has, found once at boot. Above this line nobody asks for the
-// vendor; tests supply create_backend() with a scripted CPU.
+// vendor.
 #pragma once
 
 #include "domain/vcpu_backend.hpp"

@@ -14,7 +14,6 @@ import argparse
 import os
 import re
 import selectors
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "boot", "lib"))
 import bochs  # noqa: E402
+import grub_medium  # noqa: E402
 import on_one_cpu  # noqa: E402
 import qemu  # noqa: E402
 from machine import Failed  # noqa: E402
@@ -78,21 +78,6 @@ def watch(command, timeout):
         process.wait()
 
 
-def grub_image(folder, hypervisor, guest, append):
-    """A medium that boots the hypervisor with the guest as its first module."""
-    tree = os.path.join(folder, "tree")
-    os.makedirs(os.path.join(tree, "boot/grub"))
-    shutil.copy(hypervisor, os.path.join(tree, "boot/plinth"))
-    shutil.copy(guest, os.path.join(tree, "boot/guest"))
-    with open(os.path.join(tree, "boot/grub/grub.cfg"), "w", encoding="ascii") as file:
-        file.write("set timeout=0\nmenuentry guest {\n"
-                   f"multiboot2 /boot/plinth {append}\nmodule2 /boot/guest\n}}\n")
-    image = os.path.join(folder, "guest.iso")
-    subprocess.run(["grub-mkrescue", "-o", image, tree], check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
-    return image
-
-
 def bochs_cpu(args):
     if args.hardened:
         return bochs.NEWEST_CPU
@@ -106,7 +91,7 @@ def watch_bochs(args):
         sys.stdout.flush()
 
     with tempfile.TemporaryDirectory(prefix="plinth-guest-") as folder:
-        medium = grub_image(folder, args.hypervisor, args.guest, args.append)
+        medium = grub_medium.made(folder, args.hypervisor, args.guest, args.append)
         with bochs.Bochs(medium, os.path.join(folder, "console"), show, args.memory,
                          cpus=f"{args.cpus // args.threads}:1:{args.threads}", cpu=bochs_cpu(args)) as booted:
             try:

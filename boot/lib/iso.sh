@@ -6,7 +6,8 @@ iso_make() {
     local file=$1 image=$2 dir
     dir=$(mktemp -d "$PLINTH_BUILD/iso.XXXXXX")
     mkdir -p "$dir/boot/grub"
-    cp "$image" "$dir/boot/${image##*/}"
+    # GRUB would load the debugging information too.
+    strip -o "$dir/boot/${image##*/}" "$image" 2>/dev/null || cp "$image" "$dir/boot/${image##*/}"
     ln "$4" "$dir/boot/vmlinuz" 2>/dev/null || cp "$4" "$dir/boot/vmlinuz"
     ln "$6" "$dir/boot/dom0.cpio" 2>/dev/null || cp "$6" "$dir/boot/dom0.cpio"
     cat >"$dir/boot/grub/grub.cfg" <<GRUB

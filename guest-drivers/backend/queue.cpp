@@ -179,9 +179,7 @@ void Queue::begin(Pending& pending)
     if (services_.kept != nullptr) {
         services_.kept->begin_request();
     }
-    if (pending.segments.empty()) {
-        start(pending);
-    } else if (services_.disk.immediate() && use_pages(pending)) {
+    if (pending.segments.empty() || (services_.disk.immediate() && use_pages(pending))) {
         start(pending);
     } else if (use_buffer(pending)) {
         bring_data(pending);

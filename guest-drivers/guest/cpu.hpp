@@ -51,25 +51,25 @@ inline void pause() { asm volatile("pause" : : : "memory"); }
 
 inline u64 read_cr0()
 {
-    u64 v;
+    u64 v = 0;
     asm volatile("mov %%cr0, %0" : "=r"(v));
     return v;
 }
 inline u64 read_cr3()
 {
-    u64 v;
+    u64 v = 0;
     asm volatile("mov %%cr3, %0" : "=r"(v));
     return v;
 }
 inline u64 read_cr4()
 {
-    u64 v;
+    u64 v = 0;
     asm volatile("mov %%cr4, %0" : "=r"(v));
     return v;
 }
 inline u64 read_flags()
 {
-    u64 v;
+    u64 v = 0;
     asm volatile("pushfq; pop %0" : "=r"(v));
     return v;
 }
@@ -78,13 +78,13 @@ inline void write_cr3(u64 v) { asm volatile("mov %0, %%cr3" : : "r"(v) : "memory
 
 inline u8 inb(u16 port)
 {
-    u8 v;
+    u8 v = 0;
     asm volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
     return v;
 }
 inline u32 inl(u16 port)
 {
-    u32 v;
+    u32 v = 0;
     asm volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
     return v;
 }

@@ -26,7 +26,7 @@ class Event_queue
     void put(std::string_view payload)
     {
         const u64 middle = payload.find('\0');
-        if (middle == payload.npos || payload.find('\0', middle + 1) != payload.size() - 1 ||
+        if (middle == std::string_view::npos || payload.find('\0', middle + 1) != payload.size() - 1 ||
             payload.size() > kSize - used_)
             lost_ = true;
         else

@@ -8,7 +8,7 @@
 namespace std
 {
 
-[[noreturn]] void __throw_out_of_range_fmt(const char* what, ...)
+void __throw_out_of_range_fmt(const char* what, ...)
 {
     vmm::guest::print("out of range: ", what);
     vmm::guest::shut_down(SHUTDOWN_crash);

@@ -67,7 +67,7 @@ class Store
 
   private:
     static constexpr std::string_view kNotice    = "plinth-notice";
-    static constexpr std::string_view kNoticeEnd = {"\0plinth-notice", 15};
+    static constexpr std::string_view kNoticeEnd = {"\0plinth-notice\0", 15};
     static constexpr u32 kTries                  = 64;
     enum class End { done, again, failed };
     struct Piece {

@@ -21,6 +21,7 @@ namespace
 std::vector<char*> pointers(std::vector<std::string>& words)
 {
     std::vector<char*> result;
+    result.reserve(words.size() + 1);
     for (std::string& word : words) {
         result.push_back(word.data());
     }
@@ -79,8 +80,8 @@ Result<pid_t> start(const Program& program)
         become(arguments.data(), variables.data(), program, writing.get());
     }
     writing.reset();
-    int why = 0;
-    ssize_t got;
+    int why     = 0;
+    ssize_t got = 0;
     do {
         got = ::read(reading.get(), &why, sizeof why);
     } while (got < 0 && errno == EINTR);

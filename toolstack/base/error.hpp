@@ -68,6 +68,7 @@ using Result = std::expected<T, Error>;
 
 #define VMM_TRY_NAME_(line, counter) try_result_##line##_##counter
 #define VMM_TRY_NAME(line, counter) VMM_TRY_NAME_(line, counter)
+// NOLINTBEGIN(bugprone-macro-parentheses): `name` is declared here, which parentheses would not allow
 #define VMM_TRY(name, expression)                                                                            \
     __extension__({                                                                                          \
         auto name = (expression);                                                                            \
@@ -76,6 +77,7 @@ using Result = std::expected<T, Error>;
         }                                                                                                    \
         *std::move(name);                                                                                    \
     })
+// NOLINTEND(bugprone-macro-parentheses)
 
 // `auto fd = TRY(open_socket(path));` or `TRY(flush());`: the value, or return the error to the caller.
 #define TRY(expression) VMM_TRY(VMM_TRY_NAME(__LINE__, __COUNTER__), expression)

@@ -105,7 +105,7 @@ void Event_loop::cancel(Timer_id id)
 
 void Event_loop::defer(Callback callback) { deferred_.push_back(std::move(callback)); }
 
-Result<void> Event_loop::on_signals(std::initializer_list<int> signals, Signal_callback callback)
+Result<void> Event_loop::on_signals(std::initializer_list<int> signals, const Signal_callback& callback)
 {
     for (const int number : signals) {
         signal_callbacks_[number] = callback;

@@ -53,7 +53,8 @@ class Event_loop
     void defer(Callback callback);     // runs once, on the next turn, after the events now pending
 
     // Blocks the signals for the process's threads made from now on and delivers them here instead.
-    [[nodiscard]] Result<void> on_signals(std::initializer_list<int> signals, Signal_callback callback);
+    [[nodiscard]] Result<void> on_signals(std::initializer_list<int> signals,
+                                          const Signal_callback& callback);
     // Reaps the child and reports its wait status, once. The child must be this process's own and not yet
     // reaped.
     [[nodiscard]] Result<void> on_child_exit(pid_t child, Exit_callback callback);

@@ -200,7 +200,7 @@ std::expected<char, Lexer::Bad> Lexer::escape()
     if (c == 'x')
         advance();
     int value = 0, count = 0;
-    for (int digit; count < most && (digit = digit_value(peek(), base)) >= 0; ++count) {
+    for (int digit = 0; count < most && (digit = digit_value(peek(), base)) >= 0; ++count) {
         value = value * base + digit;
         advance();
     }

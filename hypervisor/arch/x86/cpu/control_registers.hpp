@@ -11,26 +11,26 @@ namespace vmm
 
 inline u64 read_cr0()
 {
-    u64 v;
+    u64 v = 0;
     asm volatile("mov %%cr0, %0" : "=r"(v));
     return v;
 }
 inline u64 read_cr2()
 {
-    u64 v;
+    u64 v = 0;
     asm volatile("mov %%cr2, %0" : "=r"(v));
     return v;
 }
 inline void write_cr2(u64 v) { asm volatile("mov %0, %%cr2" ::"r"(v)); }
 inline u64 read_cr3()
 {
-    u64 v;
+    u64 v = 0;
     asm volatile("mov %%cr3, %0" : "=r"(v));
     return v;
 }
 inline u64 read_cr4()
 {
-    u64 v;
+    u64 v = 0;
     asm volatile("mov %%cr4, %0" : "=r"(v));
     return v;
 }
@@ -40,7 +40,8 @@ inline void write_cr4(u64 v) { asm volatile("mov %0, %%cr4" ::"r"(v) : "memory")
 
 inline u64 read_xcr0()
 {
-    u32 low, high;
+    u32 low  = 0;
+    u32 high = 0;
     asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return (u64{high} << 32) | low;
 }
@@ -67,7 +68,7 @@ inline void write_debug_addresses(const u64 (&from)[4])
 
 inline u64 read_dr6()
 {
-    u64 v;
+    u64 v = 0;
     asm volatile("mov %%db6, %0" : "=r"(v));
     return v;
 }

@@ -39,7 +39,8 @@ u64 read_tsc();
 }
 inline u64 read_tsc()
 {
-    u32 low, high;
+    u32 low  = 0;
+    u32 high = 0;
     asm volatile("rdtsc" : "=a"(low), "=d"(high)::"memory");
     return (u64{high} << 32) | low;
 }

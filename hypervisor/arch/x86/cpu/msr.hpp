@@ -17,7 +17,8 @@ void write_msr(u32 index, u64 value);
 #else
 inline u64 read_msr(u32 index)
 {
-    u32 low, high;
+    u32 low  = 0;
+    u32 high = 0;
     asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
     return (u64{high} << 32) | low;
 }

@@ -18,19 +18,19 @@ void out32(u16 port, u32 value);
 #else
 inline u8 in8(u16 port)
 {
-    u8 v;
+    u8 v = 0;
     asm volatile("inb %1, %0" : "=a"(v) : "Nd"(port) : "memory");
     return v;
 }
 inline u16 in16(u16 port)
 {
-    u16 v;
+    u16 v = 0;
     asm volatile("inw %1, %0" : "=a"(v) : "Nd"(port) : "memory");
     return v;
 }
 inline u32 in32(u16 port)
 {
-    u32 v;
+    u32 v = 0;
     asm volatile("inl %1, %0" : "=a"(v) : "Nd"(port) : "memory");
     return v;
 }

@@ -12,8 +12,8 @@ namespace vmm::vmx
 
 inline u64 read(Field field)
 {
-    u64 value;
-    bool failed;
+    u64 value   = 0;
+    bool failed = false;
     asm volatile("vmread %[field], %[value]"
                  : [value] "=r"(value), "=@ccna"(failed)
                  : [field] "r"(static_cast<u64>(field))
@@ -25,7 +25,7 @@ inline u32 read32(Field field) { return static_cast<u32>(read(field)); }
 
 inline void write(Field field, u64 value)
 {
-    bool failed;
+    bool failed = false;
     asm volatile("vmwrite %[value], %[field]"
                  : "=@ccna"(failed)
                  : [field] "r"(static_cast<u64>(field)), [value] "r"(value)
@@ -37,7 +37,7 @@ inline void write(Field field, u64 value)
 inline bool vmxon(Hpa region)
 {
     const u64 at = region.value();
-    bool failed;
+    bool failed  = false;
     asm volatile("vmxon %[at]" : "=@ccna"(failed) : [at] "m"(at) : "memory");
     return !failed;
 }

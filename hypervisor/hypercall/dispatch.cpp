@@ -47,7 +47,7 @@ static_assert(kTable[0].handler == no_such_call);
 const Hypercall_row& hypercall_row(u64 number) { return kTable[clip_index(number, kNumbers)]; }
 
 #define HYPERCALL(number, name, arity, continuable, handler)                                                 \
-    static_assert(number == __HYPERVISOR_##name && (arity) <= 5);
+    static_assert((number) == __HYPERVISOR_##name && (arity) <= 5);
 #include "hypercall/table.def"
 #undef HYPERCALL
 

@@ -123,7 +123,7 @@ void replay(Console_sink& sink, std::size_t characters)
     const u32 kept = ring.next() - ring.oldest();
     u32 at         = ring.next() - static_cast<u32>(std::min<std::size_t>(characters, kept));
     bool in_line   = at == ring.oldest();
-    char c;
+    char c         = 0;
     for (std::size_t copied = 1; copied > 0;) {
         at = ring.read(at, std::span<char>(&c, 1), copied);
         if (copied > 0 && in_line)

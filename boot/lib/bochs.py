@@ -90,7 +90,7 @@ class Bochs(machine.Machine):
     typed_at_once = 4
     waits_for_echo = True
 
-    def __init__(self, iso, log, on_text=None, memory=512, cpus=1, ips=50_000_000, cpu=CPU,
+    def __init__(self, iso, log, on_text=None, memory=512, cpus=1, ips=100_000_000, cpu=CPU,
                  extra=()):
         self._folder = tempfile.TemporaryDirectory(prefix="plinth-bochs-")
         self._emulator_log = log + ".bochs"

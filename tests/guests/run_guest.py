@@ -28,6 +28,7 @@ from machine import Failed  # noqa: E402
 
 VERDICT = re.compile(rb"VERDICT (\S+) (success|skip|error|failure)")
 PANIC = re.compile(rb"PANIC|panic:")
+IPS = 50_000_000    # of Bochs: with more, more instructions wait for the same character to leave the UART
 STATUS = {b"success": 0, b"skip": 77, b"error": 1, b"failure": 1}
 
 
@@ -93,7 +94,7 @@ def watch_bochs(args):
     with tempfile.TemporaryDirectory(prefix="plinth-guest-") as folder:
         medium = grub_medium.made(folder, args.hypervisor, args.guest, args.append)
         with bochs.Bochs(medium, os.path.join(folder, "console"), show, args.memory,
-                         cpus=f"{args.cpus // args.threads}:1:{args.threads}", cpu=bochs_cpu(args)) as booted:
+                         cpus=f"{args.cpus // args.threads}:1:{args.threads}", ips=IPS, cpu=bochs_cpu(args)) as booted:
             try:
                 seen = booted.expect(VERDICT.pattern.decode() + r"\n|" + PANIC.pattern.decode(),
                                      2 * args.timeout / booted.slowness)

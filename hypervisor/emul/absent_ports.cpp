@@ -53,7 +53,7 @@ bool add(Domid domain, char c, Line& done)
 void absent_port(Domid domain, Io_access access, u32& value)
 {
     if (access.in) {
-        value = 0xffffffff;
+        value = absent_value(access.port);
         return;
     }
     Line done;

@@ -3,6 +3,7 @@
 
 #include "base/bits.hpp"
 #include "debug/log.hpp"
+#include "emul/absent_ports.hpp"
 #include "emul/host_access.hpp"
 #include "emul/mmio.hpp"
 
@@ -91,7 +92,7 @@ u8 Domain_devices::read_byte(u16 port)
     if (port == kCmosIndex)
         return cmos_index_;
     if (port_is_hidden(port))
-        return 0xff;
+        return static_cast<u8>(absent_value(port));
     const Lock_guard guard(cmos_lock_);
     if (port == kCmosData)
         host_access::out(kCmosIndex, 1, cmos_index_);

@@ -17,13 +17,13 @@ sys.path.insert(0, os.path.join(HERE, "..", "..", "boot", "lib"))
 sys.path.insert(0, os.path.join(HERE, "..", "guests"))
 import bochs  # noqa: E402
 import disks  # noqa: E402
+import grub_medium  # noqa: E402
 import moving  # noqa: E402
 import saving  # noqa: E402
 import times  # noqa: E402
 import traffic  # noqa: E402
 from icount import COMMAND_LINE, command  # noqa: E402
 from machine import Failed, Machine  # noqa: E402
-from run_guest import grub_image  # noqa: E402
 
 # What CPUs do to each other is measured on so many; that guest has one vCPU more.
 PROCESSORS_GUEST = "bench_processors.elf"
@@ -56,7 +56,7 @@ def measure_on_vmx(cpu):
     """As measure(), in Bochs, where the time-stamp counter counts instructions as well."""
     def on_cpu(kind, image, guest, log):
         with tempfile.TemporaryDirectory(prefix="plinth-bench-") as folder:
-            medium = grub_image(folder, image, guest, COMMAND_LINE[kind])
+            medium = grub_medium.made(folder, image, guest, COMMAND_LINE[kind])
             with bochs.Bochs(medium, log, memory=1024, cpu=cpu) as machine:
                 return figures_of(machine, kind, guest)
     return on_cpu

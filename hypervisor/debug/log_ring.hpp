@@ -19,6 +19,9 @@ inline constexpr u32 kLogRingSize = 128 * 1024;
 class Log_ring
 {
   public:
+    // The first character gets number `first`.
+    constexpr explicit Log_ring(u32 first = 0) : oldest_(first), next_(first) {}
+
     void append(std::string_view text);
 
     // Copies from number `from` on, or from the oldest kept when that is gone or not yet written. Returns
@@ -31,8 +34,8 @@ class Log_ring
 
   private:
     std::array<char, kLogRingSize> text_{};
-    u32 oldest_ = 0;
-    u32 next_   = 0;
+    u32 oldest_;
+    u32 next_;
 };
 
 } // namespace vmm

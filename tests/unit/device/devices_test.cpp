@@ -91,7 +91,7 @@ struct World {
         devices.reset();
         device_class = std::make_unique<Test_class>(*loop);
         devices      = std::make_unique<Devices>(*loop, *store, Record_file(directory + "/devices.json"),
-                                            Patience{60ms, 60ms});
+                                            Patience{700ms, 700ms});
         devices->add(*device_class);
         devices->start();
     }

@@ -100,7 +100,7 @@ void Disk_fixture::loop_goes(unsigned index) const
 
 void Disk_fixture::run_until(const std::function<bool()>& done)
 {
-    const auto limit = Event_loop::Clock::now() + std::chrono::seconds(10);
+    const auto limit = Event_loop::Clock::now() + std::chrono::seconds(60);
     while (!done()) {
         REQUIRE(Event_loop::Clock::now() < limit);
         loop->run_once(std::chrono::milliseconds(10)).value();

@@ -37,16 +37,17 @@ Domain* hold_domain(Domid id)
     return found && found->try_hold() ? found : nullptr;
 }
 
-Ref<Domain> find_domain_or_self(Domid id, Domain& self)
+Expected<Ref<Domain>> domain_or_self(Domid id, Domain& self)
 {
-    return id == kDomidSelf ? Ref<Domain>::hold(self) : find_domain(id);
+    auto domain = id == kDomidSelf ? Ref<Domain>::hold(self) : find_domain(id);
+    if (!domain)
+        return fail(Errc::esrch);
+    return domain;
 }
 
 Expected<Ref<Domain>> domain_acted_on(Domid id, Domain& caller)
 {
-    auto domain = find_domain_or_self(id, caller);
-    if (!domain)
-        return fail(Errc::esrch);
+    auto domain = TRY(domain_or_self(id, caller));
     if (domain.get() != &caller && !caller.is_control())
         return fail(Errc::eperm);
     return domain;

@@ -12,8 +12,8 @@ namespace vmm
 // Null when there is none; else the hold is the caller's.
 Domain* hold_domain(Domid id);
 inline Ref<Domain> find_domain(Domid id) { return Ref(hold_domain(id)); }
-// As above, with DOMID_SELF meaning the caller.
-Ref<Domain> find_domain_or_self(Domid id, Domain& self);
+// Esrch when there is none; DOMID_SELF means the caller.
+Expected<Ref<Domain>> domain_or_self(Domid id, Domain& self);
 // The same for what a domain does to itself, and the control domain to anybody. Esrch, eperm.
 Expected<Ref<Domain>> domain_acted_on(Domid id, Domain& caller);
 

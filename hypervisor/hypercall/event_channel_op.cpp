@@ -13,26 +13,18 @@ namespace vmm
 namespace
 {
 
-Expected<Ref<Domain>> domain_named(Vcpu& vcpu, domid_t id)
-{
-    Ref<Domain> domain = find_domain_or_self(Domid(id), vcpu.domain());
-    if (!domain)
-        return fail(Errc::esrch);
-    return domain;
-}
-
 Event_table& own_events(Vcpu& vcpu) { return vcpu.domain().events(); }
 
 Expected<void> alloc_unbound(Vcpu& vcpu, evtchn_alloc_unbound& op)
 {
-    const Ref<Domain> domain = TRY(domain_named(vcpu, op.dom));
+    const Ref<Domain> domain = TRY(domain_or_self(Domid(op.dom), vcpu.domain()));
     op.port = TRY(domain->events().alloc_unbound(vcpu.domain(), Domid(op.remote_dom))).value();
     return {};
 }
 
 Expected<void> bind_interdomain(Vcpu& vcpu, evtchn_bind_interdomain& op)
 {
-    const Ref<Domain> remote = TRY(domain_named(vcpu, op.remote_dom));
+    const Ref<Domain> remote = TRY(domain_or_self(Domid(op.remote_dom), vcpu.domain()));
     op.local_port = TRY(own_events(vcpu).bind_interdomain(*remote, Evtchn_port(op.remote_port))).value();
     return {};
 }
@@ -63,7 +55,7 @@ Expected<void> send(Vcpu& vcpu, const evtchn_send& op) { return own_events(vcpu)
 Expected<void> status(Vcpu& vcpu, evtchn_status& op)
 {
     const domid_t named      = op.dom;
-    const Ref<Domain> domain = TRY(domain_named(vcpu, named));
+    const Ref<Domain> domain = TRY(domain_or_self(Domid(named), vcpu.domain()));
     op                       = TRY(domain->events().status(vcpu.domain(), Evtchn_port(op.port)));
     op.dom                   = named;
     return {};
@@ -81,7 +73,7 @@ Expected<void> unmask(Vcpu& vcpu, const evtchn_unmask& op)
 
 Expected<void> reset(Vcpu& vcpu, const evtchn_reset& op)
 {
-    const Ref<Domain> domain = TRY(domain_named(vcpu, op.dom));
+    const Ref<Domain> domain = TRY(domain_or_self(Domid(op.dom), vcpu.domain()));
     const bool own           = domain.get() == &vcpu.domain();
     if (!own && !vcpu.domain().is_control())
         return fail(Errc::eperm);

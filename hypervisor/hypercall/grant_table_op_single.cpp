@@ -14,19 +14,8 @@ namespace vmm
 namespace
 {
 
-// The domain an operation is about, if the caller may ask.
-struct Target {
-    Ref<Domain> domain;
-    s16 refusal = GNTST_okay;
-
-    Target(Vcpu& vcpu, domid_t id) : domain(find_domain_or_self(Domid(id), vcpu.domain()))
-    {
-        if (!domain)
-            refusal = GNTST_bad_domain;
-        else if (domain.get() != &vcpu.domain() && !vcpu.domain().is_control())
-            refusal = GNTST_permission_denied;
-    }
-};
+// Why the caller may not ask, as the structures of these operations say it.
+s16 refusal(Errc why) { return why == Errc::esrch ? GNTST_bad_domain : GNTST_permission_denied; }
 
 Expected<s16> write_frame_list(Vcpu& vcpu, Grant_table& grants, const gnttab_setup_table& op)
 {
@@ -44,20 +33,18 @@ Expected<s16> write_frame_list(Vcpu& vcpu, Grant_table& grants, const gnttab_set
 
 Expected<void> setup_table(Vcpu& vcpu, gnttab_setup_table& op)
 {
-    const Target target(vcpu, op.dom);
-    op.status = target.refusal;
-    if (op.status == GNTST_okay)
-        op.status = TRY(write_frame_list(vcpu, target.domain->grants(), op));
+    const auto domain = domain_acted_on(Domid(op.dom), vcpu.domain());
+    op.status = domain ? TRY(write_frame_list(vcpu, (*domain)->grants(), op)) : refusal(domain.error());
     return {};
 }
 
 Expected<void> query_size(Vcpu& vcpu, gnttab_query_size& op)
 {
-    const Target target(vcpu, op.dom);
-    op.status = target.refusal;
-    if (op.status == GNTST_okay) {
-        op.nr_frames     = target.domain->grants().frame_count();
-        op.max_nr_frames = target.domain->grants().max_frames();
+    const auto domain = domain_acted_on(Domid(op.dom), vcpu.domain());
+    op.status         = domain ? s16{GNTST_okay} : refusal(domain.error());
+    if (domain) {
+        op.nr_frames     = (*domain)->grants().frame_count();
+        op.max_nr_frames = (*domain)->grants().max_frames();
     }
     return {};
 }

@@ -90,9 +90,7 @@ Expected<void> claim_pages(Vcpu& caller, const xen_memory_reservation& r)
 Hypercall_result pod_target(const Memory_call& call)
 {
     auto target       = TRY(read_guest<xen_pod_target_t>(call.vcpu, call.argument()));
-    const auto domain = find_domain_or_self(Domid(target.domid), call.caller());
-    if (!domain)
-        return fail(Errc::esrch);
+    const auto domain = TRY(domain_or_self(Domid(target.domid), call.caller()));
     if (!call.caller().is_control())
         return fail(Errc::eperm);
     if (call.command() == XENMEM_set_pod_target && target.target_pages > domain->max_frames())

@@ -15,6 +15,9 @@ namespace vmm
 namespace
 {
 
+// Of a domain that has devices.
+Pci_host& pci_of(Vcpu& vcpu) { return vcpu.domain().devices()->pci(); }
+
 // A window that is known already needs nothing; one that contradicts those that are known is refused.
 Expected<void> pci_mmcfg_reserved(Vcpu& vcpu, const physdev_pci_mmcfg_reserved& op)
 {
@@ -22,8 +25,7 @@ Expected<void> pci_mmcfg_reserved(Vcpu& vcpu, const physdev_pci_mmcfg_reserved& 
         return {};
     const Pci_ecam window{
         .address = op.address, .segment = op.segment, .first_bus = op.start_bus, .last_bus = op.end_bus};
-    Pci_host& pci = vcpu.domain().devices()->pci();
-    return pci.has_window(window) ? Expected<void>() : pci.add_window(window);
+    return pci_of(vcpu).has_window(window) ? Expected<void>() : pci_of(vcpu).add_window(window);
 }
 
 // physdev_pci_device_add without the optional proximity number at its end, which nothing here depends on.
@@ -36,13 +38,12 @@ struct Pci_device_add {
 
 Expected<void> pci_device_add(Vcpu& vcpu, const Pci_device_add& op)
 {
-    return vcpu.domain().devices()->pci().add_function({.segment = op.seg, .bus = op.bus, .devfn = op.devfn});
+    return pci_of(vcpu).add_function({.segment = op.seg, .bus = op.bus, .devfn = op.devfn});
 }
 
 Expected<void> pci_device_remove(Vcpu& vcpu, const physdev_pci_device& op)
 {
-    return vcpu.domain().devices()->pci().remove_function(
-        {.segment = op.seg, .bus = op.bus, .devfn = op.devfn});
+    return pci_of(vcpu).remove_function({.segment = op.seg, .bus = op.bus, .devfn = op.devfn});
 }
 
 // No debug port is the hypervisor's, so nobody waits for the answer.

@@ -52,7 +52,8 @@ void Fair_policy::charge(Cpu_queue& queue, Time now)
             ran = own_time(queue, ran);
         e->virtual_time += scaled(ran, e->scale);
         e->started = now;
-        e->portion -= static_cast<s64>(ran);
+        if (e->portion) [[unlikely]]
+            *e->portion -= static_cast<s64>(ran);
         least = queue.waiting.empty() || before(e->virtual_time, least) ? e->virtual_time : least;
     } else if (queue.waiting.empty()) {
         return;
@@ -132,13 +133,14 @@ void Fair_policy::start(u32 cpu, Sched_entity& entity, Time now)
 {
     Cpu_queue& queue = queues_[cpu];
     if (entity.group.cap.limits()) [[unlikely]] {
-        entity.portion = entity.group.cap.take(now, entity.group.members.load(std::memory_order_relaxed));
-        if (entity.portion == 0) {
+        const s64 portion = entity.group.cap.take(now, entity.group.members.load(std::memory_order_relaxed));
+        if (portion == 0) {
             leave(cpu, entity, State::parked, now);
             entity.key = entity.group.cap.refill().value();
             queue.parked.insert(entity);
             return;
         }
+        entity.portion = portion;
     }
     const u32 weight = entity.group.weight.load(std::memory_order_relaxed);
     entity.scale =
@@ -268,8 +270,8 @@ Time Fair_policy::deadline(const Cpu_queue& queue, Time now) const
     Time until = queue.parked.empty() ? kNever : Time(queue.parked.top()->key);
     if (queue.running && queue.count != 0)
         until = std::min(until, now + slice(queue));
-    if (queue.running && queue.running->group.cap.limits()) [[unlikely]]
-        until = std::min(until, now + static_cast<u64>(queue.running->portion));
+    if (queue.running && queue.running->portion) [[unlikely]]
+        until = std::min(until, now + static_cast<u64>(*queue.running->portion));
     return until;
 }
 
@@ -278,7 +280,7 @@ bool Fair_policy::goes_on(u32 cpu)
 {
     Cpu_queue& queue            = queues_[cpu];
     const Sched_entity* const e = queue.running;
-    if (!e || !queue.waiting.empty() || !queue.parked.empty() || e->group.cap.limits() ||
+    if (!e || !queue.waiting.empty() || !queue.parked.empty() || e->portion || e->group.cap.limits() ||
         e->counted != e->group.weight.load(std::memory_order_relaxed) || !host_.wants_cpu(*e) ||
         !queue.online || !may_stay(*e, cpu))
         return false;
@@ -296,8 +298,8 @@ Sched_decision Fair_policy::decide(u32 cpu, Time now)
         return {queue.running, kNever};
     Sched_entity* const last = std::exchange(queue.running, nullptr);
     if (last) {
-        if (last->group.cap.limits()) [[unlikely]]
-            last->group.cap.give_back(std::exchange(last->portion, 0));
+        if (last->portion) [[unlikely]]
+            last->group.cap.give_back(*std::exchange(last->portion, std::nullopt));
         stand_in_line(cpu, *last, now);
     }
     queue.gives_way = false;

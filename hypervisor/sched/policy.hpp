@@ -18,6 +18,8 @@
 #include "sched/cpu_set.hpp"
 #include "sched/sched_kind.hpp"
 
+#include <optional>
+
 namespace vmm
 {
 
@@ -64,11 +66,11 @@ struct Sched_entity : Heap_queue::Node {
 
     std::atomic<u32> cpu{0}; // the queue it belongs to
     State state      = State::off;
-    u32 counted      = 0; // its weight in the load of its queue
-    u64 virtual_time = 0; // nanoseconds it had a CPU, scaled by kDefaultWeight / weight
-    u64 scale        = 0; // that factor
-    Time started{};       // charged up to here
-    s64 portion = 0;      // of its domain's cap, not yet used
+    u32 counted      = 0;       // its weight in the load of its queue
+    u64 virtual_time = 0;       // nanoseconds it had a CPU, scaled by kDefaultWeight / weight
+    u64 scale        = 0;       // that factor
+    Time started{};             // charged up to here
+    std::optional<s64> portion; // of its domain's cap, not yet used; none while it runs without a cap
 };
 
 // How CPUs are related. Both sets contain the CPU itself.

@@ -63,6 +63,29 @@ TEST_CASE("caps hold, alone and under load")
     }
 }
 
+TEST_CASE("a cap is for what is run from then on: no debt of the time before it, none once it is lifted")
+{
+    Simulator sim({.cpus = 2}, fair());
+    auto& group       = sim.group();
+    const auto capped = [&](u32 percent) {
+        group.cap.set_percent(percent);
+        double ran = 0;
+        for (auto& t : sim.tasks())
+            sim.change(t);
+        sim.reset_counts();
+        sim.run_for(1'000 * kMs);
+        for (auto& t : sim.tasks())
+            ran += share(t, 1'000 * kMs);
+        return ran;
+    };
+    for (u32 i = 0; i < 2; ++i)
+        sim.task(group);
+    sim.run_for(60'000 * kMs);
+    CHECK(capped(20) == Approx(0.2).epsilon(0.1));
+    CHECK(capped(0) == Approx(2.0).epsilon(0.01));
+    CHECK(capped(50) == Approx(0.5).epsilon(0.1));
+}
+
 TEST_CASE("who sleeps mostly gets the CPU within a millisecond")
 {
     Simulator sim({.cpus = 8}, fair());

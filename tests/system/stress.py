@@ -32,7 +32,8 @@ def said(machine, names):
     """The last heartbeat of each guest, as counts by name; {} if there was none yet."""
     text = machine.shell(f"for n in {' '.join(names)}; do echo \"== $n\"; tail -n 4 {LOGS}/$n.log; done", 120)[1]
     if "TROUBLE" in text or "exception" in text:
-        raise Failed(f"a guest has noticed that something is wrong:\n{text}")
+        cpus = machine.shell("xm vcpu-list; sleep 3; xm vcpu-list; xm sched-credit; xm cpupool-list", 120)[1]
+        raise Failed(f"a guest has noticed that something is wrong:\n{text}\n{cpus}")
     beats = dict.fromkeys(names, {})
     for block in text.split("== ")[1:]:
         name, lines = block.split("\n", 1)
@@ -139,8 +140,10 @@ def unpin(machine):
 
 
 def cap(machine):
-    for name in chance.sample(names(), 3):
+    some = chance.sample(names(), 3)
+    for name in some:
         machine.shell(f"xm sched-credit -d {name} -c {chance.choice([20, 50, 120])} -w {chance.choice([64, 512])}", 60)
+    get_on(machine, some, ("beat", "ipi", "port", "loop", "timer"))
 
 
 def uncap(machine):

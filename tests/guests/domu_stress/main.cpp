@@ -82,11 +82,11 @@ void say(const char* word)
         workers[i].latest = 0;
     }
     undisturbed([&] {
-        print(word, " ", beats, " ipi ", total(Deed::ipi), " port ", total(Deed::port), " loop ",
-              total(Deed::loop), " peer ", total(Deed::peer), " timer ", total(Deed::timer), " mapped ",
-              total(Deed::mapped), " copied ", total(Deed::copied), " granted ", total(Deed::granted),
-              " nap ", total(Deed::nap), " yield ", total(Deed::yield), " poll ", total(Deed::poll),
-              " late-us ", latest / kMicrosecond);
+        print(word, " ", beats, " at ", me().now() / kMillisecond, " ipi ", total(Deed::ipi), " port ",
+              total(Deed::port), " loop ", total(Deed::loop), " peer ", total(Deed::peer), " timer ",
+              total(Deed::timer), " mapped ", total(Deed::mapped), " copied ", total(Deed::copied),
+              " granted ", total(Deed::granted), " nap ", total(Deed::nap), " yield ", total(Deed::yield),
+              " poll ", total(Deed::poll), " late-us ", latest / kMicrosecond);
         return 0;
     });
 }

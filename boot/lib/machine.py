@@ -5,7 +5,9 @@ fails says what it waited for and shows the end of the console. The complete con
 import os
 import re
 import select
+import signal
 import subprocess
+import sys
 import time
 
 # Slower machines stretch every limit with this factor.
@@ -16,6 +18,10 @@ TYPING_PAUSE = 0.02         # seconds
 # How the shells of boot/image ask for the next command.
 PROMPT = r"^[a-zA-Z0-9]+:\S*# "
 _ESCAPE_BEGUN = re.compile(r"\x1b(\[[0-9;?]*|[()])?$")
+
+
+# Who is told to end, by a time limit say, takes the emulators along.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 class Failed(Exception):

@@ -9,8 +9,8 @@ import sys
 import time
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-import kernels
 from dom0 import SHOWN, Failed, Machine, log_file, options, qemu, steps
+import kernels
 
 chosen = options(__doc__)
 folder = os.path.dirname(log_file(chosen, "refusals"))

@@ -1,16 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a bzImage has its kernel, and images that must be refused, made out of a good one. [Linux
-Documentation/x86/boot.rst, the setup header: setup_sects at 0x1f1, payload_offset at 0x248, payload_length at 0x24c]"""
+"""Images of kernels that must be refused, made out of a good one."""
 
 import gzip
 import struct
 
-
-def payload(image):
-    """(offset, length) of the compressed kernel in a bzImage."""
-    sectors = image[0x1f1] or 4
-    offset, length = struct.unpack_from("<II", image, 0x248)
-    return (sectors + 1) * 512 + offset, length
+from vmlinux import payload
 
 
 def with_corrupt_payload(image):

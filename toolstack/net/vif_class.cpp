@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+// How an interface comes and goes. vif_links.cpp has what is done with its device.
 #include "toolstack/net/vif_class.hpp"
 
 #include "toolstack/base/log.hpp"
-#include "toolstack/net/sysctl.hpp"
 
 #include <unistd.h>
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 namespace vmm::net
@@ -30,13 +29,6 @@ Result<config::Vif_config> from_spec(const Json& spec)
         return fail(Errc::invalid, vif.error().message);
     }
     return *std::move(vif);
-}
-
-constexpr auto kDevice_limit = std::chrono::seconds(10);
-
-std::string key_of(const Address& address)
-{
-    return "vif" + to_string(address.domain) + "." + std::to_string(address.number);
 }
 
 std::string joined(const std::vector<config::Ip_network>& ips)
@@ -68,8 +60,7 @@ Result<std::unique_ptr<Vif_class>> Vif_class::create(Event_loop& loop, Store_ser
     std::unique_ptr<Vif_class> vifs(
         new Vif_class(loop, store, std::move(nat), std::move(links), std::move(filter)));
     vifs->link_events_ = TRY(Link_events::open(loop, [vifs = vifs.get()] {
-        vifs->connect_waiting();
-        vifs->end_leaving();
+        vifs->waits_.look();
         if (const auto guarded = vifs->guard_ports(); !guarded) {
             log::error(guarded.error().message);
         }
@@ -81,7 +72,8 @@ Vif_class::Vif_class(Event_loop& loop, Store_server& store, Nat_settings nat, st
                      Nftables filter)
     : loop_(loop), store_(store), links_(std::move(links)), filter_(std::move(filter)),
       nat_(loop, *links_, std::move(nat)),
-      ports_(*links_, [this](const std::string& device) { return is_own(device); }), scripts_(loop)
+      ports_(*links_, [this](const std::string& device) { return is_own(device); }), waits_(loop, *links_),
+      scripts_(loop)
 {
 }
 
@@ -89,12 +81,6 @@ Vif_class::~Vif_class()
 {
     if (update_due_) {
         loop_.cancel(*update_due_);
-    }
-    for (const auto& [address, waiting] : waiting_) {
-        loop_.cancel(waiting.limit);
-    }
-    for (const auto& [name, leaving] : leaving_) {
-        loop_.cancel(leaving.limit);
     }
 }
 
@@ -104,6 +90,11 @@ std::string Vif_class::describe(const Json& spec) const
 {
     const auto vif = from_spec(spec);
     return vif && vif->devid ? "network interface " + std::to_string(*vif->devid) : "network interface";
+}
+
+std::string Vif_class::key_of(const Address& address)
+{
+    return "vif" + to_string(address.domain) + "." + std::to_string(address.number);
 }
 
 std::string Vif_class::device_name(const Address& address) const
@@ -132,33 +123,6 @@ Result<void> Vif_class::check_mac(const Address& address, const config::Vif_conf
     return {};
 }
 
-Result<void> Vif_class::check_bridge(const std::string& bridge)
-{
-    const auto link = TRY(links_->find(bridge));
-    if (!link || !link->is_bridge) {
-        return fail(Errc::not_found, (link ? bridge + " is no bridge" : "there is no bridge " + bridge) +
-                                         " in Domain-0: make it (ip link add " + bridge +
-                                         " type bridge), or leave bridge out for the NAT network");
-    }
-    return {};
-}
-
-// What the domain sees at the other end of a routed link.
-Result<std::optional<config::Ip_network>> Vif_class::gateway_address(const config::Vif_config& config,
-                                                                     bool v6)
-{
-    if (config.gatewaydev.empty()) {
-        return std::nullopt;
-    }
-    for (const auto& address : TRY(links_->addresses(config.gatewaydev))) {
-        const bool is_link_local = v6 && address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80;
-        if (address.is_v6 == v6 && !is_link_local) {
-            return address.host();
-        }
-    }
-    return std::nullopt;
-}
-
 bool Vif_class::is_own(const std::string& device) const
 {
     return std::ranges::any_of(interfaces_,
@@ -168,17 +132,6 @@ bool Vif_class::is_own(const std::string& device) const
 const std::string& Vif_class::bridge_of(const Interface& interface) const
 {
     return interface.config.link == Link_kind::nat ? nat_.settings().bridge : interface.config.bridge;
-}
-
-Result<void> Vif_class::guard_ports()
-{
-    std::set<std::string> bridges;
-    for (const auto& [address, interface] : interfaces_) {
-        if (interface.is_connected && !bridge_of(interface).empty()) {
-            bridges.insert(bridge_of(interface));
-        }
-    }
-    return ports_.guard(bridges);
 }
 
 // Everything that can be known or taken before there is a device.
@@ -262,94 +215,17 @@ void Vif_class::prepare(device::Task task, std::function<void(Result<device::Pre
     done(nodes);
 }
 
-Result<void> Vif_class::set_up_port(const Interface& interface, const std::string& name)
-{
-    const std::string& bridge = bridge_of(interface);
-    if (!interface.config.mtu) {
-        TRY(links_->set_mtu(name, TRY(links_->get(bridge)).mtu));
-    }
-    // dom0 speaks to the domain through the bridge, never through the port itself.
-    if (const auto off = set_sysctl("ipv6/conf/" + name + "/disable_ipv6", "1"); !off) {
-        log::debug(off.error().message); // a kernel without IPv6
-    }
-    TRY(guard_ports()); // before the first packet
-    return links_->put_into(name, bridge);
-}
-
-Result<void> Vif_class::set_up_route(const Interface& interface, const std::string& name)
-{
-    TRY(links_->set_up(name)); // routes need it so
-    TRY(set_sysctl("ipv4/ip_forward", "1"));
-    // The domain takes its whole network to be on this link: dom0 answers for all who are elsewhere.
-    TRY(set_sysctl("ipv4/conf/" + name + "/proxy_arp", "1"));
-    for (const bool v6 : {false, true}) {
-        const auto gateway = TRY(gateway_address(interface.config, v6));
-        if (gateway) {
-            TRY(links_->add_address(name, *gateway));
-        }
-        for (const auto& ip : interface.ips) {
-            if (ip.is_v6 == v6) {
-                TRY(links_->add_route(ip, name, gateway));
-            }
-        }
-    }
-    return {};
-}
-
-Result<void> Vif_class::set_up(const Address& address, const Interface& interface)
-{
-    const auto& config     = interface.config;
-    const std::string name = device_name(address);
-    if (name != key_of(address)) {
-        TRY(links_->rename(key_of(address), name));
-    }
-    if (config.mtu) {
-        TRY(links_->set_mtu(name, *config.mtu));
-    }
-    switch (config.link) {
-    case Link_kind::nat:
-    case Link_kind::bridge: TRY(set_up_port(interface, name)); break;
-    case Link_kind::route: TRY(set_up_route(interface, name)); break;
-    case Link_kind::script: return {};
-    }
-    TRY(apply_rules()); // before anything of the domain's can come through
-    return links_->set_up(name);
-}
-
 // The backend is in InitWait a moment before its device is there.
 void Vif_class::connect(const Address& address, device::Done done)
 {
-    const std::string device = key_of(address);
-    const auto link          = links_->find(device);
-    if (!link) {
-        done(std::unexpected(link.error()));
-        return;
-    }
-    if (*link) {
-        connect_now(address, std::move(done));
-        return;
-    }
-    const auto limit  = loop_.after(kDevice_limit, [this, address, device] {
-        const auto node = waiting_.extract(address);
-        node.mapped().done(fail(Errc::timed_out, "dom0's kernel has made no network device " + device +
-                                                      ": what it says about that is in its log (dmesg)"));
-    });
-    waiting_[address] = {std::move(done), limit};
-}
-
-void Vif_class::connect_waiting()
-{
-    std::vector<Address> ready;
-    for (const auto& [address, waiting] : waiting_) {
-        if (const auto link = links_->find(key_of(address)); link && *link) {
-            ready.push_back(address);
-        }
-    }
-    for (const Address& address : ready) {
-        auto node = waiting_.extract(address);
-        loop_.cancel(node.mapped().limit);
-        connect_now(address, std::move(node.mapped().done));
-    }
+    waits_.wait(key_of(address), Link_waits::For::device,
+                [this, address, done = std::move(done)](const Result<void>& there) mutable {
+                    if (!there) {
+                        done(there);
+                        return;
+                    }
+                    connect_now(address, std::move(done));
+                });
 }
 
 void Vif_class::connect_now(const Address& address, device::Done done)
@@ -394,31 +270,12 @@ void Vif_class::release(const Address& address, std::function<void()> done)
 // The kernel takes the device away a moment after the backend has gone, and its routes with it.
 void Vif_class::await_end(const std::string& name, std::function<void()> done)
 {
-    const auto link = links_->find(name);
-    if (!link || !*link) {
-        done();
-        return;
-    }
-    const auto limit = loop_.after(kDevice_limit, [this, name] {
-        log::warning("dom0's kernel keeps network device " + name + " though its backend has gone");
-        leaving_.extract(name).mapped().done();
-    });
-    leaving_[name]   = {std::move(done), limit};
-}
-
-void Vif_class::end_leaving()
-{
-    std::vector<std::string> gone;
-    for (const auto& [name, leaving] : leaving_) {
-        if (const auto link = links_->find(name); link && !*link) {
-            gone.push_back(name);
+    waits_.wait(name, Link_waits::For::its_end, [done = std::move(done)](const Result<void>& gone) {
+        if (!gone) {
+            log::warning(gone.error().message);
         }
-    }
-    for (const std::string& name : gone) {
-        const auto node = leaving_.extract(name);
-        loop_.cancel(node.mapped().limit);
-        node.mapped().done();
-    }
+        done();
+    });
 }
 
 Result<void> Vif_class::adopt(device::Task task, const Json& record)
@@ -440,43 +297,6 @@ Result<void> Vif_class::adopt(device::Task task, const Json& record)
     interfaces_[task.address] = std::move(interface);
     update_soon();
     return {};
-}
-
-Result<void> Vif_class::apply_rules()
-{
-    Rules rules;
-    if (nat_.is_up()) {
-        rules.nat = Nat_rules{nat_.settings().bridge, nat_.settings().gateway};
-    }
-    for (const auto& [address, interface] : interfaces_) {
-        const auto link = interface.config.link;
-        if (interface.is_connected && link != Link_kind::script && !interface.ips.empty()) {
-            rules.guards.push_back(
-                {device_name(address), link != Link_kind::route, *interface.config.mac, interface.ips});
-        }
-    }
-    const auto applied = filter_.apply(to_nft(rules));
-    if (!applied && !rules.nat && rules.guards.empty()) {
-        log::debug(applied.error().message); // nothing is wanted of a kernel that perhaps has no filter
-        return {};
-    }
-    return applied;
-}
-
-// Once for all that change in one turn of the loop.
-void Vif_class::update_soon()
-{
-    if (update_due_) {
-        return;
-    }
-    update_due_ = loop_.after(std::chrono::seconds(0), [this] {
-        update_due_.reset();
-        for (const auto& result : {apply_rules(), guard_ports()}) {
-            if (!result) {
-                log::error(result.error().message);
-            }
-        }
-    });
 }
 
 } // namespace vmm::net

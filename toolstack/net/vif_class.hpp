@@ -9,6 +9,7 @@
 #include "toolstack/net/copying_ports.hpp"
 #include "toolstack/net/hotplug_script.hpp"
 #include "toolstack/net/link_events.hpp"
+#include "toolstack/net/link_waits.hpp"
 #include "toolstack/net/links.hpp"
 #include "toolstack/net/nat_network.hpp"
 #include "toolstack/net/nftables.hpp"
@@ -49,16 +50,6 @@ class Vif_class final : public device::Device_class
         std::vector<config::Ip_network> ips; // as configured, or the one given out
         bool is_connected = false;
     };
-    // An interface whose device the kernel has not made yet.
-    struct Waiting {
-        device::Done done;
-        Event_loop::Timer_id limit;
-    };
-    // A device that the kernel has not taken away yet.
-    struct Leaving {
-        std::function<void()> done;
-        Event_loop::Timer_id limit;
-    };
     Vif_class(Event_loop& loop, Store_server& store, Nat_settings nat, std::unique_ptr<Links> links,
               Nftables filter);
 
@@ -67,13 +58,13 @@ class Vif_class final : public device::Device_class
     Result<void> check_bridge(const std::string& bridge);
     Result<std::optional<config::Ip_network>> gateway_address(const config::Vif_config& config, bool v6);
     void connect_now(const device::Address& address, device::Done done);
-    void connect_waiting();
     void await_end(const std::string& name, std::function<void()> done);
-    void end_leaving();
     Result<void> set_up(const device::Address& address, const Interface& interface);
     Result<void> set_up_port(const Interface& interface, const std::string& name);
     Result<void> set_up_route(const Interface& interface, const std::string& name);
     device::Prepared nodes_of(const device::Address& address, const Interface& interface) const;
+    // The name that the kernel gives its device.
+    static std::string key_of(const device::Address& address);
     bool is_own(const std::string& device) const;
     [[nodiscard]] const std::string& bridge_of(const Interface& interface) const; // empty: none
     Result<void> guard_ports();
@@ -86,11 +77,10 @@ class Vif_class final : public device::Device_class
     Nftables filter_;
     Nat_network nat_;
     Copying_ports ports_;
+    Link_waits waits_;
     Hotplug_scripts scripts_;
     std::unique_ptr<Link_events> link_events_;
     std::map<device::Address, Interface> interfaces_;
-    std::map<device::Address, Waiting> waiting_;
-    std::map<std::string, Leaving> leaving_;
     std::optional<Event_loop::Timer_id> update_due_;
 };
 

@@ -25,7 +25,8 @@ namespace
 
 const device::Address kXvda{Domid{3}, "vbd", 51712, "vmmblk"};
 
-// Notes how it was called, shows that it has opened the disk, and waits to be ended.
+// Notes how it was called, shows that it has opened the disk, and waits to be ended, or for the end of the
+// test.
 constexpr const char* kServes = "#!/bin/sh\n"
                                 "echo \"$0 $*\" >> ${0%/*}/calls\n"
                                 "for word in \"$@\"; do\n"
@@ -33,7 +34,7 @@ constexpr const char* kServes = "#!/bin/sh\n"
                                 "    [ \"$last\" != --log ] || : > $word\n"
                                 "    last=$word\n"
                                 "done\n"
-                                "while :; do sleep 0.05; done\n";
+                                "while [ -e $0 ]; do sleep 0.05; done\n";
 constexpr const char* kFails  = "#!/bin/sh\nexit 1\n";
 
 struct World : Disk_fixture {
@@ -205,9 +206,10 @@ TEST_CASE("work on an image is done while nothing has it open, one piece after t
     CHECK(done[1].error().message == "no");
     const auto goes_on_with = [&](const std::string& answer_to_term) {
         const std::string ready = world.directory + "/ready";
-        world.script("blkback", ("#!/bin/sh\ntrap '" + answer_to_term + "' TERM\n: > " + ready + "\n" +
-                                 std::strstr(kServes, "echo"))
-                                    .c_str());
+        // By another name: the one that runs may just be reading the old script.
+        world.programs.blkback = world.script("deaf", ("#!/bin/sh\ntrap '" + answer_to_term + "' TERM\n: > " +
+                                                       ready + "\n" + std::strstr(kServes, "echo"))
+                                                          .c_str());
         closed({});
         nbd_ends(3);
         world.run_until([&] { return std::filesystem::exists(ready); });

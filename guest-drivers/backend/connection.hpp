@@ -38,7 +38,8 @@ class Connection
 
     // Whatever there is to do: take, start, answer, notify.
     void turn();
-    // Tells the frontend of answers that a predecessor may have left untold.
+    // An event for the frontend: of answers that a predecessor may have left untold, or to have it look
+    // again.
     void notify_all();
     // From now on requests are refused; those under way end, and are answered.
     void close();

@@ -231,7 +231,8 @@ bool Device::is_used_by_living_guest()
 
 // A guest's kernel cannot let go of a disk before it has an answer to everything that its programs had asked
 // before it heard of the end, and some of that reaches the ring only now: it is refused, until there is no
-// more.
+// more. Linux stops its queues as it hears of the end, and starts them again when an event comes
+// [drivers/block/xen-blkfront.c, blkfront_closing, kick_pending_request_queues].
 void Device::see_off()
 {
     closing_           = true;
@@ -249,6 +250,7 @@ void Device::linger(unsigned quiet, unsigned passed)
         connection_.reset();
         return gone();
     }
+    connection_->notify_all();
     services_.loop.after(settings_.farewell, [this, quiet, passed] {
         linger(connection_->was_used() ? 0 : quiet + 1, passed + 1);
     });

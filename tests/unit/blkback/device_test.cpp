@@ -215,6 +215,16 @@ TEST_CASE("a guest whose disk is taken from it gets an answer to everything", "[
         CHECK(answers[2].status == BLKIF_RSP_ERROR);
         CHECK(world.disk.history == "w");
     }
+    SECTION("also to what it holds back until an event comes")
+    {
+        const unsigned before = world.events.notified;
+        while (world.events.notified == before && !world.ended) {
+            REQUIRE(world.loop->run_once(std::chrono::seconds(1)));
+        }
+        REQUIRE_FALSE(world.ended);
+        ask();
+        CHECK(world.front.answers().size() == 2);
+    }
     SECTION("but not for ever")
     {
         for (unsigned i = 0; i < 1000 && !world.ended; ++i) {

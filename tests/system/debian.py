@@ -17,7 +17,7 @@ from repository import Repository
 SKIPPED = 77                    # ctest's SKIP_RETURN_CODE
 GUEST = r"^debian:\S*# "
 DATA = pattern("package", 8 << 20)
-WRITTEN = 32                    # MiB, by fio
+WRITTEN = 16                    # MiB, by fio
 chosen = options(__doc__)
 folder = tempfile.TemporaryDirectory(prefix="plinth-debian-")
 disk = os.path.join(folder.name, "root.img")

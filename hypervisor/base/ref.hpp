@@ -33,6 +33,9 @@ class Counted
     }
 
   private:
+    friend T; // nobody else is one
+    Counted() = default;
+
     std::atomic<u32> holds_{1};
 };
 

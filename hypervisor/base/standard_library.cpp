@@ -3,6 +3,8 @@
 // What the standard headers call when a precondition does not hold and there are no exceptions to throw.
 #include "base/panic.hpp"
 
+#include <string_view> // declares them
+
 #if !__STDC_HOSTED__
 
 namespace std

@@ -11,7 +11,7 @@
 namespace vmm::migrate
 {
 
-inline constexpr std::string_view kWorking  = "working";  // on one of these; once a second until then
+inline constexpr std::string_view kWorking  = "working";  // it is alive; once a second, whatever it does
 inline constexpr std::string_view kPrepared = "prepared"; // there is a place for the domain
 inline constexpr std::string_view kSoFar    = "so far";   // the source asks, too: what it sent has arrived
 inline constexpr std::string_view kComplete = "complete"; // all of it is here, and paused

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <thread>
 
@@ -18,6 +19,7 @@ namespace
 
 constexpr auto kBetweenLooks        = std::chrono::milliseconds(100);
 constexpr std::size_t kLimitedPiece = 64 << 10;
+constexpr std::size_t kMostHeard    = 64 << 10; // then whoever talks so much has to wait
 
 bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
@@ -42,19 +44,23 @@ Result<std::unique_ptr<Descriptor_stream>> Descriptor_stream::create(Unique_fd i
     return std::unique_ptr<Descriptor_stream>(new Descriptor_stream(std::move(in), std::move(out), patience));
 }
 
-Result<void> Descriptor_stream::wait(int fd, short events, Clock::time_point since) const
+Result<void> Descriptor_stream::wait(int fd, short events, Clock::time_point since)
 {
     for (;;) {
         if (cancelled_) {
             return fail(Errc::cancelled, "it was cancelled");
         }
-        pollfd look{fd, events, 0};
-        const int ready = ::poll(&look, 1, static_cast<int>(kBetweenLooks.count()));
-        if (ready > 0) {
-            return {};
-        }
+        const int also = events == POLLOUT && listens() ? in_.get() : -1;
+        std::array look{pollfd{fd, events, 0}, pollfd{also, POLLIN, 0}};
+        const int ready = ::poll(look.data(), look.size(), static_cast<int>(kBetweenLooks.count()));
         if (ready < 0 && errno != EINTR) {
             return fail_errno("the connection to the other host");
+        }
+        if (ready > 0 && look[0].revents != 0) {
+            return {};
+        }
+        if (ready > 0 && take_in()) {
+            since = Clock::now();
         }
         const std::chrono::milliseconds patience = patience_;
         if (Clock::now() - since > patience) {
@@ -65,8 +71,29 @@ Result<void> Descriptor_stream::wait(int fd, short events, Clock::time_point sin
     }
 }
 
+bool Descriptor_stream::listens() const { return listens_ && heard_.size() < kMostHeard; }
+
+// What is there, without waiting; whether it was something. The end, or an error, is for read() to meet.
+bool Descriptor_stream::take_in()
+{
+    std::array<std::byte, 4096> piece;
+    const ssize_t got = ::read(in_.get(), piece.data(), piece.size());
+    if (got > 0) {
+        heard_.insert(heard_.end(), piece.begin(), piece.begin() + got);
+        return true;
+    }
+    listens_ = got < 0 && would_block();
+    return false;
+}
+
 Result<std::size_t> Descriptor_stream::read(std::span<std::byte> to)
 {
+    if (!heard_.empty()) {
+        const std::size_t size = std::min(to.size(), heard_.size());
+        std::copy_n(heard_.begin(), size, to.begin());
+        heard_.erase(heard_.begin(), heard_.begin() + static_cast<std::ptrdiff_t>(size));
+        return size;
+    }
     const auto since = Clock::now();
     for (;;) {
         const ssize_t got = ::read(in_.get(), to.data(), to.size());
@@ -96,6 +123,9 @@ Result<void> Descriptor_stream::write(std::span<const std::byte> bytes)
         since = Clock::now();
         written_ += static_cast<std::uint64_t>(done);
         bytes = bytes.subspan(static_cast<std::size_t>(done));
+        if (listens()) {
+            take_in();
+        }
         TRY(keep_to_limit(static_cast<std::size_t>(done)));
     }
     return {};

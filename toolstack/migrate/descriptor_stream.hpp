@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace vmm::migrate
 {
@@ -26,6 +27,9 @@ class Descriptor_stream final : public save::Byte_stream
     [[nodiscard]] Result<void> write(std::span<const std::byte> bytes) override;
 
     void cancel() { cancelled_ = true; }
+    // For who reads and writes on one thread: what comes while it writes is kept for read(), and its coming
+    // counts against patience. What lies written between two hosts may take longer than that to get through.
+    void listen_while_writing() { listens_ = true; }
     // Bytes in a second that are written at most; 0: as many as there are.
     void limit(std::uint64_t bytes_per_second);
     void set_patience(std::chrono::milliseconds patience) { patience_ = patience; }
@@ -38,7 +42,9 @@ class Descriptor_stream final : public save::Byte_stream
         : in_(std::move(in)), out_(std::move(out)), patience_(patience)
     {
     }
-    Result<void> wait(int fd, short events, Clock::time_point since) const;
+    Result<void> wait(int fd, short events, Clock::time_point since);
+    [[nodiscard]] bool listens() const;
+    bool take_in();
     Result<void> keep_to_limit(std::size_t bytes);
 
     Unique_fd in_;
@@ -48,6 +54,8 @@ class Descriptor_stream final : public save::Byte_stream
     std::atomic<std::uint64_t> limit_   = 0;
     std::atomic<std::uint64_t> written_ = 0;
     Clock::time_point may_write_        = Clock::now();
+    bool listens_                       = false;
+    std::vector<std::byte> heard_; // by take_in(), not yet given out
 };
 
 } // namespace vmm::migrate

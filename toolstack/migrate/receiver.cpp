@@ -18,7 +18,7 @@ constexpr auto kBetweenBeats = std::chrono::seconds(1);
 using save::Record;
 using save::Record_type;
 
-void Receiver::begin_work()
+void Receiver::begin_pulse()
 {
     pulse_ = std::make_unique<Pulse>(kBetweenBeats, [this] {
         return put_answer(*out_, {std::string(kWorking), {}})
@@ -29,7 +29,9 @@ void Receiver::begin_work()
 Result<void> Receiver::answer(std::string_view word)
 {
     pulse_.reset();
-    return put_answer(*out_, {std::string(word), {}});
+    TRY(put_answer(*out_, {std::string(word), {}}));
+    begin_pulse();
+    return {};
 }
 
 Result<save::Saved_domain> Receiver::introduction()
@@ -41,7 +43,7 @@ Result<save::Saved_domain> Receiver::introduction()
     if (record.type != Record_type::description) {
         return fail(Errc::protocol, peer_ + " does not begin with a description of the domain");
     }
-    begin_work();
+    begin_pulse();
     return save::decode(record.payload);
 }
 
@@ -57,12 +59,10 @@ Result<Built_domain> Receiver::receive(Build_control& control, Domid id, const s
         case Record_type::frames:
         case Record_type::zero_frames: TRY(memory.take(record)); break;
         case Record_type::answer:
-            begin_work();
             TRY(memory.flush());
             TRY(answer(kSoFar));
             break;
         case Record_type::processors: {
-            begin_work();
             const std::vector<std::byte> processors(record.payload.begin(), record.payload.end());
             TRY(memory.flush());
             if (TRY(in_->next()).type != Record_type::end) {
@@ -81,7 +81,6 @@ Result<void> Receiver::wait_for_word()
     if (TRY(in_->next()).type != Record_type::commit) {
         return in_->corrupted("a record is where it does not belong");
     }
-    begin_work();
     return {};
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 // The target's half of a migration (sender.hpp): each step on a thread that may wait. Nothing runs before
 // wait_for_word() succeeded; if it fails, the domain is the source's and what was received of it is to be
-// destroyed. What the source waits for may take long: from its question to the answer it hears once a second
-// that this side is alive, so that its silence means that it is not.
+// destroyed. What the source waits for may take long, and so may what it sent to get here: it hears once a
+// second that this side is alive, so that its silence means that it is not.
 
 #include "toolstack/build/rings.hpp"
 #include "toolstack/migrate/descriptor_stream.hpp"
@@ -41,7 +41,7 @@ class Receiver
     void cancel() { stream_->cancel(); }
 
   private:
-    void begin_work();
+    void begin_pulse();
     [[nodiscard]] Result<void> answer(std::string_view word);
 
     std::unique_ptr<Descriptor_stream> stream_;

@@ -29,8 +29,8 @@ struct Plan {
     save::Compression compression = save::Compression::none;
     std::chrono::milliseconds max_downtime{60};
     std::uint64_t bandwidth = 0; // bytes in a second; 0: no limit
-    // Without a byte going or coming, after which the target is given up: while it works it says so every
-    // second.
+    // Without a byte going or coming, after which the target is given up: it says every second that it is
+    // there.
     std::chrono::milliseconds silence{15'000};
 };
 
@@ -57,6 +57,7 @@ class Sender
     Sender(std::unique_ptr<Descriptor_stream> stream, std::string peer, const Plan& plan)
         : stream_(std::move(stream)), peer_(std::move(peer)), plan_(plan)
     {
+        stream_->listen_while_writing();
     }
 
     [[nodiscard]] Result<void> introduce(const save::Saved_domain& domain);

@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
 from dom0 import (Failed, config, guest_shell, log_file, options, play, shell_of_dom0, start, wait_for, wait_in,
                   xm_json)
-from pattern import digest, pattern
+from pattern import digest, lines, pattern, write_lines
 
 MIB = 1 << 20
 DATA = 4 * MIB
@@ -46,13 +46,12 @@ def sum_of(shell, command):
     return shell(command + " | sha256sum", 120)[1].split()[0]
 
 
-def expected(seed, size=DATA):
-    line = (seed + "\n").encode()
-    return digest((line * (size // len(line) + 1))[:size])
+def expected(seed):
+    return digest(lines(seed, DATA))
 
 
 def put(guest, device, seed, seek=0):
-    guest.shell(f"yes '{seed}' | head -c {DATA} > /tmp/data; "
+    guest.shell(f"{write_lines(seed, DATA, '/tmp/data')}; "
                 f"dd if=/tmp/data of=/dev/{device} bs=1M seek={seek} conv=fsync 2>/dev/null", 120)
 
 
@@ -85,7 +84,7 @@ def file_systems(machine):
     machine.shell("modprobe ext4; mke2fs -q /dev/vda > /dev/null; mkdir /images /mem; mount -t ext4 /dev/vda /images; "
                   "mount -t tmpfs -o size=48M tmpfs /mem", 60)
     machine.shell("truncate -s 64M /images/raw.img /mem/raw.img; qemu-img create -q -f qcow2 /images/disk.qcow2 64M; "
-                  f"yes 'read me' | head -c {DATA} > /images/ro.img", 60)
+                  + write_lines("read me", DATA, "/images/ro.img"), 60)
 
 
 def create(machine):
@@ -145,7 +144,7 @@ def ended(machine, how, vdevs):
     """While the guest writes: it is started again, and the guest notices nothing."""
     for vdev in vdevs:
         with guest_shell(machine, "a") as guest:
-            guest.shell(f"yes '{how} {vdev}' | head -c {DATA} > /tmp/long; rm -f /tmp/said; "
+            guest.shell(f"{write_lines(f'{how} {vdev}', DATA, '/tmp/long')}; rm -f /tmp/said; "
                         f"({WRITER.format(vdev)}; echo all) > /tmp/said 2>&1 & true")
         old = backends(machine)[number_of(vdev)]
         machine.shell(f"kill -{how} {old}")

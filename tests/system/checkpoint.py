@@ -26,11 +26,12 @@ i=$(cat /tmp/count 2>/dev/null || echo 0)
 mkdir -p /tmp/sums
 while ! test -e /tmp/stop; do
     i=$((i+1)); k=$((i%40))
-    head -c 70000 /dev/urandom > /tmp/new
+    dd if=/dev/urandom of=/tmp/new bs=70000 count=1 2>/dev/null
     cp /tmp/new /m/f$k
     (cd /m; sha256sum f$k) > /tmp/sums/$k
     test $((i%4)) != 0 || sync
     {COUNT_STAYS}
+    sleep 0.1
 done
 rm /tmp/stop
 """

@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
 from dom0 import Failed, config, domains, guest_shell, number, scenario
+from seconds import seconds_of, sleeps, undisturbed
 
 WORK = "i=0; while [ $i -lt 40000 ]; do i=$((i+1)); done"
 SPIN = "(while :; do :; done) &"
@@ -21,21 +22,10 @@ def create(machine):
             machine.shell("true")
 
 
-def seconds_of(machine, command):
-    """How long a command takes by the clock of the shell it runs in."""
-    text = machine.shell("cut -d' ' -f1 /proc/uptime; " + command + "; cut -d' ' -f1 /proc/uptime", 120)[1]
-    begin, end = [float(line) for line in text.split()]
-    return end - begin
-
-
 def clock(machine):
     with guest_shell(machine, "left"):
-        slept = seconds_of(machine, "sleep 2")
-    if not 1.9 <= slept <= 2.6:
-        raise Failed(f"`sleep 2` took {slept:.2f} s in the guest")
-    at_home = seconds_of(machine, "sleep 2")
-    if not 1.9 <= at_home <= 2.6:
-        raise Failed(f"`sleep 2` took {at_home:.2f} s in dom0")
+        slept = undisturbed(lambda: sleeps(machine, 2.6))
+    at_home = undisturbed(lambda: sleeps(machine, 2.6))
     return f"{slept:.2f} s in the guest, {at_home:.2f} s in dom0"
 
 
@@ -43,13 +33,19 @@ def cpu_seconds(machine):
     return {name: row["cpu_time_ns"] / 1e9 for name, row in domains(machine).items()}
 
 
-def idle(machine):
+def used_idle(machine):
+    """By each guest, seconds of the CPU of the ten that dom0 sleeps."""
     begin = cpu_seconds(machine)
     machine.shell("sleep 10", 60)
     end = cpu_seconds(machine)
     used = {name: end[name] - begin[name] for name in begin}
     if max(used.values()) > 2:
         raise Failed(f"idle guests used {used} s of CPU in 10 s: HLT does not idle the CPU")
+    return used
+
+
+def idle(machine):
+    used = undisturbed(lambda: used_idle(machine))
     return ", ".join(f"{name} {seconds:.2f} s of 10" for name, seconds in used.items())
 
 

@@ -28,7 +28,7 @@ def busy_guest(machine):
         begin_calls(guest)
         begin_watching(guest)
         begin_count(guest)
-        before["pattern"] = guest.shell("head -c 20000000 /dev/urandom > /tmp/pattern; sha256sum < /tmp/pattern", 60)[1]
+        before["pattern"] = guest.shell("dd if=/dev/urandom of=/tmp/pattern bs=1M count=8 2>/dev/null; sha256sum < /tmp/pattern", 60)[1]
         before["boot"] = guest.shell("cat /proc/sys/kernel/random/boot_id")[1].strip()
         wait_in(guest, "test $(cat /tmp/count) -ge 2")
         before["count"] = int(guest.shell("cat /tmp/count")[1])

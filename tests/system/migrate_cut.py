@@ -33,8 +33,18 @@ def held_at(point):
     hosts.here.shell("rm -f /tmp/held")
     command = f"'{GATE} {point} {ADDRESS_THERE} 7000 2>/tmp/held'"
     begun = in_background(hosts.here, f"xm migrate --max-downtime 5000 --compress zstd -s '' a {command}", "migrate")
-    wait_in(hosts.here, "test -s /tmp/held", 120)
+    wait_for(hosts.here, f"held at {point}", 240, lambda m: is_held(m, begun))
     return begun
+
+
+def is_held(machine, begun):
+    if machine.shell("test -s /tmp/held", check=False)[0] == 0:
+        return True
+    if machine.shell(f"test -s {begun}.status", check=False)[0] == 0:
+        status, said = ends(machine, begun)
+        raise Failed(f"before it could be held, `xm migrate` says (status {status}):\n{said}\n"
+                     f"and the target:\n{hosts.there.shell('cat /tmp/receive.log')[1]}")
+    return False
 
 
 def stays(begun, what, point):

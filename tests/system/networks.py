@@ -9,7 +9,7 @@ import sys
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
 from dom0 import (Failed, config, domains, guest_shell, options, play, shell_of_dom0, start, wait_for, wait_in,
                   xm_json)
-from pattern import Peer, digest, pattern
+from pattern import Peer, digest, lines, pattern, write_lines
 
 MIB = 1 << 20
 DATA = 16 * MIB
@@ -69,12 +69,11 @@ def leases(machine):
 
 def serve(shell, seed):
     """An HTTP server in dom0 or a guest, on a file whose content both sides can tell."""
-    shell(f"mkdir -p /tmp/www; yes '{seed}' | head -c {DATA} > /tmp/www/data; httpd -p 8080 -h /tmp/www", 120)
+    shell(f"mkdir -p /tmp/www; {write_lines(seed, DATA, '/tmp/www/data')}; httpd -p 8080 -h /tmp/www", 120)
 
 
 def expected(seed):
-    line = (seed + "\n").encode()
-    return digest((line * (DATA // len(line) + 1))[:DATA])
+    return digest(lines(seed, DATA))
 
 
 def fetch(guest, url, seed):
@@ -145,11 +144,8 @@ def queues(machine):
 def exchange(guest, gateway):
     """Data to the test host and back, through a network of QEMU's; judged at both ends."""
     peer.received.clear()
-    guest.shell(f"yes 'from the guest' | head -c {UPLOAD} > /tmp/up; nc {gateway} {peer.port} < /tmp/up > /tmp/down",
-                300)
-    line = b"from the guest\n"
-    sent = (line * (UPLOAD // len(line) + 1))[:UPLOAD]
-    if [digest(data) for data in peer.received] != [digest(sent)]:
+    guest.shell(f"{write_lines('from the guest', UPLOAD, '/tmp/up')}; nc {gateway} {peer.port} < /tmp/up > /tmp/down", 300)
+    if [digest(data) for data in peer.received] != [digest(lines("from the guest", UPLOAD))]:
         raise Failed(f"what the guest sent to {gateway} arrived wrong: {[len(data) for data in peer.received]} bytes")
     if guest.shell("sha256sum < /tmp/down")[1].split()[0] != digest(pattern("outside", UPLOAD)):
         raise Failed(f"what the guest received from {gateway} is wrong")

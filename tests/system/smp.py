@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
 from dom0 import Failed, config, domains, free_mib, guest_shell, number, scenario, wait_for, xm_json
+from seconds import sleeps, undisturbed
 
 CPUS = 4
 VCPUS = 3
@@ -153,15 +154,8 @@ def processor(machine):
 
 def clock(machine):
     with guest_shell(machine, "many"):
-        slept = {}
-        for cpu in range(VCPUS):
-            text = machine.shell(f"taskset {1 << cpu:x} sh -c 'cut -d\" \" -f1 /proc/uptime; sleep 2; "
-                                 "cut -d\" \" -f1 /proc/uptime'", 60)[1]
-            begin, end = [float(line) for line in text.split()]
-            slept[cpu] = end - begin
-    if not all(1.9 <= seconds <= 3.0 for seconds in slept.values()):
-        raise Failed(f"`sleep 2` took {slept} s on the guest's CPUs")
-    return ", ".join(f"{seconds:.2f} s" for seconds in slept.values())
+        slept = [undisturbed(lambda on=cpu: sleeps(machine, 3.0, f"taskset {1 << on:x}")) for cpu in range(VCPUS)]
+    return ", ".join(f"{seconds:.2f} s" for seconds in slept)
 
 
 def pause(machine):

@@ -63,6 +63,8 @@ def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image=None
         boot = ["-cdrom", os.path.join(chosen.build, "boot", chosen.hypervisor + (image or "") + ".iso")]
     command = qemu.command(boot, chosen.hypervisor, memory, cpus, cpu=cpu, extra=extra)
     machine = Machine(command, log_file(chosen, name), SHOWN)
+    if chosen.hypervisor == "plinth":
+        machine.typed_at_once = 256  # of the 1,024 that its console holds
     if cpus > 1:
         machine.slowness = 2  # they take turns on one thread of the emulator
     _machines.append(machine)
@@ -88,7 +90,7 @@ def bare_shell_of_dom0(machine):
 def shell_of_dom0(machine):
     """From power-on to dom0's shell with vmmd answering."""
     bare_shell_of_dom0(machine)
-    machine.shell("for i in $(seq 30); do xm list >/dev/null && break; sleep 1; done; xm list", 60)
+    machine.shell("for i in $(seq 150); do xm list >/dev/null && break; sleep 0.2; done; xm list", 60)
 
 
 def scenario(name, description, what, boot=shell_of_dom0, **machine):

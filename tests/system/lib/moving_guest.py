@@ -8,14 +8,15 @@ from dom0 import Failed, config, guest_shell, number, wait_in
 from two_hosts import ADDRESS_HERE
 
 MEMORY = 160            # MiB
-FILES = 16              # of 20,000 lines, which it writes over and over
+FILES = 16              # of 16,384 lines, which it writes over and over
 BLOCKS = 1000           # of its disk, likewise
 TALKS, IS_SILENT = "00:16:3e:09:00:07", "00:16:3e:09:00:08"     # its interfaces
 PORT_OF_WIRE = 1        # of the bridges: their first one
 # KiB that Linux' netfront loses for each interface whenever it gets a new backend, on stock Xen as well: the 256 pages of
 # a receive ring (toolstack/migrate/README.md). And what else may change, once and each time.
 LOST, SLACK, SLACK_EACH = 1024, 6144, 256
-WRITES = (f"while :; do i=$((i+1)); yes $i | head -n 20000 > /tmp/new; mv /tmp/new /tmp/p/$((i % {FILES})); "
+WRITES = ('n=$(printf "\\nx"); n=${n%x}; while :; do i=$((i+1)); l=$i; for k in $(seq 14); do l="$l$n$l"; done; '
+          f'echo "$l" > /tmp/new; mv /tmp/new /tmp/p/$((i % {FILES})); '
           f"echo $i | dd of=/dev/xvda bs=4096 seek=$((i % {BLOCKS})) conv=sync,fsync 2>/dev/null && "
           "echo $i > /tmp/now && mv /tmp/now /tmp/done; sleep 0.5; done")
 COUNTS = f"(while :; do n=$((n+1)); echo $n; sleep 0.5; done | nc {ADDRESS_HERE} 7100 >/dev/null 2>&1 &)"

@@ -15,6 +15,21 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()
 
 
+def lines(seed, size):
+    """The line `seed` again and again, up to `size` bytes."""
+    line = (seed + "\n").encode()
+    return (line * (size // len(line) + 1))[:size]
+
+
+def write_lines(seed, size, file):
+    """The shell command that makes a file of them. It doubles what there is: in an emulated machine `yes | head -c` takes
+    three seconds for each MiB."""
+    times = (size // (len(seed) + 1) // 256).bit_length()
+    least = -(-size // ((len(seed) + 1) << times))
+    return (f"printf '{seed}\\n%.0s' $(seq {least}) > {file}; for i in $(seq {times}); do cat {file} {file} > {file}.twice; "
+            f"mv {file}.twice {file}; done; truncate -s {size} {file}")
+
+
 class Peer:
     """A TCP server on this host, reached from QEMU's user networks at their gateway address. Each connection sends
     `size` bytes, which are kept in `received`, and gets pattern(seed, size) back."""

@@ -29,6 +29,7 @@ void Devices::add(Device_class& device_class)
 void Devices::save()
 {
     std::vector<Record> records;
+    records.reserve(devices_.size());
     for (const auto& [address, device] : devices_) {
         records.push_back({device->address, device->spec, device->note, device->complete});
     }

@@ -17,7 +17,7 @@ void Devices::unplug(const Address& address, Removal how, Done done)
     }
     const Device_ptr device = found->second;
     if (how == Removal::force) {
-        device->when_gone.push_back([done] { done({}); });
+        device->when_gone.emplace_back([done] { done({}); });
         if (device->phase == Phase::plugged || device->phase == Phase::asked) {
             tell_to_close(*device);
         }
@@ -99,7 +99,7 @@ void Devices::tell_to_close(const Device& device)
 void Devices::when_gone(const Address& address, std::function<void()> call)
 {
     if (const auto found = devices_.find(address); found != devices_.end()) {
-        found->second->when_gone.push_back(std::move(call));
+        found->second->when_gone.emplace_back(std::move(call));
     }
 }
 
@@ -110,7 +110,7 @@ void Devices::check_asked(const Device_ptr& device)
         return;
     }
     if (Done tell = std::exchange(device->let_go, nullptr)) {
-        device->when_gone.push_back([tell = std::move(tell)] { tell({}); });
+        device->when_gone.emplace_back([tell = std::move(tell)] { tell({}); });
     }
     take_down(device);
 }
@@ -129,7 +129,7 @@ void Devices::unplug_all(Domid domain, std::function<void()> done)
     }
     auto left = std::make_shared<std::size_t>(all.size());
     for (const Device_ptr& device : all) {
-        device->when_gone.push_back([left, done] {
+        device->when_gone.emplace_back([left, done] {
             if (--*left == 0) {
                 done();
             }

@@ -74,7 +74,7 @@ class Disk_server
     template <class Callback>
     auto while_here(Callback callback)
     {
-        return [here = std::weak_ptr(here_), callback = std::move(callback)](auto... arguments) {
+        return [here = std::weak_ptr(here_), callback = std::move(callback)](const auto&... arguments) {
             if (here.lock()) {
                 callback(arguments...);
             }

@@ -161,7 +161,7 @@ std::string branch_name(const std::string& image, const std::string& name)
     return path.parent_path() / (path.stem().string() + "-" + name + path.extension().string());
 }
 
-Result<Layer_exchange> Layer_exchange::prepare(const std::string& qemu_img, Plan plan,
+Result<Layer_exchange> Layer_exchange::prepare(const std::string& qemu_img, const Plan& plan,
                                                const std::string& like)
 {
     const std::uint64_t size          = TRY(size_of_qcow2(plan.vdev, like));

@@ -55,7 +55,7 @@ class Layer_exchange
 
   private:
     Layer_exchange(Plan plan, std::string fresh) : plan_(std::move(plan)), fresh_(std::move(fresh)) {}
-    [[nodiscard]] static Result<Layer_exchange> prepare(const std::string& qemu_img, Plan plan,
+    [[nodiscard]] static Result<Layer_exchange> prepare(const std::string& qemu_img, const Plan& plan,
                                                         const std::string& like);
 
     Plan plan_;

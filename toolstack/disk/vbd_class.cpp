@@ -221,7 +221,7 @@ void Vbd_class::grow(const Address& address, std::uint64_t bytes, device::Done d
 void Vbd_class::while_closed(const Address& address, device::Work work, device::Done done)
 {
     if (programs_.has(address)) {
-        return programs_.while_closed(address, std::move(work), std::move(done));
+        return programs_.while_closed(address, work, std::move(done));
     }
     done(fail(Errc::unsupported, "disk " + disks_.at(address).disk.vdev +
                                      ": the kernel has it open for as long as the domain has it"));

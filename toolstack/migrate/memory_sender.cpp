@@ -165,6 +165,7 @@ Result<void> Memory_sender::send(Build_control& control, save::Image_writer& out
     const Byte_view bytes(copy_);
     // Zeros need not be told of frames that are new to the other side.
     std::vector<bool> known;
+    known.reserve(frames.size());
     for (const std::uint64_t frame : frames) {
         known.push_back(there_[frame]);
     }

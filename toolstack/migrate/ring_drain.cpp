@@ -50,6 +50,7 @@ Result<void> wait_for_answers(Build_control& control, Domid id, const std::vecto
         return {};
     }
     std::vector<std::uint64_t> frames;
+    frames.reserve(grants.size());
     for (const std::uint32_t grant : grants) {
         frames.push_back(TRY(frame_of(control, id, grant)));
     }

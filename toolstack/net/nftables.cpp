@@ -37,7 +37,7 @@ Result<Nftables> Nftables::open()
 Result<std::string> Nftables::show(const std::string& command)
 {
     const int error            = nft_run_cmd_from_buffer(context_.get(), command.c_str());
-    const std::string output   = nft_ctx_get_output_buffer(context_.get());
+    std::string output         = nft_ctx_get_output_buffer(context_.get());
     const std::string problems = nft_ctx_get_error_buffer(context_.get());
     if (error != 0) {
         return fail(Errc::io, "nftables refused the rules: " + summary(problems));

@@ -103,7 +103,11 @@ void Store::account(Transaction* transaction, Domid owner, std::ptrdiff_t nodes)
 {
     if (transaction != nullptr) {
         transaction->note_owner(owner, nodes);
-    } else if ((owned_[owner] += nodes) == 0) {
+        return;
+    }
+    auto& owned = owned_[owner];
+    owned += nodes;
+    if (owned == 0) {
         owned_.erase(owner);
     }
 }

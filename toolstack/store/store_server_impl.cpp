@@ -142,9 +142,9 @@ Result<void> Store_server::Impl::connect(Domid domid, std::unique_ptr<store::Rin
     }
     auto& ring      = rings_[domid];
     const bool left = ring && !ring->link;
-    const auto old  = left ? nullptr : std::move(ring);
+    std::unique_ptr<Ring_client> old;
     if (!left) {
-        ring = std::make_unique<Ring_client>(*this, domid);
+        old = std::exchange(ring, std::make_unique<Ring_client>(*this, domid));
     }
     ring->link = std::make_unique<Ring_link>(*this, std::move(channel), ring->session);
     if (left) {

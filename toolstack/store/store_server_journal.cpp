@@ -97,6 +97,7 @@ void Store_server::Impl::note_whole(Domid domid, Ring_client& ring, const store:
 std::vector<Domid> Store_server::Impl::introduced() const
 {
     std::vector<Domid> all;
+    all.reserve(rings_.size());
     for (const auto& entry : rings_) {
         all.push_back(entry.first);
     }

@@ -88,7 +88,8 @@ Node& Tree::edit(const Path& path, std::uint64_t generation)
     return *node;
 }
 
-void Tree::create(const Path& path, Permissions permissions, std::string value, std::uint64_t generation)
+void Tree::create(const Path& path, const Permissions& permissions, std::string value,
+                  std::uint64_t generation)
 {
     const auto parts           = path.parts();
     const std::size_t existing = find_deepest(path).parts;

@@ -46,7 +46,8 @@ class Tree
     [[nodiscard]] const Node& root() const { return *root_; }
 
     // The node must not exist; its missing parents are made too, empty and with the same permissions.
-    void create(const Path& path, Permissions permissions, std::string value, std::uint64_t generation);
+    void create(const Path& path, const Permissions& permissions, std::string value,
+                std::uint64_t generation);
     // Hangs a node of another tree, with all below, here. The parent must exist and have no such child.
     void graft(const Path& path, std::shared_ptr<Node> node, std::uint64_t generation);
     [[nodiscard]] std::shared_ptr<Node>
@@ -72,7 +73,7 @@ class Tree
 
 // Calls visit(path, node) for a node and all below it, parents first.
 template <class Visit>
-void for_each_node(const Path& path, const Node& node, Visit&& visit)
+void for_each_node(const Path& path, const Node& node, const Visit& visit)
 {
     visit(path, node);
     for (const auto& [name, child] : node.children) {

@@ -33,6 +33,7 @@ struct Kind {
 std::vector<Numbered> vifs_in(const Domain_config& config)
 {
     std::vector<Numbered> vifs;
+    vifs.reserve(config.vifs.size());
     for (const config::Vif_config& vif : config.vifs) {
         vifs.push_back({*vif.devid, config::to_string(vif)});
     }

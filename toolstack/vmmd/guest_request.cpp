@@ -11,7 +11,7 @@ namespace
 {
 
 // Lives in the callbacks of the watch and the timer until one of them ends it.
-struct Pending {
+struct Pending : std::enable_shared_from_this<Pending> {
     Event_loop& loop;
     Store_server& store;
     std::string node;
@@ -20,9 +20,15 @@ struct Pending {
     Store_server::Watch_handle watch{};
     Event_loop::Timer_id timer{};
 
-    // Whoever calls this holds a reference: the watch's one goes here.
+    Pending(Event_loop& in, Store_server& of, std::string at, std::string asked, Request_done then)
+        : loop(in), store(of), node(std::move(at)), value(std::move(asked)), done(std::move(then))
+    {
+    }
+
+    // The references of the watch and of the timer, of which one calls this, go meanwhile.
     void finish(Result<void> outcome)
     {
+        const auto keep         = shared_from_this();
         const Request_done call = std::exchange(done, nullptr);
         store.unwatch(watch);
         call(std::move(outcome));
@@ -35,19 +41,15 @@ Result<void> ask_guest(Event_loop& loop, Store_server& store, const std::string&
                        const std::string& value, Event_loop::Duration patience, Request_done done)
 {
     TRY(store.write(node, value));
-    auto pending   = std::make_shared<Pending>(Pending{loop, store, node, value, std::move(done), {}, {}});
+    auto pending   = std::make_shared<Pending>(loop, store, node, value, std::move(done));
     pending->watch = TRY(store.watch(node, [pending](const std::string&) {
-        const std::shared_ptr<Pending> keep = pending;
-        const auto now                      = keep->store.read(keep->node);
-        if (keep->done && (!now || *now != keep->value)) {
-            keep->loop.cancel(keep->timer);
-            keep->finish({});
+        const auto now = pending->store.read(pending->node);
+        if (pending->done && (!now || *now != pending->value)) {
+            pending->loop.cancel(pending->timer);
+            pending->finish({});
         }
     }));
-    pending->timer = loop.after(patience, [pending] {
-        const std::shared_ptr<Pending> keep = pending;
-        keep->finish(fail(Errc::timed_out, {}));
-    });
+    pending->timer = loop.after(patience, [pending] { pending->finish(fail(Errc::timed_out, {})); });
     return {};
 }
 

@@ -36,7 +36,7 @@ class Hypercall
         template <class T>
         [[nodiscard]] T* as() const
         {
-            return static_cast<T*>(static_cast<void*>(data_.get()));
+            return reinterpret_cast<T*>(data_.get());
         }
 
       private:

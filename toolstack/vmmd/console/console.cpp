@@ -20,8 +20,8 @@ constexpr auto kPause              = std::chrono::milliseconds(100);
 Console::Console(Event_loop& loop, Guest_links& links, Mapped_pages page, Pty pty,
                  std::optional<Log_file> log)
     : loop_(loop), links_(links), page_(std::move(page)),
-      ring_(static_cast<xencons_interface*>(static_cast<void*>(page_.data()))), pty_(std::move(pty)),
-      log_(std::move(log)), allowance_(kBurst, kBytesPerSecond, Event_loop::Clock::now())
+      ring_(reinterpret_cast<xencons_interface*>(page_.data())), pty_(std::move(pty)), log_(std::move(log)),
+      allowance_(kBurst, kBytesPerSecond, Event_loop::Clock::now())
 {
 }
 

@@ -145,7 +145,7 @@ Result<void> Store::create(const Caller& caller, Transaction* transaction, const
     TRY(check_size(caller, Node{}, value.size(), 0, permissions.size()));
 
     const Domid owner = permissions.front().domid;
-    tree.create(path, std::move(permissions), std::string(value), ++generation_);
+    tree.create(path, permissions, std::string(value), ++generation_);
     account(transaction, owner, static_cast<std::ptrdiff_t>(created));
     if (transaction != nullptr) {
         transaction->note_created(path, first_created, value.size());

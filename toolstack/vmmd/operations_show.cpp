@@ -14,7 +14,6 @@ namespace vmm
 {
 
 using control::Code;
-using control::Failure;
 
 control::Domain_row Operations::row(const Domain_info& info, const Target& target)
 {

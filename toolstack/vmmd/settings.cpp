@@ -45,6 +45,7 @@ const std::map<std::string_view, Number_setting> kNumbers{
 std::string unknown_key(const std::string& key)
 {
     std::vector<std::string_view> known;
+    known.reserve(kTexts.size() + kNumbers.size());
     for (const auto& [name, member] : kTexts) {
         known.push_back(name);
     }

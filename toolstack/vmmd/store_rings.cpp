@@ -32,7 +32,7 @@ class Linked_ring final : public store::Ring_channel
 
     xenstore_domain_interface* page() override
     {
-        return static_cast<xenstore_domain_interface*>(static_cast<void*>(page_.data()));
+        return reinterpret_cast<xenstore_domain_interface*>(page_.data());
     }
     void notify() override { links_.notify(port_); }
 

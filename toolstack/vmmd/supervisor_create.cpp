@@ -67,7 +67,8 @@ void Supervisor::cancel(Creation_id id)
     if (found == constructions_.end()) {
         return;
     }
-    const Construction_ptr construction = *found;
+    // finish() takes the list's away.
+    const Construction_ptr construction = *found; // NOLINT(performance-unnecessary-copy-initialization)
     construction->cancelled             = true;
     if (construction->delay) {
         parts_.loop.cancel(*construction->delay);

@@ -133,7 +133,7 @@ Result<void> Supervisor::save(Saving saving)
 void Supervisor::asked_to_suspend(const Save_ptr& save, Result<void> taken)
 {
     const Domid id = save->saving.id;
-    if (saves_.count(id) == 0 || saves_.at(id) != save || save->suspended) {
+    if (!saves_.contains(id) || saves_.at(id) != save || save->suspended) {
         return; // called off, or it has suspended already
     }
     if (!taken) {
@@ -235,8 +235,8 @@ void Supervisor::written(const Save_ptr& save, Result<void> result)
         return;
     }
     if (save->pause_again || (save->saving.after == After_save::pause && result)) {
-        const auto paused = parts_.control.pause(id);
-        result            = result ? paused : std::move(result);
+        auto paused = parts_.control.pause(id);
+        result      = result ? std::move(paused) : std::move(result);
     }
     if (auto resumed = run_on(id); !resumed) {
         log::error(resumed.error().message);

@@ -91,8 +91,8 @@ bool is_interactive(const Invocation& invocation) { return ::isatty(invocation.i
 void remark(Invocation& invocation, const std::string& text)
 {
     if (!invocation.json())
-        invocation.io().err << (is_interactive(invocation) ? "\n[" : "[") << one_line(text) << "]"
-                            << std::endl;
+        invocation.io().err << (is_interactive(invocation) ? "\n[" : "[") << one_line(text) << "]\n"
+                            << std::flush;
 }
 
 } // namespace

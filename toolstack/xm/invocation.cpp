@@ -55,7 +55,7 @@ bool Invocation::print_json(const Json& result) const
 
 void Invocation::warn(const std::string& message) const
 {
-    io_.err << "xm: " << one_line(message) << std::endl;
+    io_.err << "xm: " << one_line(message) << '\n' << std::flush;
 }
 
 Outcome<std::uint64_t> number_field(const Json& answer, const char* field)

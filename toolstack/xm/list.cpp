@@ -36,10 +36,10 @@ void print_vcpus(const std::vector<control::Vcpu_row>& rows, std::ostream& out)
 
 std::string uptime_text(std::uint64_t seconds_up)
 {
-    const auto days  = seconds_up / 86400;
-    const auto clock = format("%llu:%02llu:%02llu", static_cast<unsigned long long>(seconds_up / 3600 % 24),
-                              static_cast<unsigned long long>(seconds_up / 60 % 60),
-                              static_cast<unsigned long long>(seconds_up % 60));
+    const auto days = seconds_up / 86400;
+    auto clock      = format("%llu:%02llu:%02llu", static_cast<unsigned long long>(seconds_up / 3600 % 24),
+                             static_cast<unsigned long long>(seconds_up / 60 % 60),
+                             static_cast<unsigned long long>(seconds_up % 60));
     if (days == 0)
         return clock;
     return std::to_string(days) + (days == 1 ? " day, " : " days, ") + clock;

@@ -33,7 +33,7 @@ def held_at(point):
     hosts.here.shell("rm -f /tmp/held")
     command = f"'{GATE} {point} {ADDRESS_THERE} 7000 2>/tmp/held'"
     begun = in_background(hosts.here, f"xm migrate --max-downtime 5000 --compress zstd -s '' a {command}", "migrate")
-    wait_for(hosts.here, f"held at {point}", 240, lambda m: is_held(m, begun))
+    wait_for(hosts.here, f"held at {point}", 480, lambda m: is_held(m, begun))
     return begun
 
 

@@ -164,4 +164,12 @@ void Daemon_fixture::check_nothing_left(std::uint64_t free_pages)
     CHECK(state_text().find("-") == std::string::npos); // no UUID
 }
 
+control::Code code_of(const Answer& answer)
+{
+    REQUIRE_FALSE(answer);
+    CHECK_FALSE(answer.error().message.empty());
+    CHECK(answer.error().message.find('\n') == std::string::npos);
+    return answer.error().code;
+}
+
 } // namespace vmm::test

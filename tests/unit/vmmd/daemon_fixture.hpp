@@ -60,6 +60,9 @@ class Daemon_fixture
     void stop();
 };
 
+// Of an answer that is a refusal, in one line.
+[[nodiscard]] control::Code code_of(const Answer& answer);
+
 // An operation whose answer has not come yet.
 struct Pending {
     std::shared_ptr<std::optional<Answer>> got = std::make_shared<std::optional<Answer>>();

@@ -3,8 +3,6 @@
 
 #include <catch2/catch.hpp>
 
-#include <cstring>
-
 #include <xen/hvm/save.h>
 #include <xen/xen.h>
 
@@ -391,94 +389,6 @@ TEST_CASE("the legal transitions of APIC_BASE")
     CHECK(domain[0].read(reg_spurious) == 0xff);
 }
 
-TEST_CASE("the timer fires once, by the divided bus clock")
-{
-    Domain domain(1);
-    Vcpu& vcpu = domain[0];
-    vcpu.enable();
-    vcpu.write(reg_lvt_timer, 0xec);
-    vcpu.write(reg_divide, 0x3); // 16
-    vcpu.write(reg_initial_count, 1000);
-    CHECK(vcpu.read(reg_current_count) == 1000);
-    domain.clock.advance(1000 * 160 - 1);
-    CHECK(vcpu.apic.pending_vector() == -1);
-    CHECK(vcpu.read(reg_current_count) == 0); // less than a count is left
-    domain.clock.advance(1);
-    CHECK(vcpu.take() == 0xec);
-    vcpu.write(reg_eoi, 0);
-    domain.clock.advance(10'000'000);
-    CHECK(vcpu.take() == -1);
-    CHECK(vcpu.read(reg_current_count) == 0);
-}
-
-TEST_CASE("every divide setting")
-{
-    const u32 setting = GENERATE(0x0, 0x1, 0x2, 0x3, 0x8, 0x9, 0xa, 0xb);
-    const std::array<u64, 12> divisor{2, 4, 8, 16, 0, 0, 0, 0, 32, 64, 128, 1};
-    Domain domain(1);
-    Vcpu& vcpu = domain[0];
-    vcpu.enable();
-    vcpu.write(reg_lvt_timer, 0xec);
-    vcpu.write(reg_divide, setting);
-    vcpu.write(reg_initial_count, 100'000);
-    const u64 ns = 100'000 * 10 * divisor[setting]; // cycles of 10 ns
-    domain.clock.advance(ns / 2);
-    CHECK(vcpu.read(reg_current_count) == 50'000);
-    domain.clock.advance(ns / 2 - 1);
-    CHECK(vcpu.apic.pending_vector() == -1);
-    domain.clock.advance(1);
-    CHECK(vcpu.apic.pending_vector() == 0xec);
-}
-
-TEST_CASE("a periodic timer keeps its beat, and skips what was missed")
-{
-    Domain domain(1);
-    Vcpu& vcpu = domain[0];
-    vcpu.enable();
-    vcpu.write(reg_divide, 0xb);
-    vcpu.write(reg_lvt_timer, kLvtPeriodic | 0xec);
-    vcpu.write(reg_initial_count, 100'000); // one millisecond
-    for (int beat = 0; beat < 5; ++beat) {
-        domain.clock.advance(1'000'000);
-        CHECK(vcpu.take() == 0xec);
-        vcpu.write(reg_eoi, 0);
-    }
-    vcpu.write(reg_initial_count, 0);
-    domain.clock.advance(5'000'000);
-    CHECK(vcpu.take() == -1);
-}
-
-TEST_CASE("a masked timer runs and says nothing")
-{
-    Domain domain(1);
-    Vcpu& vcpu = domain[0];
-    vcpu.enable();
-    vcpu.write(reg_lvt_timer, kLvtMasked | 0xec);
-    vcpu.write(reg_initial_count, 10);
-    domain.clock.advance(1'000'000);
-    CHECK(vcpu.take() == -1);
-}
-
-TEST_CASE("a periodic timer cannot be made faster than the host can bear")
-{
-    Domain domain(1);
-    Vcpu& vcpu = domain[0];
-    vcpu.enable();
-    vcpu.write(reg_divide, 0xb);
-    vcpu.write(reg_lvt_timer, kLvtPeriodic | 0xec);
-    vcpu.write(reg_initial_count, 1);
-    unsigned fired = 0;
-    for (int i = 0; i < 1000; ++i) {
-        domain.clock.advance(1'000);
-        if (vcpu.take() >= 0) {
-            ++fired;
-            vcpu.write(reg_eoi, 0);
-        }
-    }
-    CHECK(fired <= 11);
-    CHECK(fired >= 9);
-}
-
 TEST_CASE("INIT resets everything but the id and the mode")
 {
     Domain domain(2);
@@ -500,53 +410,4 @@ TEST_CASE("INIT resets everything but the id and the mode")
     vcpu.enable();
     domain.clock.advance(10'000'000);
     CHECK(vcpu.take() == -1);
-}
-
-TEST_CASE("what is saved and loaded is the same APIC")
-{
-    Domain domain(2);
-    Vcpu& from = domain[1];
-    from.enable();
-    from.write(reg_lvt_timer, 0xec);
-    from.write(reg_divide, 0xb);
-    from.write(reg_initial_count, 200'000);
-    from.write(reg_tpr, 0x25);
-    from.apic.set_irq(0x81, true);
-    CHECK(from.take() == 0x81);
-    from.apic.set_irq(0x92, false);
-    domain.clock.advance(500'000);
-
-    hvm_hw_lapic state{};
-    hvm_hw_lapic_regs registers{};
-    from.apic.save(state, registers);
-
-    Domain other(2);
-    Vcpu& to = other[1];
-    REQUIRE(to.apic.load(state, registers));
-    CHECK(to.wakes == 1);
-    for (u32 offset = 0; offset < 0x3f; ++offset) {
-        if (from.refuses_read(offset))
-            continue;
-        INFO("register " << offset);
-        CHECK(to.read(offset) == from.read(offset));
-    }
-    CHECK(to.take() == 0x92);
-    to.write(reg_eoi, 0);
-    to.write(reg_eoi, 0);
-    CHECK(to.level_ends == std::vector<u8>{0x81});
-    other.clock.advance(1'499'999);
-    CHECK(to.take() == -1);
-    other.clock.advance(1);
-    CHECK(to.take() == 0xec);
-
-    SECTION("a record with reserved bits changes nothing")
-    {
-        state.apic_base_msr |= 1;
-        CHECK_FALSE(to.apic.load(state, registers));
-        state.apic_base_msr &= ~1ull;
-        const u32 tsc_deadline = 1u << 18;
-        std::memcpy(&registers.data[reg_lvt_timer * 16], &tsc_deadline, 4);
-        CHECK_FALSE(to.apic.load(state, registers));
-        CHECK(to.read(reg_lvt_timer) == 0xec);
-    }
 }

@@ -55,12 +55,6 @@ inline u64 read_cr0()
     asm volatile("mov %%cr0, %0" : "=r"(v));
     return v;
 }
-inline u64 read_cr3()
-{
-    u64 v = 0;
-    asm volatile("mov %%cr3, %0" : "=r"(v));
-    return v;
-}
 inline u64 read_cr4()
 {
     u64 v = 0;
@@ -75,20 +69,6 @@ inline u64 read_flags()
 }
 inline void write_cr4(u64 v) { asm volatile("mov %0, %%cr4" : : "r"(v) : "memory"); }
 inline void write_cr3(u64 v) { asm volatile("mov %0, %%cr3" : : "r"(v) : "memory"); }
-
-inline u8 inb(u16 port)
-{
-    u8 v = 0;
-    asm volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-inline u32 inl(u16 port)
-{
-    u32 v = 0;
-    asm volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
-    return v;
-}
-inline void outb(u16 port, u8 v) { asm volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
 
 // While `resume` is not 0, an exception continues there instead of being fatal.
 struct Fault_probe {

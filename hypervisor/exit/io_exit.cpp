@@ -10,6 +10,7 @@
 #include "emul/mmio.hpp"
 #include "exit/exit_handlers.hpp"
 #include "exit/exit_loop.hpp"
+#include "exit/guest_memory.hpp"
 #include "exit/vm_exit.hpp"
 #include "mm/reservation.hpp"
 
@@ -27,6 +28,23 @@ u64 merge_into_rax(u64 rax, u32 value, u8 size)
     default: return value;
     }
 }
+
+// What the guest was given to read: what it writes there goes nowhere, as on Xen.
+class Memory_to_read final : public Mmio_device
+{
+  public:
+    explicit Memory_to_read(Domain& domain) : domain_(domain) {}
+
+    u64 read(Gpa gpa, u8 size) override
+    {
+        u64 value = 0;
+        return copy_from_guest_physical(domain_, &value, gpa, size) ? value : ~0ull;
+    }
+    void write(Gpa, u8, u64) override {}
+
+  private:
+    Domain& domain_;
+};
 
 // Tools that fork domains without promising memory for the copies take this into account.
 void write_to_common(Vcpu& vcpu, Gfn gfn)
@@ -86,7 +104,8 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
     if (fault.fetch || fault.page_walk) {
         vcpu.domain().crash("it runs, or keeps its page tables, in memory that it does not have");
     } else if (entry.present()) {
-        inject_general_protection(vcpu); // a write to what it was given to read
+        Memory_to_read memory(vcpu.domain());
+        emulate_mmio(vcpu, fault, memory);
     } else {
         Absent_memory nothing;
         emulate_mmio(vcpu, fault, nothing);

@@ -262,6 +262,21 @@ bool Child::wait_for_stage(u32 stage, u64 ns)
     return true;
 }
 
+u32 Child::wait_for_end(u64 ns)
+{
+    const u64 deadline = system_time() + ns;
+    for (;;) {
+        xen_domctl_getdomaininfo now{};
+        if (!okay(info(now), "getdomaininfo", id_))
+            return kNoEnd;
+        if (now.flags & XEN_DOMINF_shutdown)
+            return now.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
+        if (system_time() > deadline)
+            return kNoEnd;
+        sched_op(SCHEDOP_yield, nullptr);
+    }
+}
+
 Mailbox& my_mailbox() { return *at_gpa<Mailbox>(mailbox_page()); }
 Page& my_shared_page(u32 index) { return *at_gpa<Page>(mailbox_page() + index * kPageSize); }
 

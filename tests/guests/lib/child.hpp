@@ -20,6 +20,7 @@ using guest::u64;
 
 inline constexpr u32 kMailboxPages = 8;
 inline constexpr u64 kMaxKib       = 64 << 10; // of memory, if nothing else is said
+inline constexpr u32 kNoEnd        = ~0u;
 
 // What both sides read and write, in the first page of the mailbox. The rest belongs to the test.
 struct Mailbox {
@@ -51,6 +52,8 @@ class Child
     [[nodiscard]] u64 child_gfn(u32 index) const;
     // Runs the child until it is at `stage`, at most that long.
     bool wait_for_stage(u32 stage, u64 ns = 2'000'000'000);
+    // The reason for which it shut down, SHUTDOWN_*; kNoEnd if it has not in that time.
+    u32 wait_for_end(u64 ns = 2'000'000'000);
 
   private:
     bool create(u64 max_kib = kMaxKib);

@@ -39,20 +39,6 @@ u64 free_pages()
     return op.u.physinfo.free_pages + op.u.physinfo.scrub_pages;
 }
 
-// The reason of the shutdown, or ~0 when there was none in time.
-u32 end_of(Child& child)
-{
-    const u64 deadline = system_time() + 2'000'000'000;
-    while (system_time() < deadline) {
-        xen_domctl_getdomaininfo info{};
-        NEED(child.info(info) == 0);
-        if (info.flags & XEN_DOMINF_shutdown)
-            return info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask;
-        sched_op(SCHEDOP_yield, nullptr);
-    }
-    return ~0u;
-}
-
 // Reboot is what a triple fault means unless the toolstack says otherwise.
 void one_child(u32 reason)
 {
@@ -61,7 +47,7 @@ void one_child(u32 reason)
     if (reason != SHUTDOWN_reboot)
         CHECK_EQUAL(set_param(child.id(), HVM_PARAM_TRIPLE_FAULT_REASON, reason), 0);
     NEED(child.unpause() == 0);
-    CHECK_EQUAL(end_of(child), reason);
+    CHECK_EQUAL(child.wait_for_end(), reason);
     CHECK_EQUAL(child.mailbox().stage, 1); // it got as far as the fault and no further
     child.destroy();
 }

@@ -24,13 +24,12 @@ namespace vmm
 {
 
 inline constexpr u32 kDefaultWeight = 256;
-inline constexpr u32 kMaxWeight     = 65'535;
 inline constexpr Time kNever{~0ull};
 
 // A domain to the policy: what its vCPUs have in common. Owned by the domain; after a change each of its
 // entities is to be given to Policy::changed().
 struct Sched_group {
-    std::atomic<u32> weight{kDefaultWeight}; // each vCPU's share relative to others; 1 to kMaxWeight
+    std::atomic<u32> weight{kDefaultWeight}; // each vCPU's share relative to others; 1 to 65,535
     std::atomic<u32> members{0};             // kept by the policy
     Cpu_cap cap;
     Shared_cpu_set cpus{Cpu_set::all()}; // of the pool it is in

@@ -84,8 +84,6 @@ Vif_class::~Vif_class()
     }
 }
 
-Json Vif_class::to_spec(const config::Vif_config& vif) { return config::to_string(vif); }
-
 std::string Vif_class::describe(const Json& spec) const
 {
     const auto vif = from_spec(spec);

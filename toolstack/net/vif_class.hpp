@@ -2,7 +2,8 @@
 #pragma once
 // Network interfaces of domains as a class of devices: the backend is the netback of dom0's kernel, which
 // makes a network device there for each; this class puts it into its bridge, its route or the NAT network,
-// and guards what comes out of it. What a script of the administrator's does is the script's business.
+// and guards what comes out of it. What a script of the administrator's does is the script's business. A
+// device's spec is the text of the config.
 
 #include "toolstack/config/vif_config.hpp"
 #include "toolstack/device/device_class.hpp"
@@ -29,9 +30,6 @@ class Vif_class final : public device::Device_class
     [[nodiscard]] static Result<std::unique_ptr<Vif_class>> create(Event_loop& loop, Store_server& store,
                                                                    Nat_settings nat);
     ~Vif_class() override;
-
-    // What a device's spec is: the text of the config.
-    [[nodiscard]] static device::Json to_spec(const config::Vif_config& vif);
 
     [[nodiscard]] std::string_view type() const override { return "vif"; }
     [[nodiscard]] std::string describe(const device::Json& spec) const override;

@@ -10,7 +10,7 @@
 namespace std
 {
 
-[[noreturn]] void __throw_out_of_range_fmt(const char* what, ...) { vmm::panic_at(what, 0, "out of range"); }
+void __throw_out_of_range_fmt(const char* what, ...) { vmm::panic_at(what, 0, "out of range"); }
 
 } // namespace std
 

@@ -207,10 +207,10 @@ Expected<void> save_all(Domain& domain, Record_writer& out)
                                  static_cast<u32>(tsc_info().khz)};
     TRY(out.put(HVM_SAVE_CODE(HEADER), 0, &header, sizeof header));
     for (const auto& kind : kKinds) {
-        for (u16 i = 0; i < domain.max_vcpus(); ++i) {
+        for (u32 i = 0; i < domain.max_vcpus(); ++i) {
             Any_body body{};
             kind.save(*domain.vcpu(i), &body);
-            TRY(out.put(kind.type, i, &body, kind.size));
+            TRY(out.put(kind.type, static_cast<u16>(i), &body, kind.size));
         }
     }
     for (u16 i = 0; guest_xcr0_mask() != 0 && i < domain.max_vcpus(); ++i)

@@ -143,14 +143,12 @@ Expected<void> get_mem_type(Vcpu& vcpu, xen_hvm_get_mem_type& op)
 {
     const auto domain = TRY(domain_acted_on(Domid(op.domid), vcpu.domain()));
     const auto entry  = domain->p2m().lookup(Gfn(op.pfn));
-    if (entry.type == P2m_type::ram || entry.type == P2m_type::ram_common)
-        op.mem_type = HVMMEM_ram_rw;
-    else if (entry.type == P2m_type::ram_ro || entry.type == P2m_type::grant_ro)
-        op.mem_type = HVMMEM_ram_ro;
-    else if (entry.type == P2m_type::grant_rw || entry.type == P2m_type::foreign)
+    if (!entry.present() || is_mmio(entry.type))
+        op.mem_type = HVMMEM_mmio_dm;
+    else if (is_writable(entry.type) || entry.type == P2m_type::ram_common)
         op.mem_type = HVMMEM_ram_rw;
     else
-        op.mem_type = HVMMEM_mmio_dm;
+        op.mem_type = HVMMEM_ram_ro;
     return {};
 }
 

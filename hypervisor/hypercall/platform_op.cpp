@@ -75,7 +75,11 @@ Hypercall_result do_platform_op(Vcpu& vcpu, Hypercall_args& args)
         TRY(write_guest(vcpu, arg, op));
         return 0;
     case XENPF_cpu_online: TRY(bring_cpu_online(op.u.cpu_ol.cpuid)); return 0;
-    case XENPF_cpu_offline: TRY(take_cpu_offline(op.u.cpu_ol.cpuid)); return 0;
+    case XENPF_cpu_offline:
+        if (op.u.cpu_ol.cpuid == 0)
+            return fail(Errc::eopnotsupp);
+        TRY(take_cpu_offline(op.u.cpu_ol.cpuid));
+        return 0;
     case kGetDom0Console: return describe_console(vcpu, arg);
     default: return fail(Errc::enosys);
     }

@@ -129,14 +129,13 @@ void Frame_allocator::set_allocated(u32 index, unsigned order)
 // What fails for want of frames that rest, or that another CPU is scrubbing, is tried again with those. That
 // a CPU comes out of the hypervisor is waited for, but not for ever: it may wait for a lock of the caller's.
 template <class Try>
-auto Frame_allocator::with_all_free(Try&& attempt)
+auto Frame_allocator::with_all_free(const Try& attempt)
 {
     constexpr unsigned patience = 20'000; // milliseconds
     for (unsigned tries = 0;; ++tries, __builtin_ia32_pause()) {
         const Lock_guard guard(lock_);
-        if (auto result = attempt(); result)
-            return result;
-        else if (!wake_rested() && scrubbing_ == 0 && (resting_ == 0 || tries > patience))
+        auto result = attempt();
+        if (result || (!wake_rested() && scrubbing_ == 0 && (resting_ == 0 || tries > patience)))
             return result;
     }
 }

@@ -179,7 +179,7 @@ class Frame_allocator
     Expected<Mfn> try_allocate(unsigned order, bool& dirty);
     Expected<void> try_claim(Mfn first, unsigned order);
     template <class Try>
-    auto with_all_free(Try&& attempt);
+    auto with_all_free(const Try& attempt);
     void rest(u32 index, unsigned order);
     bool wake_rested();
     u32 narrow(u32 index, unsigned from, unsigned to, u32 wanted, unsigned colour);

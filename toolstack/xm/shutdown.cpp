@@ -66,7 +66,7 @@ Outcome<> await(Invocation& invocation, Asked& asked, Client::Deadline deadline)
     }
     const auto ending = TRY(read_ending(*answer));
     if (!invocation.json())
-        invocation.out() << ending.describe(asked.name) << std::endl;
+        invocation.out() << ending.describe(asked.name) << '\n' << std::flush;
     asked.result = *answer;
     return {};
 }

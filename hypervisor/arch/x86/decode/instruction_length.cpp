@@ -46,8 +46,12 @@ std::optional<u8> instruction_length(std::span<const u8> bytes, Intercepted_inst
     if (at + opcode.length > bytes.size() || at + opcode.length > kMaxInstructionLength)
         return std::nullopt;
     for (unsigned i = 0; i < opcode.length; ++i) { // so few that a call takes longer
-        if (bytes[at + i] != opcode.bytes[i])
-            return std::nullopt;
+        if (bytes[at + i] == opcode.bytes[i])
+            continue;
+        // QEMU's TCG takes INVD for WBINVD.
+        if (which == Intercepted_instruction::wbinvd)
+            return instruction_length(bytes, Intercepted_instruction::invd, long_mode);
+        return std::nullopt;
     }
     return static_cast<u8>(at + opcode.length);
 }

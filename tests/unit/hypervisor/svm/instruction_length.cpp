@@ -43,6 +43,7 @@ TEST_CASE("length of intercepted instructions")
         {Ins::xsetbv, {0x0f, 0x01, 0xd1}, true, 3},
         {Ins::invd, {0x0f, 0x08}, true, 2},
         {Ins::wbinvd, {0x0f, 0x09}, true, 2},
+        {Ins::wbinvd, {0x0f, 0x08}, true, 2},       // invd, as QEMU has it
         {Ins::wbinvd, {0xf3, 0x0f, 0x09}, true, 3}, // wbnoinvd
         {Ins::hlt, {}, true, std::nullopt},
     };

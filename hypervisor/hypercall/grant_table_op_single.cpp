@@ -17,24 +17,25 @@ namespace
 // Why the caller may not ask, as the structures of these operations say it.
 s16 refusal(Errc why) { return why == Errc::esrch ? GNTST_bad_domain : GNTST_permission_denied; }
 
-Expected<s16> write_frame_list(Vcpu& vcpu, Grant_table& grants, const gnttab_setup_table& op)
+s16 write_frame_list(Vcpu& vcpu, Grant_table& grants, const gnttab_setup_table& op)
 {
     if (op.nr_frames > grants.max_frames())
-        return s16{GNTST_general_error};
+        return GNTST_general_error;
     if (op.nr_frames != 0 && !grants.frame(op.nr_frames - 1))
-        return s16{GNTST_general_error};
+        return GNTST_general_error;
     const Gva list = address_of(op.frame_list);
     for (u32 i = 0; i < op.nr_frames; ++i) {
         const xen_pfn_t gfn = grants.frame_gfn(i).value();
-        TRY(write_guest_element(vcpu, list, i, gfn));
+        if (!write_guest_element(vcpu, list, i, gfn))
+            return GNTST_bad_virt_addr;
     }
-    return s16{GNTST_okay};
+    return GNTST_okay;
 }
 
 Expected<void> setup_table(Vcpu& vcpu, gnttab_setup_table& op)
 {
     const auto domain = domain_acted_on(Domid(op.dom), vcpu.domain());
-    op.status = domain ? TRY(write_frame_list(vcpu, (*domain)->grants(), op)) : refusal(domain.error());
+    op.status         = domain ? write_frame_list(vcpu, (*domain)->grants(), op) : refusal(domain.error());
     return {};
 }
 

@@ -112,10 +112,10 @@ Hypercall_result do_set_timer_op(Vcpu& vcpu, Hypercall_args& args)
 Hypercall_result do_vm_assist(Vcpu& vcpu, Hypercall_args& args)
 {
     const bool enable = args.a[0] == VMASST_CMD_enable;
-    if (args.a[0] > VMASST_CMD_disable)
-        return fail(Errc::enosys);
     if (args.a[1] != VMASST_TYPE_runstate_update_flag)
         return fail(Errc::einval);
+    if (args.a[0] > VMASST_CMD_disable)
+        return fail(Errc::enosys);
     Domain& domain = vcpu.domain();
     for (unsigned i = 0; i < domain.max_vcpus(); ++i)
         domain.vcpu(i)->runstate.set_update_flag(enable);

@@ -51,17 +51,15 @@ Hypercall_result compile_info(Vcpu& vcpu, Gva arg)
 
 Expected<void> features(Vcpu& vcpu, xen_feature_info& info)
 {
-    info.submap = 0;
-    if (info.submap_idx == 0) {
-        u64 map = bit(XENFEAT_writable_page_tables) | bit(XENFEAT_auto_translated_physmap) |
-                  bit(XENFEAT_memory_op_vnode_supported) | bit(XENFEAT_hvm_callback_vector) |
-                  bit(XENFEAT_hvm_safe_pvclock);
-        if (vcpu.domain().is_control())
-            map |= bit(XENFEAT_dom0);
-        map |=
-            vcpu.domain().is_identity_mapped() ? bit(XENFEAT_direct_mapped) : bit(XENFEAT_not_direct_mapped);
-        info.submap = static_cast<u32>(map);
-    }
+    if (info.submap_idx != 0)
+        return fail(Errc::einval);
+    u64 map = bit(XENFEAT_writable_page_tables) | bit(XENFEAT_auto_translated_physmap) |
+              bit(XENFEAT_memory_op_vnode_supported) | bit(XENFEAT_hvm_callback_vector) |
+              bit(XENFEAT_hvm_safe_pvclock);
+    if (vcpu.domain().is_control())
+        map |= bit(XENFEAT_dom0);
+    map |= vcpu.domain().is_identity_mapped() ? bit(XENFEAT_direct_mapped) : bit(XENFEAT_not_direct_mapped);
+    info.submap = static_cast<u32>(map);
     return {};
 }
 
@@ -76,6 +74,8 @@ Hypercall_result platform_parameters(Vcpu& vcpu, Gva arg)
 Hypercall_result build_id(Vcpu& vcpu, Gva arg)
 {
     constexpr std::string_view id = PLINTH_REVISION;
+    if (!vcpu.domain().is_control())
+        return fail(Errc::eperm);
     if (arg.value() == 0)
         return id.size();
     const auto header = TRY(read_guest<xen_build_id>(vcpu, arg));
@@ -100,7 +100,7 @@ Hypercall_result build_id(Vcpu& vcpu, Gva arg)
     case XENVER_changeset: return answer_text<sizeof(xen_changeset_info_t)>(vcpu, arg, PLINTH_REVISION);
     case XENVER_platform_parameters: return platform_parameters(vcpu, arg);
     case XENVER_get_features: return with_argument(vcpu, arg, features);
-    case XENVER_pagesize: return kPageSize;
+    case XENVER_pagesize: return arg.value() == 0 ? Hypercall_result(kPageSize) : fail(Errc::einval);
     case XENVER_guest_handle: TRY(write_guest(vcpu, arg, vcpu.domain().handle())); return 0;
     case XENVER_commandline:
         return answer_text<sizeof(xen_commandline_t)>(

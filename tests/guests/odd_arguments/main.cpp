@@ -135,6 +135,16 @@ s64 vnuma_of_child(u16 reserved)
     return memory_op(XENMEM_get_vnumainfo, &op);
 }
 
+s64 grant_frames_into(u64 list)
+{
+    gnttab_setup_table op{};
+    op.dom          = DOMID_SELF;
+    op.nr_frames    = 1;
+    op.frame_list.p = reinterpret_cast<xen_pfn_t*>(list);
+    const s64 rc    = grant_op(GNTTABOP_setup_table, &op, 1);
+    return rc < 0 ? rc : op.status;
+}
+
 s64 grants(u32 command, u32 count)
 {
     alignas(8) static char operations[256]; // as large as any two
@@ -330,6 +340,19 @@ const Attempt kAttempts[] = {
     {"another I/O page", [] { return set_param(child_id, HVM_PARAM_IOREQ_PFN, 6); }, -XEN_EEXIST},
     // the others
     {"unknown xen_version", [] { return version_op(77, nullptr); }, -XEN_ENOSYS},
+    {"features beyond the last",
+     [] {
+         return with(__HYPERVISOR_xen_version, XENVER_get_features,
+                     xen_feature_info{.submap_idx = 1, .submap = 0});
+     },
+     -XEN_EINVAL},
+    {"the size of pages, with an argument",
+     [] { return with(__HYPERVISOR_xen_version, XENVER_pagesize, u64{0}); }, -XEN_EINVAL},
+    {"unknown vm_assist",
+     [] { return hypercall(__HYPERVISOR_vm_assist, 77, VMASST_TYPE_runstate_update_flag); }, -XEN_ENOSYS},
+    {"unknown vm_assist of no type", [] { return hypercall(__HYPERVISOR_vm_assist, 77, 77); }, -XEN_EINVAL},
+    {"setup_table into nowhere", [] { return grant_frames_into(0x0000'7000'0000'0000); },
+     GNTST_bad_virt_addr},
     {"vm_assist of no kind", [] { return hypercall(__HYPERVISOR_vm_assist, VMASST_CMD_enable, 77); },
      -XEN_EINVAL},
     {"vm_assist with no command",

@@ -302,6 +302,7 @@ const Attempt kAttempts[] = {
     {"query_size of nobody", [] { return table_size_of(kNobody); }, GNTST_bad_domain},
     {"pci_device_add", [] { return pci_device_add(); }, -XEN_ENOSYS},
     {"command line", command_line_is_hidden, 1},
+    {"build id", [] { return version_op(XENVER_build_id, nullptr); }, -XEN_EPERM},
     {"hypercall 63", [] { return hypercall(63); }, -XEN_ENOSYS},
     {"hypercall 2^32", [] { return hypercall(1ull << 32 | __HYPERVISOR_xen_version); }, -XEN_ENOSYS},
     {"set_trap_table", [] { return hypercall(__HYPERVISOR_set_trap_table, 0); }, -XEN_ENOSYS},

@@ -151,6 +151,10 @@ TEST_CASE("setup_table grows the table and tells where its pages are")
     CHECK(d.grants().frame_count() == 2);
     CHECK(guest<u64>(d, kArg + 0x1000)[0] == ~0ull); // nowhere yet
     CHECK(guest<u64>(d, kArg + 0x1000)[1] == 42);
+    op.frame_list.p = reinterpret_cast<decltype(op.frame_list.p)>(kHole);
+    put(d, 0, op);
+    REQUIRE(call(d, GNTTABOP_setup_table, 1) == 0);
+    CHECK(arg<gnttab_setup_table>(d).status == GNTST_bad_virt_addr);
     op.nr_frames = 5;
     put(d, 0, op);
     REQUIRE(call(d, GNTTABOP_setup_table, 1) == 0);

@@ -161,8 +161,6 @@ class Control
     [[nodiscard]] virtual Result<cpu::Cpu_policy> offered_cpu_policy()                         = 0;
     [[nodiscard]] virtual Result<cpu::Cpu_policy> cpu_policy(Domid id)                         = 0;
     [[nodiscard]] virtual Result<void> set_cpu_policy(Domid id, const cpu::Cpu_policy& policy) = 0;
-
-    [[nodiscard]] virtual Result<void> debug_keys(std::string_view keys) = 0;
 };
 
 } // namespace vmm

@@ -131,17 +131,4 @@ Result<std::string> Xen_control::read_log(bool clear)
     return text;
 }
 
-Result<void> Xen_control::debug_keys(std::string_view keys)
-{
-    const auto buffer = TRY(call_.buffer(std::max<std::size_t>(keys.size(), 1)));
-    std::copy(keys.begin(), keys.end(), buffer.as<char>());
-    xen_sysctl op{};
-    set_xen_guest_handle_raw(op.u.debug_keys.keys, buffer.as<char>());
-    op.u.debug_keys.nr_keys = static_cast<std::uint32_t>(keys.size());
-    if (const auto done = call_.sysctl(XEN_SYSCTL_debug_keys, op); !done) {
-        return refusal(done.error(), "take debug keys", std::nullopt);
-    }
-    return {};
-}
-
 } // namespace vmm

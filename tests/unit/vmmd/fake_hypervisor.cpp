@@ -313,6 +313,4 @@ Result<void> Fake_hypervisor::set_cpu_policy(Domid id, const cpu::Cpu_policy& po
     return {};
 }
 
-Result<void> Fake_hypervisor::debug_keys(std::string_view) { return {}; }
-
 } // namespace vmm::test

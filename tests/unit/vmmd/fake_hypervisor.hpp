@@ -75,7 +75,6 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     Result<cpu::Cpu_policy> offered_cpu_policy() override;
     Result<cpu::Cpu_policy> cpu_policy(Domid id) override;
     Result<void> set_cpu_policy(Domid id, const cpu::Cpu_policy& policy) override;
-    Result<void> debug_keys(std::string_view keys) override;
 
     Result<void> claim(Domid id, std::uint64_t pages) override;
     Result<void> set_table_memory(Domid id, std::uint64_t kib) override;

@@ -118,14 +118,14 @@ class Two_hosts:
 
 
 def ends(machine, begun, seconds=480):
-    """Waits for the end of a command that was begun by `in_background`; its status and what it said."""
+    """Waits for the end of a command that was begun by `in_background`; its status and what it said. What it said is
+    read after the status: before, it may have been about to say it."""
     for _ in range(int(seconds * SCALE)):
-        said = machine.shell(f"cat {begun}.log")[1]
         status = machine.shell(f"cat {begun}.status", check=False)[1].strip()
         if status.isdigit():
-            return int(status), said
+            return int(status), machine.shell(f"cat {begun}.log")[1]
         machine.shell("sleep 1")
-    raise Failed(f"not within {seconds} s: the end of {begun}, which says so far:\n{said}")
+    raise Failed(f"not within {seconds} s: the end of {begun}, which says so far:\n{machine.shell(f'cat {begun}.log')[1]}")
 
 
 def in_background(machine, command, name):

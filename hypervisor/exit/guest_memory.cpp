@@ -121,11 +121,4 @@ Expected<void> copy_from_guest_physical(Domain& domain, void* to, Gpa from, u64 
                    [&](u64 at) { return host_address(none, domain.p2m(), Gpa(at), false); });
 }
 
-Expected<void> copy_to_guest_physical(Domain& domain, Gpa to, const void* from, u64 bytes)
-{
-    Region_cache none;
-    return copy_out(to.value(), from, bytes,
-                    [&](u64 at) { return host_address(none, domain.p2m(), Gpa(at), true); });
-}
-
 } // namespace vmm

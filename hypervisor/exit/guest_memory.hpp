@@ -26,9 +26,8 @@ Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access);
 Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes);
 Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes);
 
-// By guest physical address, for structures the ABI names that way.
+// By guest physical address, for a structure the ABI names that way.
 Expected<void> copy_from_guest_physical(Domain& domain, void* to, Gpa from, u64 bytes);
-Expected<void> copy_to_guest_physical(Domain& domain, Gpa to, const void* from, u64 bytes);
 
 template <class T>
 Expected<T> read_guest(Vcpu& vcpu, Gva from)

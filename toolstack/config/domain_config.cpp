@@ -27,7 +27,8 @@ constexpr bool is_name_character(char c)
            c == '_' || c == '-' || c == '+';
 }
 
-Checked check_range(std::uint64_t value, std::uint64_t low, std::uint64_t high, std::string_view unit)
+template <class Number>
+Checked check_range(Number value, Number low, Number high, std::string_view unit)
 {
     if (value >= low && value <= high)
         return {};
@@ -114,7 +115,8 @@ Checked check_cpu_weight(std::uint64_t weight)
 // More than all its vCPUs can use is no limit, and most likely a mistake.
 Checked check_cap(std::uint64_t percent, std::uint64_t vcpus)
 {
-    return check_range(percent, 0, vcpus * Limits::kMax_cap_per_vcpu, " (percent of one CPU; 0 is no limit)");
+    return check_range<std::uint64_t>(percent, 0, vcpus * Limits::kMax_cap_per_vcpu,
+                                      " (percent of one CPU; 0 is no limit)");
 }
 
 // Also a number, as tools of Xen allow.
@@ -124,6 +126,27 @@ Checked check_pool(std::string_view name)
         !name.empty() && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
     return name.empty() || number ? check_text("a pool's name", name, Limits::kMax_name_length)
                                   : check_name(name);
+}
+
+Checked check_event_channels(std::uint64_t count)
+{
+    return check_range(count, Limits::kMin_event_channels, Limits::kMax_event_channels, "");
+}
+
+// The tools' own grants are in the first.
+Checked check_grant_frames(std::uint64_t count)
+{
+    return check_range<std::uint64_t>(count, 1, Limits::kMax_grant_frames, "");
+}
+
+Checked check_maptrack_frames(std::uint64_t count)
+{
+    return check_range<std::uint64_t>(count, 0, Limits::kMax_maptrack_frames, "");
+}
+
+Checked check_timeoffset(std::int64_t seconds)
+{
+    return check_range(seconds, -Limits::kMax_timeoffset, Limits::kMax_timeoffset, " (seconds)");
 }
 
 Checked check_path(std::string_view path) { return check_text("a path", path, Limits::kMax_path_length); }
@@ -154,6 +177,11 @@ std::expected<void, Problem> validate(const Domain_config& config)
         {"cpu_weight", check_cpu_weight(config.cpu_weight)},
         {"cap", check_cap(config.cap, std::min<std::uint64_t>(config.maxvcpus, Limits::kMax_vcpus))},
         {"pool", check_pool(config.pool)},
+        {"max_event_channels",
+         check_event_channels(config.max_event_channels.value_or(Limits::kMax_event_channels))},
+        {"max_grant_frames", check_grant_frames(config.max_grant_frames.value_or(Limits::kMax_grant_frames))},
+        {"max_maptrack_frames", check_maptrack_frames(config.max_maptrack_frames.value_or(0))},
+        {"rtc_timeoffset", check_timeoffset(config.rtc_timeoffset)},
         {"vif", check_vifs(config.vifs)},
     };
     for (const auto& [key, result] : checks)

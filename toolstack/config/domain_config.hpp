@@ -33,16 +33,21 @@ enum class Domain_type { pvh };
 [[nodiscard]] std::string_view to_string(Domain_type type);
 
 struct Limits {
-    static constexpr std::uint64_t kMin_memory_mib   = 16;
-    static constexpr std::uint64_t kMax_memory_mib   = 16ull << 20; // 16 TiB
-    static constexpr std::uint64_t kMin_vcpus        = 1;
-    static constexpr std::uint64_t kMax_vcpus        = 64;
-    static constexpr std::uint64_t kMin_cpu_weight   = 1;
-    static constexpr std::uint64_t kMax_cpu_weight   = 65'535;
-    static constexpr std::uint64_t kMax_cap_per_vcpu = 100;
-    static constexpr std::size_t kMax_name_length    = 63;
-    static constexpr std::size_t kMax_cmdline_length = 4095;
-    static constexpr std::size_t kMax_path_length    = 4095;
+    static constexpr std::uint64_t kMin_memory_mib      = 16;
+    static constexpr std::uint64_t kMax_memory_mib      = 16ull << 20; // 16 TiB
+    static constexpr std::uint64_t kMin_vcpus           = 1;
+    static constexpr std::uint64_t kMax_vcpus           = 64;
+    static constexpr std::uint64_t kMin_cpu_weight      = 1;
+    static constexpr std::uint64_t kMax_cpu_weight      = 65'535;
+    static constexpr std::uint64_t kMax_cap_per_vcpu    = 100;
+    static constexpr std::uint64_t kMin_event_channels  = 2; // the store's and the console's
+    static constexpr std::uint64_t kMax_event_channels  = 131'071;
+    static constexpr std::uint64_t kMax_grant_frames    = 1024;
+    static constexpr std::uint64_t kMax_maptrack_frames = 4096;
+    static constexpr std::int64_t kMax_timeoffset       = 0x7fff'ffff; // 68 years, either way
+    static constexpr std::size_t kMax_name_length       = 63;
+    static constexpr std::size_t kMax_cmdline_length    = 4095;
+    static constexpr std::size_t kMax_path_length       = 4095;
 };
 
 inline constexpr std::uint64_t kDefault_memory_mib = 256;
@@ -70,6 +75,14 @@ struct Domain_config {
     unsigned cap = 0;                          // the most it may use, in percent of one CPU; 0: no limit
 
     cpu::Wanted_features cpuid; // all that the host offers, if nothing is said
+
+    // How much it may have of what the hypervisor keeps for it; without value: as much as others.
+    std::optional<unsigned> max_event_channels, max_grant_frames, max_maptrack_frames;
+
+    // What its wall clock shows: UTC or what the host's local time is when it is made, and so many seconds
+    // on.
+    bool localtime              = false;
+    std::int64_t rtc_timeoffset = 0;
 
     std::vector<Disk> disks; // no two with the same number
 
@@ -105,6 +118,10 @@ using Checked = std::expected<void, std::string>;
 [[nodiscard]] Checked check_cpu_weight(std::uint64_t weight);
 [[nodiscard]] Checked check_cap(std::uint64_t percent, std::uint64_t vcpus);
 [[nodiscard]] Checked check_pool(std::string_view name);
+[[nodiscard]] Checked check_event_channels(std::uint64_t count);
+[[nodiscard]] Checked check_grant_frames(std::uint64_t count);
+[[nodiscard]] Checked check_maptrack_frames(std::uint64_t count);
+[[nodiscard]] Checked check_timeoffset(std::int64_t seconds);
 [[nodiscard]] Checked check_path(std::string_view path); // its form only: who opens it finds out the rest
 [[nodiscard]] Checked check_cmdline(std::string_view cmdline);
 

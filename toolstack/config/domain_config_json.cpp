@@ -29,6 +29,28 @@ Read read_number(const Json& value, Number& out)
     return {};
 }
 
+template <class Number>
+Read read_number(const Json& value, std::optional<Number>& out)
+{
+    return read_number(value, out.emplace());
+}
+
+Read read_timeoffset(const Json& value, std::int64_t& out)
+{
+    if (!value.is_number_integer())
+        return std::unexpected("expected a whole number");
+    out = value.get<std::int64_t>();
+    return {};
+}
+
+Read read_switch(const Json& value, bool& out)
+{
+    if (!value.is_boolean())
+        return std::unexpected("expected true or false");
+    out = value.get<bool>();
+    return {};
+}
+
 Read read_action(const Json& value, End_action& out)
 {
     const auto action = value.is_string() ? parse_end_action(value.get<std::string>()) : std::nullopt;
@@ -142,6 +164,13 @@ constexpr Field kFields[] = {
     {"cap", [](const Json& v, Domain_config& c) { return read_number(v, c.cap); }},
     {"pool", [](const Json& v, Domain_config& c) { return read_text(v, c.pool); }},
     {"cpuid", [](const Json& v, Domain_config& c) { return read_cpuid(v, c.cpuid); }},
+    {"max_event_channels",
+     [](const Json& v, Domain_config& c) { return read_number(v, c.max_event_channels); }},
+    {"max_grant_frames", [](const Json& v, Domain_config& c) { return read_number(v, c.max_grant_frames); }},
+    {"max_maptrack_frames",
+     [](const Json& v, Domain_config& c) { return read_number(v, c.max_maptrack_frames); }},
+    {"localtime", [](const Json& v, Domain_config& c) { return read_switch(v, c.localtime); }},
+    {"rtc_timeoffset", [](const Json& v, Domain_config& c) { return read_timeoffset(v, c.rtc_timeoffset); }},
     {"disk", [](const Json& v, Domain_config& c) { return read_disks(v, c.disks); }},
     {"on_poweroff", [](const Json& v, Domain_config& c) { return read_action(v, c.on_poweroff); }},
     {"on_reboot", [](const Json& v, Domain_config& c) { return read_action(v, c.on_reboot); }},
@@ -185,6 +214,16 @@ Json to_json(const Domain_config& config)
         json["pool"] = config.pool;
     if (config.cpuid != cpu::Wanted_features())
         json["cpuid"] = config.cpuid.to_string();
+    if (config.max_event_channels)
+        json["max_event_channels"] = *config.max_event_channels;
+    if (config.max_grant_frames)
+        json["max_grant_frames"] = *config.max_grant_frames;
+    if (config.max_maptrack_frames)
+        json["max_maptrack_frames"] = *config.max_maptrack_frames;
+    if (config.localtime)
+        json["localtime"] = true;
+    if (config.rtc_timeoffset != 0)
+        json["rtc_timeoffset"] = config.rtc_timeoffset;
     json["disk"] = Json::array();
     for (const auto& disk : config.disks)
         json["disk"].push_back(to_json(disk));

@@ -5,6 +5,7 @@
 #include "toolstack/config/shown.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace vmm::config
 {
@@ -139,6 +140,46 @@ Reading_result read_builder(const Value& value, Draft&)
                            "\" is not known: leave builder out and give type = \"pvh\"");
 }
 
+// In quotes where it is negative: only text may begin with a minus.
+Reading_result read_timeoffset(const Value& value, Draft& draft)
+{
+    const auto text = as_text(value);
+    if (!text)
+        return std::unexpected("expected a number, found a list");
+    const bool back   = text->starts_with('-');
+    const auto number = parse_number(std::string_view(*text).substr(back ? 1 : 0));
+    if (!number)
+        return std::unexpected(number.error());
+    const auto seconds =
+        static_cast<std::int64_t>(std::min<std::uint64_t>(*number, std::numeric_limits<std::int64_t>::max()));
+    draft.config.rtc_timeoffset = back ? -seconds : seconds;
+    return check_timeoffset(draft.config.rtc_timeoffset);
+}
+
+Reading_result read_localtime(const Value& value, Draft& draft)
+{
+    const auto number = as_number(value);
+    if (!number)
+        return std::unexpected(number.error());
+    if (*number > 1)
+        return std::unexpected("give 1 for the host's local time or 0 for UTC");
+    draft.config.localtime = *number == 1;
+    return {};
+}
+
+// It says how much may be there, not how much is.
+Reading_result read_grant_version(const Value& value, Draft& draft)
+{
+    const auto number = as_number(value);
+    if (!number)
+        return std::unexpected(number.error());
+    if (*number != 1 && *number != 2)
+        return std::unexpected("there are grant tables of version 1 and 2");
+    if (*number == 2)
+        draft.remarks.emplace_back("version 2 is not supported yet: the domain has version 1");
+    return {};
+}
+
 Reading_result read_pvh(const Value& value, Draft&)
 {
     const auto number = as_number(value);
@@ -264,6 +305,19 @@ constexpr Key_reader kReaders[] = {
     {"cap", [](const Value& v, Draft& d) { return read_count(v, d.config.cap, check_any_cap); }},
     {"pool", [](const Value& v, Draft& d) { return read_text(v, d.config.pool, check_pool); }},
     {"cpuid", read_cpuid},
+    {"max_event_channels",
+     [](const Value& v, Draft& d) {
+         return read_count(v, d.config.max_event_channels, check_event_channels);
+     }},
+    {"max_grant_frames",
+     [](const Value& v, Draft& d) { return read_count(v, d.config.max_grant_frames, check_grant_frames); }},
+    {"max_grant_version", read_grant_version},
+    {"max_maptrack_frames",
+     [](const Value& v, Draft& d) {
+         return read_count(v, d.config.max_maptrack_frames, check_maptrack_frames);
+     }},
+    {"localtime", read_localtime},
+    {"rtc_timeoffset", read_timeoffset},
     {"disk", read_disks},
     {"on_poweroff", [](const Value& v, Draft& d) { return read_action(v, d.config.on_poweroff); }},
     {"on_reboot", [](const Value& v, Draft& d) { return read_action(v, d.config.on_reboot); }},

@@ -62,6 +62,16 @@ std::string write(const Domain_config& config)
         line("pool", in_quotes(config.pool));
     if (config.cpuid != cpu::Wanted_features())
         line("cpuid", in_quotes(config.cpuid.to_string()));
+    if (config.max_event_channels)
+        line("max_event_channels", std::to_string(*config.max_event_channels));
+    if (config.max_grant_frames)
+        line("max_grant_frames", std::to_string(*config.max_grant_frames));
+    if (config.max_maptrack_frames)
+        line("max_maptrack_frames", std::to_string(*config.max_maptrack_frames));
+    if (config.localtime)
+        line("localtime", "1");
+    if (config.rtc_timeoffset != 0)
+        line("rtc_timeoffset", in_quotes(std::to_string(config.rtc_timeoffset)));
     std::string disks;
     for (const auto& disk : config.disks)
         disks += (disks.empty() ? "\n    " : ",\n    ") + in_quotes(write_disk(disk));

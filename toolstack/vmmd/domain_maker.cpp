@@ -10,6 +10,7 @@
 
 #include <xen/domctl.h>
 
+#include <ctime>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,15 @@ namespace
 const config::Cpu_set* wanted_of(const std::vector<config::Cpu_set>& list, unsigned vcpu)
 {
     return vcpu < list.size() && !list[vcpu].is_all() ? &list[vcpu] : nullptr;
+}
+
+// Of the host's time zone against UTC, now, in seconds.
+std::int64_t local_time_offset()
+{
+    ::tzset(); // the administrator may have chosen another since
+    const std::time_t now = std::time(nullptr);
+    std::tm local{};
+    return ::localtime_r(&now, &local) != nullptr ? local.tm_gmtoff : 0;
 }
 
 Result<std::optional<Cpu_bits>> bits_of(std::string_view key, const config::Cpu_set* wanted,
@@ -74,8 +84,9 @@ Result<std::unique_ptr<Domain>> Domain_maker::begin(const config::Domain_config&
     if (config.generation_id) {
         domain->generation = config::Generation_id::random();
     }
-    domain->id =
-        TRY(control_.create({uuid.bytes, config.maxvcpus, frame.static_max_kib + frame.overhead_kib, pool}));
+    domain->id = TRY(
+        control_.create({uuid.bytes, config.maxvcpus, frame.static_max_kib + frame.overhead_kib, pool,
+                         config.max_event_channels, config.max_grant_frames, config.max_maptrack_frames}));
     return domain;
 }
 
@@ -88,6 +99,7 @@ Result<void> Domain_maker::build(Domain& domain, const Prepared_domain& prepared
 Result<void> Domain_maker::furnish(Domain& domain, const Built_domain& rings)
 {
     TRY(pin_vcpus(domain));
+    TRY(set_clock(domain));
     TRY(set_shares(control_, domain.id, domain.config));
     domain.rings = rings;
     open_console(domain);
@@ -120,6 +132,13 @@ Result<void> Domain_maker::pin_vcpus(const Domain& domain)
         }
     }
     return {};
+}
+
+Result<void> Domain_maker::set_clock(const Domain& domain)
+{
+    const std::int64_t offset =
+        domain.config.rtc_timeoffset + (domain.config.localtime ? local_time_offset() : 0);
+    return offset == 0 ? Result<void>() : control_.set_time_offset(domain.id, offset);
 }
 
 Result<unsigned> Domain_maker::pool_for(const config::Domain_config& config)

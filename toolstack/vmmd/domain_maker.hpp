@@ -67,6 +67,7 @@ class Domain_maker
     Result<void> build(Domain& domain, const Prepared_domain& prepared);
     Result<void> choose_processor(const Domain& domain);
     Result<void> pin_vcpus(const Domain& domain);
+    Result<void> set_clock(const Domain& domain);
     Result<unsigned> pool_for(const config::Domain_config& config);
     void open_console(Domain& domain);
     void let_go(Domain& domain);

@@ -31,9 +31,13 @@ enum class Shutdown_reason : unsigned {
 
 struct Domain_shape {
     Uuid_bytes uuid{};
-    unsigned max_vcpus           = 1;
-    std::uint64_t max_memory_kib = 0;
-    unsigned pool                = 0; // of processors
+    unsigned max_vcpus                      = 1;
+    std::uint64_t max_memory_kib            = 0;
+    unsigned pool                           = 0; // of processors
+    // The most it may have of each; without value: what the hypervisor gives.
+    std::optional<unsigned> event_channels  = {};
+    std::optional<unsigned> grant_frames    = {};
+    std::optional<unsigned> maptrack_frames = {};
 };
 
 struct Domain_info {

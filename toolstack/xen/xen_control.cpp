@@ -41,6 +41,13 @@ Domain_info to_info(const xen_domctl_getdomaininfo& from)
     return info;
 }
 
+constexpr unsigned kEvent_channels = 1023; // as Xen's tools give
+
+std::int32_t limit_of(std::optional<unsigned> wanted)
+{
+    return wanted ? static_cast<std::int32_t>(*wanted) : -1; // the hypervisor's default
+}
+
 } // namespace
 
 Result<std::unique_ptr<Xen_control>> Xen_control::open()
@@ -71,9 +78,9 @@ Result<Domid> Xen_control::create(const Domain_shape& shape)
     wanted.flags                = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
     wanted.max_vcpus            = shape.max_vcpus;
     wanted.cpupool_id           = shape.pool;
-    wanted.max_evtchn_port      = 1023;
-    wanted.max_grant_frames     = -1; // the hypervisor's default
-    wanted.max_maptrack_frames  = -1;
+    wanted.max_evtchn_port      = shape.event_channels.value_or(kEvent_channels);
+    wanted.max_grant_frames     = limit_of(shape.grant_frames);
+    wanted.max_maptrack_frames  = limit_of(shape.maptrack_frames);
     wanted.grant_opts           = XEN_DOMCTL_GRANT_version(1);
     wanted.arch.emulation_flags = XEN_X86_EMU_LAPIC;
     std::copy(shape.uuid.begin(), shape.uuid.end(), std::begin(wanted.handle));

@@ -85,23 +85,28 @@ TEST_CASE("A config survives the way through JSON")
     auto config = small();
     CHECK(from_json(to_json(config)) == config);
 
-    config.uuid          = Uuid::parse("01234567-89ab-cdef-0123-456789abcdef").value();
-    config.generation_id = true;
-    config.ramdisk       = "/r";
-    config.cmdline       = "console=hvc0 \"quoted\" \\ \xc3\xa4";
-    config.memory_mib    = 64;
-    config.maxmem_mib    = 128;
-    config.vcpus         = 2;
-    config.maxvcpus      = 3;
-    config.affinity      = {Cpu_set::parse("0-3,^1").value(), Cpu_set{}};
-    config.soft_affinity = {Cpu_set{}, Cpu_set::parse("7").value()};
-    config.cpu_weight    = 65'535;
-    config.cap           = 300;
-    config.pool          = "apart";
-    config.on_poweroff   = End_action::preserve;
-    config.on_reboot     = End_action::destroy;
-    config.on_crash      = End_action::rename_restart;
-    config.on_watchdog   = End_action::restart;
+    config.uuid                = Uuid::parse("01234567-89ab-cdef-0123-456789abcdef").value();
+    config.generation_id       = true;
+    config.ramdisk             = "/r";
+    config.cmdline             = "console=hvc0 \"quoted\" \\ \xc3\xa4";
+    config.memory_mib          = 64;
+    config.maxmem_mib          = 128;
+    config.vcpus               = 2;
+    config.maxvcpus            = 3;
+    config.affinity            = {Cpu_set::parse("0-3,^1").value(), Cpu_set{}};
+    config.soft_affinity       = {Cpu_set{}, Cpu_set::parse("7").value()};
+    config.cpu_weight          = 65'535;
+    config.cap                 = 300;
+    config.pool                = "apart";
+    config.on_poweroff         = End_action::preserve;
+    config.on_reboot           = End_action::destroy;
+    config.on_crash            = End_action::rename_restart;
+    config.on_watchdog         = End_action::restart;
+    config.max_event_channels  = 4096;
+    config.max_grant_frames    = 256;
+    config.max_maptrack_frames = 0;
+    config.localtime           = true;
+    config.rtc_timeoffset      = -3600;
     CHECK(from_json(Json::parse(to_json(config).dump())) == config);
 }
 
@@ -128,6 +133,12 @@ TEST_CASE("JSON that is no config names the field")
     CHECK(json_problem(R"({"uuid":1})") == "uuid: expected a string");
     CHECK(json_problem(R"({"type":"hvm"})") == "type: expected \"pvh\"");
     CHECK(json_problem(R"({"ms_vm_genid":1})") == "ms_vm_genid: expected \"generate\" or \"none\"");
+    CHECK(json_problem(R"({"localtime":1})") == "localtime: expected true or false");
+    CHECK(json_problem(R"({"rtc_timeoffset":1.5})") == "rtc_timeoffset: expected a whole number");
+    CHECK(json_problem(R"({"max_grant_frames":-1})") ==
+          "max_grant_frames: expected a whole number that is not negative");
+    CHECK(json_problem(R"({"name":"a","kernel":"/k","max_grant_frames":0})") ==
+          "max_grant_frames: 0 is out of range, give 1 to 1024");
     CHECK(json_problem(R"({"cpus":"0"})") == "cpus: expected a list of strings");
     CHECK(json_problem(R"({"cpus":[0]})") == "cpus: expected a list of strings");
     CHECK(json_problem(R"({"cpus":["9-1"]})") == "cpus: range \"9-1\" runs backwards");

@@ -72,6 +72,8 @@ cpus = [ "0-1", 2, "all" ]
 cpus_soft = "0,^0,3"
 cpu_weight = "512"; cap = 150
 cpuid = "host,avx2=0"; ms_vm_genid = "generate"
+max_event_channels = 2000; max_grant_frames = 256; max_grant_version = 1; max_maptrack_frames = "0x100"
+localtime = 1; rtc_timeoffset = "-3600"
 on_poweroff = "preserve"; on_reboot = 'destroy'; on_crash = "restart"; on_watchdog = "rename-restart"
 vif = []; disk = [ ]
 )");
@@ -93,6 +95,11 @@ vif = []; disk = [ ]
     CHECK(config.soft_affinity[3].to_string() == "3");
     CHECK(config.cpu_weight == 512);
     CHECK(config.cap == 150);
+    CHECK(config.max_event_channels == 2000);
+    CHECK(config.max_grant_frames == 256);
+    CHECK(config.max_maptrack_frames == 256);
+    CHECK(config.localtime);
+    CHECK(config.rtc_timeoffset == -3600);
     CHECK(config.on_poweroff == End_action::preserve);
     CHECK(config.on_reboot == End_action::destroy);
     CHECK(config.on_crash == End_action::restart);
@@ -140,6 +147,19 @@ TEST_CASE("Wrong values say what would be right")
          "a.cfg:3:7: cap: 101 is out of range, give 0 to 100 (percent of one CPU; 0 is no limit)"},
         {"pool = 'a b'",
          "a.cfg:3:8: pool: has ' ' at character 2: a name has 1 to 63 letters, digits and . _ - +"},
+        {"max_grant_frames = 0", "a.cfg:3:20: max_grant_frames: 0 is out of range, give 1 to 1024"},
+        {"max_grant_version = 3", "a.cfg:3:21: max_grant_version: there are grant tables of version 1 and 2"},
+        {"max_maptrack_frames = 5000",
+         "a.cfg:3:23: max_maptrack_frames: 5000 is out of range, give 0 to 4096"},
+        {"max_event_channels = 1", "a.cfg:3:22: max_event_channels: 1 is out of range, give 2 to 131071"},
+        {"localtime = 2", "a.cfg:3:13: localtime: give 1 for the host's local time or 0 for UTC"},
+        {"rtc_timeoffset = '-99999999999999999999'",
+         "a.cfg:3:18: rtc_timeoffset: the number 99999999999999999999 does not fit in 64 bits"},
+        {"rtc_timeoffset = '-4000000000'",
+         "a.cfg:3:18: rtc_timeoffset: -4000000000 is out of range, give -2147483647 to 2147483647 (seconds)"},
+        {"rtc_timeoffset = 'noon'",
+         "a.cfg:3:18: rtc_timeoffset: expected a number (decimal, 0x hexadecimal or 0 octal), found 'noon'"},
+        {"rtc_timeoffset = []", "a.cfg:3:18: rtc_timeoffset: expected a number, found a list"},
         {"cap = []", "a.cfg:3:7: cap: expected a number, found a list"},
         {"cpus = ['x']", "a.cfg:3:8: cpus: entry 1: \"x\" is not a CPU number: write \"all\", or numbers and "
                          "ranges like \"0-3,^1\""},

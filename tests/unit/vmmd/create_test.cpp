@@ -38,6 +38,31 @@ TEST_CASE("a created domain is complete: running, in the store, with console and
     CHECK(daemon.state_text().find("\"demo\"") != std::string::npos);
 }
 
+TEST_CASE("a domain has the tables and the clock that its config asks for")
+{
+    ::setenv("TZ", "EST5", 1); // five hours behind UTC
+    Daemon_fixture daemon;
+    const auto of = [&](Domid id) -> const Fake_domain& { return daemon.hypervisor.domain(id); };
+
+    const Fake_domain& plain = of(daemon.create("plain"));
+    CHECK_FALSE(plain.shape.event_channels);
+    CHECK_FALSE(plain.shape.grant_frames);
+    CHECK_FALSE(plain.shape.maptrack_frames);
+    CHECK(plain.time_offset == 0);
+
+    const Fake_domain& wide = of(daemon.create(
+        "wide", {{"max_event_channels", 4096}, {"max_grant_frames", 256}, {"max_maptrack_frames", 8}}));
+    CHECK(wide.shape.event_channels == 4096);
+    CHECK(wide.shape.grant_frames == 256);
+    CHECK(wide.shape.maptrack_frames == 8);
+
+    CHECK(of(daemon.create("later", {{"rtc_timeoffset", 60}})).time_offset == 60);
+    CHECK(of(daemon.create("local", {{"localtime", true}})).time_offset == -5 * 3600);
+    CHECK(of(daemon.create("both", {{"localtime", true}, {"rtc_timeoffset", -60}})).time_offset ==
+          -5 * 3600 - 60);
+    ::unsetenv("TZ");
+}
+
 TEST_CASE("a domain created paused stays so")
 {
     Daemon_fixture daemon;
@@ -72,6 +97,7 @@ TEST_CASE("whatever fails on the way, nothing is left")
                                                                          {"set_cpu_policy", 1},
                                                                          {"set_affinity", 1},
                                                                          {"set_scheduling", 1},
+                                                                         {"set_time_offset", 1},
                                                                          {"claim", 1},
                                                                          {"populate", 1},
                                                                          {"populate", 2},
@@ -86,7 +112,9 @@ TEST_CASE("whatever fails on the way, nothing is left")
                                                                          {"unpause", 1}}));
     daemon.hypervisor.order_failure(operation, Errc::io, nth);
     const Answer made = daemon.perform(
-        "create", daemon.create_args("demo", {{"cpus", {"0"}}, {"cap", 10}, {"cpuid", "host,avx2=0"}}));
+        "create",
+        daemon.create_args("demo",
+                           {{"cpus", {"0"}}, {"cap", 10}, {"cpuid", "host,avx2=0"}, {"rtc_timeoffset", 1}}));
     INFO(operation << " " << nth);
     REQUIRE_FALSE(made);
     CHECK(made.error().message.find("refused") != std::string::npos);

@@ -21,6 +21,7 @@ inline constexpr std::size_t kGuestSpace = std::size_t{6} << 30;
 
 struct Fake_domain {
     Domain_info info;
+    Domain_shape shape; // as it was asked for
     std::shared_ptr<std::byte>
         space;                   // 6 GiB, used sparsely; views keep it, as they keep pages of a dead domain
     std::byte* memory = nullptr; // its start
@@ -34,6 +35,7 @@ struct Fake_domain {
     std::uint32_t next_port = 1;
     std::map<unsigned, Cpu_bits> affinity, soft_affinity;
     Scheduling scheduling{256, 0};
+    std::int64_t time_offset = 0; // seconds
     cpu::Cpu_policy cpu_policy;
     bool logs_writes = false;
     std::set<std::uint64_t> written;        // frames a test says were, since the log was last taken

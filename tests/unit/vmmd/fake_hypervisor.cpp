@@ -88,6 +88,7 @@ Result<Domid> Fake_hypervisor::create(const Domain_shape& shape)
     domain->info.max_memory_kib                        = shape.max_memory_kib;
     domain->context                                    = first_context(shape.max_vcpus);
     domain->cpu_policy                                 = offered;
+    domain->shape                                      = shape;
     const Domid id                                     = domain->info.id;
     domains[id]                                        = std::move(domain);
     calls.push_back("create " + to_string(id));
@@ -203,9 +204,9 @@ Result<void> Fake_hypervisor::set_uuid(Domid id, const Uuid_bytes& uuid)
     return {};
 }
 
-Result<void> Fake_hypervisor::set_time_offset(Domid id, std::int64_t)
+Result<void> Fake_hypervisor::set_time_offset(Domid id, std::int64_t seconds)
 {
-    TRY(enter("set_time_offset", id));
+    TRY(enter("set_time_offset", id))->time_offset = seconds;
     return {};
 }
 

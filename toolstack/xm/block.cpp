@@ -2,7 +2,7 @@
 // block-attach, block-detach, block-list, block-resize, cd-insert, cd-eject. The words of a disk are those of
 // `disk =` in xm.cfg(5).
 #include "toolstack/xm/command.hpp"
-#include "toolstack/xm/device_rows.hpp"
+#include "toolstack/xm/devices.hpp"
 #include "toolstack/xm/memory_size.hpp"
 
 #include "toolstack/config/disk.hpp"
@@ -94,53 +94,26 @@ config::Disk emptied(config::Disk drive)
 
 } // namespace
 
-void block_detach_options(Options& options)
-{
-    options.add_options()("force", "take it away at once, whatever the domain does with it");
-}
-
 Outcome<> block_attach(Invocation& invocation)
 {
-    std::string text;
-    for (std::size_t i = 1; i < invocation.words().size(); ++i)
-        text += (i > 1 ? "," : "") + invocation.word(i);
-    const auto disk = config::parse_disk(text);
+    const auto disk = config::parse_disk(spec_of(invocation));
     if (!disk)
         return usage_error(disk.error().message);
-    const auto answer = TRY(invocation.call(
-        control::op::device_attach,
-        {{"domain", invocation.word(0)}, {"type", kType}, {"spec", config::write_disk(*disk)}}));
-    invocation.print_json(answer);
-    return {};
+    return attach_device(invocation, kType, config::write_disk(*disk));
 }
 
 Outcome<> block_detach(Invocation& invocation)
 {
-    const auto number = TRY(number_of(invocation.word(1)));
-    const auto answer =
-        TRY(invocation.call(control::op::device_detach, {{"domain", invocation.word(0)},
-                                                         {"type", kType},
-                                                         {"number", number},
-                                                         {"force", invocation.has("force")}}));
-    invocation.print_json(answer);
-    return {};
+    return detach_device(invocation, kType, TRY(number_of(invocation.word(1))));
 }
 
 Outcome<> block_list(Invocation& invocation)
 {
-    Json disks = Json::array();
-    std::vector<Json> rows;
-    for (const auto& domain : invocation.words())
-        for (const auto& row : TRY(device_rows(invocation, domain, kType))) {
-            disks.push_back(shown_disk(row));
-            rows.push_back(row);
-        }
-    if (invocation.print_json({{"disks", std::move(disks)}}))
-        return {};
-    invocation.out() << "Vdev  BE  handle state evt-ch ring-ref BE-path\n";
-    for (const auto& row : rows)
-        print_row(row, invocation.out());
-    return {};
+    return list_devices(invocation, {.type    = kType,
+                                     .plural  = "disks",
+                                     .heading = "Vdev  BE  handle state evt-ch ring-ref BE-path",
+                                     .shown   = shown_disk,
+                                     .print   = print_row});
 }
 
 Outcome<> block_resize(Invocation& invocation)

@@ -103,10 +103,11 @@ Outcome<> cpu_online(Invocation&);
 // cpu_policy.cpp
 Outcome<> cpu_policy(Invocation&);
 void cpu_policy_options(Options&);
+// devices.cpp
+void device_detach_options(Options&);
 // block.cpp
 Outcome<> block_attach(Invocation&);
 Outcome<> block_detach(Invocation&);
-void block_detach_options(Options&);
 Outcome<> block_list(Invocation&);
 Outcome<> block_resize(Invocation&);
 Outcome<> cd_insert(Invocation&);
@@ -114,7 +115,6 @@ Outcome<> cd_eject(Invocation&);
 // network.cpp
 Outcome<> network_attach(Invocation&);
 Outcome<> network_detach(Invocation&);
-void network_detach_options(Options&);
 Outcome<> network_list(Invocation&);
 // console.cpp
 Outcome<> console(Invocation&);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // network-attach, network-detach, network-list. The words of an interface are those of `vif =` in xm.cfg(5).
 #include "toolstack/xm/command.hpp"
-#include "toolstack/xm/device_rows.hpp"
+#include "toolstack/xm/devices.hpp"
 
 #include "toolstack/config/vif_config.hpp"
 
@@ -67,54 +67,30 @@ Outcome<unsigned> number_of(Invocation& invocation, const std::string& word)
 
 } // namespace
 
-void network_detach_options(Options& options)
-{
-    options.add_options()("force", "take it away at once, whatever the domain does with it");
-}
-
 Outcome<> network_attach(Invocation& invocation)
 {
-    std::string text;
-    for (std::size_t i = 1; i < invocation.words().size(); ++i)
-        text += (i > 1 ? "," : "") + invocation.word(i);
+    const auto text = spec_of(invocation);
     std::vector<std::string> remarks;
     if (const auto vif = config::parse_vif(text, &remarks); !vif)
         return usage_error(vif.error().message);
     for (const auto& remark : remarks)
         invocation.warn(remark);
-    const auto answer = TRY(invocation.call(
-        control::op::device_attach, {{"domain", invocation.word(0)}, {"type", kType}, {"spec", text}}));
-    invocation.print_json(answer);
-    return {};
+    return attach_device(invocation, kType, text);
 }
 
 Outcome<> network_detach(Invocation& invocation)
 {
-    const auto number = TRY(number_of(invocation, invocation.word(1)));
-    const auto answer =
-        TRY(invocation.call(control::op::device_detach, {{"domain", invocation.word(0)},
-                                                         {"type", kType},
-                                                         {"number", number},
-                                                         {"force", invocation.has("force")}}));
-    invocation.print_json(answer);
-    return {};
+    return detach_device(invocation, kType, TRY(number_of(invocation, invocation.word(1))));
 }
 
 Outcome<> network_list(Invocation& invocation)
 {
-    Json interfaces = Json::array();
-    std::vector<Json> rows;
-    for (const auto& domain : invocation.words())
-        for (const auto& row : TRY(device_rows(invocation, domain, kType))) {
-            interfaces.push_back(interface_of(row));
-            rows.push_back(row);
-        }
-    if (invocation.print_json({{"interfaces", std::move(interfaces)}}))
-        return {};
-    invocation.out() << "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path\n";
-    for (const auto& row : rows)
-        print_row(row, invocation.out());
-    return {};
+    return list_devices(invocation,
+                        {.type    = kType,
+                         .plural  = "interfaces",
+                         .heading = "Idx BE Mac Addr.         handle state evt-ch   tx-/rx-ring-ref BE-path",
+                         .shown   = interface_of,
+                         .print   = print_row});
 }
 
 } // namespace vmm::xm

@@ -3,6 +3,7 @@
 
 #include "toolstack/config/foreign_keys.hpp"
 #include "toolstack/config/key_reader.hpp"
+#include "toolstack/config/write.hpp"
 
 #include <catch2/catch.hpp>
 #include <set>
@@ -105,6 +106,7 @@ vif = []; disk = [ ]
     CHECK(config.on_crash == End_action::restart);
     CHECK(config.on_watchdog == End_action::rename_restart);
     CHECK(result->warnings.empty());
+    CHECK(read(write(config)).value().config == config);
 }
 
 TEST_CASE("Defaults follow the values they belong to")

@@ -42,8 +42,8 @@ struct Limits {
     static constexpr std::uint64_t kMax_cap_per_vcpu    = 100;
     static constexpr std::uint64_t kMin_event_channels  = 2; // the store's and the console's
     static constexpr std::uint64_t kMax_event_channels  = 131'071;
-    static constexpr std::uint64_t kMax_grant_frames    = 1024;
-    static constexpr std::uint64_t kMax_maptrack_frames = 4096;
+    static constexpr std::uint64_t kMax_grant_frames    = 256;
+    static constexpr std::uint64_t kMax_maptrack_frames = 1024;
     static constexpr std::int64_t kMax_timeoffset       = 0x7fff'ffff; // 68 years, either way
     static constexpr std::size_t kMax_name_length       = 63;
     static constexpr std::size_t kMax_cmdline_length    = 4095;

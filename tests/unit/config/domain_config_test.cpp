@@ -138,7 +138,7 @@ TEST_CASE("JSON that is no config names the field")
     CHECK(json_problem(R"({"max_grant_frames":-1})") ==
           "max_grant_frames: expected a whole number that is not negative");
     CHECK(json_problem(R"({"name":"a","kernel":"/k","max_grant_frames":0})") ==
-          "max_grant_frames: 0 is out of range, give 1 to 1024");
+          "max_grant_frames: 0 is out of range, give 1 to 256");
     CHECK(json_problem(R"({"cpus":"0"})") == "cpus: expected a list of strings");
     CHECK(json_problem(R"({"cpus":[0]})") == "cpus: expected a list of strings");
     CHECK(json_problem(R"({"cpus":["9-1"]})") == "cpus: range \"9-1\" runs backwards");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/config/disk.hpp"
-
-#include <nlohmann/json.hpp>
+#include "toolstack/config/json_values.hpp"
 
 namespace vmm::config
 {
@@ -10,23 +9,6 @@ namespace
 {
 
 using Json = nlohmann::ordered_json;
-using Read = std::expected<void, std::string>;
-
-Read read_text(const Json& value, std::string& target)
-{
-    if (!value.is_string())
-        return std::unexpected("expected a string");
-    target = value.get<std::string>();
-    return {};
-}
-
-Read read_flag(const Json& value, bool& target)
-{
-    if (!value.is_boolean())
-        return std::unexpected("expected true or false");
-    target = value.get<bool>();
-    return {};
-}
 
 template <class Value>
 Read read_name(const Json& value, Value& target, std::optional<Value> (*parse)(std::string_view))

@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/config/domain_config_json.hpp"
+#include "toolstack/config/json_values.hpp"
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace vmm::config
 {
 
 namespace
 {
-
-using Read = std::expected<void, std::string>;
-
-Read read_text(const Json& value, std::string& out)
-{
-    if (!value.is_string())
-        return std::unexpected("expected a string");
-    out = value.get<std::string>();
-    return {};
-}
 
 template <class Number>
 Read read_number(const Json& value, Number& out)
@@ -37,17 +29,10 @@ Read read_number(const Json& value, std::optional<Number>& out)
 
 Read read_timeoffset(const Json& value, std::int64_t& out)
 {
-    if (!value.is_number_integer())
+    if (!value.is_number_integer() ||
+        (value.is_number_unsigned() && !std::in_range<std::int64_t>(value.get<std::uint64_t>())))
         return std::unexpected("expected a whole number");
     out = value.get<std::int64_t>();
-    return {};
-}
-
-Read read_switch(const Json& value, bool& out)
-{
-    if (!value.is_boolean())
-        return std::unexpected("expected true or false");
-    out = value.get<bool>();
     return {};
 }
 
@@ -169,7 +154,7 @@ constexpr Field kFields[] = {
     {"max_grant_frames", [](const Json& v, Domain_config& c) { return read_number(v, c.max_grant_frames); }},
     {"max_maptrack_frames",
      [](const Json& v, Domain_config& c) { return read_number(v, c.max_maptrack_frames); }},
-    {"localtime", [](const Json& v, Domain_config& c) { return read_switch(v, c.localtime); }},
+    {"localtime", [](const Json& v, Domain_config& c) { return read_flag(v, c.localtime); }},
     {"rtc_timeoffset", [](const Json& v, Domain_config& c) { return read_timeoffset(v, c.rtc_timeoffset); }},
     {"disk", [](const Json& v, Domain_config& c) { return read_disks(v, c.disks); }},
     {"on_poweroff", [](const Json& v, Domain_config& c) { return read_action(v, c.on_poweroff); }},

@@ -135,6 +135,8 @@ TEST_CASE("JSON that is no config names the field")
     CHECK(json_problem(R"({"ms_vm_genid":1})") == "ms_vm_genid: expected \"generate\" or \"none\"");
     CHECK(json_problem(R"({"localtime":1})") == "localtime: expected true or false");
     CHECK(json_problem(R"({"rtc_timeoffset":1.5})") == "rtc_timeoffset: expected a whole number");
+    CHECK(json_problem(R"({"rtc_timeoffset":18446744073709551615})") ==
+          "rtc_timeoffset: expected a whole number");
     CHECK(json_problem(R"({"max_grant_frames":-1})") ==
           "max_grant_frames: expected a whole number that is not negative");
     CHECK(json_problem(R"({"name":"a","kernel":"/k","max_grant_frames":0})") ==

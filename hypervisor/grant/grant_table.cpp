@@ -22,6 +22,8 @@ constexpr s16 number(Grant_status status) { return static_cast<s16>(status); }
 
 Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames, u32 max_maptrack_frames)
 {
+    if (max_maptrack_frames > Maptrack::kMaxPages)
+        return fail(Errc::einval);
     Ref<Granted> granted = TRY(Granted::create(domain, max_frames));
     return make_unique<Grant_table>(domain, std::move(granted), max_maptrack_frames);
 }

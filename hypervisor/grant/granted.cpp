@@ -55,7 +55,7 @@ void clear_flags(grant_entry_v1& entry, u16 flags)
 
 Expected<Ref<Granted>> Granted::create(Domain& domain, u32 max_frames)
 {
-    if (max_frames > kMaxFrames)
+    if (max_frames == 0 || max_frames > kMaxFrames)
         return fail(Errc::einval);
     return Ref<Granted>(TRY(make_unique<Granted>(domain, max_frames)).release());
 }

@@ -26,9 +26,11 @@ static_assert(sizeof(Mapping) == 16);
 class Maptrack
 {
   public:
-    explicit Maptrack(u32 max_frames) : max_pages_(max_frames < kMaxPages ? max_frames : kMaxPages) {}
-
+    static constexpr u32 kMaxPages = 1024;
     static constexpr u32 kNoHandle = ~0u;
+
+    // At most kMaxPages.
+    explicit Maptrack(u32 max_pages) : max_pages_(max_pages) {}
 
     // A handle in state busy; kNoHandle when there is none left.
     u32 allocate();
@@ -43,9 +45,8 @@ class Maptrack
     [[nodiscard]] u32 in_use() const { return in_use_; }
 
   private:
-    static constexpr u32 kPerPage  = kPageSize / sizeof(Mapping);
-    static constexpr u32 kMaxPages = 1024;
-    using Page                     = std::array<Mapping, kPerPage>;
+    static constexpr u32 kPerPage = kPageSize / sizeof(Mapping);
+    using Page                    = std::array<Mapping, kPerPage>;
 
     bool grow();
 

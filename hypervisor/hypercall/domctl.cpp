@@ -29,11 +29,9 @@ namespace
 enum class Copy_back : bool { no, yes };
 using Domctl_result = Expected<Copy_back>;
 
-constexpr u32 kMaxPorts          = 131'072;
-constexpr u32 kDefaultGrants     = 64;
-constexpr u32 kDefaultMaptrack   = 1024;
-constexpr u32 kMaxGrantFrames    = 1024;
-constexpr u32 kMaxMaptrackFrames = 4096;
+constexpr u32 kMaxPorts        = 131'072;
+constexpr u32 kDefaultGrants   = 64;
+constexpr u32 kDefaultMaptrack = 1024;
 
 unsigned limit_or(s32 wanted, u32 otherwise) { return wanted < 0 ? otherwise : static_cast<u32>(wanted); }
 
@@ -47,20 +45,19 @@ Domctl_result create_domain(xen_domctl& op)
     if (config.arch.emulation_flags != XEN_X86_EMU_LAPIC || config.iommu_opts != 0 ||
         config.vmtrace_size != 0)
         return fail(Errc::einval);
+    if (config.grant_opts != XEN_DOMCTL_GRANT_version(1))
+        return fail(Errc::einval);
     if (config.max_vcpus == 0 || config.max_vcpus > kMaxVcpus)
         return fail(Errc::einval);
     TRY(can_begin_in(config.cpupool_id));
-    const u32 grant_frames    = limit_or(config.max_grant_frames, kDefaultGrants);
-    const u32 maptrack_frames = limit_or(config.max_maptrack_frames, kDefaultMaptrack);
-    if (grant_frames > kMaxGrantFrames || maptrack_frames > kMaxMaptrackFrames)
-        return fail(Errc::einval);
     Domid id(op.domain);
     if (id == kDom0 || id >= kDomidFirstReserved)
         id = TRY(unused_domid());
     Domain_identity identity{.id = id, .control = false, .identity_mapped = false, .handle = {}};
     std::copy(std::begin(config.handle), std::end(config.handle), identity.handle.begin());
     const auto domain = TRY(Domain::create(identity, std::min(config.max_evtchn_port, kMaxPorts - 1) + 1,
-                                           grant_frames, maptrack_frames));
+                                           limit_or(config.max_grant_frames, kDefaultGrants),
+                                           limit_or(config.max_maptrack_frames, kDefaultMaptrack)));
     begin_in_pool(*domain, config.cpupool_id);
     domain->set_configured_vcpus(config.max_vcpus);
     op.domain = id.value();

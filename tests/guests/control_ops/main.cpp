@@ -52,6 +52,23 @@ s64 run(u32 command, domid_t domain, Fill fill)
     return domctl(op, command, domain);
 }
 
+// A domain like the child, but for what is changed; 0 is any free number.
+template <class Change>
+s64 create(domid_t domain, Change change)
+{
+    return run(XEN_DOMCTL_createdomain, domain, [&](auto& u) {
+        auto& config                = u.createdomain;
+        config.flags                = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
+        config.max_vcpus            = 1;
+        config.max_evtchn_port      = 1023;
+        config.max_grant_frames     = 4;
+        config.max_maptrack_frames  = 4;
+        config.grant_opts           = XEN_DOMCTL_GRANT_version(1);
+        config.arch.emulation_flags = XEN_X86_EMU_LAPIC;
+        change(config);
+    });
+}
+
 s64 sysctl(xen_sysctl& op, u32 command)
 {
     op.cmd               = command;
@@ -148,20 +165,18 @@ const Attempt kAttempts[] = {
      },
      -XEN_EINVAL},
     {"set_cpu_policy of itself", [] { return run(XEN_DOMCTL_set_cpu_policy, 0); }, -XEN_EINVAL},
-    {"createdomain that exists",
-     [] {
-         return run(XEN_DOMCTL_createdomain, child_id, [](auto& u) {
-             u.createdomain.flags                = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
-             u.createdomain.max_vcpus            = 1;
-             u.createdomain.max_evtchn_port      = 1023;
-             u.createdomain.max_grant_frames     = 4;
-             u.createdomain.max_maptrack_frames  = 4;
-             u.createdomain.grant_opts           = XEN_DOMCTL_GRANT_version(1);
-             u.createdomain.arch.emulation_flags = XEN_X86_EMU_LAPIC;
-         });
-     },
-     -XEN_EEXIST},
-    {"createdomain without vCPUs", [] { return run(XEN_DOMCTL_createdomain, 0); }, -XEN_EINVAL},
+    {"createdomain that exists", [] { return create(child_id, [](auto&) {}); }, -XEN_EEXIST},
+    {"createdomain without vCPUs", [] { return create(0, [](auto& c) { c.max_vcpus = 0; }); }, -XEN_EINVAL},
+    {"createdomain without grants", [] { return create(0, [](auto& c) { c.max_grant_frames = 0; }); },
+     -XEN_EINVAL},
+    {"createdomain with too many grants",
+     [] { return create(0, [](auto& c) { c.max_grant_frames = 5000; }); }, -XEN_EINVAL},
+    {"createdomain with too many mappings",
+     [] { return create(0, [](auto& c) { c.max_maptrack_frames = 1'000'000; }); }, -XEN_EINVAL},
+    {"createdomain with grants of a version there is not",
+     [] { return create(0, [](auto& c) { c.grant_opts = XEN_DOMCTL_GRANT_version(3); }); }, -XEN_EINVAL},
+    {"createdomain with an unknown option of grants",
+     [] { return create(0, [](auto& c) { c.grant_opts |= 0x10; }); }, -XEN_EINVAL},
     {"scheduler_op of no pool",
      [] { return ask(XEN_SYSCTL_scheduler_op, [](auto& u) { u.scheduler_op.cpupool_id = 77; }); },
      -XEN_ESRCH},

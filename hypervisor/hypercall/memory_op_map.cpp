@@ -13,6 +13,8 @@ namespace vmm
 
 Expected<void> memory_map(Vcpu& caller, xen_memory_map& op)
 {
+    // Another vCPU may be replacing the map.
+    const Lock_guard guard(caller.domain().lock());
     const auto entries = caller.domain().memory_map.entries();
     if (entries.empty())
         return fail(Errc::enosys);

@@ -2,16 +2,13 @@
 //
 // Several CPUs at once, under ThreadSanitizer: domains write the same frames in common at the same time,
 // while others map, give up and inherit them. Each CPU is in one domain and knows what it wrote there.
+#include "memory_op/race_cpus.hpp"
 #include "world.hpp"
 
-#include "base/turns.hpp"
 #include "mm/fork.hpp"
 #include "mm/reservation.hpp"
-#include "platform/cpus.hpp"
 
 #include <catch2/catch.hpp>
-
-#include <thread>
 
 using namespace vmm;
 using namespace vmm::test;
@@ -24,13 +21,6 @@ constexpr unsigned kCpus = 4;
 constexpr Limits kEmpty{.pages = 0};
 
 std::atomic<unsigned> wrong{0};
-
-// Between two exits.
-void run_guest()
-{
-    turns::go_out();
-    turns::come_in();
-}
 
 u64& word(Domain& d, u64 gfn) { return *guest<u64>(d, gfn << kPageShift); }
 
@@ -45,25 +35,6 @@ void live(Domain& d, u64 mark)
     }
     for (u64 gfn = 0; gfn < kPages; ++gfn)
         wrong += word(d, gfn) != gfn + mark;
-}
-
-template <class Work>
-void on_all_cpus(Work work)
-{
-    known_cpus.count = kCpus;
-    {
-        std::vector<std::jthread> threads;
-        for (u32 cpu = 0; cpu < kCpus; ++cpu) {
-            threads.emplace_back([&work, cpu] {
-                hosted_cpu = cpu;
-                work(cpu);
-                turns::go_out();
-            });
-        }
-    }
-    for (u32 i = 0; i < kCpus; ++i)
-        turns::count.of(i) = 0;
-    known_cpus.count = 1;
 }
 
 bool fork(Domain& child, Domain& parent)
@@ -90,7 +61,7 @@ TEST_CASE("all sharers write the same frames at once")
         REQUIRE(family[i]->claim_frames(family[0]->owned_frames()));
         REQUIRE(fork(*family[i], *family[i / 2]));
     }
-    on_all_cpus([&](u32 cpu) { live(*family[cpu], (cpu + 1) * 10'000); });
+    on_cpus(kCpus, [&](u32 cpu) { live(*family[cpu], (cpu + 1) * 10'000); });
     CHECK(wrong == 0);
     CHECK(frames.common_count() == 0);
     CHECK(frames.saved_count() == 0);
@@ -113,7 +84,7 @@ TEST_CASE("a domain is mapped by another, forked and given up while its siblings
     REQUIRE(fork(writer, parent));
     REQUIRE(fork(mapped, parent));
     REQUIRE(fork(shrinks, parent));
-    on_all_cpus([&](u32 cpu) {
+    on_cpus(kCpus, [&](u32 cpu) {
         switch (cpu) {
         case 0: return live(writer, 1'000'000);
         case 1:

@@ -32,6 +32,8 @@ u64 common_leaf(Mfn mfn, unsigned level)
 
 Expected<void> P2m::make_own(Gfn gfn)
 {
+    if (!in_range(gfn))
+        return {};
     const Lock_guard guard(lock_);
     const auto at = Table::place(to_hpa(root_), gfn.value());
     if (type_of(at.entry) != P2m_type::ram_common)

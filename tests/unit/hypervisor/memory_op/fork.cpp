@@ -117,6 +117,20 @@ TEST_CASE("the child gets a copy of the page shared with the hypervisor, and non
     CHECK(child.shared_mfn() != parent.shared_mfn());
 }
 
+TEST_CASE("a page beyond what a map can hold is none that is in common")
+{
+    World world;
+    Domain& parent = parent_with_large(world);
+    Domain& child  = world.make(2, false, kEmpty);
+    REQUIRE(fork(child, parent));
+    const Gfn highest = child.p2m().max_gfn();
+    const Gfn alias(kLarge + (1ull << 36)); // leads through the same tables
+    REQUIRE(child.p2m().make_own(alias));
+    CHECK_FALSE(move_page(child, alias, Gfn(0x1000)));
+    CHECK(child.p2m().max_gfn() == highest);
+    CHECK(type(child, kLarge) == P2m_type::ram_common);
+}
+
 TEST_CASE("moving a page that is in common, and giving some of it up")
 {
     World world;

@@ -96,7 +96,7 @@ class Vcpu
     std::atomic<bool> nmi_pending{false};
     int offered_vector = -1;          // the APIC's, injected at this entry
     std::atomic<u8> upcall_vector{0}; // HVMOP_set_evtchn_upcall_vector: upcalls come through the APIC instead
-    u64 tsc_aux = 0;
+    u32 tsc_aux = 0;
     u64 xcr0    = 1;
     Mtrr mtrr;
     Guest_translation translation;

@@ -105,7 +105,7 @@ Expected<u64> read_guest_msr(Vcpu& vcpu, u32 index)
         vcpu.backend().read_system(s);
         return s.pat;
     }
-    case msr::kTscAux: return vcpu.tsc_aux;
+    case msr::kTscAux: return u64{vcpu.tsc_aux};
     case msr::kSpecCtrl:
         if (speculation_bits(vcpu.domain().cpu_policy(), index) == 0)
             return fail(Errc::einval);
@@ -135,7 +135,7 @@ Expected<void> write_guest_msr(Vcpu& vcpu, u32 index, u64 value)
     case msr::kTscAux:
         if (value >> 32)
             return fail(Errc::einval);
-        vcpu.tsc_aux = value;
+        vcpu.tsc_aux = static_cast<u32>(value);
         write_msr(msr::kTscAux, value);
         return {};
     case kHypercallPageMsr: return write_hypercall_page(vcpu, value);

@@ -113,7 +113,8 @@ void save_cpu_record(const Vcpu& vcpu, hvm_hw_cpu& record)
 
 Expected<void> load_cpu_record(Vcpu& vcpu, const hvm_hw_cpu& record)
 {
-    if (!(record.cs_arbytes & kSegmentPresent) || (record.rflags & ~0x3fffffull) != 0)
+    if (!(record.cs_arbytes & kSegmentPresent) || (record.rflags & ~0x3fffffull) != 0 ||
+        record.msr_tsc_aux >> 32)
         return fail(Errc::einval);
     System_state old{};
     vcpu.backend().read_system(old);
@@ -125,7 +126,7 @@ Expected<void> load_cpu_record(Vcpu& vcpu, const hvm_hw_cpu& record)
     r.r12 = record.r12, r.r13 = record.r13, r.r14 = record.r14, r.r15 = record.r15;
     r.rip        = record.rip;
     r.rflags     = record.rflags | 2;
-    vcpu.tsc_aux = record.msr_tsc_aux;
+    vcpu.tsc_aux = static_cast<u32>(record.msr_tsc_aux);
     if (record.flags & XEN_X86_FPU_INITIALISED)
         load_legacy_fpu(vcpu.backend().fpu_area(), record);
     vcpu.initialised = true;

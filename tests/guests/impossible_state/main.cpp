@@ -45,6 +45,7 @@ const State kStates[] = {
     {"SYSENTER to nowhere", [](auto& cpu) { cpu.sysenter_eip = kNotCanonical; }, true},
     {"SYSCALL to nowhere", [](auto& cpu) { cpu.msr_lstar = cpu.msr_cstar = kNotCanonical; }, true},
     {"SWAPGS to nowhere", [](auto& cpu) { cpu.shadow_gs = kNotCanonical; }, true},
+    {"TSC_AUX with a high bit", [](auto& cpu) { cpu.msr_tsc_aux = 1ull << 40; }, true},
     {"a stack of no type", [](auto& cpu) { cpu.ss_arbytes = 0xc90; }, true},
     {"code of no type", [](auto& cpu) { cpu.cs_arbytes = 0xc91; }, true},
 };

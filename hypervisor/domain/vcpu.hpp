@@ -89,7 +89,7 @@ class Vcpu
     static constexpr s32 kNowhere = -1;
     std::atomic<s32> running_on{kNowhere};      // the CPU that it has; the scheduler's
     std::optional<Cpu_set> affinity_before_pin; // SCHEDOP_pin_override
-    u32 seen_p2m_generation = 0;
+    u64 seen_p2m_generation = 0;
     u32 yielded_to          = 0;          // the last one that it spun for
     std::atomic<bool> initialised{false}; // has a start state
     std::atomic<bool> spins{false};       // it left the CPU because it waits for another of its domain

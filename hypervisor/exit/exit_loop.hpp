@@ -36,7 +36,7 @@ void run_guest(Vcpu& vcpu, Backend& backend, const std::atomic<bool>& stop)
     const P2m& p2m = vcpu.domain().p2m();
     while (!stop.load(std::memory_order_relaxed)) {
         turns::go_out();
-        const u32 generation = p2m.generation();
+        const u64 generation = p2m.generation();
         if (vcpu.seen_p2m_generation != generation) [[unlikely]] {
             vcpu.seen_p2m_generation = generation;
             backend.flush_tlb(Tlb_scope::guest);

@@ -21,7 +21,7 @@ u8* Guest_translation::walk(P2m& p2m, Gva gva, bool write)
     Remembered& r        = place_for(gva.value() >> kPageShift);
     r.page               = ~0ull;
     // Before the walk: what changes meanwhile, on another CPU, makes it stale.
-    const u32 generation = p2m.generation(), large_generation = p2m.large_generation();
+    const u64 generation = p2m.generation(), large_generation = p2m.large_generation();
     regions_.begin();
     const auto walked = walk_guest(p2m, regions_, paging_, alignment_check_, gva, write, r.trace);
     if (!walked) [[unlikely]]

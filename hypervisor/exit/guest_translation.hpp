@@ -45,8 +45,8 @@ class Guest_translation
         u64 page       = ~0ull;
         u8* host       = nullptr; // of the page
         u64 epoch      = 0;       // in which the paging state was what it was for this walk
-        u32 generation = 0;       // of the p2m
-        u32 run        = 0;       // in which it was last found right
+        u64 generation = 0;       // of the p2m
+        u64 run        = 0;       // in which it was last found right
         bool small     = false;
         bool writable  = false;
         Walk_trace trace{};
@@ -98,8 +98,8 @@ class Guest_translation
     Paging_state paging_{};
     bool alignment_check_ = false;
     u64 epoch_            = 1; // goes on with each change of these two
-    u32 run_              = 1;
-    u32 looked_in_run_    = 0;
+    u64 run_              = 1;
+    u64 looked_in_run_    = 0;
     unsigned next_victim_ = 0;
 };
 

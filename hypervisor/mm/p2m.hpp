@@ -88,7 +88,7 @@ class P2m
     // map, as long as no large mapping of it changed.
     struct Cursor {
         u64 region     = ~0ull; // gfn >> 9
-        u32 generation = 0;
+        u64 generation = 0;
         Hpa table{0}; // of the region's single pages, or 0:
         u64 leaf = 0; // the large mapping it is part of
         u64 base = 0; // first frame of the region in it
@@ -115,9 +115,9 @@ class P2m
     [[nodiscard]] Mfn root() const { return root_; }
     // Highest guest frame that was ever mapped.
     [[nodiscard]] Gfn max_gfn() const { return max_gfn_; }
-    [[nodiscard]] u32 generation() const { return generation_.load(std::memory_order_acquire); }
+    [[nodiscard]] u64 generation() const { return generation_.load(std::memory_order_acquire); }
     // Advanced when a mapping of 2 MiB or more goes or changes, also into smaller ones.
-    [[nodiscard]] u32 large_generation() const { return large_generation_.load(std::memory_order_acquire); }
+    [[nodiscard]] u64 large_generation() const { return large_generation_.load(std::memory_order_acquire); }
     // That CPU, numbered, begins or ends to run a vCPU with this map.
     void used_by(u32 cpu) { cpus_.fetch_or(bit(cpu), std::memory_order_seq_cst); }
     void unused_by(u32 cpu) { cpus_.fetch_and(~bit(cpu), std::memory_order_release); }
@@ -237,8 +237,8 @@ class P2m
     Mfn root_    = kInvalidMfn;
     Gfn max_gfn_ = Gfn(0);
     std::atomic<bool> logging_{false};
-    std::atomic<u32> generation_{1};
-    std::atomic<u32> large_generation_{1};
+    std::atomic<u64> generation_{1}; // guests may advance it at will: it must not come round
+    std::atomic<u64> large_generation_{1};
     std::atomic<u64> cpus_{0}; // that run a vCPU with it
     u64 promised_tables_ = 0;
 };

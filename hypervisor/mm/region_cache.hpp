@@ -50,7 +50,7 @@ class Region_cache
     u8* locate_slowly(P2m& p2m, u64 gpa, Access access);
 
     std::array<Region, kRegions> regions_;
-    u32 generation_ = 0;
+    u64 generation_ = 0;
     bool small_     = false;
 };
 

@@ -16,6 +16,10 @@ namespace
 constexpr Domid kOwner{3};
 constexpr Domid kOther{4};
 
+// A guest can advance them by one for each call of HVMOP_flush_tlbs: 32 bits came round within the hour.
+static_assert(sizeof(std::declval<const P2m&>().generation()) == 8);
+static_assert(sizeof(std::declval<const P2m&>().large_generation()) == 8);
+
 // What the owner's map counts on.
 Memory_account account;
 

@@ -50,8 +50,7 @@ void Connection::turn()
 {
     while (serve_all()) {
     }
-    const auto is_broken = [](const Link& link) { return link.queue->broken(); };
-    if (!closed_ && std::ranges::any_of(links_, is_broken)) {
+    if (!closed_ && broken()) {
         services_.broken();
     } else if (closed_ &&
                std::ranges::all_of(links_, [](const Link& link) { return link.queue->under_way() == 0; })) {
@@ -59,7 +58,13 @@ void Connection::turn()
     }
 }
 
-// True when a queue waits for memory that nothing at the disk will give back: it has come back already.
+bool Connection::broken() const
+{
+    return std::ranges::any_of(links_, [](const Link& link) { return link.queue->broken(); });
+}
+
+// True when a queue waits for memory that nothing at the disk will give back: it has come back already. A
+// broken queue keeps what it has until the connection goes: there is nothing to be had by going round before.
 bool Connection::serve_all()
 {
     for (Link& link : links_) {
@@ -75,7 +80,7 @@ bool Connection::serve_all()
         starved |= link.queue->starved();
         under_way += link.queue->under_way();
     }
-    return starved && under_way == 0;
+    return starved && under_way == 0 && !broken();
 }
 
 void Connection::notify_all()

@@ -56,6 +56,7 @@ class Connection
     explicit Connection(Services services) : services_(std::move(services)) {}
     Result<void> add(const Frontend_nodes::Ring& ring, protocol::Block_abi abi);
     [[nodiscard]] bool serve_all();
+    [[nodiscard]] bool broken() const;
 
     static constexpr std::size_t kKeptPerRing = 1056; // 32 requests with 32 pages and one of segments each
 

@@ -322,6 +322,48 @@ TEST_CASE("a broken ring ends the connection, and only that", "[blkback]")
     CHECK(world.back("state") == "2");
 }
 
+TEST_CASE("a ring that breaks with all memory in its hands holds up no other", "[blkback]")
+{
+    World world;
+    auto& guest = world.front.guest;
+    world.connect({{kFront + "/multi-queue-num-queues", "2"},
+                   {kFront + "/feature-persistent", "0"},
+                   {kFront + "/queue-0/ring-ref", std::to_string(Frontend::ref(0))},
+                   {kFront + "/queue-0/event-channel", "7"},
+                   {kFront + "/queue-1/ring-ref", std::to_string(Frontend::ref(1))},
+                   {kFront + "/queue-1/event-channel", "8"}});
+    REQUIRE(world.back("state") == "4");
+    protocol::Front_ring<blkif_request, blkif_response> other(guest.page(1), kPageSize);
+    blkif_request& read = other.next();
+    read                = {};
+    read.operation      = BLKIF_OP_READ;
+    read.nr_segments    = 1;
+    read.seg[0]         = {Frontend::ref(9), 0, 7};
+    REQUIRE(other.push());
+
+    constexpr std::uint16_t kSegments = 100; // in a buffer of half the memory there is
+    auto* segments                    = reinterpret_cast<blkif_request_segment*>(guest.page(5));
+    std::fill_n(segments, kSegments, blkif_request_segment{Frontend::ref(9), 0, 7});
+    for (unsigned i = 0; i < 2; ++i) {
+        auto& write       = reinterpret_cast<blkif_request_indirect&>(world.front.ask(BLKIF_OP_INDIRECT, 0));
+        write.indirect_op = BLKIF_OP_WRITE;
+        write.nr_segments = kSegments;
+        write.indirect_grefs[0] = Frontend::ref(5);
+    }
+    REQUIRE(world.front.ring.push());
+    guest.on_call = [&] {
+        if (guest.copy_ops == 2) { // the segments of the second request
+            reinterpret_cast<protocol::Ring_head*>(guest.page(0))->request_producer = 1000;
+        }
+    };
+    world.events.bells.at(7)();
+    world.look();
+    CHECK(guest.copy_ops == 2);
+    CHECK(world.disk.started.empty());
+    CHECK(world.back("state") == "5");
+    CHECK(guest.mapped == 0);
+}
+
 TEST_CASE("a successor takes up the rings of a killed process", "[blkback]")
 {
     World world;

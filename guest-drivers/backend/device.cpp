@@ -83,7 +83,11 @@ void Device::look()
     if (!*now) {
         return gone();
     }
-    perform(next_step(**now));
+    const Step step = next_step(**now);
+    if (step == Step::wait && (*now)->online) { // else the toolstack has said Closing, which stands
+        say_unsaid();
+    }
+    perform(step);
 }
 
 void Device::perform(Step step)
@@ -135,7 +139,7 @@ Store_link::Nodes Device::properties() const
 bool Device::tell_size()
 {
     const auto told = services_.store.read(settings_.path + "/sectors");
-    const bool same = !told || *told == std::to_string(services_.disk.shape().sectors);
+    const bool same = told && *told == std::to_string(services_.disk.shape().sectors);
     return same || say(State::connected, properties());
 }
 
@@ -274,11 +278,21 @@ bool Device::say(State state, Store_link::Nodes nodes)
         name.insert(0, settings_.path + "/");
     }
     nodes.emplace_back(settings_.path + "/state", protocol::text_of(state));
-    const auto written = services_.store.write_if(settings_.path + "/state", nodes);
+    unsaid_ = std::move(nodes);
+    return say_unsaid();
+}
+
+bool Device::say_unsaid()
+{
+    if (unsaid_.empty()) {
+        return true;
+    }
+    const auto written = services_.store.write_if(settings_.path + "/state", unsaid_);
     if (!written) {
         log::warning(written.error().message);
-        return true; // said again when the store is back
+        return true; // said again when the store is back, unless there is something else to say by then
     }
+    unsaid_.clear();
     if (!*written) {
         gone();
     }

@@ -69,6 +69,7 @@ class Device
     void disconnected();
     bool tell_size();
     bool say(State state, Store_link::Nodes nodes = {});
+    bool say_unsaid();
     [[nodiscard]] Store_link::Nodes properties() const;
 
     Settings settings_;
@@ -76,6 +77,7 @@ class Device
     std::string frontend_path_;
     std::function<void()> ended_;
     State own_ = State::initialising;
+    Store_link::Nodes unsaid_; // what the store was not there to take
     std::unique_ptr<Connection> connection_;
     bool closing_        = false; // the connection closes; nothing else happens until it has
     unsigned idle_looks_ = 0;     // of measure() between which the guest asked for nothing

@@ -19,7 +19,8 @@ namespace
 struct Fake_store final : Store_link {
     Result<std::optional<std::string>> read(const std::string& path) override
     {
-        if (away) {
+        if (away || (goes && path == goes_reading)) {
+            away = true;
             return fail(Errc::not_connected, "the store is gone");
         }
         const auto found = nodes.find(path);
@@ -27,7 +28,8 @@ struct Fake_store final : Store_link {
     }
     Result<bool> write_if(const std::string& guard, const Nodes& more) override
     {
-        if (away) {
+        if (away || goes) {
+            away = true;
             return fail(Errc::not_connected, "the store is gone");
         }
         if (!nodes.contains(guard)) {
@@ -47,6 +49,8 @@ struct Fake_store final : Store_link {
     std::map<std::string, std::string> nodes;
     std::set<std::string> watched;
     bool away = false;
+    bool goes = false; // with the next write, or before, as this is read:
+    std::string goes_reading;
 };
 
 struct Fake_events final : Events {
@@ -411,6 +415,73 @@ TEST_CASE("the store may be away and come back", "[blkback]")
     world.store.away = false;
     world.look();
     CHECK(world.ended);
+}
+
+TEST_CASE("what is said as the store goes is said again when it is back", "[blkback]")
+{
+    World world;
+    const auto store_comes_back = [&] {
+        REQUIRE(world.store.away);
+        world.store.away = world.store.goes = false;
+        world.look();
+    };
+    SECTION("the offer")
+    {
+        world.store.goes = true;
+        world.look();
+        store_comes_back();
+        CHECK(world.back("state") == "2");
+        CHECK(world.back("feature-persistent") == "1");
+    }
+    SECTION("that it is connected")
+    {
+        world.look();
+        world.store.goes = true;
+        world.connect();
+        CHECK(world.back("state") == "2");
+        store_comes_back();
+        CHECK(world.back("state") == "4");
+        CHECK(world.back("sectors") == "1000");
+    }
+    SECTION("another size")
+    {
+        world.connect();
+        world.disk.grows_to = 2000;
+        world.store.goes    = true;
+        world.device->measure();
+        store_comes_back();
+        CHECK(world.back("sectors") == "2000");
+    }
+    SECTION("another size than the predecessor's")
+    {
+        world.connect();
+        world.disk.shape().sectors = 2000;
+        world.begin();
+        world.store.goes         = true;
+        world.store.goes_reading = kBack + "/sectors";
+        world.look();
+        store_comes_back();
+        CHECK(world.back("sectors") == "2000");
+    }
+    SECTION("but not over what the toolstack has said since")
+    {
+        world.look();
+        world.store.goes = true;
+        world.connect();
+        world.nodes({{kBack + "/online", "0"}, {kBack + "/state", "5"}});
+        store_comes_back();
+        CHECK(world.back("state") == "5");
+    }
+    SECTION("nor once the frontend has gone on")
+    {
+        world.look();
+        world.store.goes = true;
+        world.connect();
+        world.nodes({{kFront + "/state", "6"}});
+        store_comes_back();
+        CHECK(world.back("state") == "6");
+        CHECK(world.back("sectors").empty());
+    }
 }
 
 TEST_CASE("a disk that has grown is told to the frontend", "[blkback]")

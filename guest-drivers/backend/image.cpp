@@ -61,6 +61,15 @@ std::unexpected<Error> in_use(const std::string& path)
                                 "read-only everywhere");
 }
 
+// Network file systems show locks to all hosts, also that of the host from which a domain comes.
+std::unexpected<Error> is_locked(const std::string& path)
+{
+    return fail(Errc::busy, path +
+                                " is in use by another domain or program, here or on a host that shares its "
+                                "file system; end that, or attach it read-only everywhere, or, if a domain "
+                                "comes here with it, see xm(1), migrate");
+}
+
 Result<Unique_fd> open_alone(const std::string& path, const Image_options& options)
 {
     const bool read_only = options.read_only;
@@ -78,7 +87,7 @@ Result<Unique_fd> open_alone(const std::string& path, const Image_options& optio
     const int lock = (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB;
     if (!device && !options.shared &&
         !with_patience(EWOULDBLOCK, [&] { return flock(fd.get(), lock) == 0; })) {
-        return errno == EWOULDBLOCK ? in_use(path) : fail_errno("cannot lock " + path);
+        return errno == EWOULDBLOCK ? is_locked(path) : fail_errno("cannot lock " + path);
     }
     return fd;
 }

@@ -139,6 +139,7 @@ TEST_CASE("an image has one writer or any number of readers", "[blkback]")
         const auto second = open_image(file, {});
         REQUIRE_FALSE(second);
         CHECK(second.error().code == Errc::busy);
+        CHECK_THAT(second.error().message, Catch::Contains("xm(1), migrate")); // a lock of the other host
         CHECK_FALSE(open_image(file, {.read_only = true}));
         CHECK(open_image(file, {.shared = true}));
     }

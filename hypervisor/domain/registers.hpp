@@ -6,6 +6,8 @@
 
 #include "base/types.hpp"
 
+#include <array>
+
 namespace vmm
 {
 
@@ -63,6 +65,7 @@ struct Segment {
 struct System_state {
     u64 cr0, cr2, cr3, cr4, efer;
     u64 dr6, dr7;
+    std::array<u64, 4> debug_address; // DR0 to DR3
     Segment cs, ds, es, fs, gs, ss, tr, ldtr;
     Segment gdtr, idtr; // base and limit only
     u64 pat;

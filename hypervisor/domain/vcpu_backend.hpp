@@ -75,6 +75,8 @@ class Vcpu_backend
     virtual void flush_tlb(Tlb_scope scope)                               = 0;
     // The guest has begun to use SPEC_CTRL: with this value, and from now on without exits.
     virtual void give_spec_ctrl(u32 value)                                = 0;
+    // What it last wrote there; 0 as long as it does not use it.
+    [[nodiscard]] virtual u32 spec_ctrl() const                           = 0;
     virtual void set_tpr(u8 tpr)         = 0; // keeps CR8 and the virtual APIC's TPR one register
     [[nodiscard]] virtual u8 tpr() const = 0;
     // Null where the CPU does not deliver the APIC's interrupts itself.

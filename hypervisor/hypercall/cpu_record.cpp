@@ -40,6 +40,7 @@ System_state system_state(const hvm_hw_cpu& record, const System_state& old)
     s.cr4            = record.cr4;
     s.efer           = record.msr_efer;
     s.dr6            = record.dr6 ? record.dr6 : 0xffff0ff0;
+    s.debug_address  = {record.dr0, record.dr1, record.dr2, record.dr3};
     s.dr7            = record.dr7 ? record.dr7 : 0x400;
     s.cs             = segment(SEGMENT_FIELDS(cs));
     s.ds             = segment(SEGMENT_FIELDS(ds));
@@ -85,6 +86,8 @@ void save_cpu_record(const Vcpu& vcpu, hvm_hw_cpu& record)
     record.rip    = r.rip;
     record.rflags = r.rflags;
     record.cr0 = s.cr0, record.cr2 = s.cr2, record.cr3 = s.cr3, record.cr4 = s.cr4;
+    const auto& address = s.debug_address;
+    record.dr0 = address[0], record.dr1 = address[1], record.dr2 = address[2], record.dr3 = address[3];
     record.dr6 = s.dr6, record.dr7 = s.dr7;
     put_segment(SEGMENT_FIELDS(cs), s.cs);
     put_segment(SEGMENT_FIELDS(ds), s.ds);

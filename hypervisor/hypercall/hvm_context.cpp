@@ -9,6 +9,7 @@
 #include "exit/xcr0_policy.hpp"
 #include "hypercall/argument.hpp"
 #include "hypercall/cpu_record.hpp"
+#include "hypercall/msr_record.hpp"
 
 #include <algorithm>
 #include <tuple>
@@ -116,6 +117,7 @@ u64 context_size(const Domain& domain)
         per_vcpu += size_of_record(kind.size);
     if (guest_xcr0_mask() != 0)
         per_vcpu += size_of_record(fpu_record_size());
+    per_vcpu += size_of_record(sizeof(Msr_record));
     return size_of_record(sizeof(hvm_save_header)) + domain.max_vcpus() * per_vcpu + size_of_record(0);
 }
 
@@ -176,6 +178,21 @@ Expected<void> load_fpu(Vcpu& caller, Vcpu& vcpu, Gva body, u32 length)
     return done;
 }
 
+Expected<void> load_msrs(Vcpu& caller, Vcpu& vcpu, Gva body, u32 length)
+{
+    constexpr u32 head = offsetof(Msr_record, msrs);
+    if (length < head || (length - head) % sizeof(Saved_msr) != 0)
+        return fail(Errc::einval);
+    const u32 count = TRY(read_guest<u32>(caller, body));
+    if (count != (length - head) / sizeof(Saved_msr))
+        return fail(Errc::einval);
+    for (u32 i = 0; i < count; ++i) {
+        const auto saved = TRY(read_guest_element<Saved_msr>(caller, body + head, i));
+        TRY(load_msr(vcpu, saved));
+    }
+    return {};
+}
+
 Expected<void> load_header(Vcpu& caller, Gva body, u32 length)
 {
     if (length != sizeof(hvm_save_header))
@@ -193,6 +210,8 @@ Expected<void> load_record(Vcpu& caller, Domain& domain, const hvm_save_descript
     Vcpu* target = domain.vcpu(d.instance);
     if (target && d.typecode == CPU_XSAVE_CODE)
         return load_fpu(caller, *target, from, d.length);
+    if (target && d.typecode == CPU_MSR_CODE)
+        return load_msrs(caller, *target, from, d.length);
     const auto* kind = TRY(kind_of(d.typecode));
     if (!target || d.length != kind->size)
         return fail(Errc::einval);
@@ -215,6 +234,11 @@ Expected<void> save_all(Domain& domain, Record_writer& out)
     }
     for (u16 i = 0; guest_xcr0_mask() != 0 && i < domain.max_vcpus(); ++i)
         TRY(put_fpu(out, *domain.vcpu(i), i));
+    for (u16 i = 0; i < domain.max_vcpus(); ++i) {
+        const Msr_record msrs = save_msrs(*domain.vcpu(i));
+        if (msrs.count != 0)
+            TRY(out.put(CPU_MSR_CODE, i, &msrs, sizeof msrs));
+    }
     return out.put(HVM_SAVE_CODE(END), 0, nullptr, 0);
 }
 

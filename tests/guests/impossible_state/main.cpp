@@ -11,9 +11,9 @@
 #include "guest/hypercall.hpp"
 #include "guest/platform.hpp"
 #include "lib/child.hpp"
+#include "lib/context.hpp"
 #include "lib/verdict.hpp"
 
-#include <xen/hvm/save.h>
 #include <xen/sched.h>
 
 using namespace vmm::guest;
@@ -24,10 +24,9 @@ const char* const kTestName = "impossible_state";
 namespace
 {
 
-using Cpu_record                = HVM_SAVE_TYPE(CPU);
-constexpr u64 kNotCanonical     = 1ull << 47;
-constexpr u64 kPatience         = 20'000'000'000;
-constexpr unsigned kContextSize = 4 * kPageSize;
+using Cpu_record            = HVM_SAVE_TYPE(CPU);
+constexpr u64 kNotCanonical = 1ull << 47;
+constexpr u64 kPatience     = 20'000'000'000;
 
 struct State {
     const char* name;
@@ -50,33 +49,13 @@ const State kStates[] = {
     {"code of no type", [](auto& cpu) { cpu.cs_arbytes = 0xc91; }, true},
 };
 
-alignas(kPageSize) constinit u8 context[kContextSize]{};
-
-Cpu_record* find_cpu_record(u32 size)
-{
-    for (u32 at = 0; at + sizeof(hvm_save_descriptor) <= size;) {
-        const auto* d = reinterpret_cast<const hvm_save_descriptor*>(context + at);
-        at += sizeof *d;
-        if (d->typecode == HVM_SAVE_CODE(CPU))
-            return reinterpret_cast<Cpu_record*>(context + at);
-        at += d->length;
-    }
-    return nullptr;
-}
-
 s64 spoil(const Child& child, const State& state)
 {
-    xen_domctl get{};
-    get.u.hvmcontext.size = kContextSize;
-    set_xen_guest_handle(get.u.hvmcontext.buffer, context);
-    NEED(domctl(get, XEN_DOMCTL_gethvmcontext, child.id()) == 0);
-    Cpu_record* cpu = find_cpu_record(get.u.hvmcontext.size);
+    NEED(Context::get(child.id()) == 0);
+    Cpu_record* cpu = Context::cpu();
     NEED(cpu != nullptr);
     state.make(*cpu);
-    xen_domctl set{};
-    set.u.hvmcontext.size = get.u.hvmcontext.size;
-    set_xen_guest_handle(set.u.hvmcontext.buffer, context);
-    return domctl(set, XEN_DOMCTL_sethvmcontext, child.id());
+    return Context::set(child.id());
 }
 
 enum class Fate { refused, ended, ran, nothing };

@@ -6,6 +6,8 @@
 
 #include "arch/x86/regs/control.hpp"
 
+#include <array>
+
 namespace vmm
 {
 
@@ -51,14 +53,14 @@ inline void write_xcr0(u64 v)
 }
 
 // The breakpoint addresses, which VM entry leaves alone and a vCPU switch must move.
-inline void read_debug_addresses(u64 (&to)[4])
+inline void read_debug_addresses(std::array<u64, 4>& to)
 {
     asm volatile("mov %%db0, %0" : "=r"(to[0]));
     asm volatile("mov %%db1, %0" : "=r"(to[1]));
     asm volatile("mov %%db2, %0" : "=r"(to[2]));
     asm volatile("mov %%db3, %0" : "=r"(to[3]));
 }
-inline void write_debug_addresses(const u64 (&from)[4])
+inline void write_debug_addresses(const std::array<u64, 4>& from)
 {
     asm volatile("mov %0, %%db0" ::"r"(from[0]));
     asm volatile("mov %0, %%db1" ::"r"(from[1]));

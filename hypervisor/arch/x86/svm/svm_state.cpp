@@ -64,7 +64,8 @@ void for_each_register(System& s, Control_block& v, Copy copy)
 void Svm_vcpu::read_system(System_state& s) const
 {
     for_each_register(s, *vmcb_, [](auto& system, const auto& in_vmcb) { system = in_vmcb; });
-    s.efer = vmcb_->efer & ~efer::svme;
+    s.efer          = vmcb_->efer & ~efer::svme;
+    s.debug_address = debug_address_;
 }
 
 Expected<void> Svm_vcpu::write_system(const System_state& s)
@@ -72,6 +73,7 @@ Expected<void> Svm_vcpu::write_system(const System_state& s)
     if (!enterable(s))
         return fail(Errc::einval);
     for_each_register(s, *vmcb_, [](const auto& system, auto& in_vmcb) { in_vmcb = system; });
+    debug_address_          = s.debug_address;
     vmcb_->efer             = s.efer | efer::svme;
     vmcb_->cpl              = static_cast<u8>((s.ss.attributes >> 5) & 3);
     vmcb_->interrupt_shadow = 0;

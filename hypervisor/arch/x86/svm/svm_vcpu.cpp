@@ -263,6 +263,12 @@ void Svm_vcpu::give_spec_ctrl(u32 value)
         vcpu_.regs.speculation = {value, true, vcpu_.regs.speculation.distrusted};
 }
 
+u32 Svm_vcpu::spec_ctrl() const
+{
+    return hardening().virtual_spec_ctrl ? static_cast<u32>(vmcb_->spec_ctrl)
+                                         : vcpu_.regs.speculation.spec_ctrl;
+}
+
 void Svm_vcpu::set_tpr(u8 tpr)
 {
     vmcb_->vintr = (vmcb_->vintr & ~vintr::tpr_mask) | (tpr >> 4);

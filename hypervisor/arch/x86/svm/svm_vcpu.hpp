@@ -42,6 +42,7 @@ class Svm_vcpu final : public Vcpu_backend
     Expected<void> write_system(const System_state& state) override;
     void flush_tlb(Tlb_scope scope) override;
     void give_spec_ctrl(u32 value) override;
+    [[nodiscard]] u32 spec_ctrl() const override;
     void set_tpr(u8 tpr) override;
     [[nodiscard]] u8 tpr() const override;
 
@@ -62,7 +63,7 @@ class Svm_vcpu final : public Vcpu_backend
     u32 cpu_ = 0;                // where it was loaded last
     Address_space_ids::Id asid_; // of that CPU
     u8 tpr_               = 0;   // as last written, not by MOV CR8
-    u64 debug_address_[4] = {};
+    std::array<u64, 4> debug_address_{};
 };
 
 } // namespace vmm::svm

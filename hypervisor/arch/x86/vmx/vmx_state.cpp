@@ -214,6 +214,7 @@ void Vmx_vcpu::read_system(System_state& s) const
     if (loaded_)
         save_resident(resident);
     s.dr6            = resident.dr6;
+    s.debug_address  = resident.debug_address;
     s.star           = resident.star;
     s.lstar          = resident.lstar;
     s.cstar          = resident.cstar;
@@ -257,6 +258,7 @@ Expected<void> Vmx_vcpu::write_system(const System_state& s)
     if (loaded_)
         save_resident(resident_);
     resident_.dr6            = s.dr6;
+    resident_.debug_address  = s.debug_address;
     resident_.star           = s.star;
     resident_.lstar          = s.lstar;
     resident_.cstar          = s.cstar;

@@ -323,6 +323,8 @@ void Vmx_vcpu::give_spec_ctrl(u32 value)
     vcpu_.regs.speculation = {value, true, vcpu_.regs.speculation.distrusted};
 }
 
+u32 Vmx_vcpu::spec_ctrl() const { return vcpu_.regs.speculation.spec_ctrl; }
+
 void Vmx_vcpu::set_tpr(u8 tpr)
 {
     use();

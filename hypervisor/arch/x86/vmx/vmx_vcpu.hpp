@@ -42,6 +42,7 @@ class Vmx_vcpu final : public Vcpu_backend
     Expected<void> write_system(const System_state& state) override;
     void flush_tlb(Tlb_scope scope) override;
     void give_spec_ctrl(u32 value) override;
+    [[nodiscard]] u32 spec_ctrl() const override;
     void set_tpr(u8 tpr) override;
     [[nodiscard]] u8 tpr() const override;
     [[nodiscard]] Interrupt_delivery* interrupt_delivery() override;
@@ -53,7 +54,7 @@ class Vmx_vcpu final : public Vcpu_backend
     // loaded.
     struct Resident {
         u64 dr6 = 0xffff0ff0;
-        u64 debug_address[4]{};
+        std::array<u64, 4> debug_address{};
         u64 star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0;
     };
 

@@ -224,8 +224,9 @@ bool Core_policy::somebody_waits_for(const Core_state& core, u32 cpu)
 Sched_decision Core_policy::fill(const Core_state& core, u32 cpu, const Sched_entity* last, Time now)
 {
     Core_state& thread   = cores_[cpu];
-    const Time until     = policy_.until(thread.core);
-    Sched_entity* chosen = core.unit && core.threads.has(cpu) ? choose(core, cpu, last) : nullptr;
+    const bool stays     = core.threads.has(cpu);
+    const Time until     = stays ? policy_.until(thread.core) : kNever;
+    Sched_entity* chosen = core.unit && stays ? choose(core, cpu, last) : nullptr;
     thread.has           = chosen;
     thread.turn_ends     = kNever;
     if (!chosen)
@@ -249,7 +250,8 @@ Sched_decision Core_policy::decide(u32 cpu, Time now)
             thread.turn_ends = now + kTurn;
         return {last, std::min(policy_.until(thread.core), thread.turn_ends)};
     }
-    if (last) {
+    // Where this CPU leaves the core, a sibling may have taken it over already.
+    if (last && !has_thread(core, *last)) {
         const Lock_guard unit_guard(last->unit->lock);
         settle(*last, now);
     }

@@ -126,6 +126,23 @@ TEST_CASE("cores: on one thread the vCPUs of a unit take turns")
     CHECK(time_of(unit) == 100 * kMs);
 }
 
+TEST_CASE("cores: a thread that goes leaves alone what its sibling has taken over")
+{
+    for (const bool sibling_first : {true, false}) {
+        Simulator sim(cores(1), fair_cores());
+        const auto unit = tasks(sim, sim.group(), 1);
+        sim.run_for(kMs);
+        const u32 goes  = unit[0]->on;
+        const u32 stays = 1 - goes;
+        Policy& policy  = sim.policy();
+        policy.cpu_offline(goes, Time(sim.now()));
+        for (const u32 cpu : sibling_first ? std::array{stays, goes} : std::array{goes, stays})
+            CHECK((policy.decide(cpu, Time(sim.now())).next != nullptr) == (cpu == stays));
+        CHECK(unit[0]->entity.state == Sched_entity::State::running);
+        CHECK(unit[0]->entity.cpu == stays);
+    }
+}
+
 TEST_CASE("cores: affinities choose the core, and within it the thread")
 {
     Simulator sim(cores(2), fair_cores());

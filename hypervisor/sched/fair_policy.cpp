@@ -336,12 +336,14 @@ bool Fair_policy::yield(u32 cpu, Time now)
     return true;
 }
 
-// The one that runs and the other change places in virtual time: on the whole nobody gains.
+// The one that runs and the other change places in virtual time: on the whole nobody gains. On another CPU
+// the other gets time that is its neighbours' there: it is lent only by one that has some to lose here.
 bool Fair_policy::yield_to(u32 cpu, Sched_entity& target, Time now)
 {
-    const u32 other = lock_queue_of(target);
-    u64 lent        = 0;
-    if (target.state == State::queued) {
+    const bool can_lend = crowded_.has(cpu);
+    const u32 other     = lock_queue_of(target);
+    u64 lent            = 0;
+    if (target.state == State::queued && (can_lend || other == cpu)) {
         Cpu_queue& queue = queues_[other];
         dequeue(other, target);
         lent = before(queue.floor, target.virtual_time) ? target.virtual_time - queue.floor : 0;

@@ -211,6 +211,26 @@ TEST_CASE("directed yields between two are not at the cost of a third")
     CHECK(target.ran > waits.ran);
 }
 
+TEST_CASE("one that has a CPU to itself cannot buy its sibling another one's time")
+{
+    Simulator sim({.cpus = 2}, fair());
+    auto& group      = sim.group();
+    const auto bound = [&](Sched_group& of, u32 cpu) -> Simulator::Task& {
+        return sim.task(of, [&](auto& task) { task.entity.hard_affinity.store(Cpu_set::only(cpu)); });
+    };
+    bound(group, 0);
+    auto& sibling = bound(group, 1);
+    auto& third   = bound(sim.group(), 1);
+    sim.run_for(kMs);
+    sim.reset_counts();
+    for (int i = 0; i < 10'000; ++i) {
+        if (sim.running(1) != &sibling)
+            sim.yield(0, &sibling);
+        sim.run_for(kMs / 10);
+    }
+    CHECK(static_cast<double>(third.ran) >= 1'000.0 * kMs / 2 * 0.96);
+}
+
 // By the clock of the machine that runs the test, so the bound only tells a logarithm from a line.
 TEST_CASE("a decision costs O(log n)")
 {

@@ -98,10 +98,10 @@ void Domain::rearrange_vcpus()
 
 void Domain::pause()
 {
-    if (pause_count_.fetch_add(1, std::memory_order_acq_rel) == 0) {
-        for (unsigned i = 0; i < max_vcpus_; ++i)
-            scheduler::reconsider(*vcpus_[i]);
-    }
+    // Not the first one's business alone: who pauses next may go on to wait before the first came to say it.
+    pause_count_.fetch_add(1, std::memory_order_acq_rel);
+    for (unsigned i = 0; i < max_vcpus_; ++i)
+        scheduler::reconsider(*vcpus_[i]);
 }
 
 void Domain::unpause()
@@ -140,13 +140,12 @@ Expected<void> Domain::unpause_by_control()
     return {};
 }
 
-void Domain::shut_down(u32 reason)
+void Domain::shut_down(u8 reason)
 {
     if (is_control())
         dom0_has_shut_down(reason);
-    if (shut_down_.exchange(true))
+    if (u32 none = kNotShutDown; !shutdown_reason_.compare_exchange_strong(none, reason))
         return;
-    shutdown_reason_ = reason;
     pause();
     if (const auto dom0 = find_domain(kDom0))
         dom0->events().raise_global_virq(VIRQ_DOM_EXC);
@@ -154,14 +153,14 @@ void Domain::shut_down(u32 reason)
 
 void Domain::crash(const char* why)
 {
-    if (!shut_down_)
+    if (!is_shut_down())
         log::error("d{}: crashed: {}", id(), why);
     shut_down(SHUTDOWN_crash);
 }
 
 void Domain::resume_after_suspend()
 {
-    if (shut_down_.exchange(false))
+    if (shutdown_reason_.exchange(kNotShutDown) != kNotShutDown)
         unpause();
 }
 

@@ -129,13 +129,14 @@ class Domain : public Counted<Domain>
     [[nodiscard]] bool paused_by_control() const { return paused_by_control_; }
     [[nodiscard]] bool runnable() const { return pause_count_.load(std::memory_order_relaxed) == 0; }
 
-    // The guest asked to stop (SCHEDOP_shutdown) or misbehaved (crash). The control domain is told by
-    // VIRQ_DOM_EXC; the domain stays, paused, until the toolstack decides.
-    void shut_down(u32 reason);
+    // SHUTDOWN_*: the guest asked to stop (SCHEDOP_shutdown) or misbehaved (crash). The control domain is
+    // told by VIRQ_DOM_EXC; the domain stays, paused, until the toolstack decides.
+    void shut_down(u8 reason);
     void crash(const char* why);
     void resume_after_suspend();
-    [[nodiscard]] bool is_shut_down() const { return shut_down_; }
-    [[nodiscard]] u32 shutdown_reason() const { return shutdown_reason_; }
+    [[nodiscard]] bool is_shut_down() const { return shutdown_reason_ != kNotShutDown; }
+    // All ones if it is not.
+    [[nodiscard]] u8 shutdown_reason() const { return static_cast<u8>(shutdown_reason_); }
 
     // DOMCTL_destroydomain: erestart while there is more to give back. When it succeeds, the domain has left
     // the domain table.
@@ -175,8 +176,8 @@ class Domain : public Counted<Domain>
     bool paused_by_control_ = false;
     std::atomic<bool> has_run_{false};
     std::atomic<bool> called_from_32bit_{false};
-    std::atomic<bool> shut_down_{false};
-    std::atomic<u32> shutdown_reason_{0};
+    static constexpr u32 kNotShutDown = ~0u;
+    std::atomic<u32> shutdown_reason_{kNotShutDown};
     std::atomic<Dying> dying_{Dying::no};
     unsigned max_vcpus_        = 0;
     unsigned configured_vcpus_ = 0;

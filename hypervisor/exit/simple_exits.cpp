@@ -114,7 +114,7 @@ void handle_triple_fault(Vcpu& vcpu)
 {
     Domain& domain = vcpu.domain();
     log::error("d{}v{}: triple fault at rip {x}", domain.id(), vcpu.id(), vcpu.regs.rip);
-    domain.shut_down(static_cast<u32>(domain.params().value[HVM_PARAM_TRIPLE_FAULT_REASON]));
+    domain.shut_down(static_cast<u8>(domain.params().value[HVM_PARAM_TRIPLE_FAULT_REASON]));
 }
 
 void handle_impossible_exit(Vcpu& vcpu, const Vm_exit& exit)

@@ -56,7 +56,7 @@ xen_domctl_getdomaininfo describe_domain(Domain& domain)
         (domain.is_shut_down() ? XEN_DOMINF_shutdown : 0) |
         (domain.paused_by_control() ? XEN_DOMINF_paused : 0) |
         (activity.all_asleep ? XEN_DOMINF_blocked : 0) | (activity.running ? XEN_DOMINF_running : 0) |
-        (domain.shutdown_reason() << XEN_DOMINF_shutdownshift);
+        (u32{domain.shutdown_reason()} << XEN_DOMINF_shutdownshift);
     std::copy(domain.handle().begin(), domain.handle().end(), info.handle);
     info.arch_config.emulation_flags =
         XEN_X86_EMU_LAPIC | (domain.devices() ? XEN_X86_EMU_VPCI | XEN_X86_EMU_IOAPIC : 0);

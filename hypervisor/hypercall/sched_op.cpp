@@ -22,7 +22,7 @@ constexpr unsigned kMaxPolledPorts = 128;
 
 Expected<void> shut_down(Vcpu& vcpu, const sched_shutdown& op)
 {
-    vcpu.domain().shut_down(op.reason);
+    vcpu.domain().shut_down(static_cast<u8>(op.reason));
     return {};
 }
 
@@ -33,7 +33,7 @@ Expected<void> shut_down_remotely(Vcpu& vcpu, const sched_remote_shutdown& op)
         return fail(Errc::esrch);
     if (!vcpu.domain().is_control() || domain->is_control())
         return fail(Errc::eperm);
-    domain->shut_down(op.reason);
+    domain->shut_down(static_cast<u8>(op.reason));
     return {};
 }
 

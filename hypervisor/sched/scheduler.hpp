@@ -55,8 +55,9 @@ void yield_to(Vcpu& vcpu, Vcpu& target);
 
 // Something changed that decides whether the vCPU wants a CPU. Any CPU.
 void reconsider(Vcpu& vcpu);
-// For a vCPU that does not want a CPU any more: returns when it does not have one, either. Not for the vCPU
-// on this CPU, and not with a lock held that a vCPU of that domain may want.
+// For a vCPU that does not want a CPU any more, after reconsider() by the same caller: returns when it does
+// not have one, either. Not for the vCPU on this CPU, and not with a lock held that a vCPU of that domain may
+// want.
 void wait_until_stopped(const Vcpu& vcpu);
 // Something changed that decides where it may run, or how much: affinities, or what its domain's vCPUs have
 // in common (Sched_group). Any CPU.

@@ -37,9 +37,12 @@ void Timer::stop()
 {
     const bool own = firing_.load(std::memory_order_acquire) != 0 && this_cpu_timers().is_firing(*this);
     for (;;) {
+        // Between the two looks the function may have armed it and ended.
+        const u32 arms = arms_.load(std::memory_order_acquire);
         if (Timer_queue* queue = queue_.load(std::memory_order_acquire))
             queue->remove(*this);
-        else if (firing_.load(std::memory_order_acquire) <= (own ? 1 : 0))
+        else if (firing_.load(std::memory_order_acquire) <= (own ? 1 : 0) &&
+                 arms_.load(std::memory_order_acquire) == arms)
             return;
         else
             __builtin_ia32_pause();
@@ -97,6 +100,7 @@ Timer_queue::Inserted Timer_queue::insert(Timer& timer, Time when)
         take_from_heap(timer);
     else if (!timer.queue_.compare_exchange_strong(none, this, std::memory_order_acq_rel))
         return Inserted::no;
+    timer.arms_.fetch_add(1, std::memory_order_release);
     timer.when_ = when;
     root_       = meld(root_, &timer);
     return root_ == &timer ? Inserted::as_first : Inserted::yes;

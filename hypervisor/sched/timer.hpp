@@ -47,6 +47,7 @@ class Timer
     // Leaves nullptr, and becomes it again, under the lock of the queue.
     std::atomic<Timer_queue*> queue_{nullptr};
     std::atomic<u32> firing_{0}; // CPUs that run the function
+    std::atomic<u32> arms_{0};   // how often it was armed
     // Pairing heap links: first child, next sibling, previous sibling or parent.
     Timer* child_ = nullptr;
     Timer* next_  = nullptr;

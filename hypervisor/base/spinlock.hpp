@@ -39,6 +39,9 @@ class Spinlock
         Lock_order::released(rank_);
     }
 
+    // In a panic: whoever has it will not give it back.
+    void break_open() { held_.store(false, std::memory_order_release); }
+
   private:
     std::atomic<bool> held_{false};
     Lock_rank rank_;

@@ -134,6 +134,6 @@ void replay(Console_sink& sink, std::size_t characters)
 
 void set_ring_hook(void (*hook)()) { ring_hook = hook; }
 
-void break_lock() { lock.unlock(); }
+void break_lock() { lock.break_open(); }
 
 } // namespace vmm::log

@@ -7,10 +7,12 @@
 #include "arch/x86/cpu/image.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "base/bits.hpp"
+#include "base/lock_order.hpp"
 #include "boot/consoles.hpp"
 #include "debug/log.hpp"
 #include "debug/symbols.hpp"
 #include "platform/console.hpp"
+#include "platform/cpus.hpp"
 #include "platform/pit.hpp"
 #include "platform/power.hpp"
 
@@ -29,14 +31,29 @@ constexpr u64 kDoubleFault = 8;
 
 bool no_reboot_wanted;
 std::atomic<bool> panicking{false};
+std::atomic<u32> halted{0};
 
-// A second failure inside panic() must not start over.
+// One of them may wait for a lock of the log: it gets it when that is broken, and keeps it. So they are
+// waited for, but not for ever: one may be where no NMI wakes it.
+void stop_others()
+{
+    constexpr u32 patience = 20'000'000;
+    host_apic::stop_other_cpus();
+    for (u32 i = 0; i < patience && halted + 1 < cpu_count(); ++i)
+        __builtin_ia32_pause();
+}
+
+// A second failure inside panic() must not start over. Locks may be held here, whichever they are.
 void enter_panic()
 {
     disable_interrupts();
-    if (panicking.exchange(true))
+    if (panicking.exchange(true)) {
+        ++halted;
         halt_forever();
-    host_apic::stop_other_cpus();
+    }
+    stop_others();
+    Lock_order::watch(false);
+    log::set_ring_hook(nullptr);
     log::break_lock();
     break_console_lock();
     console_stop_buffering();

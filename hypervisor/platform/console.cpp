@@ -86,7 +86,7 @@ void serve_console_sink(Console_sink& sink)
         input_hook();
 }
 
-void break_console_lock() { lock.unlock(); }
+void break_console_lock() { lock.break_open(); }
 
 void set_console_input_hook(void (*hook)()) { input_hook = hook; }
 

@@ -11,6 +11,15 @@ namespace
 
 constexpr u8 kVectorNmi = 2;
 
+// An event comes before the machine's interrupts, and so does what its delivery makes fault. Where that goes
+// round in circles (no memory behind the IDT; a breakpoint on the stack of #DB) they would never come, and the
+// guest would keep the CPU. [APM2 8.5, SDM3 6.9; CVE-2015-5307, CVE-2015-8104]
+void let_interrupts_in(const Vcpu& vcpu)
+{
+    if (vcpu.backend().event_queued())
+        take_pending_interrupts();
+}
+
 } // namespace
 
 // Takes what is pending in order of importance: NMI, the virtual APIC, the event-channel upcall. The upcall
@@ -59,8 +68,14 @@ void handle_exit(Vcpu& vcpu, const Vm_exit& exit)
     case Exit_kind::msr: handle_msr(vcpu, exit); break;
     case Exit_kind::hlt: handle_hlt(vcpu, exit); break;
     case Exit_kind::io: handle_io(vcpu, exit); break;
-    case Exit_kind::nested_fault: handle_nested_fault(vcpu, exit); break;
-    case Exit_kind::exception: handle_exception(vcpu, exit); break;
+    case Exit_kind::nested_fault:
+        handle_nested_fault(vcpu, exit);
+        let_interrupts_in(vcpu);
+        break;
+    case Exit_kind::exception:
+        handle_exception(vcpu, exit);
+        let_interrupts_in(vcpu);
+        break;
     case Exit_kind::xsetbv: handle_xsetbv(vcpu, exit); break;
     case Exit_kind::wbinvd: handle_wbinvd(vcpu, exit); break;
     case Exit_kind::spinning: handle_spinning(vcpu); break;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hypercall/dispatch.hpp"
 
+#include "arch/x86/cpu/execution.hpp"
 #include "arch/x86/vendor.hpp"
 #include "base/bits.hpp"
 #include "base/panic.hpp"
@@ -111,6 +112,9 @@ void handle_hypercall(Vcpu& vcpu, const Vm_exit& exit)
         regs.rdx = args.a[2];
         regs.r10 = args.a[3];
         regs.r8  = args.a[4];
+        // A shadow that outlasts each entry may keep the machine's interrupts out as well.
+        if (vcpu.backend().in_interrupt_shadow())
+            take_pending_interrupts();
         return;
     }
     regs.rax = to_register(result);

@@ -8,6 +8,7 @@
 // memory, or keeps his page tables there, cannot go on: that is the end of this one domain, not of the
 // machine, and what it was can be looked into and destroyed as ever. (Here a crash; Xen lets the guest fault
 // for as long as it can, up to a triple fault, which is a reset.)
+#include "guest/clock.hpp"
 #include "guest/cpu.hpp"
 #include "guest/grants.hpp"
 #include "guest/hypercall.hpp"
@@ -30,7 +31,7 @@ constexpr grant_ref_t kGranted = 8;
 constexpr u8 kContent          = 0x5a;
 
 enum Stage : u32 { started = 1, done };
-enum Order : u32 { access = 1, run, walk };
+enum Order : u32 { access = 1, run, walk, fault };
 
 Page granted;
 
@@ -68,6 +69,15 @@ void access_what_is_not_there()
     my_mailbox().values[1] = computes_with(kNothing + 0x40, ~0u);
 }
 
+void fault_without_handlers()
+{
+    struct [[gnu::packed]] {
+        u16 limit = 0xfff;
+        u64 base  = kNothing;
+    } const table;
+    asm volatile("lidt %0; ud2" ::"m"(table));
+}
+
 // A child that lives: it does nothing but look, and what it granted for reading stays its own.
 void looks_and_lives()
 {
@@ -103,6 +113,22 @@ void ends(Order order)
     child.destroy();
 }
 
+// Each fault leads to the next, on the way to a handler. That is nobody's but the child's: it gets its turns
+// of the CPU, as others do, until it is ended.
+void faults_for_ever()
+{
+    constexpr u64 a_while = 300'000'000;
+    Child child;
+    NEED(child.build());
+    child.mailbox().order = fault;
+    NEED(child.unpause() == 0);
+    NEED(child.wait_for_stage(started));
+    for (const u64 end = system_time() + a_while; system_time() < end;)
+        sched_op(SCHEDOP_yield, nullptr);
+    CHECK_EQUAL(child.mailbox().stage, started);
+    child.destroy();
+}
+
 } // namespace
 
 void child_main()
@@ -113,6 +139,7 @@ void child_main()
     case access: access_what_is_not_there(); break;
     case run: reinterpret_cast<void (*)()>(kNothing)(); break;
     case walk: write_cr3(kNothing); break;
+    case fault: fault_without_handlers(); break;
     }
     granted.bytes[0] = kContent;
     NEED(grants::start() == 0);
@@ -128,4 +155,5 @@ void test_main()
     looks_and_lives();
     ends(run);
     ends(walk);
+    faults_for_ever();
 }

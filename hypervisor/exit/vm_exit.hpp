@@ -54,7 +54,6 @@ struct Exception_exit {
     u8 vector;
     bool has_error_code;
     u32 error_code;
-    u64 payload; // #PF: CR2; #DB: DR6
 };
 
 struct Vm_exit {

@@ -184,6 +184,11 @@ void Entry_judge::guest_activity()
          "no external interrupt is injected while STI or MOV SS block");
     rule(!injects(2) || !(blocked & (blocking::sti | blocking::mov_ss | blocking::nmi)),
          "no NMI is injected while NMIs are blocked");
+    const bool in_shadow = blocked & (blocking::sti | blocking::mov_ss);
+    const bool steps     = at(Field::guest_rflags) & rflags::tf;
+    need(!in_shadow || (at(Field::guest_debugctl) & 2) || steps == ((debug & kPendingStep) != 0), kGuest,
+         "pending debug exceptions", Field::pending_debug,
+         "where STI or MOV SS block, a step is pending exactly when TF is set");
     need((debug & ~u64{0x1500f}) == 0, kGuest, "pending debug exceptions", Field::pending_debug,
          "reserved bits have to be 0");
     need(at(Field::link_pointer) == ~0ull, kGuest, "VMCS link pointer", Field::link_pointer,

@@ -92,8 +92,7 @@ Vm_exit decode_exit(const Exit_fields& fields, u32 msr_index)
             exit.kind = Exit_kind::external_interrupt;
         else
             exit.exception = {static_cast<u8>(fields.event & event::vector_mask),
-                              (fields.event & event::error_valid) != 0, fields.error_code,
-                              fields.qualification};
+                              (fields.event & event::error_valid) != 0, fields.error_code};
         break;
     default: break;
     }

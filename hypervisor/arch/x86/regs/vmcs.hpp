@@ -172,6 +172,7 @@ inline constexpr unsigned type_shift = 8;
 inline constexpr u32 type_mask       = 7u << type_shift;
 inline constexpr u32 type_nmi        = 2u << type_shift;
 inline constexpr u32 type_hard       = 3u << type_shift; // an exception of the hardware's
+inline constexpr u32 type_int1       = 5u << type_shift;
 inline constexpr u32 error_valid     = bit(11);
 inline constexpr u32 nmi_unblocked   = bit(12); // by the IRET that faulted
 inline constexpr u32 valid           = bit(31);
@@ -184,6 +185,9 @@ inline constexpr u32 sti    = bit(0);
 inline constexpr u32 mov_ss = bit(1);
 inline constexpr u32 nmi    = bit(3);
 } // namespace blocking
+
+// In the pending debug exceptions. [SDM3 table 25-4]
+inline constexpr u64 kPendingStep = bit(14);
 
 // In a segment's access rights; the other bits are as in a descriptor. [SDM3 table 25-2]
 inline constexpr u32 kUnusable = bit(16);

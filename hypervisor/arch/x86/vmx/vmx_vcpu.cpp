@@ -117,14 +117,22 @@ void Vmx_vcpu::take_out() const
     Vm_exit exit = decode_exit(fields, static_cast<u32>(regs.rcx));
     if ((fields.reason & reason::mask) == reason::control_register && move_to_control_register(fields, regs))
         exit.kind = Exit_kind::external_interrupt; // nothing is left to be done above
-    if (exit.kind == Exit_kind::exception && exit.exception.vector == 1) {
-        // What the debug exception would have left in DR6. [SDM3 28.2.1]
-        write_dr6((read_dr6() & ~low_bits(4)) | exit.exception.payload);
-        exit.exception.payload = read_dr6();
-    }
+    if (exit.kind == Exit_kind::exception && exit.exception.vector == 1) [[unlikely]]
+        finish_debug_exception(fields, regs);
     if (exit.kind == Exit_kind::hypercall)
         exit.from_kernel = cpl() == 0 && in_long_code();
     return exit;
+}
+
+// What it would have done before its handler begins: DR6 tells of it, and INT1 is behind RIP. [SDM3 28.2.1]
+void Vmx_vcpu::finish_debug_exception(const Exit_fields& fields, Guest_registers& regs)
+{
+    write_dr6((read_dr6() & ~low_bits(4)) | fields.qualification);
+    if ((fields.event & event::type_mask) == event::type_int1)
+        regs.rip += fields.instruction_length;
+    // An entry in such a shadow wants it so; as #DB is injected there, nothing comes of it. [SDM3 27.3.1.5]
+    if (in_shadow_ && (regs.rflags & rflags::tf))
+        write(Field::pending_debug, kPendingStep);
 }
 
 void Vmx_vcpu::run(const std::atomic<bool>& stop) { run_guest(vcpu_, *this, stop); }

@@ -77,6 +77,7 @@ class Vmx_vcpu final : public Vcpu_backend
     void read_registers(Guest_registers& regs);
     void after_exit(const Exit_fields& fields);
     void requeue_cut_event(u32 cut);
+    void finish_debug_exception(const Exit_fields& fields, Guest_registers& regs);
     void set_cpu_controls(u32 set, u32 clear);
     void save_resident(Resident& to) const;
     void restore_resident() const;

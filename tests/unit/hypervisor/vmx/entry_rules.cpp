@@ -168,6 +168,15 @@ void set_pae()
     vmcs[Field::guest_pdpte0] = 0x400001;
 }
 
+// A single step behind a load of SS.
+void set_step_in_shadow()
+{
+    set_good();
+    vmcs[Field::guest_rflags]     = rflags::tf | 2;
+    vmcs[Field::interruptibility] = 2;
+    vmcs[Field::pending_debug]    = 0x4000;
+}
+
 std::optional<Entry_fault> judge(u8 virtual_tpr = 0)
 {
     return find_entry_fault(read_vmcs, {kCpu, kPhysicalBits, virtual_tpr});
@@ -356,6 +365,7 @@ TEST_CASE("vmx entry: the guest's registers")
     check_each(set_real_mode, {{Field::guest_rip, bit(32), "guest", "RIP", "63:32"},
                                {Field::guest_cr4, 0x22000, "guest", "CR4", "PCIDE"},
                                {Field::interruptibility, 1, "guest", "interruptibility", "IF"}});
+    check_each(set_step_in_shadow, {{Field::pending_debug, 0, "guest", "pending debug exceptions", "step"}});
     check_each(set_pae, {{nth(Field::guest_pdpte0, 3), 0x7, "guest", "PDPTE3", "reserved"},
                          {Field::guest_pdpte0, kTooWide | 1, "guest", "PDPTE0", "reserved"}});
 }

@@ -68,7 +68,7 @@ void Frame_allocator::release(Mfn first, unsigned order, Memory_account* account
     bool whole            = true;
     for (u64 i = 0; i < bit(order); ++i) {
         Frame& f = frame(first + i);
-        ASSERT(f.owner != kNobody.value());
+        ASSERT(f.owner != kNobody.value() && (!account || f.state == Frame_state::owned));
         f.owner         = kNobody.value();
         f.account       = account;
         const bool last = drop_hold(first + i);

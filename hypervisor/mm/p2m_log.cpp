@@ -130,7 +130,9 @@ void P2m::restore_entry(Hpa at)
         Direct_memory::set(at, Nested_format::places.writable);
 }
 
-// The frames count as written, for what the CPU notes in the small leaves until they are gone would be lost.
+// Only of what is the domain's own: the hypervisor's frames that it sees have holds of their own, and a large
+// leaf is let go of as one. The frames count as written, for what the CPU notes in the small leaves until
+// they are gone would be lost.
 void P2m::merge_region(Gfn region, Hpa table)
 {
     const Mfn first = to_mfn(Nested_format::leaf_address(Direct_memory::read(table)));
@@ -139,7 +141,8 @@ void P2m::merge_region(Gfn region, Hpa table)
         const u64 entry = Direct_memory::read(at);
         whole &= Nested_format::present(entry) &&
                  static_cast<P2m_type>(Nested_format::kind(entry)) == P2m_type::ram &&
-                 to_mfn(Nested_format::leaf_address(entry)) == first + i;
+                 to_mfn(Nested_format::leaf_address(entry)) == first + i &&
+                 frames.state(first + i) == Frame_state::owned && frames.owner(first + i) == owner_;
     });
     if (!whole)
         return;

@@ -44,19 +44,19 @@ Expected<Mfn> new_frames(Domain& domain, Gfn gfn, unsigned order)
     return first;
 }
 
-// Maps in the largest pieces that gfn and mfn allow; undone when tables run out half-way.
+// Maps in the largest pieces that gfn and mfn allow; undone, piece by piece, when tables run out half-way.
 Expected<void> map(P2m& p2m, Gfn gfn, Mfn mfn, u64 count)
 {
-    for (u64 done = 0; done < count;) {
-        const unsigned order =
-            piece_order((gfn + done).value() | (mfn + done).value(), count - done, kMaxOrder);
-        const auto set = p2m.set(gfn + done, mfn + done, order, P2m_type::ram);
-        if (!set) {
-            for (u64 i = 0; i < done; ++i)
-                TRY(p2m.remove(gfn + i, kOrder4k));
-            return fail(set.error());
-        }
-        done += bit(order);
+    const auto order_at = [&](u64 done) {
+        return piece_order((gfn + done).value() | (mfn + done).value(), count - done, kMaxOrder);
+    };
+    for (u64 done = 0; done < count; done += bit(order_at(done))) {
+        const auto set = p2m.set(gfn + done, mfn + done, order_at(done), P2m_type::ram);
+        if (set)
+            continue;
+        for (u64 i = 0; i < done; i += bit(order_at(i)))
+            TRY(p2m.remove(gfn + i, order_at(i)));
+        return set;
     }
     return {};
 }
@@ -127,6 +127,20 @@ Expected<void> make_room(Domain& domain, Gfn gfn)
     return {};
 }
 
+// A frame that is held: the mapping has the hold from now on, or it is given up.
+Expected<void> place_held(Domain& domain, Gfn gfn, Mfn mfn)
+{
+    const Lock_guard guard(domain.lock());
+    Expected<void> placed = fail(Errc::einval);
+    if (fits(gfn, kOrder4k) && domain.dying() == Dying::no)
+        placed = make_room(domain, gfn);
+    if (placed)
+        placed = domain.p2m().add_page(gfn, mfn, P2m_type::foreign);
+    if (!placed)
+        frames.put(mfn);
+    return placed;
+}
+
 } // namespace
 
 void Giving_up::add(const P2m_entry& was, unsigned order)
@@ -156,8 +170,9 @@ void Giving_up::let_go(const Piece& piece)
         frames.leave_common(mfn, piece.order);
         domain_.memory().unshare(bit(piece.order));
         domain_.memory().remove(bit(piece.order));
-    } else if (frames.state(mfn) == Frame_state::owned) {
-        frames.release(mfn, piece.order, &domain_.memory(), piece.written);
+    } else if (frames.state(mfn) == Frame_state::owned && frames.owner(mfn) == domain_.id()) {
+        // What devices wrote, the CPU has not noted.
+        frames.release(mfn, piece.order, &domain_.memory(), piece.written || domain_.is_identity_mapped());
     }
 }
 
@@ -214,22 +229,15 @@ Expected<void> place_foreign(Domain& domain, Gfn gfn, Domain& owner, Gfn owner_g
         TRY(owner.p2m().make_own(owner_gfn));
         source = owner.p2m().lookup(owner_gfn);
     }
-    if (!is_ram(source.type))
-        return fail(Errc::einval);
-    return place_foreign_frame(domain, gfn, owner, source.mfn);
+    if (source.type == P2m_type::ram_ro)
+        return place_foreign_frame(domain, gfn, owner, source.mfn);
+    const Mfn mfn = owner.p2m().hold_own(owner_gfn);
+    return mfn == kInvalidMfn ? fail(Errc::einval) : place_held(domain, gfn, mfn);
 }
 
 Expected<void> place_foreign_frame(Domain& domain, Gfn gfn, Domain& owner, Mfn mfn)
 {
-    const Lock_guard guard(domain.lock());
-    if (!fits(gfn, kOrder4k) || domain.dying() != Dying::no || !frames.get_from(mfn, owner.id()))
-        return fail(Errc::einval);
-    auto placed = make_room(domain, gfn);
-    if (placed)
-        placed = domain.p2m().add_page(gfn, mfn, P2m_type::foreign);
-    if (!placed)
-        frames.put(mfn);
-    return placed;
+    return frames.get_from(mfn, owner.id()) ? place_held(domain, gfn, mfn) : fail(Errc::einval);
 }
 
 Expected<void> move_page(Domain& domain, Gfn from, Gfn to)

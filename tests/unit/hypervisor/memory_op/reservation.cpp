@@ -179,6 +179,36 @@ TEST_CASE("a shared page replaces memory, and giving it up gives nothing away")
     CHECK_FALSE(d.p2m().lookup(Gfn(7)).present());
 }
 
+TEST_CASE("memory among which is a page of the hypervisor's does not become one large page")
+{
+    World world;
+    Domain& d = world.make(1, false, {.grant_frames = 64});
+    REQUIRE(populate(d, Gfn(0x200), kOrder2m));
+    const Mfn given_up = d.p2m().lookup(Gfn(0x205)).mfn;
+    REQUIRE(give_up(d, Gfn(0x205), 0));
+    Mfn shared = kInvalidMfn;
+    for (u32 i = 0; i < 64 && shared != given_up; ++i)
+        shared = *d.grants().frame(i);
+    REQUIRE(shared == given_up); // just where it was
+    REQUIRE(place_shared(d, Gfn(0x205), shared));
+    d.p2m().restore_after_log(Gfn(0x200));
+    CHECK(d.p2m().lookup(Gfn(0x200)).order == 0);
+    REQUIRE(give_up(d, Gfn(0x200), kOrder2m));
+    CHECK(frames.state(shared) == Frame_state::shared);
+}
+
+TEST_CASE("mapping that is undone for want of tables is undone wholly")
+{
+    World world;
+    Domain& d       = world.make(1);
+    const u64 owned = d.owned_frames();
+    constexpr Gfn before_the_next_gib(0x40000 - 512);
+    d.p2m().set_table_limit(d.p2m().table_count());
+    CHECK_FALSE(populate(d, before_the_next_gib, kOrder2m + 1));
+    CHECK(d.owned_frames() == owned);
+    CHECK_FALSE(d.p2m().lookup(before_the_next_gib).present());
+}
+
 TEST_CASE("random changes keep map, frames and account in step")
 {
     World world(6000);

@@ -58,7 +58,7 @@ Expected<void> P2m::make_own(Gfn gfn)
 }
 
 // Between the look and the hold the frame may be put in common, or copied, by another CPU: then it is another
-// one's turn.
+// one's turn. A fork that has begun with the frame, and not yet written the entry, is waited for.
 Mfn P2m::hold_own(Gfn gfn)
 {
     for (;;) {
@@ -72,9 +72,10 @@ Mfn P2m::hold_own(Gfn gfn)
             return kInvalidMfn;
         if (frames.get_from(entry.mfn, owner_))
             return entry.mfn;
+        const Lock_guard guard(lock_);
         const P2m_entry now = lookup(gfn);
         if (now.mfn == entry.mfn && now.type == entry.type)
-            return kInvalidMfn;
+            return frames.get_from(entry.mfn, owner_) ? entry.mfn : kInvalidMfn;
     }
 }
 
@@ -178,10 +179,16 @@ Expected<void> P2m::bequeath(Gfn gfn, const Heir& heir, Inherited& to)
         forgotten(TRY(table().split(at)), at.level, tables_before);
     }
     to.frames = Inherited::kMost - gfn.value() % Inherited::kMost;
-    for (; to.count < to.frames; ++to.count)
-        to.pages[to.count] = TRY(bequeath_page(at.at + to.count * sizeof(u64), heir));
-    forgotten(Flush::needed, 1, tables_.used);
-    return {};
+    Expected<void> done;
+    for (; done && to.count < to.frames; to.count += done ? 1 : 0) {
+        const auto page = bequeath_page(at.at + to.count * sizeof(u64), heir);
+        if (page)
+            to.pages[to.count] = *page;
+        else
+            done = fail(page.error());
+    }
+    forgotten(Flush::needed, 1, tables_.used); // also of those before one that failed
+    return done;
 }
 
 Expected<void> P2m::inherit(Gfn gfn, Copies copies, Inherited& from)

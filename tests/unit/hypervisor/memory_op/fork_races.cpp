@@ -69,6 +69,36 @@ TEST_CASE("all sharers write the same frames at once")
         CHECK(d->memory().shared() == 0);
 }
 
+TEST_CASE("a domain that is just forked is mapped as ever")
+{
+    World world(16384);
+    Domain& parent = world.make(1, false, kEmpty);
+    REQUIRE(populate(parent, Gfn(0), kOrder2m));
+    Domain& dom0 = world.make(9, true, kEmpty);
+    std::vector<Domain*> children;
+    for (u16 i = 0; i < 8; ++i)
+        children.push_back(&world.make(static_cast<u16>(20 + i), false, kEmpty));
+    wrong = 0;
+    std::atomic<bool> forked{false};
+    on_cpus(2, [&](u32 cpu) {
+        if (cpu == 0) {
+            for (Domain* const child : children) {
+                wrong += !fork(*child, parent);
+                for (u64 gfn = 0; gfn < kPages; ++gfn)
+                    wrong += !parent.p2m().make_own(Gfn(gfn)); // so that the next one puts it in common anew
+                run_guest();
+            }
+            forked = true;
+        }
+        for (u64 gfn = 0; cpu == 1 && !forked; gfn = (gfn + 1) % kPages) {
+            wrong += !place_foreign(dom0, Gfn(gfn), parent, Gfn(gfn));
+            wrong += !give_up(dom0, Gfn(gfn), 0);
+            run_guest();
+        }
+    });
+    CHECK(wrong == 0);
+}
+
 TEST_CASE("a domain is mapped by another, forked and given up while its siblings write")
 {
     World world(16384);

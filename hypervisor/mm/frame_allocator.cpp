@@ -128,14 +128,17 @@ void Frame_allocator::set_allocated(u32 index, unsigned order)
 
 // What fails for want of frames that rest, or that another CPU is scrubbing, is tried again with those. That
 // a CPU comes out of the hypervisor is waited for, but not for ever: it may wait for a lock of the caller's.
+// Nor is it for others to end scrubbing: there may be as much to scrub as the machine has memory.
 template <class Try>
 auto Frame_allocator::with_all_free(const Try& attempt)
 {
-    constexpr unsigned patience = 20'000; // milliseconds
+    constexpr unsigned patience_with_resting   = 20'000; // milliseconds
+    constexpr unsigned patience_with_scrubbing = 1'000'000;
     for (unsigned tries = 0;; ++tries, __builtin_ia32_pause()) {
         const Lock_guard guard(lock_);
         auto result = attempt();
-        if (result || (!wake_rested() && scrubbing_ == 0 && (resting_ == 0 || tries > patience)))
+        if (result || (!wake_rested() && (scrubbing_ == 0 || tries > patience_with_scrubbing) &&
+                       (resting_ == 0 || tries > patience_with_resting)))
             return result;
     }
 }
@@ -285,7 +288,9 @@ void Frame_allocator::split_allocated(Mfn first, unsigned order)
 Expected<void> Frame_allocator::promise(u64 count)
 {
     const Lock_guard guard(lock_);
-    if (count > count_free() - promised_)
+    // The hypervisor's own needs may have taken some of what was promised.
+    const u64 free = count_free();
+    if (free < promised_ || count > free - promised_)
         return fail(Errc::enomem);
     promised_ += count;
     return {};

@@ -130,6 +130,15 @@ TEST_CASE("promises keep frames back but do not take them")
     CHECK(frames.unpromised_count() == 100);
 }
 
+TEST_CASE("where more is promised than there is, nothing more is")
+{
+    Memory memory(256);
+    REQUIRE(frames.promise(frames.free_count()));
+    REQUIRE(frames.allocate(0)); // the hypervisor's own need
+    CHECK_FALSE(frames.promise(1));
+    CHECK_FALSE(frames.promise(1'000'000));
+}
+
 TEST_CASE("random use: blocks never overlap and nothing is lost")
 {
     Memory memory(3000, false);
@@ -217,7 +226,7 @@ TEST_CASE("memory that another CPU is scrubbing is free all the same")
 TEST_CASE("a freed frame rests until every other CPU was out of the hypervisor")
 {
     Memory memory(1 + 8);
-    known_cpus.count = 3;
+    known_cpus.count  = 3;
     const auto toggle = [](u32 cpu) { ++turns::count.of(cpu); }; // in to out, or out to in
     toggle(2);                                                   // CPU 2 is out; 0, which frees, and 1 are in
     std::vector<Mfn> all;

@@ -133,10 +133,9 @@ Expected<void> write_guest_msr(Vcpu& vcpu, u32 index, u64 value)
     case msr::kEfer: return write_efer(vcpu, value);
     case msr::kPat: return write_pat(vcpu, value);
     case msr::kTscAux:
-        if (value >> 32)
+        if (value >> 32 || !write_msr_safely(msr::kTscAux, value)) // not every CPU has it
             return fail(Errc::einval);
         vcpu.tsc_aux = static_cast<u32>(value);
-        write_msr(msr::kTscAux, value);
         return {};
     case kHypercallPageMsr: return write_hypercall_page(vcpu, value);
     case msr::kSpecCtrl:

@@ -329,6 +329,7 @@ void Vmx_vcpu::give_spec_ctrl(u32 value)
     use();
     apic_.give_spec_ctrl();
     vcpu_.regs.speculation = {value, true, vcpu_.regs.speculation.distrusted};
+    take_out();
 }
 
 u32 Vmx_vcpu::spec_ctrl() const { return vcpu_.regs.speculation.spec_ctrl; }

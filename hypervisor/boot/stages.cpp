@@ -15,6 +15,7 @@
 #include "debug/panic.hpp"
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
+#include "mm/p2m.hpp"
 #include "platform/power.hpp"
 
 #include <algorithm>
@@ -51,10 +52,20 @@ void check_module(const Boot_module& module)
 // COM1 and COM3 share one ISA interrupt, COM2 and COM4 the other.
 u8 serial_interrupt(u16 port) { return port == 0x2f8 || port == 0x2e8 ? 3 : 4; }
 
+bool is_readable(Hpa start, u64 length)
+{
+    u8 byte     = 0;
+    bool all_of = physical_memory().read_object(start + (length - 1), byte);
+    for (u64 offset = 0; all_of && offset < length; offset += kPageSize)
+        all_of = physical_memory().read_object(start + offset, byte);
+    return all_of;
+}
+
 std::optional<Sleep_type> read_soft_off(Hpa dsdt)
 {
     u32 length = 0;
-    if (!physical_memory().read_object(dsdt + 4, length) || length < kAcpiHeaderSize || length > 16 * kMiB)
+    if (!physical_memory().read_object(dsdt + 4, length) || length < kAcpiHeaderSize || length > 16 * kMiB ||
+        !is_readable(dsdt, length))
         return std::nullopt;
     return find_s5({to_virtual<const u8>(dsdt), length});
 }
@@ -69,6 +80,7 @@ void check_processor()
     enable_fpu_on_this_cpu();
     plan_hardening(boot_state.cpu, boot_state.options.spec_ctrl);
     harden_this_cpu();
+    P2m::small_code = hardening().has(Measure::small_code);
 }
 
 void read_memory_map()

@@ -90,6 +90,8 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
     if (entry.present() && (!fault.write || is_writable(entry.type))) {
         if (fault.write)
             vcpu.domain().p2m().permit_write(to_gfn(fault.gpa));
+        if (fault.fetch && !vcpu.domain().p2m().permit_execute(to_gfn(fault.gpa)))
+            return vcpu.domain().crash("there is no memory for the small mappings that it executes from");
         vcpu.backend().flush_tlb(Tlb_scope::guest);
         return;
     }

@@ -13,7 +13,7 @@ namespace
 [[gnu::always_inline]] inline u64 make_leaf(Mfn mfn, unsigned level, P2m_type type)
 {
     const Leaf_attributes attributes{.writable   = is_writable(type),
-                                     .executable = true,
+                                     .executable = level == 1 || !P2m::small_code,
                                      .uncached   = type == P2m_type::mmio_uncached,
                                      .kind       = static_cast<u8>(type)};
     const u64 leaf = Nested_format::leaf(to_hpa(mfn), level, attributes);

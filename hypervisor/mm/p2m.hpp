@@ -152,6 +152,12 @@ class P2m
     // A write fault at a leaf that may be written.
     void permit_write(Gfn gfn);
 
+    // Whether only mappings of 4 KiB are executable: on a CPU that does not survive a guest that executes
+    // from one address by translations of two sizes. Set at boot. [CVE-2018-12207]
+    static inline constinit bool small_code = false;
+    // A fetch found a mapping that is not executable: its region becomes small mappings that are. Enomem.
+    Expected<void> permit_execute(Gfn gfn);
+
     // Memory in common with other domains (p2m_sharing.cpp). Whoever is to write it, or to use it for longer
     // than a look, asks for a frame of the domain's own first. What is in common at gfn is replaced by a
     // copy; nothing happens where nothing is. Enomem.

@@ -23,7 +23,7 @@ u64 common_leaf(Mfn mfn, unsigned level)
 {
     return Nested_format::leaf(to_hpa(mfn), level,
                                {.writable   = false,
-                                .executable = true,
+                                .executable = level == 1 || !P2m::small_code,
                                 .uncached   = false,
                                 .kind       = static_cast<u8>(P2m_type::ram_common)});
 }

@@ -86,6 +86,7 @@ Speculation_facts read_facts(const Cpu_facts& cpu)
         facts.extended21_eax = cpuid(0x80000021).eax;
         facts.extended21_ecx = cpuid(0x80000021).ecx;
     }
+    facts.microcode   = static_cast<u32>(read_msr_safely(msr::kPatchLevel).value_or(0)); // AMD's place for it
     facts.interpreted = (cpuid(1).ecx & bit(31)) && cpuid(0x40000000).ebx == tcg;
     return facts;
 }
@@ -127,11 +128,13 @@ void plan_hardening(const Cpu_facts& cpu, std::string_view spec_ctrl)
 
 void harden_this_cpu()
 {
-    constexpr u64 no_rtm = 3, lfence_serialises = bit(1);
+    constexpr u64 no_rtm = 3, lfence_serialises = bit(1), fp_backup = bit(9);
     if (plan.has(Measure::tsx_off))
         set_bits(msr::kTsxCtrl, no_rtm);
     if (plan.has(Measure::lfence))
         set_bits(msr::kDeCfg, lfence_serialises);
+    if (plan.has(Measure::fp_backup))
+        set_bits(msr::kDeCfg, fp_backup);
     if (plan.ls_cfg)
         set_bits(msr::kLsCfg, plan.ls_cfg);
     if (plan.has(Measure::auto_ibrs))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The facts are those of Intel's "Affected Processors" table and its guidance on retpoline, BHI, L1TF, MDS,
-// TAA and RFDS; of AMD's "Software techniques for managing speculation", "Branch type confusion", "SRSO" and
-// "TSA".
+// TAA, RFDS and machine checks on page size changes; of AMD's "Software techniques for managing speculation",
+// "Branch type confusion", "SRSO" and "TSA" and "Cross-process information leak".
 #include "arch/x86/decode/speculation.hpp"
 
 #include "base/bits.hpp"
@@ -122,9 +122,25 @@ bool verw_clears(const Speculation_facts& cpu)
            (cpu.arch_capabilities & (caps::fb_clear | caps::rfds_clear));
 }
 
+// Zen 2, up to the microcode that mends it. (CVE-2023-20593)
+bool bleeds(const Speculation_facts& cpu)
+{
+    struct Range {
+        unsigned first, last;
+        u32 mended; // by this microcode, if any
+    };
+    static constexpr Range kZen2[] = {{0x30, 0x3f, 0x0830107a}, {0x40, 0x4f, ~0u},
+                                      {0x60, 0x67, 0x0860010b}, {0x68, 0x6f, 0x08608105},
+                                      {0x70, 0x7f, 0x08701032}, {0xa0, 0xaf, 0x08a00008}};
+    const Model m                  = model_of(cpu.signature);
+    return m.family == 0x17 && std::ranges::any_of(kZen2, [&](const Range& r) {
+               return m.model >= r.first && m.model <= r.last && cpu.microcode < r.mended;
+           });
+}
+
 Measures possible_on(const Speculation_facts& cpu)
 {
-    Measures m{retpoline, rsb};
+    Measures m{retpoline, rsb, small_code};
     const auto add       = [&](bool there, Measures more) { m = there ? m | more : m; };
     const bool ibrs_ibpb = cpu.leaf7_edx & leaf7_edx::ibrs_ibpb;
     const bool amd       = cpu.vendor == Cpu_facts::Vendor::amd;
@@ -137,6 +153,7 @@ Measures possible_on(const Speculation_facts& cpu)
     add(cpu.vendor == Cpu_facts::Vendor::intel, {l1d_fill});
     add(cpu.arch_capabilities & caps::tsx_ctrl, {tsx_off});
     add(amd && model_of(cpu.signature).family >= 0x10, {lfence});
+    add(amd && bleeds(cpu), {fp_backup});
     add(has_ssbd(cpu) || ls_cfg_ssbd(cpu), {ssbd});
     add(has_spec_ctrl(cpu) || cpu.arch_capabilities, {msr_sc});
     return m;
@@ -175,6 +192,9 @@ Measures needed_on_intel(const Speculation_facts& cpu, Measures possible)
         else if (md_clear) // whose microcode lets the flush clear the buffers too
             m = m - Measures{verw};
     }
+    // Two translations of one address, of different sizes, stop the core for good. (CVE-2018-12207)
+    if (family_6 && core >= Core::big && !has(caps::if_pschange_mc_no))
+        m = m | Measures{small_code};
     return m;
 }
 
@@ -191,6 +211,8 @@ bool needs_barrier_at_exits(const Speculation_facts& cpu)
 Measures needed_on_amd(const Speculation_facts& cpu, Measures possible)
 {
     Measures m = possible.has(auto_ibrs) ? Measures{auto_ibrs, ibpb} : Measures{retpoline, rsb, ibpb};
+    if (bleeds(cpu))
+        m = m | Measures{fp_backup};
     if (needs_barrier_at_exits(cpu))
         m = m | Measures{ibpb_exit};
     if (!(cpu.extended21_eax & extended21_eax::lfence_serialises) && possible.has(lfence))

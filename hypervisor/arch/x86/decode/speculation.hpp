@@ -30,8 +30,11 @@ enum class Measure : u8 {
     lfence,    // LFENCE waits for all that is before it
     ssbd,      // loads do not overtake stores in the hypervisor
     msr_sc,    // guests have the MSRs to protect themselves
+    // Beside speculation proper, what a guest could do to the machine by its translations and registers.
+    small_code, // guests execute from 4 KiB mappings only
+    fp_backup,  // DE_CFG[9]: vector registers that are zeroed are not taken for what was there before
 };
-inline constexpr unsigned kMeasures = 14;
+inline constexpr unsigned kMeasures = 16;
 
 class Measures
 {
@@ -66,6 +69,7 @@ struct Speculation_facts {
     u32 extended21_ecx       = 0;
     bool virtual_spec_ctrl   = false; // CPUID 8000_000A EDX: the VMCB has the guest's SPEC_CTRL
     u64 arch_capabilities    = 0;
+    u32 microcode            = 0;     // its revision
     bool interpreted         = false; // one instruction after the other, by an emulator that says so
 };
 

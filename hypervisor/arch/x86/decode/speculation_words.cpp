@@ -76,6 +76,8 @@ constexpr Name kNames[] = {
     {lfence, "LFENCE"},
     {ssbd, "SSBD"},
     {msr_sc, "SPEC_CTRL for guests"},
+    {small_code, "small pages for code"},
+    {fp_backup, "FP backup"},
 };
 static_assert(std::size(kNames) == kMeasures);
 

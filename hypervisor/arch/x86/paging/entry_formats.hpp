@@ -137,6 +137,7 @@ struct Nested_format : Entry_format {
     // Written since the log bit was taken: by the dirty flag, or, on a CPU that has none, by the right to
     // write, which a page that is logged gets with the first write to it.
     static bool is_logged(u64 entry) { return (entry & places.log) != 0; }
+    static bool is_executable(u64 entry) { return ((entry ^ places.bare) & places.executable) != 0; }
     static bool logs_by_rights() { return places.log == places.writable; }
     static u64 table(Hpa at) { return Npt_format::table(at); }
     static u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)

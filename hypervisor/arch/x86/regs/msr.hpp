@@ -13,6 +13,7 @@ inline constexpr u32 kTsc                = 0x010;
 inline constexpr u32 kFeatureControl     = 0x03a;
 inline constexpr u32 kTscAdjust          = 0x03b;
 inline constexpr u32 kSpecCtrl           = 0x048;
+inline constexpr u32 kPatchLevel         = 0x08b;
 inline constexpr u32 kPredCmd            = 0x049;
 inline constexpr u32 kArchCapabilities   = 0x10a;
 inline constexpr u32 kFlushCmd           = 0x10b;

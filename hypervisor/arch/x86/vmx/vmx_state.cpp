@@ -102,7 +102,7 @@ bool enterable(const System_state& s)
         return false;
     if ((s.cr4 & ~(guest_owned_cr4() | cr4::mce)) != 0)
         return false;
-    if ((s.efer & ~kGuestEfer) != 0 || (s.dr6 >> 32) != 0 || (s.dr7 >> 32) != 0)
+    if ((s.efer & ~kGuestEfer) != 0 || (s.dr6 >> 32) != 0 || (s.dr7 >> 32) != 0 || (s.sfmask >> 32) != 0)
         return false;
     if (!addresses_are_canonical(s))
         return false;

@@ -32,21 +32,48 @@ Mfn owned(unsigned order, Domid owner = kOwner)
     return mfn;
 }
 
-// What the CPU does on a write: the accessed and dirty bits of the leaf.
-void touch(P2m& p2m, Gfn gfn)
+// The entry that maps it.
+u64* leaf_of(const P2m& p2m, Gfn gfn)
 {
     u64 table = p2m.root().value() << kPageShift;
     for (unsigned level = 4;; --level) {
         u64* entry = to_virtual<u64>(Hpa(table + ((gfn.value() >> level_order(level)) & 511) * 8));
-        if (Npt_format::is_leaf(*entry, level)) {
-            *entry |= Npt_format::a | Npt_format::d;
-            return;
-        }
+        if (Npt_format::is_leaf(*entry, level))
+            return entry;
         table = Npt_format::table_address(*entry).value();
     }
 }
 
+// What the CPU does on a write: the accessed and dirty bits of the leaf.
+void touch(P2m& p2m, Gfn gfn) { *leaf_of(p2m, gfn) |= Npt_format::a | Npt_format::d; }
+
 } // namespace
+
+TEST_CASE("on a CPU that wants it so, large mappings are not executed from")
+{
+    Memory memory(4096);
+    const auto made  = P2m::create(kOwner, &account);
+    P2m* const p2m   = made->get();
+    P2m::small_code  = true;
+    const auto entry = [&](u64 gfn) { return *leaf_of(*p2m, Gfn(gfn)); };
+    REQUIRE(p2m->set(Gfn(0x200), owned(kOrder2m), kOrder2m, P2m_type::ram));
+    REQUIRE(p2m->set(Gfn(0x400), owned(kOrder2m), kOrder2m, P2m_type::ram));
+    REQUIRE(p2m->set(Gfn(0x600), owned(0), 0, P2m_type::ram));
+    CHECK_FALSE(Nested_format::is_executable(entry(0x200)));
+    CHECK(Nested_format::is_executable(entry(0x600)));
+    const u64 before = p2m->generation();
+    REQUIRE(p2m->permit_execute(Gfn(0x2a5)));
+    CHECK(p2m->generation() != before);
+    for (u64 gfn = 0x200; gfn < 0x400; ++gfn)
+        CHECK(Nested_format::is_executable(entry(gfn)));
+    CHECK(p2m->lookup(Gfn(0x2a5)).order == 0);
+    CHECK(p2m->lookup(Gfn(0x400)).order == kOrder2m);
+    p2m->set_table_limit(p2m->table_count());
+    CHECK_FALSE(p2m->permit_execute(Gfn(0x400)));
+    CHECK(p2m->permit_execute(Gfn(0x800))); // nothing there
+    P2m::small_code = false;
+    CHECK(p2m->permit_execute(Gfn(0x400)));
+}
 
 TEST_CASE("what was set is found, with its size and kind")
 {

@@ -50,6 +50,8 @@ inline constexpr Speculation_facts kGeminiLake{
 inline constexpr Speculation_facts kZen1{.vendor = amd, .signature = 0x800f12, .extended8_ebx = 0x1007};
 inline constexpr Speculation_facts kZen1Old{.vendor = amd, .signature = 0x800f12, .extended8_ebx = 0x7};
 inline constexpr Speculation_facts kZen2{.vendor = amd, .signature = 0x830f10, .extended8_ebx = 0x018cf757};
+inline constexpr Speculation_facts kZen2New{
+    .vendor = amd, .signature = 0x830f10, .extended8_ebx = 0x018cf757, .microcode = 0x0830107a};
 inline constexpr Speculation_facts kZen3{.vendor            = amd,
                                          .signature         = 0xa00f11,
                                          .extended8_ebx     = 0x311ef657,

@@ -35,33 +35,33 @@ struct Row {
 const Row kRows[] = {
     {"Nehalem as it was sold: no MSR, no microcode; the cache can be refilled at switches at least",
      kNehalem,
-     {retpoline, rsb, l1d_fill},
+     {retpoline, rsb, l1d_fill, small_code},
      {ibpb, verw, l1d_flush, ssbd},
      0},
     {"Westmere with the last microcode: the flush clears the buffers too, VERW is not needed",
      kWestmere,
-     {retpoline, rsb, ibpb, l1d_flush, msr_sc},
+     {retpoline, rsb, ibpb, l1d_flush, msr_sc, small_code},
      {},
      0},
     {"Haswell: its returns never fall back on the predictor of indirect branches, so retpoline will do",
      kHaswell,
-     {retpoline, rsb, ibpb, l1d_flush, msr_sc},
+     {retpoline, rsb, ibpb, l1d_flush, msr_sc, small_code},
      {},
      0},
     {"Skylake: its returns do, so IBRS, written anew at every exit",
      kSkylakeSp,
-     {ibrs, rsb, ibpb, l1d_flush, msr_sc},
+     {ibrs, rsb, ibpb, l1d_flush, msr_sc, small_code},
      {},
      1},
     {"Cascade Lake: neither L1TF nor MDS, IBRS once and for all; histories of branches still count, and with "
      "transactions the buffers can be read after all",
      kCascadeLake,
-     {ibrs, retpoline, rsb, ibpb, tsx_off, msr_sc},
+     {ibrs, retpoline, rsb, ibpb, tsx_off, msr_sc, small_code},
      {},
      1},
     {"Cascade Lake before the microcode that can turn transactions off",
      kCascadeLakeOld,
-     {ibrs, retpoline, rsb, ibpb, msr_sc},
+     {ibrs, retpoline, rsb, ibpb, msr_sc, small_code},
      {tsx_off},
      1},
     {"Ice Lake: as Cascade Lake, and transactions do no harm",
@@ -92,11 +92,12 @@ const Row kRows[] = {
      {retpoline, rsb, ibpb, ibpb_exit, lfence, msr_sc},
      {ssbd},
      0},
-    {"Zen 2: the same; guests have all of SPEC_CTRL",
+    {"Zen 2: the same; guests have all of SPEC_CTRL; its vector registers are kept from being read",
      kZen2,
-     {retpoline, rsb, ibpb, ibpb_exit, lfence, msr_sc},
+     {retpoline, rsb, ibpb, ibpb_exit, lfence, msr_sc, fp_backup},
      {},
      0},
+    {"Zen 2 with the microcode for that", kZen2New, {retpoline, rsb, ibpb, ibpb_exit, lfence, msr_sc}, {}, 0},
     {"Zen 3 with the microcode whose barrier covers SRSO; LFENCE serialises by itself",
      kZen3,
      {retpoline, rsb, ibpb, ibpb_exit, msr_sc},
@@ -111,7 +112,7 @@ const Row kRows[] = {
     {"QEMU's interpreter speculates about nothing", kTcg, {}, {}, 0},
     {"Bochs does not say that it is one: it gets what a Haswell without microcode gets",
      kBochs,
-     {retpoline, rsb, l1d_fill},
+     {retpoline, rsb, l1d_fill, small_code},
      {ibpb, verw, l1d_flush, ssbd},
      0},
 };
@@ -193,12 +194,13 @@ TEST_CASE("speculation: xen=no leaves the guests their own protection")
 
 TEST_CASE("speculation: what is refused is made up for where that is possible")
 {
-    CHECK(plan(kSkylakeSp, {"no-ibrs"}).done == Measures{retpoline, rsb, ibpb, l1d_flush, msr_sc});
+    CHECK(plan(kSkylakeSp, {"no-ibrs"}).done ==
+          Measures{retpoline, rsb, ibpb, l1d_flush, msr_sc, small_code});
     CHECK(plan(kSkylakeSp, {"no-ibrs"}).off == Measures{ibrs});
     CHECK(plan(kZen4, {"ibrs=off"}).done == Measures{retpoline, rsb, ibpb, ibpb_exit, verw, msr_sc});
-    CHECK(plan(kHaswell, {"no-l1d-flush"}).done == Measures{retpoline, rsb, ibpb, verw, msr_sc});
+    CHECK(plan(kHaswell, {"no-l1d-flush"}).done == Measures{retpoline, rsb, ibpb, verw, msr_sc, small_code});
     CHECK(plan(kSapphireRapids, {"no-bhi-dis-s"}).done == Measures{ibrs, retpoline, rsb, ibpb, msr_sc});
-    CHECK(plan(kNehalem, {"no-l1d-flush"}).done == Measures{retpoline, rsb});
+    CHECK(plan(kNehalem, {"no-l1d-flush"}).done == Measures{retpoline, rsb, small_code});
 }
 
 TEST_CASE("speculation: what is asked for is done where it is possible")

@@ -84,10 +84,12 @@ TEST_CASE("spec-ctrl: what is not understood changes nothing")
 TEST_CASE("spec-ctrl: the report")
 {
     CHECK(report(cpus::kTcg) == "nothing to do");
-    CHECK(report(cpus::kSkylakeSp) == "IBRS, RSB, IBPB, L1D_FLUSH, SPEC_CTRL for guests");
+    CHECK(report(cpus::kSkylakeSp) ==
+          "IBRS, RSB, IBPB, L1D_FLUSH, SPEC_CTRL for guests, small pages for code");
     CHECK(report(cpus::kHaswell, {"no-rsb", "no-ibpb"}) ==
-          "retpoline, L1D_FLUSH, SPEC_CTRL for guests; off by spec-ctrl=: RSB, IBPB");
-    CHECK(report(cpus::kBochs) == "retpoline, RSB, L1D refilled; lacking, which newer microcode may bring: "
-                                  "IBPB, VERW, L1D_FLUSH, SSBD");
+          "retpoline, L1D_FLUSH, SPEC_CTRL for guests, small pages for code; off by spec-ctrl=: RSB, IBPB");
+    CHECK(report(cpus::kBochs) ==
+          "retpoline, RSB, L1D refilled, small pages for code; lacking, which newer microcode may bring: "
+          "IBPB, VERW, L1D_FLUSH, SSBD");
     CHECK(report(cpus::kZen1, {"no"}).starts_with("nothing; off by spec-ctrl=: retpoline, RSB, IBPB"));
 }

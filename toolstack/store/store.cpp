@@ -38,9 +38,6 @@ Result<void> Store::rely_on(const Caller& caller, Transaction* transaction, cons
     if (transaction == nullptr) {
         return {};
     }
-    if (transaction->is_lost()) {
-        return fail(Errc::again, "the transaction was open for too long");
-    }
     if (!caller.is_privileged() && (transaction->nodes_touched() >= quotas_.transaction_nodes ||
                                     transaction->bytes() >= quotas_.transaction_bytes)) {
         return quota_exceeded("the transaction is too large");

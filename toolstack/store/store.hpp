@@ -11,6 +11,7 @@
 #include "toolstack/store/transaction.hpp"
 
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -100,8 +101,7 @@ class Store
     Watch_index watches_;
     std::unordered_map<Domid, std::ptrdiff_t> owned_; // nodes of the live tree by owner
     std::map<std::string, Permissions, std::less<>> special_permissions_;
-    std::map<std::uint64_t, Transaction*> guest_transactions_; // by age; each leaves when destroyed
-    std::uint64_t next_transaction_ = 0;
+    std::list<Transaction*> guest_transactions_; // the oldest snapshot first; each leaves when destroyed
 };
 
 } // namespace vmm::store

@@ -13,26 +13,26 @@ std::shared_ptr<Transaction> Store::begin(const Caller& caller)
     if (caller.is_privileged()) {
         return std::make_shared<Transaction>(live_);
     }
-    const std::uint64_t age = next_transaction_++;
-    std::shared_ptr<Transaction> transaction(new Transaction(live_), [this, age](Transaction* ended) {
-        guest_transactions_.erase(age);
-        delete ended;
-    });
-    guest_transactions_.emplace(age, transaction.get());
-    return transaction;
+    auto transaction = std::make_unique<Transaction>(live_);
+    const auto place = guest_transactions_.insert(guest_transactions_.end(), transaction.get());
+    return {transaction.release(), [this, place](Transaction* ended) {
+                guest_transactions_.erase(place);
+                delete ended;
+            }};
 }
 
-// Every replaced node an open transaction still shows was replaced after its snapshot was taken. So dropping
+// Every replaced node an open transaction still shows was replaced after its snapshot was taken. So renewing
 // the oldest once that much has been replaced bounds the memory held by all of them together.
 void Store::drop_old_snapshots()
 {
     while (!guest_transactions_.empty()) {
-        Transaction& oldest = *guest_transactions_.begin()->second;
+        Transaction& oldest = *guest_transactions_.front();
         if (live_.retired_bytes() - oldest.retired_before() <= quotas_.snapshot_bytes) {
             return;
         }
-        oldest.lose();
-        guest_transactions_.erase(guest_transactions_.begin());
+        oldest.lose(live_);
+        guest_transactions_.splice(guest_transactions_.end(), guest_transactions_,
+                                   guest_transactions_.begin());
     }
 }
 

@@ -71,7 +71,7 @@ void Transaction::note_removed(const Path& path)
 
 bool Transaction::conflicts_with(const Tree& live) const
 {
-    if (lost_ || doomed_) {
+    if (doomed_) {
         return true;
     }
     if (&base_.root() == &live.root()) {
@@ -91,14 +91,10 @@ std::size_t Transaction::bytes() const
     return own_bytes_ + static_cast<std::size_t>(tree_.retired_bytes() - retired_before_);
 }
 
-void Transaction::lose()
+void Transaction::lose(const Tree& live)
 {
-    tree_ = Tree(base_.root().permissions);
-    base_ = tree_;
-    relied_on_.clear();
-    changes_.clear();
-    owned_.clear();
-    lost_ = true;
+    *this = Transaction(live);
+    doom();
 }
 
 } // namespace vmm::store

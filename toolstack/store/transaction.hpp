@@ -54,10 +54,9 @@ class Transaction
 
     // It can be used, but its commit will conflict: for one begun before this process.
     void doom() { doomed_ = true; }
-    // Gives up the snapshot and all changes to free their memory; only an abort or a failing commit can
-    // follow.
-    void lose();
-    [[nodiscard]] bool is_lost() const { return lost_; }
+    // Gives up the snapshot and all changes to free their memory. It goes on, on the nodes as they are, and
+    // its commit will conflict: a client expects no such error from any other request.
+    void lose(const Tree& live);
 
   private:
     Change& change(const Path& path);
@@ -70,7 +69,6 @@ class Transaction
     Changes changes_;
     std::uint64_t next_order_ = 0;
     std::map<Domid, std::ptrdiff_t> owned_; // nodes gained or lost by each owner
-    bool lost_   = false;
     bool doomed_ = false;
 };
 

@@ -21,6 +21,7 @@ namespace
 {
 
 constexpr int kBacklogOfClients = 16;
+constexpr auto kAcceptPause     = std::chrono::seconds(1);
 
 Result<Unique_fd> listen_at(const std::string& path)
 {
@@ -60,15 +61,35 @@ Result<std::unique_ptr<Control_server>> Control_server::create(Event_loop& loop,
                                                                std::string path)
 {
     Unique_fd listener = TRY(listen_at(path));
-    const int fd       = listener.get();
     std::unique_ptr<Control_server> server(
         new Control_server(loop, operations, std::move(path), std::move(listener)));
-    TRY(loop.add(fd, EPOLLIN, [self = server.get()](std::uint32_t) { self->accept_client(); }));
+    TRY(server->start_accepting());
     return server;
+}
+
+Result<void> Control_server::start_accepting()
+{
+    return loop_.add(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_client(); });
+}
+
+// Out of descriptors, say: the socket would stay readable and keep the loop spinning.
+void Control_server::pause_accepting()
+{
+    loop_.remove(listener_.get());
+    accept_timer_ = loop_.after(kAcceptPause, [this] {
+        accept_timer_.reset();
+        if (const auto started = start_accepting(); !started) {
+            log::error(started.error().message);
+            pause_accepting();
+        }
+    });
 }
 
 Control_server::~Control_server()
 {
+    if (accept_timer_) {
+        loop_.cancel(*accept_timer_);
+    }
     loop_.remove(listener_.get());
     ::unlink(path_.c_str());
 }
@@ -77,7 +98,11 @@ void Control_server::accept_client()
 {
     Unique_fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket) {
-        return; // it has gone again
+        if (errno != EAGAIN && errno != EINTR) { // else it has gone again
+            log::error(fail_errno("accept a client").error().message);
+            pause_accepting();
+        }
+        return;
     }
     auto connection                      = std::make_shared<Connection>();
     connection->fd                       = socket.get();

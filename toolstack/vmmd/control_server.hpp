@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace vmm
@@ -40,6 +41,8 @@ class Control_server
         : loop_(loop), operations_(operations), path_(std::move(path)), listener_(std::move(listener))
     {
     }
+    Result<void> start_accepting();
+    void pause_accepting();
     void accept_client();
     void perform(const std::weak_ptr<Connection>& connection, const std::string& line);
     void drop(const std::weak_ptr<Connection>& connection);
@@ -48,6 +51,7 @@ class Control_server
     Operations& operations_;
     std::string path_;
     Unique_fd listener_;
+    std::optional<Event_loop::Timer_id> accept_timer_; // set: none are accepted until then
     std::map<Connection*, Connection_ptr> connections_;
     std::uint64_t next_request_ = 1;
 };

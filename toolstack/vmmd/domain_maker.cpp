@@ -164,7 +164,7 @@ Result<std::unique_ptr<Console>> Domain_maker::open_console(const Console::Place
             log::warning(opened.error().message + "; the console of \"" + name + "\" is not logged");
         }
     }
-    return Console::create(loop_, links_, place, std::move(file));
+    return Console::create(loop_, links_, terminals_, place, std::move(file));
 }
 
 // A domain without a console is still worth having, so what fails here goes to the log.

@@ -78,6 +78,7 @@ class Domain_maker
     Guest_links& links_;
     Store_server& store_;
     Console_logs logs_;
+    Terminal_watch terminals_{loop_};
 };
 
 } // namespace vmm

@@ -26,7 +26,8 @@ namespace
 struct Bench {
     Fake_hypervisor hypervisor;
     std::unique_ptr<Event_loop> loop = Event_loop::create().value();
-    Domid id                         = *hypervisor.create({{}, 1, 0});
+    Terminal_watch terminals{*loop};
+    Domid id = *hypervisor.create({{}, 1, 0});
     Console::Place place{id, Gfn{16}, Evtchn_port{1}};
     std::string log_path;
     std::unique_ptr<Console> console;
@@ -38,7 +39,11 @@ struct Bench {
         hypervisor.populate(id, frames, 0).value();
         ring = static_cast<xencons_interface*>(
             static_cast<void*>(hypervisor.domain(id).memory + 16 * kPageSize));
-        console = Console::create(*loop, hypervisor, place, std::move(log)).value();
+        console = open(std::move(log));
+    }
+    std::unique_ptr<Console> open(std::optional<Log_file> log = std::nullopt)
+    {
+        return Console::create(*loop, hypervisor, terminals, place, std::move(log)).value();
     }
     void fire() { hypervisor.fire(id, place.port); }
     // As the guest's driver does it; returns how much fitted.
@@ -68,9 +73,10 @@ struct Bench {
             loop->run_once(std::chrono::milliseconds(1)).value();
         }
     }
-    Unique_fd attach() const
+    Unique_fd attach() const { return attach_to(*console); }
+    static Unique_fd attach_to(const Console& console)
     {
-        return Unique_fd(::open(console->tty().c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK));
+        return Unique_fd(::open(console.tty().c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK));
     }
     std::string read_all(const Unique_fd& terminal)
     {
@@ -89,6 +95,16 @@ struct Bench {
         return text;
     }
 };
+
+std::size_t open_inotify_instances()
+{
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code gone; // the descriptor of the directory itself
+        count += std::filesystem::read_symlink(entry, gone) == "anon_inode:inotify" ? 1 : 0;
+    }
+    return count;
+}
 
 std::string contents(const std::string& path)
 {
@@ -178,6 +194,45 @@ TEST_CASE("typing reaches the guest, also when its ring is full for a while")
         got += bench.typed();
     }
     CHECK(got == much);
+}
+
+TEST_CASE("consoles share one inotify instance and none hears of another's readers")
+{
+    Bench bench;
+    std::vector<std::unique_ptr<Console>> others;
+    for (int i = 0; i < 20; ++i) {
+        others.push_back(bench.open());
+    }
+    CHECK(open_inotify_instances() == 1);
+
+    const Unique_fd elsewhere = Bench::attach_to(*others.front());
+    bench.turn();
+    bench.print("for its own reader");
+    bench.turn();
+    const Unique_fd terminal = bench.attach();
+    CHECK(bench.read_all(terminal) == "for its own reader");
+    CHECK(bench.read_all(elsewhere).empty());
+
+    others.clear();
+    bench.print(", still");
+    CHECK(bench.read_all(terminal) == ", still");
+}
+
+TEST_CASE("what is printed after the last reader has gone waits for the next one")
+{
+    Bench bench;
+    Unique_fd terminal = bench.attach();
+    bench.print("one");
+    CHECK(bench.read_all(terminal) == "one");
+    terminal.reset();
+    bench.turn();
+    const std::string much(100'000, 'm'); // the backlog keeps the newest of it, the terminal the oldest
+    for (std::size_t at = 0; at < much.size(); at += 2000) {
+        bench.print(much.substr(at, 2000));
+    }
+    bench.print("last");
+    terminal = bench.attach();
+    CHECK(bench.read_all(terminal).ends_with("mlast"));
 }
 
 TEST_CASE("a guest that floods is slowed down and cannot fill memory or disk")

@@ -17,21 +17,22 @@ constexpr auto kPause              = std::chrono::milliseconds(100);
 
 } // namespace
 
-Console::Console(Event_loop& loop, Guest_links& links, Mapped_pages page, Pty pty,
+Console::Console(Event_loop& loop, Guest_links& links, Terminal_watch& terminals, Mapped_pages page, Pty pty,
                  std::optional<Log_file> log)
-    : loop_(loop), links_(links), page_(std::move(page)),
+    : loop_(loop), links_(links), terminals_(terminals), page_(std::move(page)),
       ring_(reinterpret_cast<xencons_interface*>(page_.data())), pty_(std::move(pty)), log_(std::move(log)),
       allowance_(kBurst, kBytesPerSecond, Event_loop::Clock::now())
 {
 }
 
-Result<std::unique_ptr<Console>> Console::create(Event_loop& loop, Guest_links& links, const Place& place,
+Result<std::unique_ptr<Console>> Console::create(Event_loop& loop, Guest_links& links,
+                                                 Terminal_watch& terminals, const Place& place,
                                                  std::optional<Log_file> log)
 {
     Pty pty           = TRY(Pty::open());
     Mapped_pages page = TRY(links.map_ring(place.domid, Ring::console, place.page));
     std::unique_ptr<Console> console(
-        new Console(loop, links, std::move(page), std::move(pty), std::move(log)));
+        new Console(loop, links, terminals, std::move(page), std::move(pty), std::move(log)));
     TRY(console->connect(place));
     return console;
 }
@@ -40,7 +41,7 @@ Result<void> Console::connect(const Place& place)
 {
     port_ = TRY(links_.bind(place.domid, place.port, [this] { on_guest(); }));
     TRY(loop_.add(pty_.fd(), EPOLLIN, [this](std::uint32_t events) { on_terminal(events); }));
-    TRY(loop_.add(pty_.attach_fd(), EPOLLIN, [this](std::uint32_t) { on_attachment(); }));
+    attachment_ = TRY(terminals_.add(pty_.path(), [this] { flush_to_pty(); }));
     on_guest(); // an adopted domain may have printed while nobody listened
     return {};
 }
@@ -51,7 +52,9 @@ Console::~Console()
         loop_.cancel(*resume_);
     }
     loop_.remove(pty_.fd());
-    loop_.remove(pty_.attach_fd());
+    if (attachment_) {
+        terminals_.remove(*attachment_);
+    }
     if (port_) {
         links_.unbind(*port_);
     }
@@ -125,15 +128,11 @@ void Console::on_terminal(std::uint32_t events)
     }
 }
 
-void Console::on_attachment()
-{
-    pty_.read_attachments();
-    flush_to_pty();
-}
+bool Console::is_attached() const { return attachment_ && terminals_.is_attached(*attachment_); }
 
 void Console::flush_to_pty()
 {
-    while (pty_.is_attached() && !backlog_.empty()) {
+    while (is_attached() && !backlog_.empty()) {
         const std::size_t done = pty_.write(backlog_.text());
         if (done == 0) {
             break;
@@ -151,7 +150,7 @@ void Console::watch_terminal()
     if (typed_.empty()) {
         events |= EPOLLIN;
     }
-    if (pty_.is_attached() && !backlog_.empty()) {
+    if (is_attached() && !backlog_.empty()) {
         events |= EPOLLOUT;
     }
     // The descriptor was added in connect() and stays until the destructor; changing what is watched cannot

@@ -11,6 +11,7 @@
 #include "toolstack/vmmd/console/console_ring.hpp"
 #include "toolstack/vmmd/console/log_file.hpp"
 #include "toolstack/vmmd/console/pty.hpp"
+#include "toolstack/vmmd/console/terminal_watch.hpp"
 #include "toolstack/vmmd/guest_links.hpp"
 #include "toolstack/xen/mapped_pages.hpp"
 
@@ -31,8 +32,10 @@ class Console
     };
 
     // Without a log file the console works all the same.
-    [[nodiscard]] static Result<std::unique_ptr<Console>>
-    create(Event_loop& loop, Guest_links& links, const Place& place, std::optional<Log_file> log);
+    [[nodiscard]] static Result<std::unique_ptr<Console>> create(Event_loop& loop, Guest_links& links,
+                                                                 Terminal_watch& terminals,
+                                                                 const Place& place,
+                                                                 std::optional<Log_file> log);
     Console(const Console&)            = delete;
     Console& operator=(const Console&) = delete;
     ~Console();
@@ -46,23 +49,26 @@ class Console
     static constexpr std::size_t kBurst          = 1U << 20;
     static constexpr std::size_t kBytesPerSecond = 512U << 10;
 
-    Console(Event_loop& loop, Guest_links& links, Mapped_pages page, Pty pty, std::optional<Log_file> log);
+    Console(Event_loop& loop, Guest_links& links, Terminal_watch& terminals, Mapped_pages page, Pty pty,
+            std::optional<Log_file> log);
     Result<void> connect(const Place& place);
     void on_guest();
     void on_typed();
     void on_terminal(std::uint32_t events);
-    void on_attachment();
     void accept(const std::string& text);
+    [[nodiscard]] bool is_attached() const;
     void flush_to_pty();
     void pause_output();
     void watch_terminal();
 
     Event_loop& loop_;
     Guest_links& links_;
+    Terminal_watch& terminals_;
     Mapped_pages page_;
     Console_ring ring_;
     Pty pty_;
     std::optional<Log_file> log_;
+    std::optional<Terminal_watch::Id> attachment_;
     std::optional<Evtchn_port> port_;
     Backlog backlog_{kBacklog};
     Allowance allowance_;

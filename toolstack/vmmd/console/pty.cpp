@@ -2,14 +2,11 @@
 #include "toolstack/vmmd/console/pty.hpp"
 
 #include <fcntl.h>
-#include <sys/inotify.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <cstring>
 
 namespace vmm
 {
@@ -33,29 +30,7 @@ Result<Pty> Pty::open()
     if (tcsetattr(pty.slave_.get(), TCSANOW, &settings) < 0) {
         return fail_errno("cannot set up the pseudo-terminal " + pty.path_);
     }
-    pty.inotify_.reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    if (!pty.inotify_ || inotify_add_watch(pty.inotify_.get(), name.data(), IN_OPEN | IN_CLOSE) < 0) {
-        return fail_errno("cannot watch the pseudo-terminal " + pty.path_);
-    }
     return pty;
-}
-
-void Pty::read_attachments()
-{
-    alignas(inotify_event) std::array<char, 4096> buffer{};
-    ssize_t got = 0;
-    while ((got = ::read(inotify_.get(), buffer.data(), buffer.size())) > 0) {
-        for (std::size_t at = 0; at + sizeof(inotify_event) <= static_cast<std::size_t>(got);) {
-            inotify_event event{};
-            std::memcpy(&event, buffer.data() + at, sizeof event);
-            if ((event.mask & IN_OPEN) != 0) {
-                ++readers_;
-            } else if ((event.mask & IN_CLOSE) != 0) {
-                readers_ = std::max(0, readers_ - 1);
-            }
-            at += sizeof event + event.len;
-        }
-    }
 }
 
 std::size_t Pty::write(std::string_view text) const

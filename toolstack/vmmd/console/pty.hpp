@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// The pseudo-terminal where people meet a domain's console. It owns the master side, keeps the slave open in
-// raw mode so that its settings outlive the readers, and knows whether anybody else has the slave open
-// (inotify): output is only worth writing then, because what the kernel takes it keeps for the next reader
-// however old it gets.
+// The pseudo-terminal where people meet a domain's console. It owns the master side and keeps the slave open
+// in raw mode so that its settings outlive the readers. Output is only worth writing while somebody else has
+// the slave open, because what the kernel takes it keeps for the next reader however old it gets.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/unique_fd.hpp"
@@ -21,10 +20,6 @@ class Pty
 
     [[nodiscard]] const std::string& path() const { return path_; } // of the slave
     [[nodiscard]] int fd() const { return master_.get(); }          // readable: somebody typed
-    [[nodiscard]] int attach_fd() const { return inotify_.get(); }  // readable: call read_attachments()
-
-    [[nodiscard]] bool is_attached() const { return readers_ > 0; }
-    void read_attachments();
 
     // Never blocks; returns how much was taken.
     std::size_t write(std::string_view text) const;
@@ -36,9 +31,7 @@ class Pty
 
     Unique_fd master_;
     Unique_fd slave_;
-    Unique_fd inotify_;
     std::string path_;
-    int readers_ = 0;
 };
 
 } // namespace vmm

@@ -56,7 +56,8 @@ Answer Operations::list(const Json& args)
         if (*wants_long && target.domain != nullptr) {
             one["config"] = config::to_json(target.domain->config);
         }
-        if (const Console* console = supervisor_.console_of(target.id); *wants_long && console != nullptr) {
+        if (const Console* console = supervisor_.console_of(target.id);
+            *wants_long && console != nullptr && !console->tty().empty()) {
             one["console"] = console->tty();
         }
         rows.push_back(std::move(one));
@@ -71,11 +72,11 @@ Answer Operations::console(const Json& args)
         return std::unexpected(found.error());
     }
     const Console* console = supervisor_.console_of(found->id);
-    if (console == nullptr) {
-        return failed(Code::bad_state,
-                      "\"" + found->name + "\" has no console here" +
-                          (found->domain == nullptr ? ": it was made by another tool, which has set up none"
-                                                    : "; vmmd's log says why"));
+    if (console == nullptr || console->tty().empty()) {
+        return failed(Code::bad_state, "\"" + found->name + "\" has no console here" +
+                                           (found->domain == nullptr && console == nullptr
+                                                ? ": it was made by another tool, which has set up none"
+                                                : "; vmmd's log says why"));
     }
     return Json{{"domid", raw(found->id)}, {"name", found->name}, {"pty", console->tty()}};
 }

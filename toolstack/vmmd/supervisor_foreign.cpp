@@ -103,11 +103,12 @@ void Supervisor::open_foreign_console(Domid id)
         return;
     }
     found->second.console = std::move(*console);
-    if (const auto told = parts_.store.write(base + "/tty", found->second.console->tty()); !told) {
+    const std::string tty = found->second.console->tty();
+    if (const auto told = parts_.store.write(base + "/tty", tty); !told) {
         log::warning(told.error().message);
     }
-    log::info("the console of domain " + to_string(id) + ", another tool's, is on " +
-              found->second.console->tty());
+    log::info("the console of domain " + to_string(id) + ", another tool's, is " +
+              (tty.empty() ? "served" : "on " + tty));
 }
 
 // The name in the store is whatever the tool has written there.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/vmmd/console/console.hpp"
 
-#include "fake_hypervisor.hpp"
+#include "daemon_fixture.hpp"
 
 #include "toolstack/base/log.hpp"
 
@@ -18,6 +18,23 @@
 
 using namespace vmm;
 using namespace vmm::test;
+
+namespace
+{
+
+bool out_of_terminals = false;
+
+}
+
+// In place of the C library's.
+extern "C" int posix_openpt(int flags)
+{
+    if (out_of_terminals) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return ::open("/dev/ptmx", flags);
+}
 
 namespace
 {
@@ -278,6 +295,45 @@ TEST_CASE("the last words are in the log")
         CHECK(*bench.hypervisor.domain(bench.id).views == 0);
     }
     std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("a guest whose console has no terminal can print, and its words are in the log")
+{
+    log::set_level(log::Level::error);
+    char name[]                 = "/tmp/vmm-console-test-XXXXXX";
+    const std::string directory = mkdtemp(name);
+    {
+        out_of_terminals = true;
+        Bench bench(Log_file::open(directory + "/g.log", {}).value());
+        out_of_terminals = false;
+        CHECK(bench.console->tty().empty());
+        std::string expected;
+        for (int i = 0; i < 10; ++i) {
+            const std::string text(1500, static_cast<char>('a' + i));
+            CHECK(bench.print(text) == text.size());
+            expected += text;
+        }
+        CHECK(bench.ring->out_cons == bench.ring->out_prod);
+        CHECK(bench.hypervisor.notifications >= 10);
+        CHECK(contents(directory + "/g.log") == expected);
+        bench.turn();
+        bench.console.reset();
+        CHECK(bench.hypervisor.bound_ports() == 0);
+    }
+    std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("a domain whose console has no terminal is made, and xm is told")
+{
+    Daemon_fixture daemon;
+    out_of_terminals = true;
+    const Domid id   = daemon.create("demo");
+    out_of_terminals = false;
+    CHECK(daemon.node("/local/domain/" + to_string(id) + "/console/tty").empty());
+    CHECK(code_of(daemon.perform("console", {{"domain", "demo"}})) == control::Code::bad_state);
+    const Answer listed = daemon.perform("list", {{"domain", "demo"}, {"long", true}});
+    REQUIRE(listed);
+    CHECK_FALSE(listed->at("domains").at(0).contains("console"));
 }
 
 TEST_CASE("logs are rotated by size, the oldest goes, and an old log is continued")

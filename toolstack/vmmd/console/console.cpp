@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/vmmd/console/console.hpp"
 
+#include "toolstack/base/log.hpp"
+
 #include <sys/epoll.h>
 
 #include <limits>
@@ -17,10 +19,10 @@ constexpr auto kPause              = std::chrono::milliseconds(100);
 
 } // namespace
 
-Console::Console(Event_loop& loop, Guest_links& links, Terminal_watch& terminals, Mapped_pages page, Pty pty,
+Console::Console(Event_loop& loop, Guest_links& links, Terminal_watch& terminals, Mapped_pages page,
                  std::optional<Log_file> log)
     : loop_(loop), links_(links), terminals_(terminals), page_(std::move(page)),
-      ring_(reinterpret_cast<xencons_interface*>(page_.data())), pty_(std::move(pty)), log_(std::move(log)),
+      ring_(reinterpret_cast<xencons_interface*>(page_.data())), log_(std::move(log)),
       allowance_(kBurst, kBytesPerSecond, Event_loop::Clock::now())
 {
 }
@@ -29,10 +31,8 @@ Result<std::unique_ptr<Console>> Console::create(Event_loop& loop, Guest_links& 
                                                  Terminal_watch& terminals, const Place& place,
                                                  std::optional<Log_file> log)
 {
-    Pty pty           = TRY(Pty::open());
     Mapped_pages page = TRY(links.map_ring(place.domid, Ring::console, place.page));
-    std::unique_ptr<Console> console(
-        new Console(loop, links, terminals, std::move(page), std::move(pty), std::move(log)));
+    std::unique_ptr<Console> console(new Console(loop, links, terminals, std::move(page), std::move(log)));
     TRY(console->connect(place));
     return console;
 }
@@ -40,10 +40,33 @@ Result<std::unique_ptr<Console>> Console::create(Event_loop& loop, Guest_links& 
 Result<void> Console::connect(const Place& place)
 {
     port_ = TRY(links_.bind(place.domid, place.port, [this] { on_guest(); }));
-    TRY(loop_.add(pty_.fd(), EPOLLIN, [this](std::uint32_t events) { on_terminal(events); }));
-    attachment_ = TRY(terminals_.add(pty_.path(), [this] { flush_to_pty(); }));
+    if (const auto opened = open_terminal(); !opened) {
+        close_terminal();
+        log::error("the console of domain " + to_string(place.domid) +
+                   " has no terminal: " + opened.error().message);
+    }
     on_guest(); // an adopted domain may have printed while nobody listened
     return {};
+}
+
+Result<void> Console::open_terminal()
+{
+    pty_ = TRY(Pty::open());
+    TRY(loop_.add(pty_->fd(), EPOLLIN, [this](std::uint32_t events) { on_terminal(events); }));
+    attachment_ = TRY(terminals_.add(pty_->path(), [this] { flush_to_pty(); }));
+    return {};
+}
+
+void Console::close_terminal()
+{
+    if (attachment_) {
+        terminals_.remove(*attachment_);
+        attachment_.reset();
+    }
+    if (pty_) {
+        loop_.remove(pty_->fd());
+        pty_.reset();
+    }
 }
 
 Console::~Console()
@@ -51,10 +74,7 @@ Console::~Console()
     if (resume_) {
         loop_.cancel(*resume_);
     }
-    loop_.remove(pty_.fd());
-    if (attachment_) {
-        terminals_.remove(*attachment_);
-    }
+    close_terminal();
     if (port_) {
         links_.unbind(*port_);
     }
@@ -120,7 +140,7 @@ void Console::on_typed()
 void Console::on_terminal(std::uint32_t events)
 {
     if ((events & EPOLLIN) != 0 && typed_.empty()) {
-        typed_ = pty_.read(kTypedAtOnce);
+        typed_ = pty_->read(kTypedAtOnce);
         on_typed();
     }
     if ((events & EPOLLOUT) != 0) {
@@ -133,7 +153,7 @@ bool Console::is_attached() const { return attachment_ && terminals_.is_attached
 void Console::flush_to_pty()
 {
     while (is_attached() && !backlog_.empty()) {
-        const std::size_t done = pty_.write(backlog_.text());
+        const std::size_t done = pty_->write(backlog_.text());
         if (done == 0) {
             break;
         }
@@ -146,6 +166,9 @@ void Console::flush_to_pty()
 // attached.
 void Console::watch_terminal()
 {
+    if (!pty_) {
+        return;
+    }
     std::uint32_t events = 0;
     if (typed_.empty()) {
         events |= EPOLLIN;
@@ -153,9 +176,9 @@ void Console::watch_terminal()
     if (is_attached() && !backlog_.empty()) {
         events |= EPOLLOUT;
     }
-    // The descriptor was added in connect() and stays until the destructor; changing what is watched cannot
-    // fail then.
-    static_cast<void>(loop_.modify(pty_.fd(), events));
+    // The descriptor was added in open_terminal() and stays until the destructor; changing what is watched
+    // cannot fail then.
+    static_cast<void>(loop_.modify(pty_->fd(), events));
 }
 
 } // namespace vmm

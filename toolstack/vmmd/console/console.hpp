@@ -31,7 +31,8 @@ class Console
         Evtchn_port port{}; // the domain's
     };
 
-    // Without a log file the console works all the same.
+    // Without a log file it works all the same. When no terminal can be made, which goes to the log, what the
+    // guest prints is taken nevertheless: its driver would wait for room in the ring for ever.
     [[nodiscard]] static Result<std::unique_ptr<Console>> create(Event_loop& loop, Guest_links& links,
                                                                  Terminal_watch& terminals,
                                                                  const Place& place,
@@ -40,7 +41,7 @@ class Console
     Console& operator=(const Console&) = delete;
     ~Console();
 
-    [[nodiscard]] const std::string& tty() const { return pty_.path(); }
+    [[nodiscard]] std::string tty() const { return pty_ ? pty_->path() : ""; } // empty: it has no terminal
     // Takes what is on the ring now, whatever the allowance.
     void drain();
 
@@ -49,9 +50,11 @@ class Console
     static constexpr std::size_t kBurst          = 1U << 20;
     static constexpr std::size_t kBytesPerSecond = 512U << 10;
 
-    Console(Event_loop& loop, Guest_links& links, Terminal_watch& terminals, Mapped_pages page, Pty pty,
+    Console(Event_loop& loop, Guest_links& links, Terminal_watch& terminals, Mapped_pages page,
             std::optional<Log_file> log);
     Result<void> connect(const Place& place);
+    Result<void> open_terminal();
+    void close_terminal();
     void on_guest();
     void on_typed();
     void on_terminal(std::uint32_t events);
@@ -66,7 +69,7 @@ class Console
     Terminal_watch& terminals_;
     Mapped_pages page_;
     Console_ring ring_;
-    Pty pty_;
+    std::optional<Pty> pty_;
     std::optional<Log_file> log_;
     std::optional<Terminal_watch::Id> attachment_;
     std::optional<Evtchn_port> port_;

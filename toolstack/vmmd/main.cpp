@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/base/log.hpp"
 #include "toolstack/vmmd/daemon.hpp"
+#include "toolstack/vmmd/descriptor_limit.hpp"
 #include "toolstack/vmmd/pidfile.hpp"
 #include "toolstack/vmmd/readiness.hpp"
 #include "toolstack/vmmd/settings.hpp"
@@ -24,6 +25,9 @@ Result<void> serve(const Settings& settings)
     log::set_level(TRY(log::parse_level(settings.log_level)));
     if (!settings.log_file.empty()) {
         TRY(log::open_file(settings.log_file, true));
+    }
+    if (const auto raised = raise_descriptor_limit(); !raised) {
+        log::warning(raised.error().message);
     }
     const Unique_fd pidfile = TRY(lock_pidfile(settings.pidfile));
     const auto daemon       = TRY(Daemon::create(settings));

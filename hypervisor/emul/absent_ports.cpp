@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emul/absent_ports.hpp"
 
-#include "base/spinlock.hpp"
-#include "debug/log.hpp"
-
-#include <array>
+#include "debug/guest_text.hpp"
 
 namespace vmm
 {
@@ -12,41 +9,6 @@ namespace
 {
 
 constexpr u16 kDebugPort = 0xe9;
-
-struct Line {
-    Domid owner{};
-    u8 length = 0;
-    std::array<char, 120> text;
-
-    [[nodiscard]] bool full() const { return length == text.size(); }
-};
-
-constinit Spinlock lock{Lock_rank::heap};
-constinit std::array<Line, 8> lines{};
-
-bool is_printable(char c) { return c >= ' ' && c <= '~'; }
-
-void log_line(const Line& line)
-{
-    log::guest(log::Level::info, "d{}: {}", line.owner, std::string_view(line.text.data(), line.length));
-}
-
-// Adds a character to the domain's line; what is to be logged is moved to `done`.
-bool add(Domid domain, char c, Line& done)
-{
-    const Lock_guard guard(lock);
-    Line& line         = lines[domain.value() % lines.size()];
-    const bool another = line.length != 0 && line.owner != domain;
-    const bool log     = another || (line.length != 0 && (c == '\n' || line.full()));
-    if (log) {
-        done        = line;
-        line.length = 0;
-    }
-    line.owner = domain;
-    if (is_printable(c) || c == '\t')
-        line.text[line.length++] = c == '\t' ? ' ' : c;
-    return log;
-}
 
 } // namespace
 
@@ -56,9 +18,9 @@ void absent_port(Domid domain, Io_access access, u32& value)
         value = absent_value(access.port);
         return;
     }
-    Line done;
-    if (access.port == kDebugPort && add(domain, static_cast<char>(value), done))
-        log_line(done);
+    const char c = static_cast<char>(value);
+    if (access.port == kDebugPort)
+        log_guest_text(domain, {&c, 1});
 }
 
 } // namespace vmm

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The ports of a domU, where no device is: reads give what absent_value() says, writes go nowhere, except
-// that characters written to port 0xe9 come out, a line at a time, in the hypervisor's guest log. Linux
-// writes there what it has to say before its console works. The half-written lines of all domains share a few
-// buffers.
+// that characters written to port 0xe9 come out in the hypervisor's guest log (debug/guest_text.hpp). Linux
+// writes there what it has to say before its console works.
 #pragma once
 
 #include "exit/vm_exit.hpp"

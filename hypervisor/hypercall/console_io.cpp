@@ -2,7 +2,7 @@
 //
 // CONSOLEIO_*: dom0 talks on the hypervisor's console, raw; what a domU writes (its last words, mostly)
 // goes to the guest log, a line at a time. [xen/include/public/xen.h]
-#include "debug/log.hpp"
+#include "debug/guest_text.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
@@ -25,12 +25,7 @@ void write_piece(Vcpu& vcpu, std::string_view text)
         console_write(text);
         return;
     }
-    while (!text.empty()) {
-        const auto end = text.find('\n');
-        if (const auto line = text.substr(0, end); !line.empty())
-            log::guest(log::Level::info, "d{}: {}", vcpu.domain().id(), line);
-        text = end == text.npos ? std::string_view() : text.substr(end + 1);
-    }
+    log_guest_text(vcpu.domain().id(), text);
 }
 
 Hypercall_result write(Vcpu& vcpu, Hypercall_args& args)

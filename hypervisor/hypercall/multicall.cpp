@@ -2,6 +2,8 @@
 //
 // A list of hypercalls in one. A call in it that wants to be continued is written back with the arguments
 // it got to, and the list goes on from there. [xen/include/public/xen.h, multicall_entry]
+#include "arch/x86/cpu/execution.hpp"
+#include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
 #include "hypercall/dispatch.hpp"
@@ -16,15 +18,17 @@ namespace
 
 constexpr u64 kMulticall = 13;
 constexpr u64 kTurn      = 64; // calls before others get a chance
+constexpr u64 kPerMs     = 10; // turns, where calls take long: each has its own limit, not the list
 
 } // namespace
 
 Hypercall_result do_multicall(Vcpu& vcpu, Hypercall_args& args)
 {
-    u64& list  = args.a[0];
-    u64& count = args.a[1];
+    u64& list       = args.a[0];
+    u64& count      = args.a[1];
+    const u64 begun = read_tsc(), most = tsc_info().khz / kPerMs;
     for (u64 done = 0; count > 0; ++done) {
-        if (done == kTurn || scheduler::must_reschedule())
+        if (done == kTurn || scheduler::must_reschedule() || (done != 0 && read_tsc() - begun > most))
             return fail(Errc::erestart);
         auto entry = TRY(read_guest<multicall_entry>(vcpu, Gva(list)));
         Hypercall_args inner{};

@@ -70,6 +70,17 @@ Hypercall_result bring_up(Vcpu& target)
     return 0;
 }
 
+// Where no other vCPU is up, that is the end of the domain.
+void take_down(Vcpu& target)
+{
+    Domain& domain = target.domain();
+    for (unsigned i = 0; i < domain.max_vcpus(); ++i) {
+        if (const Vcpu* other = domain.vcpu(i); other != &target && other->is_up())
+            return target.set_up(false);
+    }
+    domain.shut_down(SHUTDOWN_poweroff);
+}
+
 } // namespace
 
 Hypercall_result do_vcpu_op(Vcpu& vcpu, Hypercall_args& args)
@@ -80,7 +91,7 @@ Hypercall_result do_vcpu_op(Vcpu& vcpu, Hypercall_args& args)
     const Gva arg(args.a[2]);
     switch (args.a[0]) {
     case VCPUOP_up: return bring_up(*target);
-    case VCPUOP_down: target->set_up(false); return 0;
+    case VCPUOP_down: take_down(*target); return 0;
     case VCPUOP_is_up: return target->is_up() ? 1 : 0;
     case VCPUOP_get_runstate_info:
         TRY(write_guest(vcpu, arg, target->runstate.snapshot(system_clock().now())));

@@ -5,7 +5,8 @@
 // By its own runstate: over a wait of 100 ms in HLT at least nine tenths are blocked time. By the other
 // side: a child that halts for good is charged next to nothing over 200 ms, and dom0's spinning gets the
 // whole CPU meanwhile. HLT with interrupts off and nothing that could wake the vCPU again is how a kernel
-// without a power button stops: the child's domain is shut down by it.
+// without a power button stops: the child's domain is shut down by it. So it is by VCPUOP_down of the last
+// vCPU.
 #include "guest/clock.hpp"
 #include "guest/cpu.hpp"
 #include "guest/events.hpp"
@@ -24,6 +25,7 @@ namespace
 {
 
 constexpr u64 kMillisecond = 1'000'000;
+constexpr u32 kGoDown      = 2;
 
 void on_timer(evtchn_port_t) {}
 
@@ -75,6 +77,8 @@ void child_main()
     events::install();
     events::unmask(box.port_of_child);
     box.stage = 1;
+    if (box.order == kGoDown)
+        vcpu_op(VCPUOP_down, 0, nullptr);
     while (box.order == 0)
         sti_hlt();
     cli();
@@ -112,4 +116,11 @@ void test_main()
     CHECK_EQUAL(info.flags >> XEN_DOMINF_shutdownshift & XEN_DOMINF_shutdownmask, SHUTDOWN_poweroff);
     CHECK_EQUAL(child.mailbox().stage, 2);
     child.destroy();
+
+    Child down;
+    NEED(down.build());
+    down.mailbox().order = kGoDown;
+    NEED(down.unpause() == 0);
+    CHECK_EQUAL(down.wait_for_end(), SHUTDOWN_poweroff);
+    down.destroy();
 }

@@ -134,9 +134,17 @@ void Uart::write(std::string_view text)
         send_buffered();
 }
 
+void Uart::start_buffering()
+{
+    if (!present_)
+        return;
+    may_buffer_ = true;
+    set_interrupts(interrupts_ | kTransmitInterrupt);
+}
+
 void Uart::stop_buffering()
 {
-    buffering_ = false;
+    may_buffer_ = buffering_ = false;
     while (count_ > 0)
         send_polled(take_first());
 }
@@ -153,12 +161,15 @@ void Uart::serve()
     for (unsigned round = 0; round < kMaxBurst; ++round) {
         if (in8(at(port_, interrupt_id)) & kNothingPending)
             return;
+        buffering_ = may_buffer_;
         in8(at(port_, modem_status));
         if (in8(at(port_, line_status)) & kDataReady)
             console_received(static_cast<char>(in8(at(port_, data))));
         if (buffering_)
             send_buffered();
     }
+    out8(at(port_, interrupt_enable), 0);
+    out8(at(port_, interrupt_enable), interrupts_);
 }
 
 } // namespace vmm

@@ -35,8 +35,8 @@ class Uart final : public Console_sink
 
     // Input goes to console_received(), through serve().
     void enable_receive_interrupt();
-    // Interrupts are taken from now on.
-    void start_buffering() { buffering_ = present_; }
+    // Interrupts are taken from now on, if they come: it buffers from the first one on.
+    void start_buffering();
 
   private:
     static constexpr std::size_t kBufferSize = 16 * 1024;
@@ -49,6 +49,7 @@ class Uart final : public Console_sink
 
     u16 port_          = 0;
     bool present_      = false;
+    bool may_buffer_   = false;
     bool buffering_    = false;
     u8 interrupts_     = 0; // what the chip's interrupt enable register holds
     std::size_t first_ = 0;

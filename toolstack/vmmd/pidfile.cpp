@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,8 +17,8 @@ Result<Unique_fd> lock_pidfile(const std::string& path)
 {
     std::error_code ignored; // open() says what is wrong with the directory
     std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
-    Unique_fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
-    if (!fd) {
+    Unique_fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd || ::fchmod(fd.get(), 0600) < 0) { // one that was there may have been readable
         return fail_errno("pid file " + path);
     }
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) < 0) {

@@ -89,3 +89,19 @@ TEST_CASE("a second daemon is turned away and told who is there")
     CHECK(lock_pidfile(directory + "/run/vmmd.pid")); // what a dead one left does not count
     std::filesystem::remove_all(directory);
 }
+
+TEST_CASE("nobody but root can open the pid file, and with it take the daemon's lock")
+{
+    char name[]                 = "/tmp/vmmd-pid-XXXXXX";
+    const std::string directory = mkdtemp(name);
+    const std::string path      = directory + "/vmmd.pid";
+    SECTION("a new one") {}
+    SECTION("one that everybody could read")
+    {
+        std::ofstream{path};
+        std::filesystem::permissions(path, std::filesystem::perms{0644});
+    }
+    REQUIRE(lock_pidfile(path));
+    CHECK(std::filesystem::status(path).permissions() == std::filesystem::perms{0600});
+    std::filesystem::remove_all(directory);
+}

@@ -149,7 +149,9 @@ Result<void> Supervisor::remove(Domain& domain)
     return {};
 }
 
-Supervisor::Construction_ptr Supervisor::successor_of(const Domain& domain)
+// It is on file before the domain is lost to whoever reads the file. As long as the domain is there, as it
+// was, a successor of this process sees its end once more instead.
+Supervisor::Construction_ptr Supervisor::owe_successor(const Domain& domain)
 {
     auto construction             = std::make_shared<Construction>();
     construction->id              = Creation_id{next_id_++};
@@ -159,13 +161,14 @@ Supervisor::Construction_ptr Supervisor::successor_of(const Domain& domain)
     construction->predecessor     = domain.id;
     construction->reason          = name_of(domain.ended.value_or(Shutdown_reason::crash));
     construction->quick_ends      = domain.quick_ends;
+    constructions_.push_back(construction);
+    save_state();
     return construction;
 }
 
 void Supervisor::restart(Domain& domain)
 {
-    const Construction_ptr construction = successor_of(domain);
-    constructions_.push_back(construction); // owed from the moment on when the state file lacks the domain
+    const Construction_ptr construction = owe_successor(domain);
     take_apart(domain,
                [this, construction](Result<void> removed) { removed_for_restart(construction, removed); });
 }
@@ -198,10 +201,9 @@ std::string Supervisor::free_name(const std::string& base) const
 
 void Supervisor::rename_and_restart(Domain& domain)
 {
-    const Construction_ptr construction = successor_of(domain);
-    constructions_.push_back(construction);
-    domain.preserved   = true;
-    domain.config.name = free_name(domain.name());
+    const Construction_ptr construction = owe_successor(domain);
+    domain.preserved                    = true;
+    domain.config.name                  = free_name(domain.name());
     remove_domain_nodes(parts_.store, domain); // its /vm node is the successor's from now on
     domain.uuid  = config::Uuid::random();
     auto renamed = parts_.control.set_uuid(domain.id, domain.uuid.bytes);

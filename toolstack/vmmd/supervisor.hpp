@@ -283,7 +283,7 @@ class Supervisor
     Result<void> run_on(Domid id);
     void restart(Domain& domain);
     void rename_and_restart(Domain& domain);
-    Construction_ptr successor_of(const Domain& domain);
+    Construction_ptr owe_successor(const Domain& domain);
     void begin_restart(const Construction_ptr& construction);
     void take_apart(Domain& domain, std::function<void(Result<void>)> done);
     Result<void> remove(Domain& domain);

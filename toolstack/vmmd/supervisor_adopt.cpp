@@ -115,7 +115,7 @@ void Supervisor::forget_the_dead(const std::vector<Domain_info>& alive)
 void Supervisor::owe_restart(Saved_restart saved)
 {
     if (!check_free(saved.config, saved.uuid)) {
-        return; // it was made, or somebody made another
+        return; // it was made, somebody made another, or the domain is still there
     }
     auto construction             = std::make_shared<Construction>();
     construction->id              = Creation_id{next_id_++};

@@ -64,6 +64,9 @@ std::optional<Errc> Fake_hypervisor::ordered(const std::string& operation)
 Result<Fake_domain*> Fake_hypervisor::enter(const std::string& operation, Domid id)
 {
     calls.push_back(operation + " " + to_string(id));
+    if (before) {
+        before(operation);
+    }
     if (const auto code = ordered(operation)) {
         return fail(*code, "the fake refused to " + operation);
     }

@@ -31,8 +31,9 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     std::vector<std::string> calls; // in order, of those that change something
     std::uint64_t notifications = 0;
     std::uint64_t pages_mapped  = 0;
-    cpu::Cpu_policy offered;   // to new domains
-    std::byte fresh_memory{0}; // what every byte of a new page holds
+    cpu::Cpu_policy offered;                                  // to new domains
+    std::byte fresh_memory{0};                                // what every byte of a new page holds
+    std::function<void(const std::string& operation)> before; // each that changes a domain
 
     // The `nth` call of `operation` from now on fails with `code`.
     void order_failure(const std::string& operation, Errc code, unsigned nth = 1)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What becomes of a domain that ends, and of everything when the daemon itself is restarted.
 #include "daemon_fixture.hpp"
+#include "stuck_device.hpp"
 
 #include "toolstack/vmmd/end_policy.hpp"
 
@@ -306,6 +307,48 @@ TEST_CASE("a restart that was due when the daemon died is made by the next one, 
         daemon.restart();
         daemon.check_nothing_left(free);
     }
+}
+
+TEST_CASE("a restart is due from before the moment on when the domain that ended is lost")
+{
+    log::set_level(log::Level::error);
+    Daemon_fixture daemon;
+    const std::string lost   = GENERATE(as<std::string>{}, "destroy", "set_uuid");
+    const std::string action = lost == "destroy" ? "restart" : "rename-restart";
+    const Domid id           = daemon.create("demo", {{"on_reboot", action}});
+    const auto uuid          = daemon.supervisor->domains().find(id)->uuid;
+    const std::string file   = daemon.directory + "/domains.json";
+    daemon.hypervisor.before = [&](const std::string& operation) {
+        if (operation == lost) {
+            std::filesystem::copy_file(file, file + ".killed");
+        }
+    };
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return std::filesystem::exists(file + ".killed"); });
+    daemon.hypervisor.before = nullptr;
+    daemon.restart([&] { std::filesystem::rename(file + ".killed", file); }); // killed right then
+    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
+    CHECK(daemon.supervisor->domains().find_name("demo")->uuid == uuid);
+    CHECK(daemon.supervisor->domains().find_name("demo")->id != id);
+}
+
+TEST_CASE("a domain that the daemon dies taking apart is restarted once")
+{
+    log::set_level(log::Level::error);
+    Stuck_device device;
+    Daemon_fixture daemon;
+    const std::string action = GENERATE(as<std::string>{}, "restart", "rename-restart");
+    const Domid id           = daemon.create("demo", {{"on_reboot", action}});
+    device.plug_into(daemon, id);
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.restart();
+    daemon.run_until([&] {
+        const Domain* demo = daemon.supervisor->domains().find_name("demo");
+        return demo != nullptr && demo->id != id;
+    });
+    daemon.run_for(std::chrono::milliseconds(100));
+    CHECK(daemon.supervisor->domains().all().size() == (action == "restart" ? 1 : 2));
+    CHECK(daemon.state_text().find("predecessor") == std::string::npos);
 }
 
 TEST_CASE("an end whose action has been carried out has it not again after a restart")

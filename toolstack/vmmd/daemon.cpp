@@ -140,6 +140,7 @@ Result<void> Daemon::open_domains(const Settings& settings)
         return supervisor_->introduce_foreign(id, Gfn{gfn}, Evtchn_port{port});
     };
     hooks.on_release = [this](Domid id) { supervisor_->forget_foreign(id); };
+    hooks.on_resume  = [this](Domid id) { supervisor_->resume_foreign(id); };
     store_->set_hooks(std::move(hooks));
     TRY(events_->bind_virq(VIRQ_DOM_EXC, [this] { supervisor_->check_ends(); }));
     return supervisor_->start();

@@ -161,8 +161,9 @@ class Supervisor
     // The console of a domain, whoever made it; null when there is none here.
     [[nodiscard]] const Console* console_of(Domid id) const;
 
-    // For the store's hooks: a domain that another tool made and introduced.
+    // For the store's hooks: a domain that another tool made and introduced. Resumed, its end is news again.
     [[nodiscard]] Result<void> introduce_foreign(Domid id, Gfn page, Evtchn_port port);
+    void resume_foreign(Domid id);
     void forget_foreign(Domid id);
 
   private:
@@ -219,7 +220,7 @@ class Supervisor
         config::Uuid uuid;
         Gfn store_page{};
         Evtchn_port store_port{};
-        bool ended = false;
+        bool ended = false; // and that has been announced
         std::unique_ptr<Console> console{};
         std::optional<Store_server::Watch_handle> console_watch{};
     };

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace vmm
 {
@@ -43,6 +44,14 @@ Result<void> Supervisor::introduce_foreign(Domid id, Gfn page, Evtchn_port port)
     remember_foreign(id, config::Uuid{info.uuid}, page, port);
     save_state();
     return {};
+}
+
+// It may end again before check_foreign() sees that it runs.
+void Supervisor::resume_foreign(Domid id)
+{
+    if (const auto found = foreign_.find(id); found != foreign_.end()) {
+        found->second.ended = false;
+    }
 }
 
 void Supervisor::forget_foreign(Domid id)
@@ -136,8 +145,9 @@ void Supervisor::check_foreign(const std::vector<Domain_info>& alive)
             std::find_if(alive.begin(), alive.end(), [&](const Domain_info& i) { return i.id == id; });
         if (info == alive.end() || info->dying) {
             gone.push_back(id);
-        } else if (info->shutdown && !foreign.ended) {
-            foreign.ended = true;
+        } else if (!info->shutdown) {
+            foreign.ended = false;
+        } else if (!std::exchange(foreign.ended, true)) {
             parts_.store.announce_shutdown(id);
         }
     }

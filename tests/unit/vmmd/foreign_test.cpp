@@ -129,3 +129,22 @@ TEST_CASE("nothing of it is kept when it goes, by whomever")
     daemon.run_for(std::chrono::milliseconds(20));
     daemon.check_nothing_left(free);
 }
+
+TEST_CASE("its end is announced anew after its tool has resumed it")
+{
+    Daemon_fixture daemon;
+    const Domid id     = introduced(daemon);
+    unsigned announced = 0;
+    daemon.store->watch("@releaseDomain", [&](const std::string&) { ++announced; }).value();
+    daemon.run_until([&] { return announced == 1; }); // for the registration
+    daemon.guest_ends(id, Shutdown_reason::suspend);
+    daemon.supervisor->check_ends();
+    daemon.run_for(std::chrono::milliseconds(20));
+    CHECK(announced == 2);
+    daemon.hypervisor.resume(id).value();
+    SECTION("as the tool says") { daemon.supervisor->resume_foreign(id); }
+    SECTION("as is seen of the domain") { daemon.supervisor->check_ends(); }
+    daemon.guest_ends(id, Shutdown_reason::poweroff);
+    daemon.run_for(std::chrono::milliseconds(20));
+    CHECK(announced == 3);
+}

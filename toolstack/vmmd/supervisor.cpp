@@ -96,6 +96,7 @@ void Supervisor::end_domain(Domain& domain, Shutdown_reason reason)
     if (domain.console) {
         domain.console->drain();
     }
+    will_not_suspend(id, "it has ended instead: " + why);
     parts_.store.announce_shutdown(id);
     switch (action) {
     case config::End_action::destroy:
@@ -120,6 +121,7 @@ void Supervisor::end_domain(Domain& domain, Shutdown_reason reason)
 void Supervisor::take_apart(Domain& domain, std::function<void(Result<void>)> done)
 {
     domain.leaving = true;
+    will_not_suspend(domain.id, "it was destroyed meanwhile");
     if (const auto paused = parts_.control.pause(domain.id); !paused) {
         log::debug(paused.error().message); // it has ended already
     }

@@ -244,6 +244,8 @@ class Supervisor
 
     void end_domain(Domain& domain, Shutdown_reason reason);
     void asked_to_suspend(const Save_ptr& save, Result<void> taken);
+    void stop_waiting(const Save_ptr& save, Error why);
+    void will_not_suspend(Domid id, const std::string& why);
     void suspended(Domain& domain);
     Result<void> begin_save(Domain& domain, const Save_ptr& save);
     Result<void> check_can_freeze(const Domain& domain) const;

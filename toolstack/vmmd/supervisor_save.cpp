@@ -137,11 +137,9 @@ void Supervisor::asked_to_suspend(const Save_ptr& save, Result<void> taken)
         return; // called off, or it has suspended already
     }
     if (!taken) {
-        withdraw_suspend(id);
-        stop_logging_of(save);
-        end_save(save, fail(Errc::timed_out, "it has not taken note of the request to suspend within " +
+        stop_waiting(save, {Errc::timed_out, "it has not taken note of the request to suspend within " +
                                                  std::to_string(kTakesNote.count()) +
-                                                 " s: still starting, hanging, or without Xen drivers"));
+                                                 " s: still starting, hanging, or without Xen drivers"});
         return;
     }
     save->patience = parts_.loop.after(kSuspends, [this, save] {
@@ -158,6 +156,23 @@ void Supervisor::withdraw_suspend(Domid id)
     if (parts_.store.read(request_node(id)).value_or("") == "suspend") {
         static_cast<void>(parts_.store.write(request_node(id), ""));
     }
+}
+
+// For the domain to suspend: it runs on as if it had not been asked, or has ended.
+void Supervisor::stop_waiting(const Save_ptr& save, Error why)
+{
+    withdraw_suspend(save->saving.id);
+    stop_logging_of(save);
+    end_save(save, std::unexpected(std::move(why)));
+}
+
+void Supervisor::will_not_suspend(Domid id, const std::string& why)
+{
+    const auto found = saves_.find(id);
+    if (found == saves_.end() || found->second->job || found->second->suspended) {
+        return; // nobody waits for that, or the next step finds the domain as it is
+    }
+    stop_waiting(Save_ptr(found->second), {Errc::no_such_domain, why});
 }
 
 void Supervisor::suspended(Domain& domain)
@@ -299,9 +314,7 @@ void Supervisor::cancel_save(Domid id)
     if (save->suspended) {
         return; // its disks are exchanged right now, and frozen() comes
     }
-    withdraw_suspend(id);
-    stop_logging_of(save);
-    end_save(save, fail(Errc::cancelled, "it was cancelled"));
+    stop_waiting(save, {Errc::cancelled, "it was cancelled"});
 }
 
 std::optional<Image_job::State> Supervisor::image_state(std::string_view path) const

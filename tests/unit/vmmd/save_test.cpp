@@ -200,6 +200,31 @@ TEST_CASE("a vmmd that ends in the middle of a save leaves a domain that the nex
     check_runs_on(daemon, id);
 }
 
+TEST_CASE("a save of a domain that ends instead of suspending tells so at once")
+{
+    Daemon_fixture daemon;
+    const std::string action = GENERATE(as<std::string>{}, "destroy", "preserve", "restart");
+    const Domid id           = daemon.create("a", {{"on_poweroff", action}});
+    const bool noted         = GENERATE(true, false);
+    Pending pending(daemon, "save", {{"domain", "a"}, {"path", daemon.directory + "/a.save"}});
+    daemon.run_until([&] { return request_of(daemon, id) == "suspend"; });
+    if (noted) {
+        daemon.store->write(domain_path(id) + "/control/shutdown", "").value();
+        daemon.run_for(std::chrono::milliseconds(20));
+    }
+    std::string why = "it has ended instead: poweroff";
+    SECTION("by itself") { daemon.guest_ends(id, Shutdown_reason::poweroff); }
+    SECTION("by somebody else")
+    {
+        why = "it was destroyed meanwhile";
+        REQUIRE(daemon.perform("destroy", {{"domain", "a"}}));
+    }
+    REQUIRE(pending.got->has_value());
+    REQUIRE(code_of(**pending.got) == Code::no_domain);
+    CHECK((*pending.got)->error().message == "\"a\" was not saved: " + why);
+    CHECK(request_of(daemon, id) != "suspend");
+}
+
 TEST_CASE("a restoration that fails leaves nothing")
 {
     Daemon_fixture daemon;

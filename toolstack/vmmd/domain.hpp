@@ -37,7 +37,10 @@ struct Domain {
     // Not empty: it was handed over to that host, which has not confirmed that it runs there. It stands still
     // until somebody who knows says what is to become of it.
     std::string handed_over_to;
-    bool leaving = false; // being taken apart: its devices go first, and that takes time
+    // Not empty: it goes to that file, which is whole as soon as it is another one than was there before.
+    std::string saving_to;
+    std::uint64_t saving_over = 0;     // the inode number of that; 0: nothing was there
+    bool leaving              = false; // being taken apart: its devices go first, and that takes time
 
     [[nodiscard]] const std::string& name() const { return config.name; }
     [[nodiscard]] std::uint64_t max_kib() const { return config.maxmem_mib * 1024; }

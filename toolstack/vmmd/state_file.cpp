@@ -49,7 +49,9 @@ Json to_json(const Domain& domain)
             {"started", domain.started},
             {"quick_ends", domain.quick_ends},
             {"preserved", domain.preserved},
-            {"handed_over_to", domain.handed_over_to}};
+            {"handed_over_to", domain.handed_over_to},
+            {"saving_to", domain.saving_to},
+            {"saving_over", domain.saving_over}};
 }
 
 std::unique_ptr<Domain> domain_from_json(const Json& json)
@@ -75,6 +77,8 @@ std::unique_ptr<Domain> domain_from_json(const Json& json)
     domain->quick_ends         = json.at("quick_ends").get<unsigned>();
     domain->preserved          = json.at("preserved").get<bool>();
     domain->handed_over_to     = json.value("handed_over_to", std::string());
+    domain->saving_to          = json.value("saving_to", std::string());
+    domain->saving_over        = json.value("saving_over", std::uint64_t{0});
     return domain;
 }
 

@@ -258,6 +258,7 @@ class Supervisor
     static Result<void> put_in_place(Construction& construction);
     static void take_from_place(Construction& construction);
     void written(const Save_ptr& save, Result<void> result);
+    void leave_to_file(Domain& domain, std::function<void(Result<void>)> done);
     void end_save(const Save_ptr& save, Result<void> result);
     Result<void> check_can_suspend(Domid id) const;
     Result<Domain_info> check_can_fork(Domid parent, const config::Domain_config& child) const;

@@ -7,6 +7,8 @@
 #include "toolstack/vmmd/handed_over.hpp"
 #include "toolstack/vmmd/supervisor.hpp"
 
+#include <sys/stat.h>
+
 #include <ctime>
 #include <utility>
 
@@ -30,6 +32,20 @@ std::string harmless(const Supervisor::Frozen_disks& disks)
         said += " " + disk.base;
     }
     return said;
+}
+
+// 0: nothing is there.
+std::uint64_t inode_at(const std::string& path)
+{
+    struct stat status {
+    };
+    return ::lstat(path.c_str(), &status) == 0 ? status.st_ino : 0;
+}
+
+bool is_saved(const Domain& domain)
+{
+    const std::uint64_t now = domain.saving_to.empty() ? 0 : inode_at(domain.saving_to);
+    return now != 0 && now != domain.saving_over;
 }
 
 std::string request_node(Domid id) { return domain_path(id) + "/control/shutdown"; }
@@ -184,6 +200,14 @@ void Supervisor::suspended(Domain& domain)
                      handed_over_hint(domain));
         return;
     }
+    if (found == saves_.end() && is_saved(domain)) { // vmmd was killed before it was gone
+        leave_to_file(domain, [](const Result<void>& removed) {
+            if (!removed) {
+                log::error(removed.error().message);
+            }
+        });
+        return;
+    }
     if (found == saves_.end()) { // nobody wants it (any more)
         if (const auto done = run_on(domain.id); !done) {
             log::error(done.error().message);
@@ -212,6 +236,11 @@ Result<void> Supervisor::begin_save(Domain& domain, const Save_ptr& save)
     if (domain.console) {
         domain.console->drain();
     }
+    if (save->saving.after == After_save::destroy) { // on file before the domain is in two places
+        domain.saving_to   = save->saving.path;
+        domain.saving_over = inode_at(domain.saving_to);
+        TRY(write_state());
+    }
     auto description  = TRY(describe_saved(parts_.control, domain));
     description.disks = save->frozen;
     const auto work   = [id = domain.id, description, path = save->saving.path, layers = save->layers,
@@ -239,14 +268,7 @@ void Supervisor::written(const Save_ptr& save, Result<void> result)
         return;
     }
     if (result && save->saving.after == After_save::destroy) {
-        log::info("domain " + to_string(id) + " (" + quoted(*domain) + ") is saved in " + save->saving.path);
-        domain->ended = Shutdown_reason::suspend;
-        take_apart(*domain, [this, save, id](Result<void> removed) {
-            if (removed) {
-                tell_waiters(id, {Outcome::gone, "suspend", std::nullopt});
-            }
-            end_save(save, std::move(removed));
-        });
+        leave_to_file(*domain, [this, save](Result<void> removed) { end_save(save, std::move(removed)); });
         return;
     }
     if (save->pause_again || (save->saving.after == After_save::pause && result)) {
@@ -260,9 +282,26 @@ void Supervisor::written(const Save_ptr& save, Result<void> result)
     end_save(save, std::move(result));
 }
 
+// What it was is in its file.
+void Supervisor::leave_to_file(Domain& domain, std::function<void(Result<void>)> done)
+{
+    log::info("domain " + to_string(domain.id) + " (" + quoted(domain) + ") is saved in " + domain.saving_to);
+    domain.ended = Shutdown_reason::suspend;
+    take_apart(domain, [this, id = domain.id, done = std::move(done)](Result<void> removed) {
+        if (removed) {
+            tell_waiters(id, {Outcome::gone, "suspend", std::nullopt});
+        }
+        done(std::move(removed));
+    });
+}
+
 // Its kernel finds that nothing came of the suspension.
 Result<void> Supervisor::run_on(Domid id)
 {
+    Domain* const domain = table_.find(id);
+    if (domain != nullptr && !std::exchange(domain->saving_to, {}).empty()) {
+        save_state();
+    }
     const auto control = TRY(parts_.open_control());
     TRY(control->set_context(id, TRY(save::call_off_suspend(TRY(control->context(id))))));
     return parts_.control.resume(id);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Domains to files and back, and all that may go wrong on the way.
 #include "daemon_fixture.hpp"
+#include "stuck_device.hpp"
 
 #include "toolstack/save/domain_image.hpp"
 #include "toolstack/vmmd/domain_nodes.hpp"
@@ -193,11 +194,38 @@ TEST_CASE("a save whose client goes is called off")
 TEST_CASE("a vmmd that ends in the middle of a save leaves a domain that the next one lets run on")
 {
     Daemon_fixture daemon;
-    const Domid id = daemon.create("a");
-    Pending pending(daemon, "save", {{"domain", "a"}, {"path", daemon.directory + "/a.save"}});
+    const Domid id         = daemon.create("a");
+    const std::string path = daemon.directory + "/a.save";
+    const bool has_older   = GENERATE(true, false);
+    if (has_older) {
+        std::ofstream(path) << "of another time";
+    }
+    daemon.hypervisor.order_failure("map_present", Errc::io); // so that the file is not made before
+    Pending pending(daemon, "save", {{"domain", "a"}, {"path", path}});
     guest_suspends(daemon, id);
     daemon.restart();
     check_runs_on(daemon, id);
+    CHECK(is_there(path) == has_older);
+    CHECK(daemon.state_text().find(path) == std::string::npos); // another save may make it
+}
+
+TEST_CASE("a vmmd that ends after the file is whole leaves a domain that the next one destroys")
+{
+    Stuck_device device;
+    Daemon_fixture daemon;
+    const auto free        = daemon.hypervisor.free_pages;
+    const Domid id         = daemon.create("a");
+    const std::string path = daemon.directory + "/a.save";
+    if (GENERATE(true, false)) {
+        std::ofstream(path) << "of another time";
+    }
+    device.plug_into(daemon, id);
+    Pending pending(daemon, "save", {{"domain", "a"}, {"path", path}});
+    guest_suspends(daemon, id);
+    daemon.run_until([&] { return daemon.supervisor->domains().find(id)->leaving; });
+    daemon.restart();
+    daemon.check_nothing_left(free);
+    CHECK(daemon.perform("restore", {{"path", path}}));
 }
 
 TEST_CASE("a save of a domain that ends instead of suspending tells so at once")

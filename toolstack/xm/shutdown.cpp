@@ -2,6 +2,8 @@
 // shutdown, reboot: a request to the system inside the domain, and waiting for what comes of it.
 #include "toolstack/xm/command.hpp"
 
+#include "toolstack/control/domain_rows.hpp"
+#include "toolstack/xm/tables.hpp"
 #include "toolstack/xm/waiting.hpp"
 
 #include <boost/program_options/value_semantic.hpp>
@@ -21,6 +23,12 @@ struct Asked {
     Json result;
 };
 
+// One that is suspended runs on after a checkpoint, or after a save that fails.
+bool has_ended(const control::Domain_row& row)
+{
+    return row.state.dying || (row.shutdown_reason && row.shutdown_reason != "suspend");
+}
+
 Outcome<std::vector<std::string>> chosen_domains(Invocation& invocation)
 {
     if (invocation.has("all") != invocation.words().empty())
@@ -29,9 +37,9 @@ Outcome<std::vector<std::string>> chosen_domains(Invocation& invocation)
         return invocation.words();
     const auto answer = TRY(invocation.call(control::op::list));
     std::vector<std::string> ids;
-    for (const auto& row : TRY(list_field(answer, "domains")))
-        if (const auto id = TRY(number_field(row, "domid")); id != 0)
-            ids.push_back(std::to_string(id));
+    for (const auto& row : TRY(read_rows(TRY(list_field(answer, "domains")), control::domain_row_from_json)))
+        if (row.domid != 0 && !has_ended(row))
+            ids.push_back(std::to_string(row.domid));
     return ids;
 }
 
@@ -71,26 +79,53 @@ Outcome<> await(Invocation& invocation, Asked& asked, Client::Deadline deadline)
     return {};
 }
 
+// What fails for one domain keeps no other from being asked and waited for. All of it is told in one line,
+// with the exit code of the first. Without vmmd the others would fail as well.
+Outcome<> take_note(Outcome<>& noted, Failure failure)
+{
+    if (failure.exit == Exit::no_vmmd)
+        return std::unexpected(std::move(failure));
+    if (noted)
+        noted = std::unexpected(std::move(failure));
+    else
+        noted.error().message += "; " + failure.message;
+    return {};
+}
+
+Outcome<std::vector<Asked>> ask_all(Invocation& invocation, std::string_view op, Outcome<>& noted)
+{
+    std::vector<Asked> all;
+    for (const auto& domain : TRY(chosen_domains(invocation))) {
+        auto asked = ask(invocation, op, domain);
+        if (asked)
+            all.push_back(*std::move(asked));
+        else if (!invocation.has("all") || asked.error().exit != Exit::no_domain) // gone since it was listed
+            TRY(take_note(noted, std::move(asked.error())));
+    }
+    return all;
+}
+
 Outcome<> ask_and_wait(Invocation& invocation, std::string_view op)
 {
     const auto timeout = invocation.option<unsigned>("timeout");
     if (timeout && !invocation.has("wait"))
         return usage_error("--timeout goes with --wait");
-    std::vector<Asked> all;
-    for (const auto& domain : TRY(chosen_domains(invocation)))
-        all.push_back(TRY(ask(invocation, op, domain)));
+    Outcome<> noted;
+    auto all = TRY(ask_all(invocation, op, noted));
 
     Client::Deadline deadline;
     if (timeout)
         deadline = Client::Clock::now() + std::chrono::seconds{*timeout};
     Json results = Json::array();
     for (auto& asked : all) {
-        if (invocation.has("wait"))
-            TRY(await(invocation, asked, deadline));
-        results.push_back(asked.result);
+        auto ended = invocation.has("wait") ? await(invocation, asked, deadline) : Outcome<>();
+        if (ended)
+            results.push_back(asked.result);
+        else
+            TRY(take_note(noted, std::move(ended.error())));
     }
     invocation.print_json({{"domains", results}});
-    return {};
+    return noted;
 }
 
 } // namespace

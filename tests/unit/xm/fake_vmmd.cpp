@@ -103,11 +103,18 @@ void Fake_vmmd::on_line(std::uint64_t connection, const std::string& line)
     changed_.notify_all();
     if (std::ranges::find(hang_up_ops_, request->op) != hang_up_ops_.end()) {
         connections_.erase(connection);
-    } else if (const auto answer = answers_.find(request->op); answer != answers_.end()) {
-        channel.send(encode(control::Reply{request->id, answer->second}));
+    } else if (const Answer* const answer = answer_to(requests_.back(), request->op)) {
+        channel.send(encode(control::Reply{request->id, *answer}));
     } else {
         held_.insert_or_assign(request->op, std::pair{connection, request->id});
     }
+}
+
+const Fake_vmmd::Answer* Fake_vmmd::answer_to(const std::string& request, const std::string& op) const
+{
+    const auto exact  = answers_.find(request);
+    const auto answer = exact != answers_.end() ? exact : answers_.find(op);
+    return answer != answers_.end() ? &answer->second : nullptr;
 }
 
 void Fake_vmmd::answer(std::string_view op, Json result)

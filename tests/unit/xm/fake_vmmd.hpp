@@ -33,6 +33,7 @@ class Fake_vmmd
     [[nodiscard]] const std::string& socket() const { return socket_; }
     [[nodiscard]] const std::string& folder() const { return folder_; }
 
+    // `op` may be a whole request, as requests() has them; its answer then goes before that to every other.
     void answer(std::string_view op, Json result);
     void refuse(std::string_view op, control::Code code, std::string message);
     // Answers a held request, waiting for it to come first.
@@ -53,6 +54,7 @@ class Fake_vmmd
     void serve();
     void accept_one();
     void on_line(std::uint64_t connection, const std::string& line);
+    [[nodiscard]] const Answer* answer_to(const std::string& request, const std::string& op) const;
     void on_loop(std::function<void()> work);
     void run_queue();
 

@@ -4,6 +4,7 @@
 // here. Until the word is given that hands the domain over it is ours and runs on whatever fails. That it
 // will be given stands in the state file before, so a successor of this process never runs it by itself.
 #include "toolstack/base/log.hpp"
+#include "toolstack/disk/moving.hpp"
 #include "toolstack/migrate/ring_drain.hpp"
 #include "toolstack/vmmd/disk_rings.hpp"
 #include "toolstack/vmmd/handed_over.hpp"
@@ -21,20 +22,6 @@ using Clock = std::chrono::steady_clock;
 
 std::string quoted(const Domain& domain) { return "\"" + domain.name() + "\""; }
 
-// What lies in a host's own memory about an image would not be seen by the other host.
-Result<void> check_disks(const config::Domain_config& config)
-{
-    for (const config::Disk& disk : config.disks) {
-        if (disk.format != config::Disk_format::raw) {
-            return fail(Errc::unsupported,
-                        "disk " + disk.vdev + " is a " + std::string(config::to_string(disk.format)) +
-                            " image, which one host at a time can have open: serve it to both by NBD, or "
-                            "make it raw");
-        }
-    }
-    return {};
-}
-
 } // namespace
 
 std::string handed_over_hint(const Domain& domain)
@@ -48,8 +35,11 @@ Result<void> Supervisor::migrate(Moving moving)
 {
     const Domid id = moving.id;
     TRY(check_can_suspend(id));
-    const Domain& domain = *table_.find(id);
-    TRY(check_disks(domain.config));
+    const Domain& domain            = *table_.find(id);
+    const bool devices_reach_guests = TRY(parts_.control.host()).directio;
+    for (const config::Disk& disk : domain.config.disks) {
+        TRY(disk::check_can_move(disk, devices_reach_guests));
+    }
     const auto description = TRY(describe_saved(parts_.control, domain));
     auto save              = std::make_shared<Save_under_way>();
     save->saving.id        = id;
@@ -67,6 +57,7 @@ Result<void> Supervisor::migrate(Moving moving)
         [id, description, sender = save->migration->sender](Build_control& control,
                                                             const auto&) -> Result<void> {
             TRY(sender->introduce(description));
+            TRY(disk::write_out(description.config.disks)); // so that little is left when it stands still
             return sender->copy_running(control, id, save::layout_of(description));
         },
         [this, save](Result<void> result) { copied(save, std::move(result)); }));
@@ -131,9 +122,10 @@ void Supervisor::copy_rest(Domain& domain, const Save_ptr& save)
         info ? start_step(
                    save,
                    [id = domain.id, memory_kib = info->memory_kib,
-                    rings  = rings_of_disks(parts_.store, domain.id),
+                    rings = rings_of_disks(parts_.store, domain.id), disks = domain.config.disks,
                     sender = save->migration->sender](Build_control& control, const auto&) -> Result<void> {
                        TRY(migrate::wait_for_answers(control, id, rings));
+                       TRY(disk::write_out(disks));
                        return sender->copy_rest(control, id, memory_kib);
                    },
                    [this, save](Result<void> result) { arrived(save, std::move(result)); })

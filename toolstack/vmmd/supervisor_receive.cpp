@@ -4,6 +4,7 @@
 // pauses it, so that what this host lacks is known in time. It never runs before the word that hands it over;
 // from then on it is complete in the state file, whatever happens to this process.
 #include "toolstack/base/log.hpp"
+#include "toolstack/disk/moving.hpp"
 #include "toolstack/vmmd/domain_devices.hpp"
 #include "toolstack/vmmd/domain_nodes.hpp"
 #include "toolstack/vmmd/supervisor.hpp"
@@ -67,7 +68,7 @@ void Supervisor::receive_memory(const Construction_ptr& construction, Result<voi
             [construction, rings](Build_control& control, const auto&) -> Result<void> {
                 *rings = TRY(construction->receiver->receive(control, construction->domain->id,
                                                              **construction->saved));
-                return {};
+                return disk::forget_cached(construction->creation.config.disks);
             },
             [this, construction, rings](const Result<void>& done) {
                 received(construction, done ? Result<Built_domain>(*rings) : std::unexpected(done.error()));

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Domains to another host while they run: two daemons, a connection between them, and all that may happen to
 // it. Whatever does, one of them runs the domain and the other has nothing of it.
+#include "fake_kernel.hpp"
+#include "image_disks.hpp"
 #include "two_hosts.hpp"
 
 #include <xen/grant_table.h>
 #include <xen/xen.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -14,6 +18,35 @@ using namespace vmm;
 using namespace vmm::test;
 using control::Code;
 using control::Json;
+
+namespace
+{
+
+// With a disk that is a file which both hosts have.
+struct Hosts_with_disk : Two_hosts {
+    Hosts_with_disk()
+    {
+        std::ofstream(image) << std::string(4096, 'x');
+        set_disk(source, id, "vdev=xvda, target=" + image);
+        target.devices->add(disks);
+        kernel = std::make_unique<Fake_kernel>(*target.store);
+    }
+    ~Hosts_with_disk() { kernel.reset(); }
+
+    static void set_disk(Daemon_fixture& daemon, Domid id, const std::string& text)
+    {
+        config::Domain_config config = daemon.supervisor->domains().find(id)->config;
+        config.disks                 = {*config::parse_disk(text)};
+        daemon.supervisor->set_config(id, config);
+    }
+    void lose_image() const { std::filesystem::remove(image); }
+
+    std::string image = source.directory + "/a.img";
+    Image_disks disks;
+    std::unique_ptr<Fake_kernel> kernel;
+};
+
+} // namespace
 
 TEST_CASE("a domain that was moved is there what it was here, and here it is gone")
 {
@@ -258,13 +291,43 @@ TEST_CASE("a target that ends before the word leaves nothing, and the next one f
     hosts.target.check_nothing_left(hosts.target_free);
 }
 
+TEST_CASE("what lies in the page cache of a disk is written out here and forgotten there")
+{
+    Hosts_with_disk hosts;
+    hosts.begin();
+    hosts.guest_suspends();
+    hosts.finish();
+    hosts.check_runs_there();
+}
+
+TEST_CASE("a disk that cannot be written out, or forgotten there: it runs on here")
+{
+    Hosts_with_disk hosts;
+    std::string why = "disk xvda: " + hosts.image + " cannot be opened";
+    hosts.begin();
+    hosts.source_end.reset(); // as xm does: the connection is vmmd's
+    hosts.wait_for_request();
+    SECTION("here") { hosts.lose_image(); }
+    SECTION("there")
+    {
+        hosts.domain().before_log_taken = [&] { hosts.lose_image(); }; // it has been written out
+        why                             = "there: " + why;
+    }
+    hosts.guest_suspends();
+    hosts.finish();
+    hosts.check_runs_here();
+    CHECK(hosts.moved->got->error().message.find(why) != std::string::npos);
+}
+
 TEST_CASE("disks that one host at a time can have open stay where they are")
 {
     Daemon_fixture daemon;
-    const Domid id               = daemon.create("a");
-    config::Domain_config config = daemon.supervisor->domains().find(id)->config;
-    config.disks.push_back(*config::parse_disk("vdev=xvda, format=qcow2, target=/srv/a.qcow2"));
-    daemon.supervisor->set_config(id, config);
+    const Domid id         = daemon.create("a");
+    const auto [disk, why] = GENERATE(table<const char*, const char*>({
+        {"vdev=xvda, format=qcow2, target=/srv/a.qcow2", "xvda is a qcow2 image"},
+        {"vdev=xvda, backendtype=phy, target=/srv/a.img", "xvda may go through this host's page cache"},
+    }));
+    Hosts_with_disk::set_disk(daemon, id, disk);
     std::array<int, 2> ends{};
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0);
     std::optional<Answer> got;
@@ -278,5 +341,5 @@ TEST_CASE("disks that one host at a time can have open stay where they are")
                                 }});
     REQUIRE(got.has_value());
     REQUIRE_FALSE(got->has_value());
-    CHECK(got->error().message.find("xvda is a qcow2 image") != std::string::npos);
+    CHECK(got->error().message.find(why) != std::string::npos);
 }

@@ -216,6 +216,11 @@ class Supervisor
         std::shared_ptr<Image_job> job;               // what is done then, step by step
     };
     using Save_ptr = std::shared_ptr<Save_under_way>;
+    // What is to be done while nothing has the disk open.
+    struct Closed_work {
+        std::string vdev;
+        device::Work work;
+    };
     struct Foreign {
         config::Uuid uuid;
         Gfn store_page{};
@@ -251,6 +256,9 @@ class Supervisor
     Result<void> check_can_freeze(const Domain& domain) const;
     Result<void> begin_freeze(Domain& domain, const Save_ptr& save);
     void exchange_layers(const Save_ptr& save, const std::vector<Layer>& layers, Result<void> prepared);
+    void write_out_images(const Domain& domain, const Save_ptr& save);
+    // `done` hears of the first that failed.
+    void while_closed(Domid id, const std::vector<Closed_work>& works, device::Done done);
     void frozen(const Save_ptr& save, const std::vector<Layer>& layers, Result<void> result);
     Result<void> copy(Domain& domain, const Save_ptr& save);
     Result<void> check_places(const save::Saved_domain& saved) const;

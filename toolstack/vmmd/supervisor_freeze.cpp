@@ -2,7 +2,7 @@
 // The part of Supervisor that freezes the disks of a domain that has suspended: once its backends have
 // answered everything, each writable image keeps a name of its own and an empty one over it takes its place
 // (disk/layer_exchange.hpp). What fails from then on does no harm: the domain goes on with the new images,
-// which have all that was in the old ones.
+// which have all that was in the old ones. And what is done with the disks of one that is saved without them.
 #include "toolstack/base/log.hpp"
 #include "toolstack/migrate/ring_drain.hpp"
 #include "toolstack/vmmd/disk_rings.hpp"
@@ -90,36 +90,63 @@ void Supervisor::exchange_layers(const Save_ptr& save, const std::vector<Layer>&
     if (prepared && save->cancelled) {
         prepared = fail(Errc::cancelled, "it was cancelled");
     }
-    if (!prepared || layers.empty()) {
+    if (!prepared) {
         frozen(save, layers, std::move(prepared));
         return;
     }
+    std::vector<Closed_work> works;
+    works.reserve(layers.size());
+    for (const Layer& layer : layers) {
+        works.push_back({layer->plan().vdev, [save, layer]() -> Result<void> {
+                             TRY(layer->commit());
+                             const auto& plan = layer->plan();
+                             save->frozen.push_back({plan.vdev, plan.behind});
+                             log::info("disk " + plan.vdev + " of domain " + to_string(save->saving.id) +
+                                       ": its state is frozen as " + plan.behind);
+                             return {};
+                         }});
+    }
+    while_closed(save->saving.id, works,
+                 [this, save, layers](Result<void> done) { frozen(save, layers, std::move(done)); });
+}
+
+// Some of what the guest was told is written is in the memory of qemu-nbd only. If that fails to be written
+// when the domain is gone, the file is that of one whose disk has lost something; now it runs on.
+void Supervisor::write_out_images(const Domain& domain, const Save_ptr& save)
+{
+    std::vector<Closed_work> works;
+    const bool ends = !save->child && save->saving.after == After_save::destroy;
+    for (const Disk& disk : written_disks(domain)) {
+        if (ends && disk.format != config::Disk_format::raw) {
+            works.push_back({disk.vdev, [] { return Result<void>(); }}); // to close it is all
+        }
+    }
+    while_closed(domain.id, works, [this, save](Result<void> done) { frozen(save, {}, std::move(done)); });
+}
+
+void Supervisor::while_closed(Domid id, const std::vector<Closed_work>& works, device::Done done)
+{
     struct All {
         std::size_t open;
         Result<void> result;
+        device::Done done;
     };
-    const auto all = std::make_shared<All>(All{layers.size(), {}});
-    for (const Layer& layer : layers) {
-        const std::string& vdev = layer->plan().vdev;
-        const auto commit       = [save, layer]() -> Result<void> {
-            TRY(layer->commit());
-            const auto& plan = layer->plan();
-            save->frozen.push_back({plan.vdev, plan.behind});
-            log::info("disk " + plan.vdev + " of domain " + to_string(save->saving.id) +
-                            ": its state is frozen as " + plan.behind);
-            return {};
-        };
+    if (works.empty()) {
+        done({});
+        return;
+    }
+    const auto all = std::make_shared<All>(All{works.size(), {}, std::move(done)});
+    for (const Closed_work& one : works) {
         Disk disk;
-        disk.vdev = vdev;
-        parts_.devices.while_closed({save->saving.id, "vbd", disk.number()}, commit,
-                                    [this, save, layers, all](Result<void> done) {
-                                        if (!done && all->result) {
-                                            all->result = std::move(done);
-                                        }
-                                        if (--all->open == 0) {
-                                            frozen(save, layers, std::move(all->result));
-                                        }
-                                    });
+        disk.vdev = one.vdev;
+        parts_.devices.while_closed({id, "vbd", disk.number()}, one.work, [all](Result<void> result) {
+            if (!result && all->result) {
+                all->result = std::move(result);
+            }
+            if (--all->open == 0) {
+                all->done(std::move(all->result));
+            }
+        });
     }
 }
 

@@ -225,8 +225,9 @@ void Supervisor::suspended(Domain& domain)
         copy_rest(domain, save);
         return;
     }
-    const bool with_disks = save->saving.disks || !save->branches.empty();
-    if (auto begun = with_disks ? begin_freeze(domain, save) : copy(domain, save); !begun) {
+    if (!save->saving.disks && save->branches.empty()) {
+        write_out_images(domain, save);
+    } else if (auto begun = begin_freeze(domain, save); !begun) {
         written(save, std::move(begun));
     }
 }
@@ -351,7 +352,7 @@ void Supervisor::cancel_save(Domid id)
         return;
     }
     if (save->suspended) {
-        return; // its disks are exchanged right now, and frozen() comes
+        return; // its disks are closed right now, and frozen() comes
     }
     stop_waiting(save, {Errc::cancelled, "it was cancelled"});
 }

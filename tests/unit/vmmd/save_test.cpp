@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Domains to files and back, and all that may go wrong on the way.
 #include "daemon_fixture.hpp"
+#include "fake_kernel.hpp"
+#include "image_disks.hpp"
 #include "stuck_device.hpp"
 
 #include "toolstack/save/domain_image.hpp"
@@ -70,6 +72,20 @@ void check_runs_on(Daemon_fixture& daemon, Domid id)
     CHECK(daemon.supervisor->domains().find(id) != nullptr);
 }
 
+// A daemon that has disks.
+struct World {
+    Image_disks disks;
+    Daemon_fixture daemon;
+    std::unique_ptr<Fake_kernel> kernel;
+
+    World()
+    {
+        daemon.devices->add(disks);
+        kernel = std::make_unique<Fake_kernel>(*daemon.store);
+    }
+    ~World() { kernel.reset(); }
+};
+
 bool is_there(const std::string& path) { return std::filesystem::exists(path); }
 
 } // namespace
@@ -107,6 +123,39 @@ TEST_CASE("a saved domain is gone, and restored is what it was")
     CHECK(twice.error().code == Code::exists);
     REQUIRE(daemon.perform("destroy", {{"domain", "a"}}));
     daemon.check_nothing_left(free);
+}
+
+TEST_CASE("before a domain ends with its save, what serves its images has written all out")
+{
+    World world;
+    const auto disk = [](const char* vdev, const char* target, const char* format, const char* access) {
+        return Json{{"vdev", vdev}, {"target", target}, {"format", format}, {"access", access}};
+    };
+    const Domid id = world.daemon.create(
+        "a", {{"disk",
+               {disk("xvda", "/a.qcow2", "qcow2", "rw"), disk("xvdb", "/b.img", "raw", "rw"),
+                disk("xvdc", "/c.qcow2", "qcow2", "ro"), disk("xvdd", "nbd://host/d", "raw", "rw")}}});
+    const std::string path = world.daemon.directory + "/a.save";
+    world.disks.closed     = [&] { CHECK_FALSE(is_there(path)); };
+    SECTION("it goes")
+    {
+        REQUIRE(saved_by(world.daemon, id, path));
+        CHECK(world.disks.times == 1);
+    }
+    SECTION("not when it runs on")
+    {
+        REQUIRE(saved_by(world.daemon, id, path, {{"after", "run"}}));
+        CHECK(world.disks.times == 0);
+    }
+    SECTION("if that fails, there is no file and it runs on")
+    {
+        world.disks.trouble = "disk xvda: vmm-blkback says: No space left on device";
+        const auto saved    = saved_by(world.daemon, id, path);
+        REQUIRE_FALSE(saved);
+        CHECK_THAT(saved.error().message, Catch::Contains(world.disks.trouble));
+        CHECK_FALSE(is_there(path));
+        check_runs_on(world.daemon, id);
+    }
 }
 
 TEST_CASE("a domain comes back with the processor it had, or not at all")

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <thread>
 
 namespace vmm::migrate
@@ -27,13 +28,15 @@ struct Ring_indexes {
     std::uint32_t answer_event;
 };
 
-Result<std::uint64_t> frame_of(Build_control& control, Domid id, std::uint32_t grant)
+// None: the guest has ended it, so nobody else has the page.
+Result<std::optional<std::uint64_t>> frame_of(Build_control& control, Domid id, std::uint32_t grant)
 {
     constexpr std::uint32_t kPerFrame = kPageSize / sizeof(grant_entry_v1);
     const Mapped_pages table          = TRY(control.map_grant_table(id, grant / kPerFrame));
     grant_entry_v1 entry{};
     std::memcpy(&entry, table.data() + grant % kPerFrame * sizeof entry, sizeof entry);
-    return entry.frame;
+    const bool permits = (entry.flags & GTF_type_mask) == GTF_permit_access;
+    return permits ? std::optional<std::uint64_t>(entry.frame) : std::nullopt;
 }
 
 bool is_answered(const std::byte* page)
@@ -46,13 +49,14 @@ bool is_answered(const std::byte* page)
 
 Result<void> wait_for_answers(Build_control& control, Domid id, const std::vector<std::uint32_t>& grants)
 {
-    if (grants.empty()) {
-        return {};
-    }
     std::vector<std::uint64_t> frames;
-    frames.reserve(grants.size());
     for (const std::uint32_t grant : grants) {
-        frames.push_back(TRY(frame_of(control, id, grant)));
+        if (const auto frame = TRY(frame_of(control, id, grant))) {
+            frames.push_back(*frame);
+        }
+    }
+    if (frames.empty()) {
+        return {};
     }
     const Mapped_pages rings = TRY(control.map(id, frames));
     const auto limit         = Clock::now() + kPatience;

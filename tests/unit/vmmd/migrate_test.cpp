@@ -46,6 +46,43 @@ struct Hosts_with_disk : Two_hosts {
     std::unique_ptr<Fake_kernel> kernel;
 };
 
+// With a disk here whose ring has a request that is not answered.
+struct Hosts_with_ring : Two_hosts {
+    static constexpr std::uint32_t kGrant = 9;
+    static constexpr std::uint64_t kRing  = 0x321;
+
+    Hosts_with_ring()
+    {
+        source.devices->add(disks);
+        kernel = std::make_unique<Fake_kernel>(*source.store);
+        source.devices->plug({{disk, "disk"}}, [](const Result<void>& plugged) { REQUIRE(plugged); });
+        source.run_until([&] { return source.node(disk.backend_path() + "/state") == "2"; });
+        kernel->guest_connects(disk);
+        source.run_until([&] { return source.node(disk.backend_path() + "/state") == "4"; });
+        set_grant(GTF_permit_access);
+        std::atomic_ref(indexes()[0]).store(7); // asked
+        std::atomic_ref(indexes()[2]).store(6); // answered
+    }
+    ~Hosts_with_ring() { kernel.reset(); }
+
+    void set_grant(std::uint16_t flags)
+    {
+        grant_entry_v1 entry{};
+        entry.flags = flags;
+        entry.frame = kRing;
+        std::memcpy(domain().grant_table.data() + kGrant * sizeof entry, &entry, sizeof entry);
+    }
+    void tell(const std::string& node, unsigned value)
+    {
+        source.store->write(disk.frontend_path() + "/" + node, std::to_string(value)).value();
+    }
+    std::uint32_t* indexes() { return reinterpret_cast<std::uint32_t*>(domain().memory + kRing * kPageSize); }
+
+    device::Address disk{id, "vbd", 51712};
+    Image_disks disks;
+    std::unique_ptr<Fake_kernel> kernel;
+};
+
 } // namespace
 
 TEST_CASE("a domain that was moved is there what it was here, and here it is gone")
@@ -121,23 +158,69 @@ TEST_CASE("what would change a domain on its way is refused until it has arrived
 
 TEST_CASE("what its disks have not answered yet they answer before it is gone")
 {
-    Two_hosts hosts;
-    constexpr std::uint32_t kGrant = 9;
-    constexpr std::uint64_t kRing  = 0x321;
-    grant_entry_v1 entry{};
-    entry.frame = kRing;
-    std::memcpy(hosts.domain().grant_table.data() + kGrant * sizeof entry, &entry, sizeof entry);
-    auto* const indexes = reinterpret_cast<std::uint32_t*>(hosts.domain().memory + kRing * kPageSize);
-    std::atomic_ref(indexes[0]).store(7); // asked
-    std::atomic_ref(indexes[2]).store(6); // answered
-    const std::string disk = domain_path(hosts.id) + "/device/vbd/51712/ring-ref";
-    hosts.source.store->write(disk, std::to_string(kGrant)).value();
+    Hosts_with_ring hosts;
+    SECTION("over a ring of one page") { hosts.tell("ring-ref", Hosts_with_ring::kGrant); }
+    SECTION("of one page, as others say it") { hosts.tell("ring-ref0", Hosts_with_ring::kGrant); }
+    SECTION("of several pages")
+    {
+        hosts.tell("ring-page-order", 1);
+        hosts.tell("ring-ref0", Hosts_with_ring::kGrant);
+    }
+    SECTION("over several rings")
+    {
+        hosts.tell("multi-queue-num-queues", 2);
+        hosts.tell("queue-1/ring-ref", Hosts_with_ring::kGrant);
+        hosts.tell("queue-0/event-channel", 3);
+    }
+    SECTION("while its guest is asked to let go")
+    {
+        hosts.tell("ring-ref", Hosts_with_ring::kGrant);
+        hosts.kernel->guest_lets_go = false;
+        hosts.source.store->write(hosts.disk.backend_path() + "/state", "5").value();
+    }
     hosts.begin();
     hosts.guest_suspends();
     const auto later = Event_loop::Clock::now() + std::chrono::milliseconds(200);
     hosts.run_until([&] { return hosts.received->got || Event_loop::Clock::now() > later; });
     CHECK_FALSE(hosts.received->got.has_value());
-    std::atomic_ref(indexes[2]).store(7);
+    std::atomic_ref(hosts.indexes()[2]).store(7);
+    hosts.finish();
+    hosts.check_runs_there();
+}
+
+TEST_CASE("a ring that its disk has no more is not waited for")
+{
+    Hosts_with_ring hosts;
+    SECTION("its grant has ended")
+    {
+        hosts.tell("ring-ref", Hosts_with_ring::kGrant);
+        hosts.set_grant(0);
+    }
+    SECTION("the disk was closed")
+    {
+        hosts.tell("ring-ref", Hosts_with_ring::kGrant);
+        hosts.kernel->guest_releases(hosts.disk);
+        hosts.source.run_until(
+            [&] { return hosts.source.node(hosts.disk.backend_path() + "/state") == "6"; });
+    }
+    SECTION("it has one of several pages now")
+    {
+        hosts.tell("ring-ref", Hosts_with_ring::kGrant);
+        hosts.tell("ring-page-order", 1);
+    }
+    SECTION("it has several now")
+    {
+        hosts.tell("ring-ref", Hosts_with_ring::kGrant);
+        hosts.tell("multi-queue-num-queues", 2);
+    }
+    SECTION("it had more once")
+    {
+        hosts.tell("queue-1/ring-ref", Hosts_with_ring::kGrant);
+        hosts.tell("multi-queue-num-queues", 1);
+    }
+    hosts.begin();
+    hosts.source_end.reset(); // as xm does: the connection is vmmd's
+    hosts.guest_suspends();
     hosts.finish();
     hosts.check_runs_there();
 }

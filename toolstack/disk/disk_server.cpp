@@ -233,9 +233,24 @@ void Disk_server::restart()
     }));
 }
 
+// What a qemu-nbd knows that is killed is lost, and the guest would go on without having heard of it. So it
+// is asked to end, as it may have had no client to end with, and waited for, as the guest waits meanwhile.
 void Disk_server::launch_again(Done done)
 {
-    end_nbd(while_here([this, done = std::move(done)](bool) { launch(done); }));
+    if (closing_) {
+        return done(fail(Errc::cancelled, name() + " is not served again: it goes"));
+    }
+    if (!nbd_ || !nbd_->running()) {
+        return launch(std::move(done));
+    }
+    nbd_->signal(SIGTERM);
+    const auto is_gone = [here = std::weak_ptr(here_), this] { return !here.lock() || !nbd_->running(); };
+    eventually(loop_, programs_.patience, is_gone, while_here([this, done = std::move(done)](bool gone) {
+                   if (!gone) {
+                       log::warning(name() + ": its qemu-nbd does not end, and is waited for");
+                   }
+                   launch_again(done);
+               }));
 }
 
 // Nobody may change an image that qemu-nbd has open, and it has no way to be told.

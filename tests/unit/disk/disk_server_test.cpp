@@ -324,3 +324,23 @@ TEST_CASE("one that is killed is started again, also for a successor")
     }
     world.close(*server);
 }
+
+TEST_CASE("a qemu-nbd that still writes is waited for before there is another")
+{
+    World world;
+    world.image("a.qcow2");
+    world.programs.nbd = world.script("slow", (std::string("#!/bin/sh\ntrap 'trap \"\" TERM; sleep 2.5; "
+                                                           "echo written >> ${0%/*}/calls; exit 0' TERM\n") +
+                                               std::strstr(kServes, "echo"))
+                                                  .c_str());
+    const auto server  = world.server("%/a.qcow2,qcow2,xvda,w");
+    REQUIRE(world.open(*server).empty());
+    const Json first        = world.noted;
+    world.programs.patience = 1s;
+    kill(first.at("blkback").get<int>(), SIGKILL);
+    world.run_until([&] { return world.noted["blkback"] != first["blkback"]; });
+    const std::string calls = world.calls();
+    CHECK(calls.find("written\n") < calls.rfind("slow --socket"));
+    CHECK(calls.find("slow --socket") < calls.find("written\n"));
+    world.close(*server);
+}

@@ -234,10 +234,10 @@ Expected<void> save_all(Domain& domain, Record_writer& out)
     }
     for (u16 i = 0; guest_xcr0_mask() != 0 && i < domain.max_vcpus(); ++i)
         TRY(put_fpu(out, *domain.vcpu(i), i));
-    for (u16 i = 0; i < domain.max_vcpus(); ++i) {
+    for (u32 i = 0; i < domain.max_vcpus(); ++i) {
         const Msr_record msrs = save_msrs(*domain.vcpu(i));
         if (msrs.count != 0)
-            TRY(out.put(CPU_MSR_CODE, i, &msrs, sizeof msrs));
+            TRY(out.put(CPU_MSR_CODE, static_cast<u16>(i), &msrs, sizeof msrs));
     }
     return out.put(HVM_SAVE_CODE(END), 0, nullptr, 0);
 }

@@ -13,6 +13,7 @@
 #include "exit/guest_memory.hpp"
 #include "exit/vm_exit.hpp"
 #include "mm/reservation.hpp"
+#include "sched/scheduler.hpp"
 
 namespace vmm
 {
@@ -45,6 +46,14 @@ class Memory_to_read final : public Mmio_device
   private:
     Domain& domain_;
 };
+
+// What it executes has to wait for a table; others may give memory back meanwhile.
+void wait_for_memory(Vcpu& vcpu)
+{
+    log::guest(log::Level::warning, "d{}v{}: no memory is free for the small mappings that it executes from",
+               vcpu.domain().id(), vcpu.id());
+    scheduler::yield(vcpu);
+}
 
 // Tools that fork domains without promising memory for the copies take this into account.
 void write_to_common(Vcpu& vcpu, Gfn gfn)
@@ -91,7 +100,7 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
         if (fault.write)
             vcpu.domain().p2m().permit_write(to_gfn(fault.gpa));
         if (fault.fetch && !vcpu.domain().p2m().permit_execute(to_gfn(fault.gpa)))
-            return vcpu.domain().crash("there is no memory for the small mappings that it executes from");
+            wait_for_memory(vcpu);
         vcpu.backend().flush_tlb(Tlb_scope::guest);
         return;
     }

@@ -10,10 +10,10 @@ namespace vmm
 namespace
 {
 
-[[gnu::always_inline]] inline u64 make_leaf(Mfn mfn, unsigned level, P2m_type type)
+[[gnu::always_inline]] inline u64 make_leaf(Mfn mfn, unsigned level, P2m_type type, bool executable)
 {
     const Leaf_attributes attributes{.writable   = is_writable(type),
-                                     .executable = level == 1 || !P2m::small_code,
+                                     .executable = executable,
                                      .uncached   = type == P2m_type::mmio_uncached,
                                      .kind       = static_cast<u8>(type)};
     const u64 leaf = Nested_format::leaf(to_hpa(mfn), level, attributes);
@@ -103,7 +103,7 @@ void P2m::forget_everywhere()
 Expected<void> P2m::set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type)
 {
     const u64 tables_before = tables_.used;
-    u64 leaf                = make_leaf(mfn, level, type);
+    u64 leaf                = make_leaf(mfn, level, type, level == 1 || executes_large());
     if (logs_writes() && type == P2m_type::ram)
         leaf |= Nested_format::places.log; // it is not what was there before
     const auto flush = table().set(gfn.value(), level, leaf);
@@ -200,7 +200,7 @@ Expected<void> P2m::add_page(Gfn gfn, Mfn mfn, P2m_type type)
         return fail(Errc::eexist);
     if (bottom.table == Hpa(0) || Nested_format::present(was)) [[unlikely]]
         return set_one(gfn, mfn, 1, type);
-    Direct_memory::write(slot, make_leaf(mfn, 1, type));
+    Direct_memory::write(slot, make_leaf(mfn, 1, type, true));
     if (gfn > max_gfn_)
         max_gfn_ = gfn;
     return {};

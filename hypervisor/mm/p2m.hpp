@@ -218,6 +218,7 @@ class P2m
     // What remove() leaves while writes are logged: an entry that is not present, and none that anybody maps.
     static constexpr u64 kWentWhileLogged = 0xfull << Entry_format::kind_shift;
 
+    [[nodiscard]] bool executes_large() const { return !small_code || owner_ == Domid(0); }
     [[nodiscard]] Table table() { return Table(to_hpa(root_), tables_); }
     Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);
     bool find_region(Gfn gfn, Cursor& cursor) const;

@@ -2,7 +2,7 @@
 //
 // Where a domain may execute from, on a CPU that is stopped for good by code whose translation changes its
 // size (P2m::small_code). Large mappings are data there; the first fetch from one makes all of its region
-// small.
+// small. Not so for dom0: it can stop the machine anyhow, and is not to depend on free memory to go on.
 #include "mm/p2m.hpp"
 
 namespace vmm
@@ -10,7 +10,7 @@ namespace vmm
 
 Expected<void> P2m::permit_execute(Gfn gfn)
 {
-    if (!small_code)
+    if (executes_large())
         return {};
     const Lock_guard guard(lock_);
     auto at = Table::place(to_hpa(root_), gfn.value());

@@ -19,11 +19,11 @@ P2m_type type_of(u64 entry)
                                          : P2m_type::invalid;
 }
 
-u64 common_leaf(Mfn mfn, unsigned level)
+u64 common_leaf(Mfn mfn, unsigned level, bool executable)
 {
     return Nested_format::leaf(to_hpa(mfn), level,
                                {.writable   = false,
-                                .executable = level == 1 || !P2m::small_code,
+                                .executable = executable,
                                 .uncached   = false,
                                 .kind       = static_cast<u8>(P2m_type::ram_common)});
 }
@@ -118,7 +118,7 @@ Expected<bool> P2m::bequeath_large(const Table::Place& at, const Heir& heir, Inh
                 use_promised_table();
             return false;
         }
-        Direct_memory::write(at.at, common_leaf(first, 2));
+        Direct_memory::write(at.at, common_leaf(first, 2, executes_large()));
         if (account_)
             account_->share(bit(kOrder2m));
         break;
@@ -144,7 +144,7 @@ Expected<P2m::Inherited::Page> P2m::bequeath_page(Hpa at, const Heir& heir)
     if (!is_ram(type))
         return nothing;
     if (type == P2m_type::ram && frames.make_common(mfn, 0, owner_, heir.copies)) {
-        Direct_memory::write(at, common_leaf(mfn, 1));
+        Direct_memory::write(at, common_leaf(mfn, 1, true));
         if (account_)
             account_->share(1);
         return Inherited::Page{mfn, P2m_type::ram_common};

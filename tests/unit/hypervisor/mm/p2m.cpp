@@ -71,6 +71,9 @@ TEST_CASE("on a CPU that wants it so, large mappings are not executed from")
     p2m->set_table_limit(p2m->table_count());
     CHECK_FALSE(p2m->permit_execute(Gfn(0x400)));
     CHECK(p2m->permit_execute(Gfn(0x800))); // nothing there
+    const auto dom0 = P2m::create(Domid(0), nullptr);
+    REQUIRE((*dom0)->set(Gfn(0x200), owned(kOrder2m, Domid(0)), kOrder2m, P2m_type::ram));
+    CHECK(Nested_format::is_executable(*leaf_of(**dom0, Gfn(0x200))));
     P2m::small_code = false;
     CHECK(p2m->permit_execute(Gfn(0x400)));
 }

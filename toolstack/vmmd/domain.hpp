@@ -37,9 +37,9 @@ struct Domain {
     // Not empty: it was handed over to that host, which has not confirmed that it runs there. It stands still
     // until somebody who knows says what is to become of it.
     std::string handed_over_to;
-    // Not empty: it goes to that file, which is whole as soon as it is another one than was there before.
+    // Not empty: it goes to that file, which is whole as soon as it is a newer one than was there before.
     std::string saving_to;
-    std::uint64_t saving_over = 0;     // the inode number of that; 0: nothing was there
+    std::uint64_t saving_over = 0;     // when that was written, in ns; 0: nothing was there
     bool leaving              = false; // being taken apart: its devices go first, and that takes time
 
     [[nodiscard]] const std::string& name() const { return config.name; }

@@ -34,18 +34,21 @@ std::string harmless(const Supervisor::Frozen_disks& disks)
     return said;
 }
 
-// 0: nothing is there.
-std::uint64_t inode_at(const std::string& path)
+// In nanoseconds; 0: nothing is there. (Inode numbers of some file systems do not last.)
+std::uint64_t time_of_file(const std::string& path)
 {
     struct stat status {
     };
-    return ::lstat(path.c_str(), &status) == 0 ? status.st_ino : 0;
+    if (::lstat(path.c_str(), &status) != 0) {
+        return 0;
+    }
+    return static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000 +
+           static_cast<std::uint64_t>(status.st_mtim.tv_nsec);
 }
 
 bool is_saved(const Domain& domain)
 {
-    const std::uint64_t now = domain.saving_to.empty() ? 0 : inode_at(domain.saving_to);
-    return now != 0 && now != domain.saving_over;
+    return !domain.saving_to.empty() && time_of_file(domain.saving_to) > domain.saving_over;
 }
 
 std::string request_node(Domid id) { return domain_path(id) + "/control/shutdown"; }
@@ -239,7 +242,7 @@ Result<void> Supervisor::begin_save(Domain& domain, const Save_ptr& save)
     }
     if (save->saving.after == After_save::destroy) { // on file before the domain is in two places
         domain.saving_to   = save->saving.path;
-        domain.saving_over = inode_at(domain.saving_to);
+        domain.saving_over = time_of_file(domain.saving_to);
         TRY(write_state());
     }
     auto description  = TRY(describe_saved(parts_.control, domain));

@@ -267,6 +267,8 @@ TEST_CASE("a vmmd that ends after the file is whole leaves a domain that the nex
     const std::string path = daemon.directory + "/a.save";
     if (GENERATE(true, false)) {
         std::ofstream(path) << "of another time";
+        std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now() -
+                                                   std::chrono::hours(1));
     }
     device.plug_into(daemon, id);
     Pending pending(daemon, "save", {{"domain", "a"}, {"path", path}});

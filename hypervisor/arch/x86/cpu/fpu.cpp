@@ -3,6 +3,7 @@
 
 #include "arch/x86/cpu/control_registers.hpp"
 #include "arch/x86/cpu/cpuid.hpp"
+#include "arch/x86/cpu/features.hpp"
 #include "arch/x86/regs/control.hpp"
 
 namespace vmm
@@ -13,8 +14,11 @@ namespace
 // x87, SSE, AVX, the three AVX-512 parts and PKRU. Not MPX, not AMX: the latter does not fit a page.
 constexpr u64 kXcr0Wanted = 0x2e7;
 
-constinit u64 xcr0_mask = 0;
-constinit u32 area_size = 512;
+constinit u64 xcr0_mask           = 0;
+constinit u32 area_size           = 512;
+// Restoring leaves x87's last instruction and operand as they are, unless an exception is pending.
+// [APM2 11.4.4]
+constinit bool keeps_x87_pointers = false;
 
 // Where the legacy region has MXCSR and the mask of its valid bits (0: the default), and XSAVE its header.
 constexpr unsigned kMxcsr       = 24;
@@ -22,10 +26,25 @@ constexpr unsigned kMxcsrMask   = 28;
 constexpr unsigned kXsaveHeader = 512;
 constexpr u32 kDefaultMxcsrMask = 0xffbf;
 
+bool keeps_pointers()
+{
+    constexpr u32 saves_them_always = bit(2); // 8000_0008 EBX
+    return read_cpu_facts().vendor == Cpu_facts::Vendor::amd &&
+           (cpuid(0x80000000).eax < 0x80000008 || !(cpuid(0x80000008).ebx & saves_them_always));
+}
+
+// Something of the hypervisor's takes their place, so that nothing of the vCPU before is found there.
+void forget_x87_pointers()
+{
+    static constexpr u32 nothing = 0;
+    asm volatile("fnclex; ffree %%st(7); fildl %0" ::"m"(nothing));
+}
+
 } // namespace
 
 void enable_fpu_on_this_cpu()
 {
+    keeps_x87_pointers = keeps_pointers();
     write_cr0((read_cr0() & ~(cr0::em | cr0::ts)) | cr0::mp | cr0::ne);
     u64 cr4_bits = cr4::osfxsr | cr4::osxmmexcpt;
     if (cpuid(1).ecx & bit(26)) {
@@ -84,6 +103,8 @@ void save_fpu(std::byte* area)
 
 void restore_fpu(const std::byte* area, u64 guest_xcr0)
 {
+    if (keeps_x87_pointers)
+        forget_x87_pointers();
     if (xcr0_mask) {
         write_xcr0(xcr0_mask);
         asm volatile("xrstor64 (%0)" ::"r"(area), "a"(~0u), "d"(~0u) : "memory");

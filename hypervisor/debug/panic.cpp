@@ -5,6 +5,7 @@
 #include "arch/x86/cpu/execution.hpp"
 #include "arch/x86/cpu/host_paging.hpp"
 #include "arch/x86/cpu/image.hpp"
+#include "arch/x86/cpu/machine_check.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "base/bits.hpp"
 #include "base/lock_order.hpp"
@@ -27,7 +28,7 @@ constexpr unsigned kMaxFrames   = 24;
 constexpr u64 kStackSpan        = 64 * 1024; // no stack is larger, so a chain never goes further up
 constexpr unsigned kRebootDelay = 5;         // seconds
 
-constexpr u64 kDoubleFault = 8;
+constexpr u64 kDoubleFault = 8, kMachineCheck = 18;
 
 bool no_reboot_wanted;
 std::atomic<bool> panicking{false};
@@ -158,6 +159,8 @@ void panic_on_exception(const Exception_frame& f)
     log::error("r8 {x} r9 {x} r10 {x} r11 {x}", f.r8, f.r9, f.r10, f.r11);
     log::error("r12 {x} r13 {x} r14 {x} r15 {x}", f.r12, f.r13, f.r14, f.r15);
     log::error("cr0 {x} cr2 {x} cr3 {x} cr4 {x}", read_cr0(), read_cr2(), read_cr3(), read_cr4());
+    if (f.vector == kMachineCheck)
+        (void)take_machine_check();
     if (f.vector == kDoubleFault && is_in_stack_guard(read_cr2()))
         log::error("The stack has overflowed.");
     print_backtrace(f.rip, f.rbp);

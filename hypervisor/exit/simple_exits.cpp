@@ -3,7 +3,9 @@
 // The exits that need little: HLT, exceptions, XSETBV, WBINVD, triple faults, and what cannot happen.
 #include "arch/x86/cpu/execution.hpp"
 #include "arch/x86/cpu/fpu.hpp"
+#include "arch/x86/cpu/machine_check.hpp"
 #include "arch/x86/regs/control.hpp"
+#include "base/panic.hpp"
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
@@ -81,6 +83,8 @@ void handle_exception(Vcpu& vcpu, const Vm_exit& exit)
     constexpr u8 machine_check = 18;
     const auto& e              = exit.exception;
     if (e.vector == machine_check) {
+        if (!take_machine_check())
+            PANIC("machine check: the state of the CPU is lost");
         vcpu.domain().crash("machine check while it ran");
         return;
     }

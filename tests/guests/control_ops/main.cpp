@@ -57,15 +57,8 @@ template <class Change>
 s64 create(domid_t domain, Change change)
 {
     return run(XEN_DOMCTL_createdomain, domain, [&](auto& u) {
-        auto& config                = u.createdomain;
-        config.flags                = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
-        config.max_vcpus            = 1;
-        config.max_evtchn_port      = 1023;
-        config.max_grant_frames     = 4;
-        config.max_maptrack_frames  = 4;
-        config.grant_opts           = XEN_DOMCTL_GRANT_version(1);
-        config.arch.emulation_flags = XEN_X86_EMU_LAPIC;
-        change(config);
+        u.createdomain = child_config();
+        change(u.createdomain);
     });
 }
 

@@ -84,13 +84,8 @@ void check_books()
 s64 create_in(u32 pool)
 {
     xen_domctl op{};
-    auto& config                = op.u.createdomain;
-    config.flags                = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
-    config.max_vcpus            = 1;
-    config.max_evtchn_port      = 1023;
-    config.grant_opts           = XEN_DOMCTL_GRANT_version(1);
-    config.arch.emulation_flags = XEN_X86_EMU_LAPIC;
-    config.cpupool_id           = pool;
+    op.u.createdomain            = child_config();
+    op.u.createdomain.cpupool_id = pool;
     return domctl(op, XEN_DOMCTL_createdomain, 0);
 }
 

@@ -96,10 +96,9 @@ s64 map_foreign(domid_t domain, u64 first, u64 pages, u64 gpa)
     return 0;
 }
 
-bool Child::create(u64 max_kib)
+xen_domctl_createdomain child_config()
 {
-    xen_domctl op{};
-    auto& config                = op.u.createdomain;
+    xen_domctl_createdomain config{};
     config.flags                = XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap;
     config.max_vcpus            = 1;
     config.max_evtchn_port      = 1023;
@@ -107,7 +106,14 @@ bool Child::create(u64 max_kib)
     config.max_maptrack_frames  = 4;
     config.grant_opts           = XEN_DOMCTL_GRANT_version(1);
     config.arch.emulation_flags = XEN_X86_EMU_LAPIC;
-    config.handle[0]            = 0x70;
+    return config;
+}
+
+bool Child::create(u64 max_kib)
+{
+    xen_domctl op{};
+    op.u.createdomain           = child_config();
+    op.u.createdomain.handle[0] = 0x70;
     if (!okay(domctl(op, XEN_DOMCTL_createdomain, 0), "createdomain"))
         return false;
     id_ = op.domain;

@@ -69,6 +69,9 @@ class Child
 
 s64 domctl(xen_domctl& op, u32 command, domid_t domain);
 
+// What createdomain is told of a child, and of whatever is to differ from one in a single thing.
+xen_domctl_createdomain child_config();
+
 // A stretch of guest-physical addresses where this guest has no memory, for mappings.
 u64 window(u64 pages);
 // Maps frames of another domain there; negative errno.

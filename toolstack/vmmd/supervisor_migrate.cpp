@@ -118,18 +118,20 @@ void Supervisor::copy_rest(Domain& domain, const Save_ptr& save)
         domain.console->drain();
     }
     const auto info = parts_.control.info(domain.id);
-    auto begun      = info ? start_step(
-                                 save,
-                                 [id = domain.id, memory_kib = info->memory_kib,
-                             rings = rings_of_disks(parts_.store, parts_.devices, domain.id),
-                             disks = domain.config.disks, sender = save->migration->sender](
-                                Build_control& control, const auto&) -> Result<void> {
-                                TRY(migrate::wait_for_answers(control, id, rings));
-                                TRY(disk::write_out(disks));
-                                return sender->copy_rest(control, id, memory_kib);
-                            },
-                                 [this, save](Result<void> result) { arrived(save, std::move(result)); })
-                           : std::unexpected(info.error());
+    if (!info) {
+        arrived(save, std::unexpected(info.error()));
+        return;
+    }
+    auto begun = start_step(
+        save,
+        [id = domain.id, memory_kib = info->memory_kib,
+         rings = rings_of_disks(parts_.store, parts_.devices, domain.id), disks = domain.config.disks,
+         sender = save->migration->sender](Build_control& control, const auto&) -> Result<void> {
+            TRY(migrate::wait_for_answers(control, id, rings));
+            TRY(disk::write_out(disks));
+            return sender->copy_rest(control, id, memory_kib);
+        },
+        [this, save](Result<void> result) { arrived(save, std::move(result)); });
     if (!begun) {
         arrived(save, std::move(begun));
     }

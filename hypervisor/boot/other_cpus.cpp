@@ -70,10 +70,11 @@ bool wait_for(Progress least, u64 patience)
 // Why this CPU cannot be used beside the boot CPU, or nothing.
 std::string_view join_the_others()
 {
-    enable_fpu_on_this_cpu();
+    const Cpu_facts cpu = read_cpu_facts();
+    enable_fpu_on_this_cpu(cpu);
     harden_this_cpu();
     host_apic::init(boot_state.madt.local_apic_address);
-    if (const auto why = why_no_guests(read_cpu_facts()); !why.empty())
+    if (const auto why = why_no_guests(cpu); !why.empty())
         return why;
     if (!enable_virtualisation())
         return "its hardware virtualization cannot be turned on";

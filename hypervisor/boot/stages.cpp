@@ -77,7 +77,7 @@ void check_processor()
     boot_state.cpu = read_cpu_facts();
     if (const auto why = why_no_guests(boot_state.cpu); !why.empty())
         refuse("{}", why);
-    enable_fpu_on_this_cpu();
+    enable_fpu_on_this_cpu(boot_state.cpu);
     plan_hardening(boot_state.cpu, boot_state.options.spec_ctrl);
     harden_this_cpu();
     P2m::small_code = hardening().has(Measure::small_code);

@@ -26,10 +26,10 @@ constexpr unsigned kMxcsrMask   = 28;
 constexpr unsigned kXsaveHeader = 512;
 constexpr u32 kDefaultMxcsrMask = 0xffbf;
 
-bool keeps_pointers()
+bool keeps_pointers(const Cpu_facts& cpu)
 {
     constexpr u32 saves_them_always = bit(2); // 8000_0008 EBX
-    return read_cpu_facts().vendor == Cpu_facts::Vendor::amd &&
+    return cpu.vendor == Cpu_facts::Vendor::amd &&
            (cpuid(0x80000000).eax < 0x80000008 || !(cpuid(0x80000008).ebx & saves_them_always));
 }
 
@@ -42,9 +42,9 @@ void forget_x87_pointers()
 
 } // namespace
 
-void enable_fpu_on_this_cpu()
+void enable_fpu_on_this_cpu(const Cpu_facts& cpu)
 {
-    keeps_x87_pointers = keeps_pointers();
+    keeps_x87_pointers = keeps_pointers(cpu);
     write_cr0((read_cr0() & ~(cr0::em | cr0::ts)) | cr0::mp | cr0::ne);
     u64 cr4_bits = cr4::osfxsr | cr4::osxmmexcpt;
     if (cpuid(1).ecx & bit(26)) {

@@ -12,8 +12,10 @@
 namespace vmm
 {
 
+struct Cpu_facts;
+
 // CR0/CR4/XCR0 of this CPU for saving and restoring; finds out what the CPU has.
-void enable_fpu_on_this_cpu();
+void enable_fpu_on_this_cpu(const Cpu_facts& cpu);
 
 // The XCR0 bits guests may use; 0 when the CPU has no XSAVE.
 [[nodiscard]] u64 guest_xcr0_mask();

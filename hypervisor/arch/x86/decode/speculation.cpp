@@ -2,7 +2,7 @@
 //
 // The facts are those of Intel's "Affected Processors" table and its guidance on retpoline, BHI, L1TF, MDS,
 // TAA, RFDS and machine checks on page size changes; of AMD's "Software techniques for managing speculation",
-// "Branch type confusion", "SRSO" and "TSA" and "Cross-process information leak".
+// "Branch type confusion", "SRSO", "TSA" and "Cross-process information leak".
 #include "arch/x86/decode/speculation.hpp"
 
 #include "base/bits.hpp"
@@ -211,8 +211,7 @@ bool needs_barrier_at_exits(const Speculation_facts& cpu)
 Measures needed_on_amd(const Speculation_facts& cpu, Measures possible)
 {
     Measures m = possible.has(auto_ibrs) ? Measures{auto_ibrs, ibpb} : Measures{retpoline, rsb, ibpb};
-    if (bleeds(cpu))
-        m = m | Measures{fp_backup};
+    m          = m | (possible & Measures{fp_backup}); // which only a CPU that needs it has
     if (needs_barrier_at_exits(cpu))
         m = m | Measures{ibpb_exit};
     if (!(cpu.extended21_eax & extended21_eax::lfence_serialises) && possible.has(lfence))

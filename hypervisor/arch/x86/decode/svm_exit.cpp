@@ -47,7 +47,7 @@ void add_details(const Vmcb& vmcb, Vm_exit& exit)
         exit.instruction_length = static_cast<u8>(vmcb.exitinfo2 - vmcb.rip);
     } else if (exit.kind == Exit_kind::exception) {
         const u8 vector = static_cast<u8>(code - exitcode::exception_base);
-        // Of the intercepted vectors only #AC (17) pushes an error code, always 0; #DB (1) has its DR6.
+        // Of the intercepted vectors only #AC (17) pushes an error code, always 0.
         exit.exception  = {vector, vector == 17, static_cast<u32>(vmcb.exitinfo1)};
     }
 }

@@ -60,6 +60,15 @@ void deliver(Domain& domain, const Interrupt_message& message)
     }
 }
 
+u32 cpu_of_destination(Domain& domain, const std::optional<Interrupt_message>& message)
+{
+    for (unsigned i = 0; Vcpu* vcpu = message ? apic_host::vcpu_at(domain, i) : nullptr; ++i) {
+        if (addressed(*vcpu, *message))
+            return apic_host::cpu_of(*vcpu);
+    }
+    return 0;
+}
+
 void deliver_to_all(Vcpu& sender, const Interrupt_message& message, bool including_sender)
 {
     Domain& domain = apic_host::domain_of(sender);

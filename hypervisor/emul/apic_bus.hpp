@@ -67,6 +67,8 @@ constexpr bool is_destination(u32 apic_id, u32 logical_id, const Interrupt_messa
 }
 
 void deliver(Domain& domain, const Interrupt_message& message);
+// The physical CPU where the message's destination is now: best interrupted for it. 0 where there is none.
+[[nodiscard]] u32 cpu_of_destination(Domain& domain, const std::optional<Interrupt_message>& message);
 // To every vCPU of the sender's domain, or to every other one.
 void deliver_to_all(Vcpu& sender, const Interrupt_message& message, bool including_sender);
 

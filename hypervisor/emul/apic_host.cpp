@@ -5,6 +5,7 @@
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "emul/domain_devices.hpp"
+#include "sched/scheduler.hpp"
 
 namespace vmm::apic_host
 {
@@ -45,6 +46,7 @@ void wake(Vcpu& vcpu) { vcpu.wake(); }
 Domain& domain_of(const Vcpu& vcpu) { return vcpu.domain(); }
 Vcpu* vcpu_at(Domain& domain, unsigned index) { return domain.vcpu(index); }
 Local_apic& apic_of(Vcpu& vcpu) { return vcpu.apic(); }
+u32 cpu_of(const Vcpu& vcpu) { return scheduler::cpu_of(vcpu); }
 
 void level_interrupt_ended(Vcpu& vcpu, u8 vector)
 {

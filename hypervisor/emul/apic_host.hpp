@@ -27,6 +27,8 @@ void wake(Vcpu& vcpu);
 // nullptr for a vCPU that does not exist.
 [[nodiscard]] Vcpu* vcpu_at(Domain& domain, unsigned index);
 [[nodiscard]] Local_apic& apic_of(Vcpu& vcpu);
+// The physical CPU that it runs on, or did last.
+[[nodiscard]] u32 cpu_of(const Vcpu& vcpu);
 // The guest is done with a level-triggered vector.
 void level_interrupt_ended(Vcpu& vcpu, u8 vector);
 

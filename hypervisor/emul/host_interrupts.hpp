@@ -3,7 +3,8 @@
 // What the emulated machine asks of the interrupt hardware: host vectors for IO-APIC pins and for message
 // interrupts, and masking. A link seam: arch/x86/intr implements it, the tests record it. Handlers run on
 // the CPU that took the interrupt, interrupts off, after the local APIC's EOI; they may call mask_gsi() and
-// must not block. A handler is bound once and stays; binding again replaces trigger and handler.
+// must not block. A handler is bound once and stays; binding again replaces trigger and handler. Each CPU has
+// some 190 vectors of its own.
 #pragma once
 
 #include "base/expected.hpp"
@@ -19,15 +20,16 @@ Expected<void> bind_gsi(u32 gsi, bool level, bool active_low, Handler handler, v
 void mask_gsi(u32 gsi);
 void unmask_gsi(u32 gsi);
 
-// A host vector for one message interrupt, and what the device must send to raise it.
+// A CPU's vector for one message interrupt, and what the device must send to raise it.
 struct Msi_binding {
-    u8 vector;
-    u64 address;
+    u32 cpu;
     u32 data;
+    u64 address;
 };
-Expected<Msi_binding> bind_msi(Handler handler, void* context);
+// On that CPU if it has a vector left and a message can reach it, else on another.
+Expected<Msi_binding> bind_msi(u32 cpu, Handler handler, void* context);
 // The device was told to be quiet; a message still on its way raises nothing. Not called from a handler.
-void release_msi(u8 vector);
+void release_msi(const Msi_binding& binding);
 
 // One IO-APIC of the machine.
 struct Io_apic_info {

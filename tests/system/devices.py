@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """dom0 drives the machine's real devices: a SATA disk on AHCI, an NVMe disk, a virtio disk, an e1000e and a
-virtio NIC are found, they interrupt, and the data they move is right: judged by this side, byte for byte."""
+virtio NIC are found, they interrupt, and the data they move is right: judged by this side, byte for byte. There are
+more NICs than one CPU has interrupt vectors for."""
 
 import os
 import re
@@ -16,7 +17,14 @@ MIB = 1 << 20
 HALF = 8 * MIB      # the first half of a disk is known to both sides, the second is for dom0 to write
 UPLOAD = 2 * MIB
 DISKS = {"sda": "ahci", "nvme0n1": "nvme", "vda": "virtio[0-9]+-req"}
-NICS = {"e1000e": "10.0.2", "virtio_net": "10.0.3"}
+CPUS = 2
+VECTORS = 192       # of each CPU, for devices
+CROWD = 64          # NICs that nobody uses, with three vectors each
+NICS = {            # model, and where in the machine; found by their addresses
+    "10.0.2": ("e1000e", "0a.0"),
+    "10.0.3": ("virtio-net-pci", "0b.0"),
+    "10.0.4": ("virtio-net-pci", "18.0"),
+}
 chosen = options(__doc__)
 files = {disk: log_file(chosen, f"devices.{disk}") + ".img" for disk in DISKS}
 peer = Peer("peer", UPLOAD)
@@ -31,20 +39,28 @@ def make_disks():
 
 
 def qemu_arguments():
-    words = ["-no-reboot"]
+    words = ["-no-reboot", "-smp", str(CPUS)]
     for disk, device in (("sda", "ide-hd,bus=ide.0"), ("nvme0n1", "nvme,serial=plinth"), ("vda", "virtio-blk-pci")):
         words += ["-drive", f"id={disk},file={files[disk]},format=raw,if=none", "-device", f"{device},drive={disk}"]
-    for number_of, (model, net) in enumerate((("e1000e", "10.0.2"), ("virtio-net-pci", "10.0.3"))):
-        words += ["-netdev", f"user,id=net{number_of},net={net}.0/24", "-device", f"{model},netdev=net{number_of}"]
+    for net, (model, place) in NICS.items():
+        words += ["-netdev", f"user,id=net{net},net={net}.0/24",
+                  "-device", f"{model},netdev=net{net},addr={place},mac={address_of(net)}"]
+    for index in range(CROWD):
+        place = f"{0x10 + index // 8:x}.{index % 8}"
+        words += ["-device", f"virtio-net-pci,addr={place},multifunction=on,romfile="]
     return words
+
+
+def address_of(net):
+    return f"52:54:00:00:00:{int(net.split('.')[-1]):02x}"
 
 
 def interrupts(machine, name):
     """How many interrupts the rows of /proc/interrupts whose last column matches `name` have counted."""
     total = 0
     for line in machine.shell("grep -E 'MSI|APIC' /proc/interrupts")[1].splitlines():
-        match = re.match(rf"\s*\S+:\s+(\d+) .*\b{name}", line)
-        total += int(match.group(1)) if match else 0
+        match = re.match(rf"\s*\S+:((?:\s+\d+)+) .*\b{name}", line)
+        total += sum(map(int, match.group(1).split())) if match else 0
     return total
 
 
@@ -75,14 +91,14 @@ def copy_around(machine):
         machine.shell(f"dd if=/dev/{source} of=/dev/{target} bs=1M count=8 seek=8 conv=fsync,notrunc status=none", 120)
 
 
-def network(machine, driver):
-    nic = machine.shell(f"ls -d /sys/bus/*/drivers/{driver}/*/net/* | sed 's|.*/||'")[1].strip()
+def network(machine, net):
+    nic = machine.shell(f"grep -l {address_of(net)} /sys/class/net/*/address | cut -d / -f 5", check=False)[1].strip()
     if not nic:
-        raise Failed(f"no network interface of {driver}")
-    net = NICS[driver]
+        raise Failed(f"no network interface with the address {address_of(net)}")
     machine.shell(f"ip link set {nic} up; ip addr add {net}.15/24 dev {nic}; "
                   f"for i in $(seq 30); do ping -c 1 -W 1 {net}.2 > /dev/null && break; done", 60)
-    own = nic if driver == "e1000e" else r"virtio\d+-(input|output)"
+    device = machine.shell(f"basename $(readlink /sys/class/net/{nic}/device)")[1].strip()
+    own = rf"({nic}|{device}-(input|output))"
     before = interrupts(machine, own)
     machine.shell("dd if=/dev/sda of=/tmp/up bs=1M count=2 status=none")
     peer.received.clear()
@@ -96,6 +112,16 @@ def network(machine, driver):
         raise Failed(f"4 MiB went over {nic} with {count} interrupts:\n{machine.shell('cat /proc/interrupts')[1]}")
     lost = number(r"([0-9]+)", machine.shell(f"cat /sys/class/net/{nic}/statistics/rx_errors")[1])
     return f"{nic}: {count} interrupts, {lost:.0f} errors"
+
+
+def crowd(machine):
+    """All have their vectors: more than one CPU has, and none that one found no place for."""
+    rows = machine.shell("grep -cE 'MSI' /proc/interrupts")[1]
+    if int(rows) <= VECTORS:
+        raise Failed(f"the devices have no more than {rows.strip()} interrupts")
+    if "no host vector" in (log := machine.shell("xm dmesg")[1]):
+        raise Failed(f"vectors ran out:\n{log}")
+    return f"{rows.strip()} message interrupts"
 
 
 def rtc(machine):
@@ -129,8 +155,10 @@ with start(chosen, "devices", extra=qemu_arguments()) as booted:
         ("NVMe disk", lambda machine: read(machine, "nvme0n1")),
         ("virtio disk", lambda machine: read(machine, "vda")),
         ("copies between them", copy_around),
-        ("e1000e", lambda machine: network(machine, "e1000e")),
-        ("virtio network", lambda machine: network(machine, "virtio_net")),
+        ("e1000e", lambda machine: network(machine, "10.0.2")),
+        ("virtio network", lambda machine: network(machine, "10.0.3")),
+        ("more interrupts than one CPU has vectors", crowd),
+        ("the last NIC", lambda machine: network(machine, "10.0.4")),
         ("real-time clock", rtc),
         ("off; what was written is on the disks", written),
     ])

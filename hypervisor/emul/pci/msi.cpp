@@ -2,7 +2,6 @@
 #include "emul/pci/msi.hpp"
 
 #include "debug/log.hpp"
-#include "emul/apic_bus.hpp"
 #include "emul/pci/pci_registers.hpp"
 
 #include <algorithm>
@@ -50,7 +49,7 @@ Msi::~Msi()
     if (!bound_)
         return;
     write_device(kControl, 2, device_control_);
-    host_interrupts::release_msi(host_.vector);
+    host_interrupts::release_msi(host_);
 }
 
 u32 Msi::get(unsigned at, unsigned bytes) const
@@ -100,12 +99,13 @@ void Msi::apply()
     if (!enabled()) {
         write_device(kControl, 2, device_control_);
         if (bound_)
-            host_interrupts::release_msi(host_.vector);
+            host_interrupts::release_msi(host_);
         bound_ = pending_ = false;
         return;
     }
     if (!bound_) {
-        auto host = host_interrupts::bind_msi(raised, this);
+        const u32 cpu = cpu_of_destination(context_.domain, message());
+        auto host     = host_interrupts::bind_msi(cpu, raised, this);
         if (!host) {
             log::guest(log::Level::warning, "no host vector for the MSI of {x}:{x} (error {})", function_.bus,
                        function_.devfn, host.error());
@@ -120,13 +120,17 @@ void Msi::apply()
         send();
 }
 
+std::optional<Interrupt_message> Msi::message() const
+{
+    const u64 high = device_control_ & kMsiWide ? get(kAddressHigh, 4) : 0;
+    return message_of_msi(high << 32 | get(kAddress, 4), get(data_at_, 2));
+}
+
 void Msi::send()
 {
-    pending_          = false;
-    const u64 high    = device_control_ & kMsiWide ? get(kAddressHigh, 4) : 0;
-    const u64 address = high << 32 | get(kAddress, 4);
-    if (const auto message = message_of_msi(address, get(data_at_, 2)))
-        deliver(context_.domain, *message);
+    pending_ = false;
+    if (const auto what = message())
+        deliver(context_.domain, *what);
 }
 
 void Msi::raised(void* msi) { static_cast<Msi*>(msi)->raise(); }

@@ -6,6 +6,7 @@
 // interrupt takes it. [PCI 3.0 6.8.1]
 #pragma once
 
+#include "emul/apic_bus.hpp"
 #include "emul/host_interrupts.hpp"
 #include "emul/pci/pci_config.hpp"
 
@@ -36,6 +37,7 @@ class Msi
     [[nodiscard]] bool enabled() const;
     [[nodiscard]] bool masked() const;
     void write_device(unsigned at, u8 bytes, u32 value) const;
+    [[nodiscard]] std::optional<Interrupt_message> message() const;
     void program_device() const;
     void send();
     void raise();

@@ -5,7 +5,6 @@
 #include "debug/log.hpp"
 #include "emul/apic_bus.hpp"
 #include "emul/host_access.hpp"
-#include "emul/host_interrupts.hpp"
 #include "emul/pci/pci_registers.hpp"
 
 namespace vmm
@@ -90,7 +89,7 @@ void Msix::release_all()
     for (u32 i = 0; entries_ && i < count_; ++i) {
         Entry& entry = entries_[i];
         if (entry.bound)
-            host_interrupts::release_msi(entry.host_vector);
+            host_interrupts::release_msi(entry.host);
         entry.bound = entry.pending = false;
     }
 }
@@ -165,16 +164,15 @@ bool Msix::bind(Entry& entry)
 {
     if (entry.bound)
         return true;
-    const auto host = host_interrupts::bind_msi(raised, &entry);
+    const u32 cpu   = cpu_of_destination(context_.domain, message_of_msi(entry.address, entry.data));
+    const auto host = host_interrupts::bind_msi(cpu, raised, &entry);
     if (!host) {
         log::guest(log::Level::warning, "no host vector for an MSI-X of {x}:{x} (error {})", function_.bus,
                    function_.devfn, host.error());
         return false;
     }
-    entry.bound        = true;
-    entry.host_vector  = host->vector;
-    entry.host_address = host->address;
-    entry.host_data    = host->data;
+    entry.bound = true;
+    entry.host  = *host;
     return true;
 }
 
@@ -187,9 +185,9 @@ void Msix::program_device(const Entry& entry) const
     if (entry.masked || !entry.bound)
         return host_access::write_memory(at + kVectorControl, 4, kMsixEntryMask);
     host_access::write_memory(at + kVectorControl, 4, kMsixEntryMask);
-    host_access::write_memory(at + kAddressLow, 4, static_cast<u32>(entry.host_address));
-    host_access::write_memory(at + kAddressHigh, 4, entry.host_address >> 32);
-    host_access::write_memory(at + kData, 4, entry.host_data);
+    host_access::write_memory(at + kAddressLow, 4, static_cast<u32>(entry.host.address));
+    host_access::write_memory(at + kAddressHigh, 4, entry.host.address >> 32);
+    host_access::write_memory(at + kData, 4, entry.host.data);
     host_access::write_memory(at + kVectorControl, 4, 0);
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/unique.hpp"
+#include "emul/host_interrupts.hpp"
 #include "emul/pci/pci_config.hpp"
 
 namespace vmm
@@ -56,15 +57,13 @@ class Msix
     static constexpr u32 kEntrySize = 16;
 
     struct Entry {
-        Msix* owner      = nullptr;
-        u64 address      = 0; // as the guest gave it
-        u64 host_address = 0; // as the device has it
-        u32 data         = 0;
-        u32 host_data    = 0;
-        u8 host_vector   = 0;
-        bool masked      = true;
-        bool bound       = false; // to host_vector
-        bool pending     = false; // arrived while masked
+        Msix* owner = nullptr;
+        u64 address = 0; // as the guest gave it
+        host_interrupts::Msi_binding host{};
+        u32 data     = 0;
+        bool masked  = true;
+        bool bound   = false; // to `host`
+        bool pending = false; // arrived while masked
     };
 
     [[nodiscard]] bool enabled() const;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What emul/host_interrupts.hpp asks for of vectors (the IO-APIC driver has the rest). All interrupts go to
-// the boot CPU.
+// What emul/host_interrupts.hpp asks for of vectors (the IO-APIC driver has the rest).
 #include "emul/host_interrupts.hpp"
 
 #include "arch/x86/intr/interrupts.hpp"
@@ -18,16 +17,15 @@ namespace
 {
 
 constexpr u64 kMsiAddress = 0xfee00000; // [SDM3 11.11.1]
+constexpr u32 kBootCpu    = 0;
 
 struct Bound_gsi {
     u32 gsi;
-    u8 vector;
+    Host_vector at;
 };
 constinit Fixed_list<Bound_gsi, 256> bound;
 // Several emulated IO-APICs bind, each with its own lock.
 constinit Spinlock bound_lock{Lock_rank::bound_interrupts};
-
-u32 boot_cpu_id() { return known_cpus.list[0].apic_id; }
 
 const Bound_gsi* find_bound(u32 gsi)
 {
@@ -38,19 +36,19 @@ const Bound_gsi* find_bound(u32 gsi)
     return nullptr;
 }
 
-Expected<u8> vector_for(u32 gsi, Eoi eoi, Handler handler, void* context)
+Expected<Host_vector> vector_for(u32 gsi, Eoi eoi, Handler handler, void* context)
 {
     const Lock_guard guard(bound_lock);
     if (const Bound_gsi* b = find_bound(gsi)) {
-        set_handler(b->vector, eoi, handler, context);
-        return b->vector;
+        change_handler(b->at, eoi, handler, context);
+        return b->at;
     }
-    const u8 vector = TRY(allocate_vector(eoi, handler, context));
-    if (!bound.push({gsi, vector})) {
-        free_vector(vector);
+    const Host_vector at = TRY(allocate_vector(kBootCpu, eoi, handler, context));
+    if (!bound.push({gsi, at})) {
+        free_vector(at);
         return fail(Errc::enospc);
     }
-    return vector;
+    return at;
 }
 
 } // namespace
@@ -63,17 +61,17 @@ Expected<void> bind_gsi(u32 gsi, bool level, bool active_low, Handler handler, v
         return fail(Errc::enxio);
     mask_gsi(gsi);
     // A level-triggered pin is masked by its handler and must be so before the EOI.
-    const Eoi eoi   = level ? Eoi::after_handler : Eoi::before_handler;
-    const u8 vector = TRY(vector_for(gsi, eoi, handler, context));
-    return io_apics::route(gsi, {vector, boot_cpu_id(), level, active_low});
+    const Eoi eoi        = level ? Eoi::after_handler : Eoi::before_handler;
+    const Host_vector at = TRY(vector_for(gsi, eoi, handler, context));
+    return io_apics::route(gsi, {at.vector, known_cpus.list[at.cpu].apic_id, level, active_low});
 }
 
-Expected<Msi_binding> bind_msi(Handler handler, void* context)
+Expected<Msi_binding> bind_msi(u32 cpu, Handler handler, void* context)
 {
-    const u8 vector = TRY(allocate_vector(Eoi::before_handler, handler, context));
-    return Msi_binding{vector, kMsiAddress | u64{boot_cpu_id()} << 12, vector};
+    const Host_vector at = TRY(allocate_vector(cpu, Eoi::before_handler, handler, context));
+    return Msi_binding{at.cpu, at.vector, kMsiAddress | u64{known_cpus.list[at.cpu].apic_id} << 12};
 }
 
-void release_msi(u8 vector) { free_vector(vector); }
+void release_msi(const Msi_binding& binding) { free_vector({binding.cpu, static_cast<u8>(binding.data)}); }
 
 } // namespace vmm::host_interrupts

@@ -5,6 +5,7 @@
 #include "arch/x86/intr/io_apic_driver.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "arch/x86/intr/vectors.hpp"
+#include "base/per_cpu.hpp"
 #include "emul/host_interrupts.hpp"
 #include "platform/uart.hpp"
 
@@ -56,8 +57,8 @@ Expected<void> connect_serial_interrupt(const Madt_info& madt, u8 isa_interrupt,
 {
     const auto wiring = io_apics::isa_wiring(madt, isa_interrupt);
     const Eoi eoi     = wiring.level ? Eoi::after_handler : Eoi::before_handler;
-    const u8 vector   = TRY(allocate_vector(eoi, on_serial_interrupt, &uart));
-    TRY(io_apics::route(wiring.gsi, {vector, host_apic::id(), wiring.level, wiring.active_low}));
+    const auto at     = TRY(allocate_vector(this_cpu(), eoi, on_serial_interrupt, &uart));
+    TRY(io_apics::route(wiring.gsi, {at.vector, host_apic::id(), wiring.level, wiring.active_low}));
     serial_gsi = wiring.gsi;
     uart.enable_receive_interrupt();
     host_interrupts::unmask_gsi(wiring.gsi);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The machine's IO-APICs: every pin masked until somebody routes it to a host vector of the boot CPU. Pins
+// The machine's IO-APICs: every pin masked until somebody routes it to a CPU's vector. Pins
 // are named by global system interrupt (GSI). Masking them, and telling of them, is as host_interrupts
 // (emul/host_interrupts.hpp) has it. [Intel 82093AA data sheet]
 #pragma once

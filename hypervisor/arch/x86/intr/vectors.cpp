@@ -7,6 +7,7 @@
 #include "base/turns.hpp"
 #include "debug/log.hpp"
 #include "debug/panic.hpp"
+#include "platform/cpus.hpp"
 
 #include <array>
 
@@ -24,17 +25,46 @@ struct Slot {
     Eoi eoi                    = Eoi::before_handler;
 };
 
-constinit std::array<Slot, 256> slots{};
-constinit Spinlock lock{Lock_rank::vectors}; // slots change on one CPU while another takes an interrupt
+// What one CPU has handed out; others change it while it takes interrupts.
+struct Handed_out {
+    Spinlock lock{Lock_rank::vectors};
+    std::array<Slot, kLastDynamicVector - kFirstDynamicVector + 1> slots{};
 
-// Those that are not handed out are there before the first interrupt, and stay.
+    void set(u64 vector, const Slot& slot)
+    {
+        const Lock_guard guard(lock);
+        slots[vector - kFirstDynamicVector] = slot;
+    }
+    Slot get(u64 vector)
+    {
+        const Lock_guard guard(lock);
+        return slots[vector - kFirstDynamicVector];
+    }
+    // The vector it is now, or 0.
+    u8 take(const Slot& slot)
+    {
+        const Lock_guard guard(lock);
+        for (unsigned i = 0; i < slots.size(); ++i) {
+            if (!slots[i].function) {
+                slots[i] = slot;
+                return static_cast<u8>(kFirstDynamicVector + i);
+            }
+        }
+        return 0;
+    }
+};
+
+constinit std::array<Slot, 256> common{}; // there before the first interrupt, and stay
+constinit Per_cpu<Handed_out> handed_out;
+
 Slot slot_of(u64 vector)
 {
-    if (vector < kFirstDynamicVector || vector > kLastDynamicVector)
-        return slots[vector];
-    const Lock_guard guard(lock);
-    return slots[vector];
+    const bool dynamic = vector >= kFirstDynamicVector && vector <= kLastDynamicVector;
+    return dynamic ? handed_out.here().get(vector) : common[vector];
 }
+
+// The destination of a pin or a message has eight bits, and all of them set are everybody. [SDM3 11.11.1]
+bool devices_reach(u32 cpu) { return known_cpus.list[cpu].apic_id < 0xff; }
 
 // A CPU that halts is out of the hypervisor, and for as long as it handles an interrupt it is in.
 class Inside
@@ -72,27 +102,27 @@ void handle_exception(Exception_frame& frame)
 
 void set_handler(u8 vector, Eoi eoi, Interrupt_handler function, void* context)
 {
-    const Lock_guard guard(lock);
-    slots[vector] = {function, context, eoi};
+    common[vector] = {function, context, eoi};
 }
 
-Expected<u8> allocate_vector(Eoi eoi, Interrupt_handler function, void* context)
+Expected<Host_vector> allocate_vector(u32 cpu, Eoi eoi, Interrupt_handler function, void* context)
 {
-    const Lock_guard guard(lock);
-    for (unsigned v = kFirstDynamicVector; v <= kLastDynamicVector; ++v) {
-        if (!slots[v].function) {
-            slots[v] = {function, context, eoi};
-            return static_cast<u8>(v);
-        }
+    for (u32 i = 0; i < cpu_count(); ++i) {
+        const u32 candidate = (cpu + i) % cpu_count();
+        if (!is_online(candidate) || !devices_reach(candidate))
+            continue;
+        if (const u8 vector = handed_out.of(candidate).take({function, context, eoi}))
+            return Host_vector{candidate, vector};
     }
     return fail(Errc::enospc);
 }
 
-void free_vector(u8 vector)
+void change_handler(Host_vector at, Eoi eoi, Interrupt_handler function, void* context)
 {
-    const Lock_guard guard(lock);
-    slots[vector] = {};
+    handed_out.of(at.cpu).set(at.vector, {function, context, eoi});
 }
+
+void free_vector(Host_vector at) { handed_out.of(at.cpu).set(at.vector, {}); }
 
 extern "C" void handle_vector(Exception_frame& frame)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which function a host interrupt vector calls. Vectors 0 to 31 are the CPU's exceptions and end in panic
-// (or a fixup); the rest is handed out here. Handlers run on the CPU that took the interrupt, interrupts off.
+// (or a fixup). Of the rest some mean the same on every CPU, and most are handed out, on each CPU by itself.
+// Handlers run on the CPU that took the interrupt, interrupts off.
 #pragma once
 
 #include "base/expected.hpp"
@@ -22,11 +23,18 @@ inline constexpr u8 kWakeVector         = 0xf1; // from another CPU
 inline constexpr u8 kApicErrorVector    = 0xfe;
 inline constexpr u8 kSpuriousVector     = 0xff; // low four bits set, as old APICs insist
 
+// Of every CPU, outside the dynamic range. At boot only.
 void set_handler(u8 vector, Eoi eoi, Interrupt_handler function, void* context);
 
-// A vector of the dynamic range with that handler. Enospc.
-Expected<u8> allocate_vector(Eoi eoi, Interrupt_handler function, void* context);
+// A vector of the dynamic range of one CPU.
+struct Host_vector {
+    u32 cpu;
+    u8 vector;
+};
+// On that CPU or, if it has none left or is out of the reach of devices, on another. Enospc.
+Expected<Host_vector> allocate_vector(u32 cpu, Eoi eoi, Interrupt_handler function, void* context);
+void change_handler(Host_vector at, Eoi eoi, Interrupt_handler function, void* context);
 // Interrupts that are still on their way do nothing.
-void free_vector(u8 vector);
+void free_vector(Host_vector at);
 
 } // namespace vmm

@@ -103,6 +103,7 @@ void set_tpr(Vcpu& vcpu, u8 tpr) { vcpu.tpr = tpr; }
 Interrupt_delivery* interrupt_delivery(Vcpu& vcpu) { return vcpu.cpu_delivers ? &vcpu.cpu : nullptr; }
 void wake(Vcpu& vcpu) { ++vcpu.wakes; }
 Domain& domain_of(const Vcpu& vcpu) { return vcpu.domain; }
+u32 cpu_of(const Vcpu& vcpu) { return 10 + vcpu.apic.id(); }
 Vcpu* vcpu_at(Domain& domain, unsigned index)
 {
     return index < domain.vcpus.size() ? domain.vcpus[index].get() : nullptr;

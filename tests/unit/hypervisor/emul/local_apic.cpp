@@ -293,6 +293,15 @@ TEST_CASE("NMI, INIT and start-up messages")
     CHECK(domain[2].nmis == 1);
 }
 
+TEST_CASE("a device is best told to interrupt the CPU where the vCPU is that its message is for")
+{
+    Domain domain(3);
+    CHECK(cpu_of_destination(domain, message_of_msi(0xfee04000, 0x41)) == 14);
+    CHECK(cpu_of_destination(domain, message_of_msi(0xfee14004, 0x41)) == 12); // logical: the first of two
+    CHECK(cpu_of_destination(domain, message_of_msi(0xfee08000, 0x41)) == 0);  // there is none
+    CHECK(cpu_of_destination(domain, message_of_msi(0x1000, 0x41)) == 0);
+}
+
 TEST_CASE("lowest priority passes by APICs that are off")
 {
     Domain domain(3);

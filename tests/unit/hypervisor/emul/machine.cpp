@@ -245,18 +245,18 @@ void unmask_gsi(u32 gsi)
     machine->pins[gsi].open = true;
 }
 
-Expected<Msi_binding> bind_msi(Handler handler, void* context)
+Expected<Msi_binding> bind_msi(u32 cpu, Handler handler, void* context)
 {
     if (machine->vectors_left == 0)
         return fail(Errc::enospc);
     --machine->vectors_left;
     const u8 vector           = machine->next_vector++;
-    machine->messages[vector] = {handler, context};
-    return Msi_binding{vector, 0xfee07000, vector};
+    machine->messages[vector] = {handler, context, cpu};
+    return Msi_binding{cpu, vector, 0xfee07000};
 }
-void release_msi(u8 vector)
+void release_msi(const Msi_binding& binding)
 {
-    REQUIRE(machine->messages.erase(vector) == 1);
+    REQUIRE(machine->messages.erase(static_cast<u8>(binding.data)) == 1);
     ++machine->vectors_left;
 }
 
@@ -271,6 +271,12 @@ void deliver(Domain& domain, const Interrupt_message& message)
 {
     REQUIRE(&domain == &machine->domain);
     machine->delivered.push_back(message);
+}
+
+// The vCPU with APIC id n is on CPU 10 + n.
+u32 cpu_of_destination(Domain&, const std::optional<Interrupt_message>& message)
+{
+    return message ? 10 + message->destination : 0;
 }
 
 namespace log

@@ -53,6 +53,7 @@ struct Bound_pin {
 struct Bound_message {
     host_interrupts::Handler handler;
     void* context;
+    u32 cpu;
 };
 
 class Machine

@@ -61,6 +61,7 @@ TEST_CASE("MSI-X: entries reach the device as host vectors, masks as the guest's
     CHECK(guest.machine.word(kMsixTable + 16) == 0xfee07000);
     CHECK(guest.machine.word(kMsixTable + 24) == 0x50);
     CHECK(guest.machine.word(kMsixTable + 28) == 0);
+    CHECK(guest.machine.messages.at(0x50).cpu == 12);
     guest.write(kNvme, 0x42, 2, 0x8000);
     guest.machine.send(0x50);
     CHECK(guest.machine.take() == std::vector{fixed(2, 0x41)});

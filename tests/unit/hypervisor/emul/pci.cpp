@@ -84,6 +84,7 @@ TEST_CASE("MSI: the guest's message stays with us, the device gets a host vector
     CHECK(guest.device(kAhci, 0x8c, 2) == 0x50);
     CHECK((guest.device(kAhci, 0x82, 2) & 0x71) == 1);
 
+    CHECK(guest.machine.messages.at(0x50).cpu == 12); // where the vCPU is that it is for
     CHECK(guest.machine.send(guest.device(kAhci, 0x8c, 2)));
     CHECK(guest.machine.take() == std::vector{fixed(2, 0x41)});
 

@@ -6,8 +6,8 @@
 // A vector sent while interrupts are off is requested (IRR) and arrives when they are let in; then it is in
 // service (ISR) until EOI. A second one of the same vector meanwhile is kept, a third is merged into it. A
 // higher class interrupts a lower one's handler, a lower one waits for EOI. What the task priority holds
-// back waits for the task priority. NMI by ICR arrives at vector 2. An ICR with a vector below 16 is an
-// error the ESR tells of.
+// back waits for the task priority. NMI by ICR arrives at vector 2; in its handler further ones wait for the
+// IRET, as one. An ICR with a vector below 16 is an error the ESR tells of.
 #include "guest/apic.hpp"
 #include "guest/cpu.hpp"
 #include "guest/interrupts.hpp"
@@ -64,7 +64,20 @@ void arrives(u8 vector, u32 msr, u64 command)
     CHECK(!requested(vector) && !in_service(vector));
 }
 
+void send_nmi() { wrmsr(apic::icr, rdmsr(apic::id) << 32 | kNmi); }
+
 void nmi_arrived(Interrupt_frame&) {}
+
+u64 nmis_inside = 0;
+void nmi_sends_two(Interrupt_frame&)
+{
+    set_handler(2, nmi_arrived);
+    const u64 before = interrupt_count(2);
+    send_nmi();
+    send_nmi();
+    rdmsr(apic::id);
+    nmis_inside = interrupt_count(2) - before;
+}
 
 } // namespace
 
@@ -103,8 +116,23 @@ void test_main()
     CHECK_EQUAL(interrupt_count(kLow), before + 1);
 
     before = interrupt_count(2);
-    wrmsr(apic::icr, own_id << 32 | kNmi);
+    send_nmi();
     CHECK_EQUAL(interrupt_count(2), before + 1);
+
+    for (const bool interrupts_on : {false, true}) {
+        set_handler(2, nmi_sends_two);
+        before = interrupt_count(2);
+        if (interrupts_on)
+            sti();
+        send_nmi();
+        if (!interrupts_on)
+            rdmsr(apic::id); // it may come as late as this
+        cli();
+        CHECK_EQUAL(nmis_inside, 0);
+        CHECK_EQUAL(interrupt_count(2), before + 2);
+        send_nmi();
+        CHECK_EQUAL(interrupt_count(2), before + 3);
+    }
 
     wrmsr(apic::esr, 0);
     wrmsr(apic::icr, kShorthandSelf | 5);

@@ -27,7 +27,7 @@ inline constexpr auto kExitMeanings = [] {
     std::array<Exit_meaning, e::rdpru + 1> all{};
     for (unsigned vector = 0; vector < 32; ++vector)
         all[e::exception_base + vector] = {exception};
-    for (const u64 code : {e::intr, e::nmi, e::smi})
+    for (const u64 code : {e::intr, e::nmi, e::smi, e::iret}) // nothing is left to do
         all[code] = {external_interrupt};
     for (const u64 code : {e::rdpmc, e::invlpga, e::vmrun, e::vmload, e::vmsave, e::stgi, e::clgi, e::skinit,
                            e::monitor, e::mwait, e::rdpru})

@@ -110,6 +110,7 @@ inline constexpr u64 init           = 0x63;
 inline constexpr u64 vintr          = 0x64;
 inline constexpr u64 rdpmc          = 0x6f;
 inline constexpr u64 cpuid          = 0x72;
+inline constexpr u64 iret           = 0x74;
 inline constexpr u64 invd           = 0x76;
 inline constexpr u64 pause          = 0x77;
 inline constexpr u64 hlt            = 0x78;

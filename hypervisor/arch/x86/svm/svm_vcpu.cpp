@@ -29,6 +29,8 @@ namespace
 constexpr u16 kSpinPauses = 3000;
 constexpr u16 kSpinGap    = 128;
 
+constexpr u8 kAnyPriority = 0xf;
+
 // V_IRQ without its intercept is an interrupt the CPU delivers itself. A window is V_IRQ with the intercept.
 bool interrupt_queued(const Vmcb& vmcb)
 {
@@ -115,6 +117,8 @@ void Svm_vcpu::set_up_controls()
         vmcb.vintr &= ~vintr::v_irq;
         take_back_injected(vcpu_);
     }
+    if (in_nmi_) [[unlikely]]
+        follow_nmi(regs.rip);
     Vm_exit exit = decode_exit(vmcb, static_cast<u32>(regs.rcx));
     const auto instruction =
         exiting_instruction(vmcb.exitcode, exit.kind == Exit_kind::msr && exit.msr.write);
@@ -149,6 +153,21 @@ void Svm_vcpu::requeue_interrupted_event()
         (type == event::type_exception && (vector == 3 || vector == 4 || vector > 31)))
         return;
     vmcb_->eventinj = vmcb_->exitintinfo;
+}
+
+// The CPU leaves the guest before the handler's IRET. That has been executed, or has faulted, when the guest
+// is seen elsewhere: where interrupts are on behind it, a window sees to that at once. [APM2 8.2.3, 15.9]
+void Svm_vcpu::follow_nmi(u64 rip)
+{
+    if (vmcb_->exitcode == exitcode::iret) {
+        iret_at_ = rip;
+        vmcb_->intercept_1 &= ~intercepts(exitcode::iret);
+    } else if (iret_at_ && rip != *iret_at_) {
+        iret_at_.reset();
+        in_nmi_ = false;
+        if (std::exchange(nmi_waits_, false))
+            vcpu_.nmi_pending = true;
+    }
 }
 
 u8 Svm_vcpu::measure_instruction(const Guest_registers& regs, Intercepted_instruction which)
@@ -205,6 +224,13 @@ void Svm_vcpu::inject(const Injection& what)
                        static_cast<u64>(what.vector) << vintr::vector_shift;
         vmcb_->intercept_1 &= ~intercepts(exitcode::vintr);
         return;
+    }
+    if (what.type == Injection::Type::nmi) {
+        if (std::exchange(in_nmi_, true)) {
+            nmi_waits_ = true;
+            return request_window(kAnyPriority);
+        }
+        vmcb_->intercept_1 |= intercepts(exitcode::iret);
     }
     vmcb_->eventinj =
         what.vector | static_cast<u64>(what.type) << event::type_shift | event::valid |

@@ -9,6 +9,8 @@
 #include "arch/x86/svm/svm_host.hpp"
 #include "domain/vcpu_backend.hpp"
 
+#include <optional>
+
 namespace vmm
 {
 class Vcpu;
@@ -54,6 +56,7 @@ class Svm_vcpu final : public Vcpu_backend
     void set_up_controls();
     void take_asid(Address_space_ids& asids);
     void requeue_interrupted_event();
+    void follow_nmi(u64 rip);
     u8 measure_instruction(const Guest_registers& regs, Intercepted_instruction which);
 
     Vcpu& vcpu_;
@@ -62,8 +65,11 @@ class Svm_vcpu final : public Vcpu_backend
     std::byte* fpu_;
     u32 cpu_ = 0;                // where it was loaded last
     Address_space_ids::Id asid_; // of that CPU
-    u8 tpr_               = 0;   // as last written, not by MOV CR8
+    u8 tpr_ = 0;                 // as last written, not by MOV CR8
     std::array<u64, 4> debug_address_{};
+    bool in_nmi_    = false; // no other NMI is taken until the handler's IRET
+    bool nmi_waits_ = false;
+    std::optional<u64> iret_at_; // which is about to be executed
 };
 
 } // namespace vmm::svm

@@ -32,6 +32,30 @@ std::vector<std::byte> start_info(const Prepared_domain& prepared)
     return make_start_info(request);
 }
 
+Result<void> load(Build_control& build, Domid id, const Prepared_domain& prepared, const Progress& progress)
+{
+    Guest_memory memory(build, id);
+    TRY(memory.populate(prepared.layout, progress));
+    TRY(build.claim(id, 0)); // all of it has come true
+    const Kernel_image& kernel = *prepared.kernel;
+    if (!TRY(memory.is_fresh_memory_zero(kConsolePage))) {
+        for (const Elf_segment& segment : kernel.elf.segments) {
+            TRY(memory.clear(segment.address, segment.memory_size));
+        }
+        TRY(memory.clear(raw(kStorePage) * kPageSize, kPageSize));
+        TRY(memory.clear(raw(kConsolePage) * kPageSize, kPageSize));
+    }
+    const Byte_view file = kernel.file.bytes();
+    for (const Elf_run& run : kernel.runs) {
+        TRY(memory.put(run.address, file.subspan(run.file_offset, run.size)));
+    }
+    TRY(memory.put(prepared.layout.initrd, prepared.initrd.bytes()));
+    const auto info = start_info(prepared);
+    TRY(memory.put(prepared.layout.start_info, info));
+    TRY(memory.put(kAcpiAddress, prepared.acpi));
+    return memory.flush();
+}
+
 } // namespace
 
 Result<Prepared_domain> Domain_builder::prepare(const Build_request& request)
@@ -65,18 +89,6 @@ Result<Prepared_domain> Domain_builder::prepare(const Build_request& request)
     return prepared;
 }
 
-Result<Built_domain> Domain_builder::build(Domid id, const Prepared_domain& prepared)
-{
-    TRY(reserve(id, prepared.layout.pages(), prepared.table_kib));
-    TRY(load(id, prepared));
-    TRY(build_.set_memory_map(id, prepared.layout.memory_map()));
-    const Built_domain built = TRY(connect_rings(build_, id));
-    const auto present       = TRY(build_.context(id));
-    const Start_state start{prepared.kernel->elf.entry, prepared.layout.start_info};
-    TRY(build_.set_context(id, TRY(make_start_records(present, start))));
-    return built;
-}
-
 Result<void> Domain_builder::reserve(Domid id, std::uint64_t pages, std::uint64_t table_kib)
 {
     auto reserved = build_.set_table_memory(id, table_kib);
@@ -95,28 +107,16 @@ Result<void> Domain_builder::reserve(Domid id, std::uint64_t pages, std::uint64_
     return reserved;
 }
 
-Result<void> Domain_builder::load(Domid id, const Prepared_domain& prepared)
+Result<Built_domain> fill_domain(Build_control& build, Domid id, const Prepared_domain& prepared,
+                                 const Progress& progress)
 {
-    Guest_memory memory(build_, id);
-    TRY(memory.populate(prepared.layout));
-    TRY(build_.claim(id, 0)); // all of it has come true
-    const Kernel_image& kernel = *prepared.kernel;
-    if (!TRY(memory.is_fresh_memory_zero(kConsolePage))) {
-        for (const Elf_segment& segment : kernel.elf.segments) {
-            TRY(memory.clear(segment.address, segment.memory_size));
-        }
-        TRY(memory.clear(raw(kStorePage) * kPageSize, kPageSize));
-        TRY(memory.clear(raw(kConsolePage) * kPageSize, kPageSize));
-    }
-    const Byte_view file = kernel.file.bytes();
-    for (const Elf_run& run : kernel.runs) {
-        TRY(memory.put(run.address, file.subspan(run.file_offset, run.size)));
-    }
-    TRY(memory.put(prepared.layout.initrd, prepared.initrd.bytes()));
-    const auto info = start_info(prepared);
-    TRY(memory.put(prepared.layout.start_info, info));
-    TRY(memory.put(kAcpiAddress, prepared.acpi));
-    return memory.flush();
+    TRY(load(build, id, prepared, progress));
+    TRY(build.set_memory_map(id, prepared.layout.memory_map()));
+    const Built_domain built = TRY(connect_rings(build, id));
+    const auto present       = TRY(build.context(id));
+    const Start_state start{prepared.kernel->elf.entry, prepared.layout.start_info};
+    TRY(build.set_context(id, TRY(make_start_records(present, start))));
+    return built;
 }
 
 } // namespace vmm

@@ -2,10 +2,11 @@
 #pragma once
 // Makes a paused, empty domain into one that will start a kernel when unpaused: memory, kernel, initrd, ACPI,
 // start info, rings, event channels, grants and processor state. prepare() reads files and checks that
-// everything fits, with no domain yet; build() then asks the hypervisor. On failure the domain is the
-// caller's to destroy.
+// everything fits, with no domain yet; reserve() makes sure of the memory; fill() does the rest and may take
+// long. On failure the domain is the caller's to destroy.
 
 #include "toolstack/base/error.hpp"
+#include "toolstack/base/progress.hpp"
 #include "toolstack/build/kernel_cache.hpp"
 #include "toolstack/build/layout.hpp"
 #include "toolstack/build/rings.hpp"
@@ -50,19 +51,21 @@ class Domain_builder
   public:
     Domain_builder(Control& control, Build_control& build) : control_(control), build_(build) {}
 
+    // On another thread than the rest, if wanted.
     [[nodiscard]] Result<Prepared_domain> prepare(const Build_request& request);
-    [[nodiscard]] Result<Built_domain> build(Domid id, const Prepared_domain& prepared);
 
     // Sets memory aside for a new domain and its tables, so that filling it cannot run out half way; an error
     // tells how much is needed and how much is free.
     [[nodiscard]] Result<void> reserve(Domid id, std::uint64_t pages, std::uint64_t table_kib);
 
   private:
-    Result<void> load(Domid id, const Prepared_domain& prepared);
-
     Control& control_;
     Build_control& build_;
     Kernel_cache kernels_;
 };
+
+// Works through `build` on whatever thread calls it, and touches nothing else.
+[[nodiscard]] Result<Built_domain> fill_domain(Build_control& build, Domid id,
+                                               const Prepared_domain& prepared, const Progress& progress);
 
 } // namespace vmm

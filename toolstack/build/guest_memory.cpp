@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace vmm
 {
@@ -13,6 +14,7 @@ namespace
 constexpr unsigned kLargeOrder        = 9; // 2 MiB
 constexpr std::uint64_t kLargePage    = kPageSize << kLargeOrder;
 constexpr std::size_t kExtentsPerCall = 1024;
+constexpr std::uint64_t kPiece        = std::uint64_t{1} << 30; // between two looks at whether to go on
 
 } // namespace
 
@@ -55,10 +57,21 @@ Result<void> Guest_memory::populate_range(std::uint64_t begin, std::uint64_t end
     return {};
 }
 
-Result<void> Guest_memory::populate(const Guest_layout& layout)
+Result<void> Guest_memory::populate(const Guest_layout& layout, const Progress& progress)
 {
-    TRY(populate_range(0, layout.low_ram));
-    TRY(populate_range(kHighRamStart, kHighRamStart + layout.high_ram));
+    const std::pair<std::uint64_t, std::uint64_t> ranges[] = {
+        {0, layout.low_ram}, {kHighRamStart, kHighRamStart + layout.high_ram}};
+    std::uint64_t done = 0;
+    for (auto [at, end] : ranges) {
+        for (; at < end; at += kPiece) {
+            const std::uint64_t size = std::min(kPiece, end - at);
+            TRY(populate_range(at, at + size));
+            done += size / kPageSize;
+            if (progress && !progress(done, layout.pages())) {
+                return fail(Errc::cancelled, "cancelled");
+            }
+        }
+    }
     std::vector<std::uint64_t> frames{raw(kStorePage), raw(kConsolePage)};
     for (std::uint64_t at = 0; at < layout.acpi_size; at += kPageSize) {
         frames.push_back((kAcpiAddress + at) >> kPageShift);

@@ -5,6 +5,7 @@
 // copies. Mapping a frame costs far more than copying it, so nothing is mapped that need not be written.
 
 #include "toolstack/base/error.hpp"
+#include "toolstack/base/progress.hpp"
 #include "toolstack/build/byte_view.hpp"
 #include "toolstack/build/layout.hpp"
 #include "toolstack/xen/build_control.hpp"
@@ -21,7 +22,7 @@ class Guest_memory
     Guest_memory(Build_control& build, Domid id) : build_(build), id_(id) {}
 
     // RAM in 2 MiB extents where there are any, ring pages and ACPI pages.
-    [[nodiscard]] Result<void> populate(const Guest_layout& layout);
+    [[nodiscard]] Result<void> populate(const Guest_layout& layout, const Progress& progress);
 
     // The parts of it: addresses of whole pages, 2 MiB extents from `begin` on if that is a multiple of 2
     // MiB.

@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 // The memory of a suspended domain to a file and back. Both work through Build_control on whatever thread
-// calls them, touch nothing else, and may take long: progress is told after each piece, and `Progress`
-// returning false ends the work with Errc::cancelled.
+// calls them, touch nothing else, and may take long. Progress: writing, the pages are those of the layout;
+// reading, those of the file.
 
 #include "toolstack/base/error.hpp"
+#include "toolstack/base/progress.hpp"
 #include "toolstack/build/layout.hpp"
 #include "toolstack/save/image_file.hpp"
 #include "toolstack/xen/build_control.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 namespace vmm::save
 {
-
-// Writing, the pages are those of the layout; reading, those of the file.
-using Progress = std::function<bool(std::uint64_t pages_done, std::uint64_t pages)>;
 
 struct Frame_range {
     std::uint64_t first;

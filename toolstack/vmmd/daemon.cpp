@@ -130,7 +130,7 @@ Result<void> Daemon::open_domains(const Settings& settings)
     }
     TRY(open_devices(settings));
     builder_ = std::make_unique<Domain_builder>(*control_, *control_);
-    maker_  = std::make_unique<Domain_maker>(*loop_, *control_, *builder_, *links_, *store_, std::move(logs));
+    maker_  = std::make_unique<Domain_maker>(*loop_, *control_, *links_, *store_, std::move(logs));
     worker_ = TRY(Worker::create(*loop_));
     supervisor_ = std::make_unique<Supervisor>(
         Supervisor::Parts{*loop_, *control_, *builder_, *maker_, *store_, *devices_, *worker_,

@@ -50,26 +50,6 @@ Result<std::optional<Cpu_bits>> bits_of(std::string_view key, const config::Cpu_
 
 } // namespace
 
-Result<std::unique_ptr<Domain>> Domain_maker::make(const config::Domain_config& config,
-                                                   const config::Uuid& uuid, const Prepared_domain& prepared,
-                                                   std::optional<config::Generation_id> generation)
-{
-    const std::uint64_t static_max = config.maxmem_mib * 1024;
-    auto domain                    = TRY(
-                           begin(config, uuid, {static_max, config.memory_mib * 1024, prepared.max_memory_kib - static_max}));
-    if (generation) {
-        domain->generation = generation;
-    }
-    if (const auto built = build(*domain, prepared); !built) {
-        const auto undone = unmake(*domain);
-        if (!undone) {
-            log::error("domain " + to_string(domain->id) + " is left over: " + undone.error().message);
-        }
-        return std::unexpected(built.error());
-    }
-    return domain;
-}
-
 Result<std::unique_ptr<Domain>> Domain_maker::begin(const config::Domain_config& config,
                                                     const config::Uuid& uuid, const Frame& frame)
 {
@@ -88,12 +68,6 @@ Result<std::unique_ptr<Domain>> Domain_maker::begin(const config::Domain_config&
         control_.create({uuid.bytes, config.maxvcpus, frame.static_max_kib + frame.overhead_kib, pool,
                          config.max_event_channels, config.max_grant_frames, config.max_maptrack_frames}));
     return domain;
-}
-
-Result<void> Domain_maker::build(Domain& domain, const Prepared_domain& prepared)
-{
-    TRY(choose_processor(domain));
-    return furnish(domain, TRY(builder_.build(domain.id, prepared)));
 }
 
 Result<void> Domain_maker::furnish(Domain& domain, const Built_domain& rings)

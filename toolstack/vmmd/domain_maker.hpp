@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// Puts a domain together and takes it apart: hypervisor, store, console. make() is a transaction: it gives a
-// complete, paused domain or, whatever failed, leaves nothing of it anywhere. unmake() gives everything back,
-// memory included.
+// Puts a domain together and takes it apart: hypervisor, store, console. begin() gives a paused domain
+// without memory; furnish() adds what dom0 holds of one that has its memory and its rings. Whatever failed on
+// the way, unmake() gives everything back, memory included.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
-#include "toolstack/build/domain_builder.hpp"
+#include "toolstack/build/rings.hpp"
 #include "toolstack/store/store_server.hpp"
 #include "toolstack/vmmd/domain.hpp"
 #include "toolstack/vmmd/guest_links.hpp"
@@ -27,29 +27,22 @@ struct Console_logs {
 class Domain_maker
 {
   public:
-    Domain_maker(Event_loop& loop, Control& control, Domain_builder& builder, Guest_links& links,
-                 Store_server& store, Console_logs logs)
-        : loop_(loop), control_(control), builder_(builder), links_(links), store_(store),
-          logs_(std::move(logs))
+    Domain_maker(Event_loop& loop, Control& control, Guest_links& links, Store_server& store,
+                 Console_logs logs)
+        : loop_(loop), control_(control), links_(links), store_(store), logs_(std::move(logs))
     {
     }
 
-    // `generation`: of a domain that goes on, rebooted; otherwise it begins one.
-    [[nodiscard]] Result<std::unique_ptr<Domain>> make(const config::Domain_config& config,
-                                                       const config::Uuid& uuid,
-                                                       const Prepared_domain& prepared,
-                                                       std::optional<config::Generation_id> generation = {});
-
-    // The same in two steps, for memory that comes from elsewhere and takes its time: begin() gives a paused
-    // domain without memory and of a new generation, furnish() adds what dom0 holds of one that has its
-    // memory and its rings. What fails between them is undone by unmake().
     struct Frame {
         std::uint64_t static_max_kib = 0; // what it sees
         std::uint64_t target_kib     = 0;
         std::uint64_t overhead_kib   = 0; // on top of it, in the hypervisor's limit
     };
+    // Of a new generation.
     [[nodiscard]] Result<std::unique_ptr<Domain>> begin(const config::Domain_config& config,
                                                         const config::Uuid& uuid, const Frame& frame);
+    // What its config says of the processor: before it has any state.
+    [[nodiscard]] Result<void> choose_processor(const Domain& domain);
     [[nodiscard]] Result<void> furnish(Domain& domain, const Built_domain& rings);
     [[nodiscard]] Result<void> unmake(Domain& domain);
 
@@ -64,8 +57,6 @@ class Domain_maker
                                                                 const std::string& name);
 
   private:
-    Result<void> build(Domain& domain, const Prepared_domain& prepared);
-    Result<void> choose_processor(const Domain& domain);
     Result<void> pin_vcpus(const Domain& domain);
     Result<void> set_clock(const Domain& domain);
     Result<unsigned> pool_for(const config::Domain_config& config);
@@ -74,7 +65,6 @@ class Domain_maker
 
     Event_loop& loop_;
     Control& control_;
-    Domain_builder& builder_;
     Guest_links& links_;
     Store_server& store_;
     Console_logs logs_;

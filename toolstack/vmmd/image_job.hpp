@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// A domain's memory on its way to a file or from one: on a thread of its own, with its own way to the
-// hypervisor, so that the daemon's other work goes on. Whoever starts it hears how it ended on the event
-// loop, once. It lives until then, whoever holds it.
+// A domain's memory being filled, or on its way to a file or another host: on a thread of its own, with its
+// own way to the hypervisor, so that the daemon's other work goes on. Whoever starts it hears how it ended on
+// the event loop, once. It lives until then, whoever holds it.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
-#include "toolstack/save/memory_image.hpp"
+#include "toolstack/base/progress.hpp"
 #include "toolstack/vmmd/worker.hpp"
 #include "toolstack/xen/build_control.hpp"
 
@@ -25,7 +25,7 @@ class Image_job
 {
   public:
     // Runs on the thread: touches nothing but what it was given.
-    using Work = std::function<Result<void>(Build_control& control, const save::Progress& progress)>;
+    using Work = std::function<Result<void>(Build_control& control, const Progress& progress)>;
     using Done = std::function<void(Result<void>)>;
     struct State {
         std::uint64_t pages = 0; // 0: not known yet

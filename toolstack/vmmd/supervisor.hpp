@@ -168,6 +168,8 @@ class Supervisor
 
   private:
     using Layer = std::shared_ptr<disk::Layer_exchange>;
+    // Gives a domain its memory and its rings, on a thread of its own.
+    using Fill  = std::function<Result<Built_domain>(Build_control& control, const Progress& progress)>;
     // A domain on its way: waiting (restart delay), being prepared, or about to be made.
     struct Construction {
         Creation_id id{};
@@ -235,7 +237,9 @@ class Supervisor
                             const Construction* self = nullptr) const;
     void prepare(const Construction_ptr& construction);
     void complete(const Construction_ptr& construction);
-    Result<std::unique_ptr<Domain>> make(Construction& construction);
+    Result<void> begin_building(const Construction_ptr& construction);
+    Result<std::shared_ptr<Image_job>> start_filling(Fill fill,
+                                                     std::function<void(Result<Built_domain>)> done);
     void read_image(const Construction_ptr& construction);
     void restore(const Construction_ptr& construction);
     Result<void> begin_restore(const Construction_ptr& construction);

@@ -104,12 +104,67 @@ void Supervisor::complete(const Construction_ptr& construction)
     if (construction->cancelled) {
         return; // finish() has been called
     }
-    auto made = make(*construction);
-    if (!made) {
-        settle(construction, std::unexpected(made.error()));
+    if (auto begun = begin_building(construction); !begun) {
+        abandon(construction, std::move(begun.error()));
+    }
+}
+
+Result<void> Supervisor::begin_building(const Construction_ptr& construction)
+{
+    const auto prepared = std::make_shared<Prepared_domain>(TRY(std::move(*construction->prepared)));
+    construction->prepared.reset();
+    // From here to settle() a successor of this process must find and destroy what is half made.
+    unfinished_.insert(construction->uuid.to_string());
+    save_state();
+    const config::Domain_config& config = construction->creation.config;
+    const std::uint64_t static_max      = config.maxmem_mib * 1024;
+    construction->domain                = TRY(
+                       parts_.maker.begin(config, construction->uuid,
+                                          {static_max, config.memory_mib * 1024, prepared->max_memory_kib - static_max}));
+    Domain& domain    = *construction->domain;
+    domain.quick_ends = construction->quick_ends;
+    if (construction->generation) { // rebooted, it goes on
+        domain.generation = construction->generation;
+    }
+    TRY(parts_.maker.choose_processor(domain));
+    TRY(parts_.builder.reserve(domain.id, prepared->layout.pages(), prepared->table_kib));
+    const auto fill = [id = domain.id, prepared](Build_control& control, const Progress& progress) {
+        return fill_domain(control, id, *prepared, progress);
+    };
+    construction->filling = TRY(start_filling(
+        fill, [this, construction](Result<Built_domain> rings) { filled(construction, std::move(rings)); }));
+    return {};
+}
+
+Result<std::shared_ptr<Image_job>> Supervisor::start_filling(Fill fill,
+                                                             std::function<void(Result<Built_domain>)> done)
+{
+    const auto rings = std::make_shared<Built_domain>();
+    return Image_job::start(
+        parts_.loop, parts_.open_control,
+        [fill = std::move(fill), rings](Build_control& control, const Progress& progress) -> Result<void> {
+            *rings = TRY(fill(control, progress));
+            return {};
+        },
+        [rings, done = std::move(done)](Result<void> result) {
+            done(result ? Result<Built_domain>(*rings) : std::unexpected(std::move(result.error())));
+        });
+}
+
+void Supervisor::filled(const Construction_ptr& construction, Result<Built_domain> rings)
+{
+    construction->filling.reset();
+    construction->image.reset();
+    Result<void> furnished = construction->cancelled ? fail(Errc::cancelled, "the creation was cancelled")
+                             : rings                 ? parts_.maker.furnish(*construction->domain, *rings)
+                                                     : Result<void>(std::unexpected(rings.error()));
+    if (furnished) {
+        furnished = put_in_place(*construction);
+    }
+    if (!furnished) {
+        abandon(construction, std::move(furnished.error()));
         return;
     }
-    construction->domain = std::move(*made);
     plug(construction);
 }
 
@@ -118,20 +173,6 @@ void Supervisor::plug(const Construction_ptr& construction)
     parts_.devices.plug(
         wanted_devices(construction->domain->id, construction->creation.config),
         [this, construction](Result<void> plugged) { launch(construction, std::move(plugged)); });
-}
-
-Result<std::unique_ptr<Domain>> Supervisor::make(Construction& construction)
-{
-    const Prepared_domain prepared = TRY(std::move(*construction.prepared));
-    // From here to settle() a successor of this process must find and destroy what is half made.
-    unfinished_.insert(construction.uuid.to_string());
-    save_state();
-    auto made =
-        parts_.maker.make(construction.creation.config, construction.uuid, prepared, construction.generation);
-    if (made) {
-        (*made)->quick_ends = construction.quick_ends;
-    }
-    return made;
 }
 
 // It is complete, devices and all, or has failed to become so.
@@ -155,6 +196,10 @@ void Supervisor::launch(const Construction_ptr& construction, Result<void> plugg
 
 void Supervisor::abandon(const Construction_ptr& construction, Error error)
 {
+    if (!construction->domain) {
+        settle(construction, std::unexpected(std::move(error)));
+        return;
+    }
     parts_.devices.unplug_all(construction->domain->id, [this, construction, error = std::move(error)] {
         if (const auto undone = parts_.maker.unmake(*construction->domain); !undone) {
             log::error(undone.error().message);

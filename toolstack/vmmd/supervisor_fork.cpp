@@ -162,18 +162,14 @@ Result<void> Supervisor::begin_fork(Domain& parent, const Save_ptr& save)
     saved.config = child->creation.config;
     saved.uuid   = child->uuid;
     TRY(begin_place(child, saved));
-    const auto rings = std::make_shared<Built_domain>();
-    const auto fill  = [from = parent.id, to = child->domain->id, saved,
-                       rings](Build_control& control, const save::Progress&) -> Result<void> {
+    const auto fill = [from = parent.id, to = child->domain->id,
+                       saved](Build_control& control, const Progress&) -> Result<Built_domain> {
         TRY(control.fork_memory(to, from));
-        *rings = TRY(save::complete_domain(control, to, saved, TRY(control.context(from))));
-        return {};
+        return save::complete_domain(control, to, saved, TRY(control.context(from)));
     };
-    save->job = TRY(Image_job::start(
-        parts_.loop, parts_.open_control, fill, [this, save, rings](const Result<void>& done) {
-            written(save, furnish_fork(*save->child,
-                                       done ? Result<Built_domain>(*rings) : std::unexpected(done.error())));
-        }));
+    save->job = TRY(start_filling(fill, [this, save](const Result<Built_domain>& rings) {
+        written(save, furnish_fork(*save->child, rings));
+    }));
     return {};
 }
 
@@ -193,10 +189,8 @@ void Supervisor::forked(const Construction_ptr& child, Result<void> result)
     }
     if (result) {
         plug(child);
-    } else if (child->domain) {
-        abandon(child, std::move(result.error()));
     } else {
-        settle(child, std::unexpected(std::move(result.error())));
+        abandon(child, std::move(result.error()));
     }
 }
 

@@ -57,10 +57,10 @@ Result<void> Supervisor::begin_freeze(Domain& domain, const Save_ptr& save)
 {
     const auto layers   = std::make_shared<std::vector<Layer>>();
     const auto branches = std::make_shared<std::vector<Layer>>();
-    const auto prepare  = [id = domain.id, rings = rings_of_disks(parts_.store, parts_.devices, domain.id),
-                          disks = written_disks(domain), all = save->saving.disks,
-                          branches_at = save->branches, layers, branches, qemu_img = parts_.qemu_img](
-                             Build_control& control, const save::Progress&) -> Result<void> {
+    const auto prepare =
+        [id = domain.id, rings = rings_of_disks(parts_.store, parts_.devices, domain.id),
+         disks = written_disks(domain), all = save->saving.disks, branches_at = save->branches, layers,
+         branches, qemu_img = parts_.qemu_img](Build_control& control, const Progress&) -> Result<void> {
         TRY(migrate::wait_for_answers(control, id, rings));
         const std::time_t now = std::time(nullptr);
         for (const Disk& disk : disks) {

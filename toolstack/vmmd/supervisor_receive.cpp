@@ -61,18 +61,16 @@ void Supervisor::receive_memory(const Construction_ptr& construction, Result<voi
     if (plugged && construction->cancelled) {
         plugged = fail(Errc::cancelled, "it was cancelled");
     }
-    const auto rings = std::make_shared<Built_domain>();
     if (plugged) {
-        auto begun = Image_job::start(
-            parts_.loop, parts_.open_control,
-            [construction, rings](Build_control& control, const auto&) -> Result<void> {
-                *rings = TRY(construction->receiver->receive(control, construction->domain->id,
-                                                             **construction->saved));
-                return disk::forget_cached(construction->creation.config.disks);
-            },
-            [this, construction, rings](const Result<void>& done) {
-                received(construction, done ? Result<Built_domain>(*rings) : std::unexpected(done.error()));
-            });
+        const auto fill = [construction](Build_control& control, const Progress&) -> Result<Built_domain> {
+            const auto rings = TRY(
+                construction->receiver->receive(control, construction->domain->id, **construction->saved));
+            TRY(disk::forget_cached(construction->creation.config.disks));
+            return rings;
+        };
+        auto begun = start_filling(fill, [this, construction](Result<Built_domain> rings) {
+            received(construction, std::move(rings));
+        });
         if (begun) {
             construction->filling = *std::move(begun);
             return;

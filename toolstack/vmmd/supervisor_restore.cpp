@@ -46,11 +46,7 @@ void Supervisor::restore(const Construction_ptr& construction)
         return; // finish() has been called
     }
     if (auto begun = begin_restore(construction); !begun) {
-        if (construction->domain) {
-            abandon(construction, std::move(begun.error()));
-        } else {
-            settle(construction, std::unexpected(std::move(begun.error())));
-        }
+        abandon(construction, std::move(begun.error()));
     }
 }
 
@@ -59,20 +55,16 @@ Result<void> Supervisor::begin_restore(const Construction_ptr& construction)
     const save::Saved_domain saved = TRY(std::move(*construction->saved));
     TRY(begin_place(construction, saved));
     TRY(check_places(saved));
-    const Domid id   = construction->domain->id;
-    const auto rings = std::make_shared<Built_domain>();
-    const auto fill  = [id, saved, construction, image = construction->image, rings,
-                       qemu_img = parts_.qemu_img](Build_control& control,
-                                                   const save::Progress& progress) -> Result<void> {
+    const Domid id  = construction->domain->id;
+    const auto fill = [id, saved, construction, image = construction->image, qemu_img = parts_.qemu_img](
+                          Build_control& control, const Progress& progress) -> Result<Built_domain> {
         construction->layers = TRY(layers_of(saved, qemu_img));
-        *rings               = TRY(save::restore_domain(control, id, saved, *image, progress));
-        return {};
+        return save::restore_domain(control, id, saved, *image, progress);
     };
-    construction->filling = TRY(Image_job::start(
-        parts_.loop, parts_.open_control, fill, [this, construction, rings, saved](Result<void> done) {
-            done = done ? check_places(saved) : std::move(done);
-            filled(construction, done ? Result<Built_domain>(*rings) : std::unexpected(done.error()));
-        }));
+    construction->filling = TRY(start_filling(fill, [this, construction, saved](Result<Built_domain> rings) {
+        const Result<void> free = check_places(saved);
+        filled(construction, !rings || free ? std::move(rings) : std::unexpected(free.error()));
+    }));
     return {};
 }
 
@@ -95,23 +87,6 @@ Result<void> Supervisor::begin_place(const Construction_ptr& construction, const
     const std::uint64_t pages = construction->creation.overcommit ? 0 : saved.memory_kib * 1024 / kPageSize;
     return parts_.builder.reserve(construction->domain->id, pages,
                                   table_memory_kib(saved.static_max_kib, saved.config.maxvcpus));
-}
-
-void Supervisor::filled(const Construction_ptr& construction, Result<Built_domain> rings)
-{
-    construction->filling.reset();
-    construction->image.reset();
-    Result<void> furnished = construction->cancelled ? fail(Errc::cancelled, "the restoration was cancelled")
-                             : rings                 ? parts_.maker.furnish(*construction->domain, *rings)
-                                                     : Result<void>(std::unexpected(rings.error()));
-    if (furnished) {
-        furnished = put_in_place(*construction);
-    }
-    if (!furnished) {
-        abandon(construction, std::move(furnished.error()));
-        return;
-    }
-    plug(construction);
 }
 
 } // namespace vmm

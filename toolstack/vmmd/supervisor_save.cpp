@@ -248,8 +248,8 @@ Result<void> Supervisor::begin_save(Domain& domain, const Save_ptr& save)
     auto description  = TRY(describe_saved(parts_.control, domain));
     description.disks = save->frozen;
     const auto work   = [id = domain.id, description, path = save->saving.path, layers = save->layers,
-                       compression = save->saving.compression](
-                          Build_control& control, const save::Progress& progress) -> Result<void> {
+                       compression = save->saving.compression](Build_control& control,
+                                                               const Progress& progress) -> Result<void> {
         for (const Layer& layer : layers) {
             TRY(layer->make_durable());
         }

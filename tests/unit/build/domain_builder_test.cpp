@@ -66,6 +66,11 @@ struct Bench {
         wanted.vcpus        = 2;
         return wanted;
     }
+    Result<Built_domain> build(Domid id, const Prepared_domain& prepared, const Progress& progress = {})
+    {
+        TRY(builder.reserve(id, prepared.layout.pages(), prepared.table_kib));
+        return fill_domain(hypervisor, id, prepared, progress);
+    }
     Domid empty_domain() { return *hypervisor.create({{}, 2, 0}); }
 };
 
@@ -85,7 +90,7 @@ TEST_CASE("a whole domain is built")
     const auto prepared = bench.builder.prepare(bench.request(64));
     REQUIRE(prepared);
     const Domid id   = bench.empty_domain();
-    const auto built = bench.builder.build(id, *prepared);
+    const auto built = bench.build(id, *prepared);
     INFO((built ? "" : built.error().message));
     REQUIRE(built);
     const Fake_domain& domain = bench.hypervisor.domain(id);
@@ -135,7 +140,7 @@ TEST_CASE("odd sizes, scarce large pages and memory above 4 GiB are populated co
     const auto prepared = bench.builder.prepare(request);
     REQUIRE(prepared);
     const Domid id = bench.empty_domain();
-    REQUIRE(bench.builder.build(id, *prepared));
+    REQUIRE(bench.build(id, *prepared));
     const Fake_domain& domain = bench.hypervisor.domain(id);
     CHECK(domain.pages() == request.memory_kib / 4 + 3);
     CHECK(domain.has(prepared->layout.low_ram / kPageSize - 1));
@@ -152,7 +157,7 @@ TEST_CASE("too little memory is known before any page is taken, with both figure
     const auto prepared         = bench.builder.prepare(bench.request(64));
     REQUIRE(prepared);
     const Domid id   = bench.empty_domain();
-    const auto built = bench.builder.build(id, *prepared);
+    const auto built = bench.build(id, *prepared);
     REQUIRE_FALSE(built);
     CHECK(built.error().code == Errc::out_of_memory);
     CHECK(built.error().message.find("needs 67 MiB") !=
@@ -171,7 +176,7 @@ TEST_CASE("whatever the hypervisor refuses ends the build with an error and no v
         REQUIRE(prepared);
         const Domid id = bench.empty_domain();
         bench.hypervisor.order_failure(operation, Errc::io);
-        const auto built = bench.builder.build(id, *prepared);
+        const auto built = bench.build(id, *prepared);
         INFO(operation);
         REQUIRE_FALSE(built);
         CHECK(built.error().code == Errc::io);
@@ -191,7 +196,7 @@ TEST_CASE("zeros are not copied, but come out as zeros whatever fresh memory hol
     const auto prepared = bench.builder.prepare(bench.request(64));
     REQUIRE(prepared);
     const Domid id = bench.empty_domain();
-    REQUIRE(bench.builder.build(id, *prepared));
+    REQUIRE(bench.build(id, *prepared));
     const Fake_domain& domain = bench.hypervisor.domain(id);
     Bytes expected            = holey;
     expected.resize(5 * kMiB); // what the file does not hold is zero

@@ -6,6 +6,7 @@
 #include <xen/domctl.h>
 
 #include <algorithm>
+#include <future>
 
 using namespace vmm;
 using namespace vmm::test;
@@ -193,6 +194,25 @@ TEST_CASE("a client that goes takes its half-made domain with it")
         daemon.run_until([&] { return answers == 1; });
         CHECK(std::find(daemon.hypervisor.calls.begin(), daemon.hypervisor.calls.end(), "create 1") !=
               daemon.hypervisor.calls.end());
+    }
+    SECTION("while it is given its memory, during which the daemon does other things")
+    {
+        const Client client{[&](const Answer&) { ++answers; }, [] { return true; }};
+        std::promise<void> other_things;
+        bool done                = false;
+        daemon.hypervisor.before = [&](const std::string& operation) {
+            if (operation == "populate") {
+                done =
+                    other_things.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready;
+            }
+        };
+        const auto cancel = daemon.operations->perform("create", daemon.create_args("demo"), client);
+        daemon.loop->after(std::chrono::milliseconds(50), [&] {
+            cancel();
+            other_things.set_value();
+        });
+        daemon.run_until([&] { return answers == 1; });
+        CHECK(done);
     }
     CHECK(answers == 1);
     daemon.check_nothing_left(free);

@@ -45,7 +45,7 @@ void Daemon_fixture::start()
     store               = Store_server::create(*loop, options).value();
     write_dom0_nodes(*store, 1U << 20).value();
     builder = std::make_unique<Domain_builder>(hypervisor, hypervisor);
-    maker   = std::make_unique<Domain_maker>(*loop, hypervisor, *builder, hypervisor, *store,
+    maker   = std::make_unique<Domain_maker>(*loop, hypervisor, hypervisor, *store,
                                            Console_logs{directory + "/console", {}});
     devices =
         std::make_unique<device::Devices>(*loop, *store, device::Record_file(directory + "/devices.json"),

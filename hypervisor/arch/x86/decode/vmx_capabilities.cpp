@@ -134,7 +134,7 @@ Controls choose_controls(const Capabilities& capabilities)
 
 Nested_format::Places ept_places(const Controls& chosen)
 {
-    auto places = Nested_format::places_of<Ept_format>;
+    auto places = Nested_format::ept;
     if (!chosen.accessed_dirty) {
         places.dirty = 0; // every page may have been written
         places.log   = places.writable;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What page-table entries look like: AMD's nested tables (the long-mode format, where every access counts as
-// a user access), Intel's extended ones (accessed and dirty flags as in bit 6 of EPTP enabled), and the
-// hypervisor's own. Pure functions over 64-bit words, one interface, so that mm/page_table.hpp takes any.
+// What page-table entries look like: the hypervisor's own, and those of the tables that guests run on, AMD's
+// nested or Intel's extended ones (accessed and dirty flags as in bit 6 of EPTP enabled). Pure functions over
+// 64-bit words, one interface, so that mm/page_table.hpp takes any.
 // [APM2 5.3, 15.25.5; SDM3 4.5, 29.3.2]
 #pragma once
 
@@ -48,10 +48,10 @@ struct Entry_format {
     }
 };
 
-struct Long_mode_format : Entry_format {
+// The hypervisor's own: the long-mode format, supervisor only, and nothing both writable and executable.
+struct Host_format : Entry_format {
     static constexpr u64 p   = bit(0);
     static constexpr u64 rw  = bit(1);
-    static constexpr u64 us  = bit(2);
     static constexpr u64 pwt = bit(3);
     static constexpr u64 pcd = bit(4);
     static constexpr u64 a   = bit(5);
@@ -60,56 +60,17 @@ struct Long_mode_format : Entry_format {
     static constexpr u64 nx  = bit(63);
 
     static constexpr bool present(u64 entry) { return (entry & p) != 0; }
-    static constexpr bool is_written(u64 entry) { return (entry & d) != 0; }
-
-  protected:
-    static constexpr u64 present_leaf(Hpa at, unsigned level, Leaf_attributes attributes)
-    {
-        return bare_leaf(at, level, attributes) | p | (attributes.writable ? rw : 0) |
-               (attributes.executable ? 0 : nx) | (attributes.uncached ? pcd | pwt : 0);
-    }
-};
-
-struct Npt_format : Long_mode_format {
-    static constexpr u64 table(Hpa at) { return at.value() | p | rw | us; }
-    static constexpr u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
-    {
-        return present_leaf(at, level, attributes) | us;
-    }
-};
-
-// Supervisor only, and nothing both writable and executable.
-struct Host_format : Long_mode_format {
     static constexpr u64 table(Hpa at) { return at.value() | p | rw | a; }
     static constexpr u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
     {
-        attributes.executable = attributes.executable && !attributes.writable;
-        return present_leaf(at, level, attributes) | a | d | g;
+        const bool executable = attributes.executable && !attributes.writable;
+        return bare_leaf(at, level, attributes) | p | a | d | g | (attributes.writable ? rw : 0) |
+               (executable ? 0 : nx) | (attributes.uncached ? pcd | pwt : 0);
     }
 };
 
-struct Ept_format : Entry_format {
-    static constexpr u64 r = bit(0);
-    static constexpr u64 w = bit(1);
-    static constexpr u64 x = bit(2);
-    static constexpr u64 a = bit(8);
-    static constexpr u64 d = bit(9);
-
-    static constexpr u64 write_back = 6u << 3; // of the memory types, uncached is 0
-
-    static constexpr bool present(u64 entry) { return (entry & (r | w | x)) != 0; }
-    static constexpr bool is_written(u64 entry) { return (entry & d) != 0; }
-
-    static constexpr u64 table(Hpa at) { return at.value() | r | w | x; }
-    static constexpr u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
-    {
-        return bare_leaf(at, level, attributes) | r | (attributes.writable ? w : 0) |
-               (attributes.executable ? x : 0) | (attributes.uncached ? 0 : write_back);
-    }
-};
-
-// The tables that guests run on, in the format of the CPU at hand. What differs between the two is where a
-// leaf's attributes stand; those places are data, taken from the formats themselves, and chosen once at boot.
+// The tables that guests run on, in the format of the CPU at hand. A table's entry is the same in both: what
+// differs is where a leaf's attributes stand, and those places are data, chosen once at boot.
 struct Nested_format : Entry_format {
     struct Places {
         u64 bare;                           // present, read-only, not executable, cached
@@ -118,18 +79,23 @@ struct Nested_format : Entry_format {
         u64 log;                            // what is set when a page is written while writes are logged
         unsigned largest_leaf;              // 2 where the CPU has no leaves of 1 GiB
     };
-    template <class Format>
-    static constexpr Places places_of{.bare     = Format::leaf(Hpa(0), 1, {false, false, false}),
-                                      .writable = Format::leaf(Hpa(0), 1, {true, false, false}) ^
-                                                  Format::leaf(Hpa(0), 1, {false, false, false}),
-                                      .executable = Format::leaf(Hpa(0), 1, {false, true, false}) ^
-                                                    Format::leaf(Hpa(0), 1, {false, false, false}),
-                                      .uncached = Format::leaf(Hpa(0), 1, {false, false, true}) ^
-                                                  Format::leaf(Hpa(0), 1, {false, false, false}),
-                                      .dirty        = Format::d,
-                                      .log          = Format::d,
-                                      .largest_leaf = Entry_format::largest_leaf()};
-    inline static constinit Places places = places_of<Npt_format>;
+    // The long-mode format, where every access counts as a user access. [APM2 5.3, 15.25.5]
+    static constexpr Places npt{.bare         = bit(0) | bit(2) | bit(63),
+                                .writable     = bit(1),
+                                .executable   = bit(63),
+                                .uncached     = bit(3) | bit(4),
+                                .dirty        = bit(6),
+                                .log          = bit(6),
+                                .largest_leaf = Entry_format::largest_leaf()};
+    // Write-back is 6 in the field of the memory type, uncached 0. [SDM3 29.3.2]
+    static constexpr Places ept{.bare         = bit(0) | 6u << 3,
+                                .writable     = bit(1),
+                                .executable   = bit(2),
+                                .uncached     = 6u << 3,
+                                .dirty        = bit(9),
+                                .log          = bit(9),
+                                .largest_leaf = Entry_format::largest_leaf()};
+    inline static constinit Places places = npt;
 
     static unsigned largest_leaf() { return places.largest_leaf; }
     static bool present(u64 entry) { return (entry & bit(0)) != 0; }
@@ -139,7 +105,7 @@ struct Nested_format : Entry_format {
     static bool is_logged(u64 entry) { return (entry & places.log) != 0; }
     static bool is_executable(u64 entry) { return ((entry ^ places.bare) & places.executable) != 0; }
     static bool logs_by_rights() { return places.log == places.writable; }
-    static u64 table(Hpa at) { return Npt_format::table(at); }
+    static u64 table(Hpa at) { return at.value() | bit(0) | bit(1) | bit(2); }
     static u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
     {
         return bare_leaf(at, level, attributes) | (places.bare ^ (attributes.writable ? places.writable : 0) ^
@@ -147,16 +113,14 @@ struct Nested_format : Entry_format {
                                                    (attributes.uncached ? places.uncached : 0));
     }
 };
-static_assert(Npt_format::table(Hpa(0x1000)) == Ept_format::table(Hpa(0x1000)));
-static_assert(Npt_format::p == Ept_format::r);
 
 static_assert(Entry_format::address_bits == kPageShift + 9 * Entry_format::levels);
-static_assert(Npt_format::kind(Npt_format::leaf(Hpa(0x1000), 1, {true, true, false, 9})) == 9);
-static_assert(Npt_format::split(Npt_format::leaf(Hpa(0x200000), 2, {true, true, false, 1}), 2, 511) ==
-              Npt_format::leaf(Hpa(0x3ff000), 1, {true, true, false, 1}));
-static_assert(Npt_format::split(Npt_format::leaf(Hpa(0x40000000), 3, {false, false, false, 2}), 3, 1) ==
-              Npt_format::leaf(Hpa(0x40200000), 2, {false, false, false, 2}));
-static_assert(!Npt_format::is_leaf(Npt_format::table(Hpa(0x1000)), 2));
+static_assert(Host_format::kind(Host_format::leaf(Hpa(0x1000), 1, {true, true, false, 9})) == 9);
+static_assert(Host_format::split(Host_format::leaf(Hpa(0x200000), 2, {true, true, false, 1}), 2, 511) ==
+              Host_format::leaf(Hpa(0x3ff000), 1, {true, true, false, 1}));
+static_assert(Host_format::split(Host_format::leaf(Hpa(0x40000000), 3, {false, false, false, 2}), 3, 1) ==
+              Host_format::leaf(Hpa(0x40200000), 2, {false, false, false, 2}));
+static_assert(!Host_format::is_leaf(Host_format::table(Hpa(0x1000)), 2));
 static_assert((Host_format::leaf(Hpa(0), 1, {true, true, false}) & Host_format::nx) != 0, "never W and X");
 
 } // namespace vmm

@@ -59,7 +59,7 @@ Expected<void> enable_on_this_cpu()
                             .pause_filter = (leaf.edx & bit(10)) != 0};
     if (this_cpu() == 0) {
         machine_features                   = features;
-        Nested_format::places              = Nested_format::places_of<Npt_format>;
+        Nested_format::places              = Nested_format::npt;
         Nested_format::places.largest_leaf = features.giant_pages ? 3 : 2;
         TRY(make_msr_map());
     } else if (features != machine_features) {

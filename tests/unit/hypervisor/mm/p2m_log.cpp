@@ -103,10 +103,10 @@ struct Logged {
 
 // A CPU with dirty flags of either vendor, and one without.
 const Nested_format::Places kEveryCpu[] = {
-    Nested_format::places_of<Npt_format>,
-    Nested_format::places_of<Ept_format>,
+    Nested_format::npt,
+    Nested_format::ept,
     [] {
-        auto places  = Nested_format::places_of<Ept_format>;
+        auto places  = Nested_format::ept;
         places.dirty = 0;
         places.log   = places.writable;
         return places;

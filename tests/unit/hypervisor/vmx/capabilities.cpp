@@ -186,12 +186,12 @@ TEST_CASE("vmx: EPT that cannot hold or forget a guest's tables is refused by th
 TEST_CASE("vmx: EPT is used with what the CPU's has")
 {
     const Controls haswell = choose(kHaswell), sandy = choose(kSandyBridge);
-    const u64 entry    = Ept_format::leaf(Hpa(0x200000), 2, {true, true, false, 1});
     const auto written = [&](const Controls& chosen, u64 flags) {
         Nested_format::places = ept_places(chosen);
-        return Nested_format::is_written(entry | flags);
+        return Nested_format::is_written(Nested_format::leaf(Hpa(0x200000), 2, {true, true, false, 1}) |
+                                         flags);
     };
-    CHECK(written(haswell, Ept_format::d));
+    CHECK(written(haswell, Nested_format::ept.dirty));
     CHECK_FALSE(written(haswell, 0));
     CHECK(written(sandy, 0)); // nobody noted, so it has to be believed
     CHECK(ept_places(haswell).largest_leaf == 3);

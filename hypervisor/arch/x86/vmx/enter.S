@@ -9,29 +9,16 @@
  * stay off, and what is pending is taken by the caller. [SDM3 27, 28]
  */
 
-    .set REG_RAX, 0 * 8
-    .set REG_RCX, 1 * 8
-    .set REG_RDX, 2 * 8
-    .set REG_RBX, 3 * 8
-    .set REG_RBP, 5 * 8
-    .set REG_RSI, 6 * 8
-    .set REG_RDI, 7 * 8
-    .set REG_R8,  8 * 8     /* and so on to R15 */
     .set HOST_RSP, 0x6c14
 
 #include "arch/x86/cpu/hardening_asm.h"
+#include "arch/x86/cpu/world_switch_asm.h"
 
     .text
     .globl vmx_enter
     .type vmx_enter, @function
 vmx_enter:
-    push %rbp
-    mov %rsp, %rbp
-    push %rbx
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    SAVE_HOST
     push %rdi
     mov $HOST_RSP, %eax
     vmwrite %rsp, %rax
@@ -41,15 +28,7 @@ vmx_enter:
 
     bt $0, %esi             /* launched? CF stays as it is until the jump that asks */
     mov REG_RAX(%rdi), %rax
-    mov REG_RCX(%rdi), %rcx
-    mov REG_RDX(%rdi), %rdx
-    mov REG_RBX(%rdi), %rbx
-    mov REG_RBP(%rdi), %rbp
-    mov REG_RSI(%rdi), %rsi
-    .irp n, 8, 9, 10, 11, 12, 13, 14, 15
-    mov REG_R8 + (\n - 8) * 8(%rdi), %r\n
-    .endr
-    mov REG_RDI(%rdi), %rdi
+    LOAD_GUEST
     CLEAR_BUFFERS
     jc 1f
     vmlaunch
@@ -65,29 +44,14 @@ vmx_exit:
     push %rdi
     mov 8(%rsp), %rdi
     mov %rax, REG_RAX(%rdi)
-    mov %rcx, REG_RCX(%rdi)
-    mov %rdx, REG_RDX(%rdi)
-    mov %rbx, REG_RBX(%rdi)
-    mov %rbp, REG_RBP(%rdi)
-    mov %rsi, REG_RSI(%rdi)
     popq REG_RDI(%rdi)
-    .irp n, 8, 9, 10, 11, 12, 13, 14, 15
-    mov %r\n, REG_R8 + (\n - 8) * 8(%rdi)
-    .endr
+    STORE_GUEST %rdi
     mov $1, %ebx
 3:  AFTER_EXIT %rdi
     mov %ebx, %eax
 
-    /* Nothing of the guest stays in a register that speculation could use as an address. */
-    .irp register, ecx, edx, esi, edi, r8d, r9d, r10d, r11d
-    xor %\register, %\register
-    .endr
+    FORGET_GUEST
     pop %rdi
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbx
-    pop %rbp
+    RESTORE_HOST
     ret
     .size vmx_enter, . - vmx_enter

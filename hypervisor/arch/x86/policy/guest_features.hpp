@@ -12,41 +12,13 @@ namespace vmm
 #define F(name) XEN_X86_FEATURE_##name
 
 // Of leaves 1 and 0x80000001: what is not virtualised.
-inline constexpr unsigned kHiddenFeatures[] = {F(DTES64),
-                                               F(MONITOR),
-                                               F(DSCPL),
-                                               F(VMX),
-                                               F(SMX),
-                                               F(EIST),
-                                               F(TM2),
-                                               32 + 10 /* L1 context id */,
-                                               32 + 11 /* silicon debug */,
-                                               F(XTPR),
-                                               F(PDCM),
-                                               F(DCA),
-                                               F(TSC_DEADLINE),
-                                               F(OSXSAVE),
-                                               18 /* PSN */,
-                                               F(DS),
-                                               F(ACPI),
-                                               F(SS),
-                                               F(HTT),
-                                               F(TM1),
-                                               F(PBE),
-                                               F(SVM),
-                                               F(OSVW),
-                                               F(IBS),
-                                               F(SKINIT),
-                                               F(WDT),
-                                               F(LWP),
-                                               F(NODEID_MSR),
-                                               F(TOPOEXT),
-                                               96 + 23 /* core counters */,
-                                               96 + 24 /* northbridge counters */,
-                                               F(DBEXT),
-                                               96 + 27 /* PerfTsc */,
-                                               96 + 28 /* L2 counters */,
-                                               F(MONITORX)};
+inline constexpr unsigned kHiddenFeatures[] = {
+    F(DTES64), F(MONITOR), F(DSCPL), F(VMX), F(SMX), F(EIST), F(TM2), F(XTPR), F(PDCM), F(DCA),
+    F(TSC_DEADLINE), F(OSXSAVE), F(DS), F(ACPI), F(SS), F(HTT), F(TM1), F(PBE), F(SVM), F(OSVW), F(IBS),
+    F(SKINIT), F(WDT), F(LWP), F(NODEID_MSR), F(TOPOEXT), F(DBEXT), F(MONITORX),
+    // Without a name there: L1 context id, silicon debug; PSN; core and northbridge counters, PerfTsc, L2
+    // counters.
+    32 + 10, 32 + 11, 18, 96 + 23, 96 + 24, 96 + 27, 96 + 28};
 
 // Of the later leaves: what needs nothing from a hypervisor but the state that XSAVE moves.
 inline constexpr unsigned kShownFeatures[] = {

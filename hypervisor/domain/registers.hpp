@@ -60,16 +60,21 @@ struct Segment {
     u64 base;
 };
 
+// What of a vCPU's system state may stay in the CPU between an entry and the next.
+struct Resident_state {
+    u64 dr6;
+    std::array<u64, 4> debug_address; // DR0 to DR3
+    u64 star, lstar, cstar, sfmask, kernel_gs_base;
+};
+
 // Everything of a vCPU that is neither general register, FPU nor APIC: what start-of-day and the HVM save
 // records set and read.
-struct System_state {
+struct System_state : Resident_state {
     u64 cr0, cr2, cr3, cr4, efer;
-    u64 dr6, dr7;
-    std::array<u64, 4> debug_address; // DR0 to DR3
+    u64 dr7;
     Segment cs, ds, es, fs, gs, ss, tr, ldtr;
     Segment gdtr, idtr; // base and limit only
     u64 pat;
-    u64 star, lstar, cstar, sfmask, kernel_gs_base;
     u64 sysenter_cs, sysenter_esp, sysenter_eip;
 };
 

@@ -154,14 +154,14 @@ void Vmx_vcpu::set_up_guest()
         write(none, 0);
     System_state reset{};
     reset.cr0 = cr0::et;
-    reset.dr6 = resident_.dr6;
+    reset.dr6 = 0xffff0ff0;
     reset.dr7 = 0x400;
     reset.pat = kPatAtReset;
     reset.cs  = {0, kPresent | 0x1b, 0xffff, 0};
     (void)write_system(reset);
 }
 
-void Vmx_vcpu::save_resident(Resident& to) const
+void Vmx_vcpu::save_resident(Resident_state& to) const
 {
     to.dr6 = read_dr6();
     read_debug_addresses(to.debug_address);
@@ -192,37 +192,30 @@ void Vmx_vcpu::set_efer(u64 value)
 void Vmx_vcpu::read_system(System_state& s) const
 {
     use();
-    s.cr0  = guest_cr0();
-    s.cr2  = cr2_;
-    s.cr3  = read(Field::guest_cr3);
-    s.cr4  = guest_cr4();
-    s.efer = read(Field::guest_efer);
-    s.dr7  = read(Field::guest_dr7);
-    s.es   = read_segment(es);
-    s.cs   = read_segment(cs);
-    s.ss   = read_segment(ss);
-    s.ds   = read_segment(ds);
-    s.fs   = read_segment(fs);
-    s.gs   = read_segment(gs);
-    s.ldtr = read_segment(ldtr);
-    s.tr   = read_segment(tr);
-    s.gdtr = {0, 0, read32(Field::guest_gdtr_limit), read(Field::guest_gdtr_base)};
-    s.idtr = {0, 0, read32(Field::guest_idtr_limit), read(Field::guest_idtr_base)};
-    s.pat  = read(Field::guest_pat);
+    s.cr0          = guest_cr0();
+    s.cr2          = cr2_;
+    s.cr3          = read(Field::guest_cr3);
+    s.cr4          = guest_cr4();
+    s.efer         = read(Field::guest_efer);
+    s.dr7          = read(Field::guest_dr7);
+    s.es           = read_segment(es);
+    s.cs           = read_segment(cs);
+    s.ss           = read_segment(ss);
+    s.ds           = read_segment(ds);
+    s.fs           = read_segment(fs);
+    s.gs           = read_segment(gs);
+    s.ldtr         = read_segment(ldtr);
+    s.tr           = read_segment(tr);
+    s.gdtr         = {0, 0, read32(Field::guest_gdtr_limit), read(Field::guest_gdtr_base)};
+    s.idtr         = {0, 0, read32(Field::guest_idtr_limit), read(Field::guest_idtr_base)};
+    s.pat          = read(Field::guest_pat);
+    s.sysenter_cs  = read(Field::guest_sysenter_cs);
+    s.sysenter_esp = read(Field::guest_sysenter_esp);
+    s.sysenter_eip = read(Field::guest_sysenter_eip);
 
-    Resident resident = resident_;
+    static_cast<Resident_state&>(s) = resident_;
     if (loaded_)
-        save_resident(resident);
-    s.dr6            = resident.dr6;
-    s.debug_address  = resident.debug_address;
-    s.star           = resident.star;
-    s.lstar          = resident.lstar;
-    s.cstar          = resident.cstar;
-    s.sfmask         = resident.sfmask;
-    s.kernel_gs_base = resident.kernel_gs_base;
-    s.sysenter_cs    = read(Field::guest_sysenter_cs);
-    s.sysenter_esp   = read(Field::guest_sysenter_esp);
-    s.sysenter_eip   = read(Field::guest_sysenter_eip);
+        save_resident(s);
     take_out();
 }
 
@@ -255,15 +248,7 @@ Expected<void> Vmx_vcpu::write_system(const System_state& s)
     write(Field::guest_sysenter_eip, s.sysenter_eip);
     write(Field::interruptibility, read(Field::interruptibility) & blocking::nmi);
 
-    if (loaded_)
-        save_resident(resident_);
-    resident_.dr6            = s.dr6;
-    resident_.debug_address  = s.debug_address;
-    resident_.star           = s.star;
-    resident_.lstar          = s.lstar;
-    resident_.cstar          = s.cstar;
-    resident_.sfmask         = s.sfmask;
-    resident_.kernel_gs_base = s.kernel_gs_base;
+    resident_ = static_cast<const Resident_state&>(s);
     if (loaded_)
         restore_resident();
     event_     = 0;

@@ -50,14 +50,6 @@ class Vmx_vcpu final : public Vcpu_backend
   private:
     static constexpr unsigned kPagesOrder = 2;
 
-    // Registers of the guest's that neither entry nor exit moves: they are in the CPU while the vCPU is
-    // loaded.
-    struct Resident {
-        u64 dr6 = 0xffff0ff0;
-        std::array<u64, 4> debug_address{};
-        u64 star = 0, lstar = 0, cstar = 0, sfmask = 0, kernel_gs_base = 0;
-    };
-
     struct In_vmcs {
         u64 rip = ~0ull, rsp = ~0ull, rflags = ~0ull;
     };
@@ -79,7 +71,7 @@ class Vmx_vcpu final : public Vcpu_backend
     void requeue_cut_event(u32 cut);
     void finish_debug_exception(const Exit_fields& fields, Guest_registers& regs);
     void set_cpu_controls(u32 set, u32 clear);
-    void save_resident(Resident& to) const;
+    void save_resident(Resident_state& to) const;
     void restore_resident() const;
     [[nodiscard]] bool in_long_code() const;
     [[nodiscard]] u8 cpl() const;
@@ -100,7 +92,7 @@ class Vmx_vcpu final : public Vcpu_backend
     Vmx_apic apic_;
     std::byte* fpu_;
     u64 eptp_;
-    Resident resident_;
+    Resident_state resident_{}; // neither entry nor exit moves it: in the CPU while the vCPU is loaded
     u64 cr2_ = 0;
     u32 cpu_ = this_cpu(); // whose host state is in the VMCS
     Address_space_ids::Id vpid_;

@@ -14,9 +14,6 @@ namespace vmm
 namespace
 {
 
-constexpr u64 kCr0Pe = 1u << 0;
-constexpr u64 kCr0Et = 1u << 4;
-
 constexpr Segment kFlatCode{0, 0xc9b, 0xffffffff, 0};
 constexpr Segment kFlatData{0, 0xc93, 0xffffffff, 0};
 constexpr Segment kTask{0, 0x8b, 0x67, 0};
@@ -65,13 +62,10 @@ Expected<void> store_memory_map(Domain& domain, const Dom0_map& map)
 Expected<void> start_vcpu(Vcpu& vcpu, Gpa entry, Gpa start_info)
 {
     System_state state{};
-    state.cr0 = kCr0Pe | kCr0Et;
-    state.cs  = kFlatCode;
+    state.cr0 |= cr0::pe;
+    state.cs = kFlatCode;
     state.ds = state.es = state.ss = kFlatData;
     state.tr                       = kTask;
-    state.dr6                      = 0xffff0ff0;
-    state.dr7                      = 0x400;
-    state.pat                      = 0x0007040600070406;
     TRY(vcpu.backend().write_system(state));
     clear(vcpu.regs);
     vcpu.regs.rip    = entry.value();

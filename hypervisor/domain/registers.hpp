@@ -4,7 +4,7 @@
 // neutral form. The layout of Guest_registers is known to the world-switch assembly of each backend.
 #pragma once
 
-#include "base/types.hpp"
+#include "arch/x86/regs/control.hpp"
 
 #include <array>
 
@@ -62,19 +62,20 @@ struct Segment {
 
 // What of a vCPU's system state may stay in the CPU between an entry and the next.
 struct Resident_state {
-    u64 dr6;
+    u64 dr6 = 0xffff0ff0;
     std::array<u64, 4> debug_address; // DR0 to DR3
     u64 star, lstar, cstar, sfmask, kernel_gs_base;
 };
 
 // Everything of a vCPU that is neither general register, FPU nor APIC: what start-of-day and the HVM save
-// records set and read.
+// records set and read. As after a reset, but for the segments.
 struct System_state : Resident_state {
-    u64 cr0, cr2, cr3, cr4, efer;
-    u64 dr7;
+    u64 cr0 = cr0::et; // and caches on, as firmware leaves them
+    u64 cr2, cr3, cr4, efer;
+    u64 dr7 = 0x400;
     Segment cs, ds, es, fs, gs, ss, tr, ldtr;
     Segment gdtr, idtr; // base and limit only
-    u64 pat;
+    u64 pat = kPatAtReset;
     u64 sysenter_cs, sysenter_esp, sysenter_eip;
 };
 

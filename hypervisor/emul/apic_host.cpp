@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "emul/apic_host.hpp"
 
-#include "arch/x86/regs/control.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "emul/domain_devices.hpp"
@@ -22,18 +21,14 @@ System_state state_after_startup(u8 page)
     const Segment data{.selector = 0, .attributes = kData, .limit = kLimit, .base = 0};
 
     System_state state{};
-    state.cr0 = cr0::et; // caches on, as firmware would have left them
-    state.dr6 = 0xffff0ff0;
-    state.dr7 = 0x400;
-    state.cs  = {.selector   = static_cast<u16>(page << 8),
-                 .attributes = kCode,
-                 .limit      = kLimit,
-                 .base       = static_cast<u64>(page) << kPageShift};
+    state.cs = {.selector   = static_cast<u16>(page << 8),
+                .attributes = kCode,
+                .limit      = kLimit,
+                .base       = static_cast<u64>(page) << kPageShift};
     state.ds = state.es = state.fs = state.gs = state.ss = data;
     state.ldtr = {.selector = 0, .attributes = kLocalTable, .limit = kLimit, .base = 0};
     state.tr   = {.selector = 0, .attributes = kBusyTask, .limit = kLimit, .base = 0};
     state.gdtr = state.idtr = {.selector = 0, .attributes = 0, .limit = kLimit, .base = 0};
-    state.pat               = kPatAtReset;
     return state;
 }
 

@@ -81,12 +81,7 @@ void Svm_vcpu::set_up_controls()
     vmcb_->msrpm_base_pa  = msr_permission_map_pa(false);
     vmcb_->nested_control = 1;
     vmcb_->n_cr3          = to_hpa(vcpu_.domain().p2m().root()).value();
-    vmcb_->efer           = efer::svme;
-    vmcb_->g_pat          = kPatAtReset;
-    vmcb_->cr0            = cr0::et;
-    vmcb_->dr6            = 0xffff0ff0;
-    vmcb_->dr7            = 0x400;
-    vmcb_->rflags         = 2;
+    (void)write_system({});
 }
 
 [[gnu::always_inline]] inline Vm_exit Svm_vcpu::enter(Guest_registers& regs)

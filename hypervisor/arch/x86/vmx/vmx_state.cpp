@@ -153,11 +153,7 @@ void Vmx_vcpu::set_up_guest()
          {Field::guest_debugctl, Field::activity, Field::pending_debug, Field::interruptibility})
         write(none, 0);
     System_state reset{};
-    reset.cr0 = cr0::et;
-    reset.dr6 = 0xffff0ff0;
-    reset.dr7 = 0x400;
-    reset.pat = kPatAtReset;
-    reset.cs  = {0, kPresent | 0x1b, 0xffff, 0};
+    reset.cs = {0, kPresent | 0x1b, 0xffff, 0};
     (void)write_system(reset);
 }
 

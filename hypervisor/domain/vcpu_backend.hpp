@@ -66,7 +66,7 @@ class Vcpu_backend
     [[nodiscard]] virtual Paging_state paging() const                     = 0;
     [[nodiscard]] virtual bool paging_is(const Paging_state& state) const = 0;
     [[nodiscard]] virtual u64 cr4() const                                 = 0;
-    virtual void read_system(System_state& state) const                   = 0;
+    [[nodiscard]] virtual System_state read_system() const                = 0;
     // Einval for a state this CPU would refuse to enter.
     virtual Expected<void> write_system(const System_state& state)        = 0;
     // The floating-point and vector registers, in the standard form of XSAVE (or of FXSAVE on a CPU that has

@@ -40,9 +40,8 @@ bool try_emulate(Vcpu& vcpu, const Nested_fault& fault, Mmio_device& device)
 {
     if (fault.fetch || fault.page_walk)
         return false;
-    System_state system{};
-    vcpu.backend().read_system(system);
-    const Code_size code = code_size(system);
+    const System_state system = vcpu.backend().read_system();
+    const Code_size code      = code_size(system);
     const u64 address =
         code == Code_size::bits64 ? vcpu.regs.rip : static_cast<u32>(system.cs.base + vcpu.regs.rip);
 

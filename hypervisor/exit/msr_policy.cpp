@@ -43,8 +43,7 @@ bool is_valid_pat(u64 value)
 
 Expected<void> write_efer(Vcpu& vcpu, u64 value)
 {
-    System_state s{};
-    vcpu.backend().read_system(s);
+    System_state s     = vcpu.backend().read_system();
     const u64 writable = writable_efer(vcpu);
     if ((value & ~(writable | efer::lma)) != 0)
         return fail(Errc::einval);
@@ -58,9 +57,8 @@ Expected<void> write_pat(Vcpu& vcpu, u64 value)
 {
     if (!is_valid_pat(value))
         return fail(Errc::einval);
-    System_state s{};
-    vcpu.backend().read_system(s);
-    s.pat = value;
+    System_state s = vcpu.backend().read_system();
+    s.pat          = value;
     return vcpu.backend().write_system(s);
 }
 
@@ -100,11 +98,7 @@ Expected<u64> read_guest_msr(Vcpu& vcpu, u32 index)
     switch (index) {
     case msr::kTsc: return read_tsc();
     case msr::kEfer: return vcpu.backend().paging().efer;
-    case msr::kPat: {
-        System_state s{};
-        vcpu.backend().read_system(s);
-        return s.pat;
-    }
+    case msr::kPat: return vcpu.backend().read_system().pat;
     case msr::kTscAux: return u64{vcpu.tsc_aux};
     case msr::kSpecCtrl:
         if (speculation_bits(vcpu.domain().cpu_policy(), index) == 0)

@@ -123,8 +123,7 @@ void handle_triple_fault(Vcpu& vcpu)
 
 void handle_impossible_exit(Vcpu& vcpu, const Vm_exit& exit)
 {
-    System_state s{};
-    vcpu.backend().read_system(s);
+    const System_state s = vcpu.backend().read_system();
     log::error("d{}v{}: {} {x} at rip {x}, cr0 {x} cr3 {x} cr4 {x} efer {x}", vcpu.domain().id(), vcpu.id(),
                exit.kind == Exit_kind::entry_failure ? "the CPU refuses the guest state, exit"
                                                      : "unknown exit",

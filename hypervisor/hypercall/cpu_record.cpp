@@ -31,9 +31,9 @@ void put_segment(u32& selector, u32& attributes, u32& limit, u64& base, const Se
     base       = s.base;
 }
 
-System_state system_state(const hvm_hw_cpu& record, const System_state& old)
+// `s` as it was: the record does not have PAT.
+System_state system_state(const hvm_hw_cpu& record, System_state s)
 {
-    System_state s   = old; // what the record does not have: PAT
     s.cr0            = record.cr0;
     s.cr2            = record.cr2;
     s.cr3            = record.cr3;
@@ -75,9 +75,8 @@ void load_legacy_fpu(std::byte* area, const hvm_hw_cpu& record)
 
 void save_cpu_record(const Vcpu& vcpu, hvm_hw_cpu& record)
 {
-    record = {};
-    System_state s{};
-    vcpu.backend().read_system(s);
+    record                   = {};
+    const System_state s     = vcpu.backend().read_system();
     const Guest_registers& r = vcpu.regs;
     record.rax = r.rax, record.rbx = r.rbx, record.rcx = r.rcx, record.rdx = r.rdx;
     record.rsi = r.rsi, record.rdi = r.rdi, record.rbp = r.rbp, record.rsp = r.rsp;
@@ -119,9 +118,7 @@ Expected<void> load_cpu_record(Vcpu& vcpu, const hvm_hw_cpu& record)
     if (!(record.cs_arbytes & kSegmentPresent) || (record.rflags & ~0x3fffffull) != 0 ||
         record.msr_tsc_aux >> 32)
         return fail(Errc::einval);
-    System_state old{};
-    vcpu.backend().read_system(old);
-    TRY(vcpu.backend().write_system(system_state(record, old)));
+    TRY(vcpu.backend().write_system(system_state(record, vcpu.backend().read_system())));
     Guest_registers& r = vcpu.regs;
     r.rax = record.rax, r.rbx = record.rbx, r.rcx = record.rcx, r.rdx = record.rdx;
     r.rsi = record.rsi, r.rdi = record.rdi, r.rbp = record.rbp, r.rsp = record.rsp;

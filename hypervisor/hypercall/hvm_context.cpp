@@ -52,9 +52,7 @@ Expected<void> load_mtrr(Vcpu& vcpu, const hvm_hw_mtrr& record)
 
 void save_mtrr(Vcpu& vcpu, hvm_hw_mtrr& record)
 {
-    System_state s{};
-    vcpu.backend().read_system(s);
-    record.msr_pat_cr = s.pat;
+    record.msr_pat_cr = vcpu.backend().read_system().pat;
     vcpu.mtrr.save(record);
 }
 

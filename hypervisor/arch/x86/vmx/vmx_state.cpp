@@ -185,8 +185,9 @@ void Vmx_vcpu::set_efer(u64 value)
     write(Field::entry_controls, controls().entry | (value & efer::lma ? entry_control::long_mode : 0));
 }
 
-void Vmx_vcpu::read_system(System_state& s) const
+System_state Vmx_vcpu::read_system() const
 {
+    System_state s;
     use();
     s.cr0          = guest_cr0();
     s.cr2          = cr2_;
@@ -213,6 +214,7 @@ void Vmx_vcpu::read_system(System_state& s) const
     if (loaded_)
         save_resident(s);
     take_out();
+    return s;
 }
 
 Expected<void> Vmx_vcpu::write_system(const System_state& s)

@@ -37,7 +37,7 @@ class Vmx_vcpu final : public Vcpu_backend
     [[nodiscard]] Paging_state paging() const override;
     [[nodiscard]] bool paging_is(const Paging_state& state) const override { return paging() == state; }
     [[nodiscard]] u64 cr4() const override;
-    void read_system(System_state& state) const override;
+    [[nodiscard]] System_state read_system() const override;
     std::byte* fpu_area() override { return fpu_; }
     Expected<void> write_system(const System_state& state) override;
     void flush_tlb(Tlb_scope scope) override;

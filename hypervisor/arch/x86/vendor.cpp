@@ -8,11 +8,26 @@
 #include "arch/x86/vmx/vmx_host.hpp"
 #include "arch/x86/vmx/vmx_vcpu.hpp"
 #include "base/per_cpu.hpp"
+#include "mm/frame_allocator.hpp"
+
+#include <utility>
 
 namespace vmm
 {
 namespace
 {
+
+template <class Backend>
+Expected<Unique<Vcpu_backend>> create(Vcpu& vcpu)
+{
+    const Mfn pages = TRY(frames.allocate(Backend::kPagesOrder));
+    auto backend    = make_unique<Backend>(vcpu, pages);
+    if (!backend) {
+        frames.free(pages, Backend::kPagesOrder);
+        return fail(backend.error());
+    }
+    return Unique<Vcpu_backend>(std::move(*backend));
+}
 
 struct Vendor {
     Expected<void> (*enable)();
@@ -22,9 +37,9 @@ struct Vendor {
 };
 
 constexpr Vendor kSvm{
-    svm::enable_on_this_cpu, svm::report, svm::Svm_vcpu::create, {0x0f, 0x01, 0xd9}}; // VMMCALL
+    svm::enable_on_this_cpu, svm::report, create<svm::Svm_vcpu>, {0x0f, 0x01, 0xd9}}; // VMMCALL
 constexpr Vendor kVmx{
-    vmx::enable_on_this_cpu, vmx::report, vmx::Vmx_vcpu::create, {0x0f, 0x01, 0xc1}}; // VMCALL
+    vmx::enable_on_this_cpu, vmx::report, create<vmx::Vmx_vcpu>, {0x0f, 0x01, 0xc1}}; // VMCALL
 constinit const Vendor* vendor = &kSvm;
 
 } // namespace

@@ -63,7 +63,7 @@ void for_each_register(System& s, Control_block& v, Copy copy)
 
 System_state Svm_vcpu::read_system() const
 {
-    System_state s;
+    System_state s{};
     for_each_register(s, *vmcb_, [](auto& system, const auto& in_vmcb) { system = in_vmcb; });
     s.efer          = vmcb_->efer & ~efer::svme;
     s.debug_address = debug_address_;

@@ -39,17 +39,6 @@ bool interrupt_queued(const Vmcb& vmcb)
 
 } // namespace
 
-Expected<Unique<Vcpu_backend>> Svm_vcpu::create(Vcpu& vcpu)
-{
-    const Mfn pages = TRY(frames.allocate(kPagesOrder));
-    auto backend    = make_unique<Svm_vcpu>(vcpu, pages);
-    if (!backend) {
-        frames.free(pages, kPagesOrder);
-        return fail(backend.error());
-    }
-    return Unique<Vcpu_backend>(std::move(*backend));
-}
-
 Svm_vcpu::Svm_vcpu(Vcpu& vcpu, Mfn pages)
     : vcpu_(vcpu), vmcb_(to_virtual<Vmcb>(pages)), vmcb_pa_(to_hpa(pages).value()),
       fpu_(to_virtual<std::byte>(pages + 1))

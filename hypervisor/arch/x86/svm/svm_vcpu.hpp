@@ -22,7 +22,7 @@ namespace vmm::svm
 class Svm_vcpu final : public Vcpu_backend
 {
   public:
-    static Expected<Unique<Vcpu_backend>> create(Vcpu& vcpu);
+    static constexpr unsigned kPagesOrder = 1;
     // Takes over two pages: the VMCB and the FPU area.
     Svm_vcpu(Vcpu& vcpu, Mfn pages);
     ~Svm_vcpu() override;
@@ -49,8 +49,6 @@ class Svm_vcpu final : public Vcpu_backend
     [[nodiscard]] u8 tpr() const override;
 
   private:
-    static constexpr unsigned kPagesOrder = 1;
-
     void finish_skipping(Guest_registers& regs) override;
 
     void set_up_controls();

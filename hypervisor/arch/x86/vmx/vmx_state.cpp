@@ -187,7 +187,7 @@ void Vmx_vcpu::set_efer(u64 value)
 
 System_state Vmx_vcpu::read_system() const
 {
-    System_state s;
+    System_state s{};
     use();
     s.cr0          = guest_cr0();
     s.cr2          = cr2_;

@@ -48,17 +48,6 @@ Exit_fields read_exit()
 
 } // namespace
 
-Expected<Unique<Vcpu_backend>> Vmx_vcpu::create(Vcpu& vcpu)
-{
-    const Mfn pages = TRY(frames.allocate(kPagesOrder));
-    auto backend    = make_unique<Vmx_vcpu>(vcpu, pages);
-    if (!backend) {
-        frames.free(pages, kPagesOrder);
-        return fail(backend.error());
-    }
-    return Unique<Vcpu_backend>(std::move(*backend));
-}
-
 Vmx_vcpu::Vmx_vcpu(Vcpu& vcpu, Mfn pages)
     : vcpu_(vcpu), vmcs_(to_hpa(pages)), apic_(to_virtual<u32>(pages + 1)),
       fpu_(to_virtual<std::byte>(pages + 2)), eptp_(make_eptp(to_hpa(vcpu.domain().p2m().root()), controls()))

@@ -20,7 +20,7 @@ namespace vmm::vmx
 class Vmx_vcpu final : public Vcpu_backend
 {
   public:
-    static Expected<Unique<Vcpu_backend>> create(Vcpu& vcpu);
+    static constexpr unsigned kPagesOrder = 2;
     // Takes over its pages: the VMCS, the virtual-APIC page, the FPU area.
     Vmx_vcpu(Vcpu& vcpu, Mfn pages);
     ~Vmx_vcpu() override;
@@ -48,8 +48,6 @@ class Vmx_vcpu final : public Vcpu_backend
     [[nodiscard]] Interrupt_delivery* interrupt_delivery() override;
 
   private:
-    static constexpr unsigned kPagesOrder = 2;
-
     struct In_vmcs {
         u64 rip = ~0ull, rsp = ~0ull, rflags = ~0ull;
     };

@@ -26,9 +26,6 @@ struct Injection {
     u32 error_code;
 };
 
-// Emulation of TLB maintenance: what must be forgotten before the next entry.
-enum class Tlb_scope : u8 { none, guest };
-
 class Vcpu_backend
 {
   public:
@@ -72,7 +69,8 @@ class Vcpu_backend
     // The floating-point and vector registers, in the standard form of XSAVE (or of FXSAVE on a CPU that has
     // no more), while the vCPU does not have the physical CPU. arch/x86/cpu/fpu.hpp tells its size.
     [[nodiscard]] virtual std::byte* fpu_area()                           = 0;
-    virtual void flush_tlb(Tlb_scope scope)                               = 0;
+    // What the CPU remembers of its translations is forgotten before the next entry.
+    virtual void flush_tlb()                                              = 0;
     // The guest has begun to use SPEC_CTRL: with this value, and from now on without exits.
     virtual void give_spec_ctrl(u32 value)                                = 0;
     // What it last wrote there; 0 as long as it does not use it.

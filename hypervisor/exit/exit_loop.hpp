@@ -39,7 +39,7 @@ void run_guest(Vcpu& vcpu, Backend& backend, const std::atomic<bool>& stop)
         const u64 generation = p2m.generation();
         if (vcpu.seen_p2m_generation != generation) [[unlikely]] {
             vcpu.seen_p2m_generation = generation;
-            backend.flush_tlb(Tlb_scope::guest);
+            backend.flush_tlb();
         }
         vcpu.translation.begin_run();
         if (vcpu.apic().requests_any() || upcall_pending(vcpu) || vcpu.nmi_pending) [[unlikely]]

@@ -101,7 +101,7 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
             vcpu.domain().p2m().permit_write(to_gfn(fault.gpa));
         if (fault.fetch && !vcpu.domain().p2m().permit_execute(to_gfn(fault.gpa)))
             wait_for_memory(vcpu);
-        vcpu.backend().flush_tlb(Tlb_scope::guest);
+        vcpu.backend().flush_tlb();
         return;
     }
     if (!entry.present() && map_device_memory(vcpu.domain(), fault.gpa))

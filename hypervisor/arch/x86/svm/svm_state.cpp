@@ -81,7 +81,7 @@ Expected<void> Svm_vcpu::write_system(const System_state& s)
     vmcb_->interrupt_shadow = 0;
     in_shadow_              = false;
     vmcb_->eventinj         = 0;
-    flush_tlb(Tlb_scope::guest);
+    flush_tlb();
     return {};
 }
 

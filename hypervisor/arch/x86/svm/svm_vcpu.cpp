@@ -258,11 +258,7 @@ bool Svm_vcpu::paging_is(const Paging_state& s) const
             ((vmcb.efer & ~efer::svme) ^ s.efer) | static_cast<u8>(vmcb.cpl ^ s.cpl)) == 0;
 }
 
-void Svm_vcpu::flush_tlb(Tlb_scope scope)
-{
-    if (scope == Tlb_scope::guest)
-        asid_ = {};
-}
+void Svm_vcpu::flush_tlb() { asid_ = {}; }
 
 void Svm_vcpu::give_spec_ctrl(u32 value)
 {

@@ -42,7 +42,7 @@ class Svm_vcpu final : public Vcpu_backend
     [[nodiscard]] System_state read_system() const override;
     std::byte* fpu_area() override { return fpu_; }
     Expected<void> write_system(const System_state& state) override;
-    void flush_tlb(Tlb_scope scope) override;
+    void flush_tlb() override;
     void give_spec_ctrl(u32 value) override;
     [[nodiscard]] u32 spec_ctrl() const override;
     void set_tpr(u8 tpr) override;

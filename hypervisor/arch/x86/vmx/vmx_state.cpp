@@ -251,7 +251,7 @@ Expected<void> Vmx_vcpu::write_system(const System_state& s)
         restore_resident();
     event_     = 0;
     in_shadow_ = false;
-    flush_tlb(Tlb_scope::guest);
+    flush_tlb();
     take_out();
     return {};
 }

@@ -244,7 +244,7 @@ void Vmx_vcpu::load()
     use();
     if (std::exchange(cpu_, this_cpu()) != this_cpu()) {
         write_host_state();
-        flush_tlb(Tlb_scope::guest);
+        flush_tlb();
     }
     const Hpa ports = io_permission_map(vcpu_.domain());
     write(Field::io_bitmap_a, ports.value());
@@ -349,10 +349,8 @@ void Vmx_vcpu::finish_skipping(Guest_registers& regs)
     }
 }
 
-void Vmx_vcpu::flush_tlb(Tlb_scope scope)
+void Vmx_vcpu::flush_tlb()
 {
-    if (scope != Tlb_scope::guest)
-        return;
     vpid_        = {};
     ept_changed_ = true;
 }

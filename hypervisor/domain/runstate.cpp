@@ -92,9 +92,8 @@ Expected<Runstate::Area> Runstate::hold_area(Vcpu& vcpu, Gva address)
     Area area;
     area.first_part = static_cast<u32>(std::min<u64>(sizeof info_, kPageSize - page_offset(address)));
     for (unsigned i = 0; i < (area.first_part < sizeof info_ ? 2u : 1u); ++i) {
-        const Gpa gpa =
-            TRY(translate_guest(vcpu, i == 0 ? address : address + area.first_part, Guest_access::write));
-        auto page = Shared_page::hold(vcpu.domain().p2m(), to_gfn(gpa));
+        const Gpa gpa = TRY(translate_guest_write(vcpu, i == 0 ? address : address + area.first_part));
+        auto page     = Shared_page::hold(vcpu.domain().p2m(), to_gfn(gpa));
         if (!page)
             return fail(Errc::efault);
         area.held[i] = std::move(*page);

@@ -5,7 +5,6 @@
 #include "base/string.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
-#include "mm/frame_allocator.hpp"
 
 #include <algorithm>
 
@@ -13,16 +12,6 @@ namespace vmm
 {
 namespace
 {
-
-// Host address of guest-physical memory, nullptr where there is none or it may not be accessed that way.
-u8* host_address(Region_cache& regions, P2m& p2m, Gpa gpa, bool write)
-{
-    using Access   = Region_cache::Access;
-    u8* const host = regions.locate(p2m, gpa.value(), write ? Access::write : Access::read);
-    if (write && host)
-        frames.mark_written(to_mfn(to_physical(host)));
-    return host;
-}
 
 // What of a vCPU decides where its addresses lead.
 struct Cpu_of {
@@ -70,22 +59,14 @@ Expected<void> copy_in(void* to, u64 from, u64 bytes, Locate locate)
     });
 }
 
-template <class Locate>
-Expected<void> copy_out(u64 to, const void* from, u64 bytes, Locate locate)
-{
-    return by_page(to, bytes, locate, [&](u8* host, u64 done, u64 part) {
-        bytes::copy(host, static_cast<const u8*>(from) + done, part);
-    });
-}
-
 } // namespace
 
-Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access)
+Expected<Gpa> translate_guest_write(Vcpu& vcpu, Gva address)
 {
     const Cpu_of cpu{vcpu};
     Walk_trace trace;
     const auto walked = TRY(walk_guest(vcpu.domain().p2m(), vcpu.translation.regions(), cpu.paging(),
-                                       cpu.alignment_check(), address, access == Guest_access::write, trace));
+                                       cpu.alignment_check(), address, true, trace));
     return walked.gpa;
 }
 
@@ -111,14 +92,16 @@ Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes)
         bytes::copy(host, from, bytes);
         return {};
     }
-    return copy_out(to.value(), from, bytes, [&](u64 at) { return translate_next(vcpu, at, true); });
+    return by_page(
+        to.value(), bytes, [&](u64 at) { return translate_next(vcpu, at, true); },
+        [&](u8* host, u64 done, u64 part) { bytes::copy(host, static_cast<const u8*>(from) + done, part); });
 }
 
 Expected<void> copy_from_guest_physical(Domain& domain, void* to, Gpa from, u64 bytes)
 {
     Region_cache none;
     return copy_in(to, from.value(), bytes,
-                   [&](u64 at) { return host_address(none, domain.p2m(), Gpa(at), false); });
+                   [&](u64 at) { return none.locate(domain.p2m(), at, Region_cache::Access::read); });
 }
 
 } // namespace vmm

@@ -18,10 +18,8 @@ namespace vmm
 class Vcpu;
 class Domain;
 
-enum class Guest_access : u8 { read, write };
-
-// Where a linear address of the vCPU leads right now; efault when it leads nowhere for such an access.
-Expected<Gpa> translate_guest(Vcpu& vcpu, Gva address, Guest_access access);
+// Where a linear address of the vCPU leads right now; efault when it may not write there.
+Expected<Gpa> translate_guest_write(Vcpu& vcpu, Gva address);
 
 Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes);
 Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes);

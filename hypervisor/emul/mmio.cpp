@@ -9,7 +9,6 @@
 #include "exit/exit_loop.hpp"
 #include "exit/guest_memory.hpp"
 
-#include <algorithm>
 #include <array>
 
 namespace vmm
@@ -24,18 +23,6 @@ Code_size code_size(const System_state& system)
     return system.cs.attributes & segment_default ? Code_size::bits32 : Code_size::bits16;
 }
 
-// The instruction may end right before a page that is not there.
-std::size_t fetch(Vcpu& vcpu, u64 address, std::array<u8, kLongestInstruction>& bytes)
-{
-    const u64 here = std::min<u64>(bytes.size(), kPageSize - (address & kPageMask));
-    if (!copy_from_guest(vcpu, bytes.data(), Gva(address), here))
-        return 0;
-    const u64 rest = bytes.size() - here;
-    if (rest == 0 || !copy_from_guest(vcpu, bytes.data() + here, Gva(address + here), rest))
-        return here;
-    return bytes.size();
-}
-
 bool try_emulate(Vcpu& vcpu, const Nested_fault& fault, Mmio_device& device)
 {
     if (fault.fetch || fault.page_walk)
@@ -46,8 +33,7 @@ bool try_emulate(Vcpu& vcpu, const Nested_fault& fault, Mmio_device& device)
         code == Code_size::bits64 ? vcpu.regs.rip : static_cast<u32>(system.cs.base + vcpu.regs.rip);
 
     std::array<u8, kLongestInstruction> bytes;
-    const std::size_t count = fetch(vcpu, address, bytes);
-    const auto instruction  = decode_memory_instruction(std::span(bytes).first(count), code);
+    const auto instruction = decode_memory_instruction(fetch_instruction(vcpu, Gva(address), bytes), code);
     if (!instruction || page_offset(fault.gpa) + instruction->size > kPageSize)
         return false;
     perform(*instruction, fault.gpa, vcpu.regs, device);

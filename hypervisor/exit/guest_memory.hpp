@@ -10,6 +10,7 @@
 
 #include "base/expected.hpp"
 
+#include <span>
 #include <type_traits>
 
 namespace vmm
@@ -23,6 +24,9 @@ Expected<Gpa> translate_guest_write(Vcpu& vcpu, Gva address);
 
 Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes);
 Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes);
+
+// What of `bytes` can be read there: an instruction may end right before a page that is not there.
+std::span<const u8> fetch_instruction(Vcpu& vcpu, Gva at, std::span<u8> bytes);
 
 // By guest physical address, for a structure the ABI names that way.
 Expected<void> copy_from_guest_physical(Domain& domain, void* to, Gpa from, u64 bytes);

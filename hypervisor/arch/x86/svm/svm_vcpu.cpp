@@ -14,7 +14,6 @@
 #include "mm/direct_map.hpp"
 #include "mm/frame_allocator.hpp"
 
-#include <algorithm>
 #include <utility>
 
 extern "C" void svm_enter(vmm::Guest_registers* regs, vmm::u64 guest_vmcb_pa, vmm::u64 host_vmcb_pa);
@@ -157,19 +156,8 @@ void Svm_vcpu::follow_nmi(u64 rip)
 u8 Svm_vcpu::measure_instruction(const Guest_registers& regs, Intercepted_instruction which)
 {
     u8 bytes[kMaxInstructionLength];
-    const u64 address = vmcb_->cs.base + regs.rip;
-    const u64 to_end  = kPageSize - (address & kPageMask);
-    const u64 first   = std::min<u64>(sizeof bytes, to_end);
-    const bool wide   = is_long_code(*vmcb_);
-    if (!copy_from_guest(vcpu_, bytes, Gva(address), first))
-        return 0;
-    auto length = instruction_length({bytes, first}, which, wide);
-    if (!length && first < sizeof bytes) {
-        if (!copy_from_guest(vcpu_, bytes + first, Gva(address + first), sizeof bytes - first))
-            return 0;
-        length = instruction_length(bytes, which, wide);
-    }
-    return length.value_or(0);
+    const auto found = fetch_instruction(vcpu_, Gva(vmcb_->cs.base + regs.rip), bytes);
+    return instruction_length(found, which, is_long_code(*vmcb_)).value_or(0);
 }
 
 void Svm_vcpu::load()

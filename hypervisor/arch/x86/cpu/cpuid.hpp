@@ -23,4 +23,7 @@ inline Cpuid cpuid(u32 leaf, u32 subleaf = 0)
 }
 #endif
 
+// Of a leaf that not every CPU has; zeros where it has not.
+inline Cpuid cpuid_if_there(u32 leaf) { return leaf <= cpuid(leaf & 0x80000000).eax ? cpuid(leaf) : Cpuid{}; }
+
 } // namespace vmm

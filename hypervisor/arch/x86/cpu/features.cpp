@@ -22,12 +22,12 @@ Cpu_facts::Vendor vendor_of(const Cpuid& leaf0)
     return leaf0.ebx == genu ? Cpu_facts::Vendor::intel : Cpu_facts::Vendor::other;
 }
 
-void read_svm(Cpu_facts& cpu, u32 highest_extended)
+void read_svm(Cpu_facts& cpu)
 {
     cpu.svm = cpuid(0x80000001).ecx & bit(2);
-    if (!cpu.svm || highest_extended < 0x8000000a)
+    if (!cpu.svm)
         return;
-    cpu.nested_paging            = cpuid(0x8000000a).edx & bit(0);
+    cpu.nested_paging            = cpuid_if_there(0x8000000a).edx & bit(0);
     cpu.svm_disabled_by_firmware = read_msr_safely(msr::kVmCr).value_or(0) & kVmCrSvmDisabled;
 }
 
@@ -45,24 +45,16 @@ void read_vmx(Cpu_facts& cpu)
 Cpu_facts read_cpu_facts()
 {
     Cpu_facts cpu;
-    const Cpuid leaf0          = cpuid(0);
-    const Cpuid leaf1          = cpuid(1);
-    const u32 highest          = leaf0.eax;
-    const u32 highest_extended = cpuid(0x80000000).eax;
-
-    cpu.vendor = vendor_of(leaf0);
-    cpu.pat    = leaf1.edx & bit(16);
-    cpu.x2apic = leaf1.ecx & bit(21);
-    if (highest >= 7) {
-        const Cpuid leaf7 = cpuid(7);
-        cpu.smep          = leaf7.ebx & bit(7);
-        cpu.smap          = leaf7.ebx & bit(20);
-        cpu.umip          = leaf7.ecx & bit(2);
-    }
+    const Cpuid leaf7  = cpuid_if_there(7);
+    cpu.vendor         = vendor_of(cpuid(0));
+    cpu.pat            = cpuid(1).edx & bit(16);
+    cpu.smep           = leaf7.ebx & bit(7);
+    cpu.smap           = leaf7.ebx & bit(20);
+    cpu.umip           = leaf7.ecx & bit(2);
     cpu.gigabyte_pages = cpuid(0x80000001).edx & bit(26);
-    if (highest_extended >= 0x80000008)
-        cpu.physical_bits = cpuid(0x80000008).eax & 0xff;
-    read_svm(cpu, highest_extended);
+    if (const u32 sizes = cpuid_if_there(0x80000008).eax)
+        cpu.physical_bits = sizes & 0xff;
+    read_svm(cpu);
     read_vmx(cpu);
     return cpu;
 }

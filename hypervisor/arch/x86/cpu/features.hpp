@@ -21,7 +21,6 @@ struct Cpu_facts {
     bool smep                     = false;
     bool smap                     = false;
     bool umip                     = false;
-    bool x2apic                   = false;
     // AMD-V. [APM2 15.4]
     bool svm                      = false;
     bool svm_disabled_by_firmware = false; // VM_CR.SVMDIS

@@ -29,8 +29,7 @@ constexpr u32 kDefaultMxcsrMask = 0xffbf;
 bool keeps_pointers(const Cpu_facts& cpu)
 {
     constexpr u32 saves_them_always = bit(2); // 8000_0008 EBX
-    return cpu.vendor == Cpu_facts::Vendor::amd &&
-           (cpuid(0x80000000).eax < 0x80000008 || !(cpuid(0x80000008).ebx & saves_them_always));
+    return cpu.vendor == Cpu_facts::Vendor::amd && !(cpuid_if_there(0x80000008).ebx & saves_them_always);
 }
 
 // Something of the hypervisor's takes their place, so that nothing of the vCPU before is found there.

@@ -65,27 +65,20 @@ void change_image()
 Speculation_facts read_facts(const Cpu_facts& cpu)
 {
     constexpr u32 tcg = 0x54474354; // the beginning of TCGTCGTCGTCG
-    const u32 highest = cpuid(0).eax, highest_extended = cpuid(0x80000000).eax;
+    const Cpuid leaf7 = cpuid_if_there(7);
     Speculation_facts facts;
     facts.vendor    = cpu.vendor;
     facts.signature = cpuid(1).eax;
-    if (highest >= 7) {
-        const Cpuid leaf7 = cpuid(7);
-        facts.leaf7_ebx   = leaf7.ebx;
-        facts.leaf7_edx   = leaf7.edx;
-        if (leaf7.eax >= 2)
-            facts.leaf7_2_edx = cpuid(7, 2).edx;
-        if (leaf7.edx & bit(29))
-            facts.arch_capabilities = read_msr_safely(msr::kArchCapabilities).value_or(0);
-    }
-    if (highest_extended >= 0x80000008)
-        facts.extended8_ebx = cpuid(0x80000008).ebx;
-    if (highest_extended >= 0x8000000a && cpu.svm)
-        facts.virtual_spec_ctrl = cpuid(0x8000000a).edx & bit(20);
-    if (highest_extended >= 0x80000021) {
-        facts.extended21_eax = cpuid(0x80000021).eax;
-        facts.extended21_ecx = cpuid(0x80000021).ecx;
-    }
+    facts.leaf7_ebx = leaf7.ebx;
+    facts.leaf7_edx = leaf7.edx;
+    if (leaf7.eax >= 2)
+        facts.leaf7_2_edx = cpuid(7, 2).edx;
+    if (leaf7.edx & bit(29))
+        facts.arch_capabilities = read_msr_safely(msr::kArchCapabilities).value_or(0);
+    facts.extended8_ebx     = cpuid_if_there(0x80000008).ebx;
+    facts.virtual_spec_ctrl = cpu.svm && (cpuid_if_there(0x8000000a).edx & bit(20));
+    facts.extended21_eax    = cpuid_if_there(0x80000021).eax;
+    facts.extended21_ecx    = cpuid_if_there(0x80000021).ecx;
     facts.microcode   = static_cast<u32>(read_msr_safely(msr::kPatchLevel).value_or(0)); // AMD's place for it
     facts.interpreted = (cpuid(1).ecx & bit(31)) && cpuid(0x40000000).ebx == tcg;
     return facts;

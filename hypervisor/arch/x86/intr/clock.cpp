@@ -102,7 +102,7 @@ Rate_measurement measure_by_pit()
     return counts(timer) ? measure_tsc(timer, kPitHz, kPitHz / 50) : Rate_measurement{0, ~0ull};
 }
 
-bool tsc_is_invariant() { return cpuid(0x80000000).eax >= 0x80000007 && (cpuid(0x80000007).edx & bit(8)); }
+bool tsc_is_invariant() { return cpuid_if_there(0x80000007).edx & bit(8); }
 
 bool is_virtual_machine() { return cpuid(1).ecx & bit(31); }
 

@@ -53,10 +53,9 @@ Expected<void> enable_on_this_cpu()
     const auto extended = cpuid(0x80000001);
     const Features features{.next_rip_save = (leaf.edx & bit(3)) != 0,
                             .rdtscp        = (extended.edx & bit(27)) != 0,
-                            .auto_ibrs =
-                                cpuid(0x80000000).eax >= 0x80000021 && (cpuid(0x80000021).eax & bit(8)) != 0,
-                            .giant_pages  = (extended.edx & bit(26)) != 0,
-                            .pause_filter = (leaf.edx & bit(10)) != 0};
+                            .auto_ibrs     = (cpuid_if_there(0x80000021).eax & bit(8)) != 0,
+                            .giant_pages   = (extended.edx & bit(26)) != 0,
+                            .pause_filter  = (leaf.edx & bit(10)) != 0};
     if (this_cpu() == 0) {
         machine_features                   = features;
         Nested_format::places              = Nested_format::npt;

@@ -66,7 +66,6 @@ class Table_source
 
 constinit Table_source tables;
 constinit Hpa root;
-constinit bool gigabyte_pages = false;
 
 using Host_table = Page_table<Host_format, Direct_memory, Table_source>;
 
@@ -77,18 +76,12 @@ constexpr Leaf_attributes kDevice{true, false, true};
 
 u64 page_of(u64 address) { return (address & kAddressMask) >> kPageShift; }
 
-// As Page_table::map, without 1 GiB leaves where the CPU has none.
 Expected<void> map(u64 virtual_address, Hpa start, Hpa end, Leaf_attributes attributes)
 {
-    // A stretch of half a gigabyte never gets a leaf of a whole one.
-    const u64 longest = gigabyte_pages ? ~0ull : 1ull << 29;
-    Host_table table(root, tables);
-    while (start < end) {
-        const u64 size = std::min(end - start, longest);
-        (void)TRY(table.map(page_of(virtual_address), to_mfn(start).value(), size >> kPageShift, attributes));
-        start = start + size;
-        virtual_address += size;
-    }
+    if (start < end)
+        (void)TRY(Host_table(root, tables)
+                      .map(page_of(virtual_address), to_mfn(start).value(), (end - start) >> kPageShift,
+                           attributes));
     return {};
 }
 
@@ -141,9 +134,9 @@ u64 tables_needed(const Memory_map& memory)
 
 Expected<void> build_host_page_tables(const Memory_map& memory, Used_ranges& used, const Cpu_facts& cpu)
 {
-    gigabyte_pages    = cpu.gigabyte_pages;
-    const u64 count   = tables_needed(memory);
-    const Hpa stretch = TRY(find_free(memory, used, count * kPageSize, kPageSize, kFourGiB));
+    Host_format::largest = cpu.gigabyte_pages ? 3 : 2;
+    const u64 count      = tables_needed(memory);
+    const Hpa stretch    = TRY(find_free(memory, used, count * kPageSize, kPageSize, kFourGiB));
     TRY(used.add(stretch, stretch + count * kPageSize));
     tables.use_stretch(stretch, count);
     root = TRY(tables.allocate());

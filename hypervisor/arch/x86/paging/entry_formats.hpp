@@ -50,6 +50,9 @@ struct Entry_format {
 
 // The hypervisor's own: the long-mode format, supervisor only, and nothing both writable and executable.
 struct Host_format : Entry_format {
+    inline static constinit unsigned largest = 3; // level of a leaf: 2 where the CPU has none of 1 GiB
+    static unsigned largest_leaf() { return largest; }
+
     static constexpr u64 p   = bit(0);
     static constexpr u64 rw  = bit(1);
     static constexpr u64 pwt = bit(3);

@@ -11,6 +11,8 @@
 #include "platform/cpus.hpp"
 #include "platform/fixed_list.hpp"
 
+#include <algorithm>
+
 namespace vmm::host_interrupts
 {
 namespace
@@ -27,19 +29,10 @@ constinit Fixed_list<Bound_gsi, 256> bound;
 // Several emulated IO-APICs bind, each with its own lock.
 constinit Spinlock bound_lock{Lock_rank::bound_interrupts};
 
-const Bound_gsi* find_bound(u32 gsi)
-{
-    for (const Bound_gsi& b : bound) {
-        if (b.gsi == gsi)
-            return &b;
-    }
-    return nullptr;
-}
-
 Expected<Host_vector> vector_for(u32 gsi, Eoi eoi, Handler handler, void* context)
 {
     const Lock_guard guard(bound_lock);
-    if (const Bound_gsi* b = find_bound(gsi)) {
+    if (const auto* b = std::ranges::find(bound, gsi, &Bound_gsi::gsi); b != bound.end()) {
         change_handler(b->at, eoi, handler, context);
         return b->at;
     }

@@ -66,27 +66,6 @@ Slot slot_of(u64 vector)
 // The destination of a pin or a message has eight bits, and all of them set are everybody. [SDM3 11.11.1]
 bool devices_reach(u32 cpu) { return known_cpus.list[cpu].apic_id < 0xff; }
 
-// A CPU that halts is out of the hypervisor, and for as long as it handles an interrupt it is in.
-class Inside
-{
-  public:
-    Inside() : from_outside_(turns::is_out(turns::of(this_cpu())))
-    {
-        if (from_outside_)
-            turns::come_in();
-    }
-    ~Inside()
-    {
-        if (from_outside_)
-            turns::go_out();
-    }
-    Inside(const Inside&)            = delete;
-    Inside& operator=(const Inside&) = delete;
-
-  private:
-    bool from_outside_;
-};
-
 void handle_exception(Exception_frame& frame)
 {
     if (frame.vector == kGeneralProtection) {
@@ -128,7 +107,10 @@ extern "C" void handle_vector(Exception_frame& frame)
 {
     if (frame.vector < kExceptions) [[unlikely]]
         return handle_exception(frame);
-    const Inside inside;
+    // A CPU that halts is out of the hypervisor, and for as long as it handles an interrupt it is in.
+    const bool from_outside = turns::is_out(turns::of(this_cpu()));
+    if (from_outside)
+        turns::come_in();
     const Slot slot = slot_of(frame.vector);
     if (slot.eoi == Eoi::before_handler)
         host_apic::end_of_interrupt();
@@ -138,6 +120,8 @@ extern "C" void handle_vector(Exception_frame& frame)
         log::guest(log::Level::debug, "interrupt on vector {x} that nobody uses", frame.vector);
     if (slot.eoi == Eoi::after_handler)
         host_apic::end_of_interrupt();
+    if (from_outside)
+        turns::go_out();
 }
 
 } // namespace vmm

@@ -31,16 +31,6 @@ u64 writable_efer(const Vcpu& vcpu)
     return kEferWritable | (vcpu.domain().cpu_policy().has(XEN_X86_FEATURE_AUTO_IBRS) ? efer::aibrse : 0);
 }
 
-bool is_valid_pat(u64 value)
-{
-    for (unsigned i = 0; i < 64; i += 8) {
-        const u64 type = (value >> i) & 0xff;
-        if (type > 7 || type == 2 || type == 3)
-            return false;
-    }
-    return true;
-}
-
 Expected<void> write_efer(Vcpu& vcpu, u64 value)
 {
     System_state s     = vcpu.backend().read_system();

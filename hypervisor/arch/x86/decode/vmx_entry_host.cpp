@@ -97,17 +97,6 @@ void Entry_judge::injection()
              Field::entry_error_code, "bits 31:16 have to be 0");
 }
 
-void Entry_judge::need_pat(std::string_view owner, Field field)
-{
-    bool good       = true;
-    const u64 value = read_(field);
-    for (unsigned i = 0; i < 64; i += 8) {
-        const u64 type = value >> i & 0xff;
-        good           = good && type <= 7 && type != 2 && type != 3;
-    }
-    need(good, owner, "IA32_PAT", field, "each byte has to be a memory type");
-}
-
 // [SDM3 27.2.2, 27.2.4]
 void Entry_judge::host_registers()
 {

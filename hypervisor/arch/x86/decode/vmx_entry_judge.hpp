@@ -69,7 +69,10 @@ class Entry_judge
         need((value & must) == must && (value & ~may) == 0, owner, name, field,
              "bits that VT-x fixes have to be as it wants them");
     }
-    void need_pat(std::string_view owner, Field field);
+    void need_pat(std::string_view owner, Field field)
+    {
+        need(is_valid_pat(read_(field)), owner, "IA32_PAT", field, "each byte has to be a memory type");
+    }
     void need_segment(Segment_row row, bool system);
 
     [[nodiscard]] u64 beyond_physical() const { return ~low_bits(rules_.physical_bits); }

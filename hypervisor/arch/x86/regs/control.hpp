@@ -69,4 +69,15 @@ inline constexpr u16 segment_default = 1u << 10;
 
 inline constexpr u64 kPatAtReset = 0x0007040600070406;
 
+// Each byte of the PAT has to be a memory type.
+constexpr bool is_valid_pat(u64 value)
+{
+    for (unsigned i = 0; i < 64; i += 8) {
+        const u64 type = (value >> i) & 0xff;
+        if (type > 7 || type == 2 || type == 3)
+            return false;
+    }
+    return true;
+}
+
 } // namespace vmm

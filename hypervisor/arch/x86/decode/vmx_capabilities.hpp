@@ -5,6 +5,7 @@
 #pragma once
 
 #include "arch/x86/paging/entry_formats.hpp"
+#include "arch/x86/regs/control.hpp"
 #include "arch/x86/regs/vmcs.hpp"
 
 #include <string_view>
@@ -35,8 +36,14 @@ struct Capabilities {
     [[nodiscard]] u64 host_cr0(u64 now) const { return (now | cr0_fixed0) & cr0_fixed1; }
     [[nodiscard]] u64 host_cr4(u64 now) const { return (now | cr4_fixed0) & cr4_fixed1; }
 
+    // Of a linear address.
+    [[nodiscard]] unsigned address_bits() const { return cr4_fixed1 & cr4::la57 ? 57 : 48; }
+
     bool operator==(const Capabilities&) const = default;
 };
+
+// What a guest's EFER may have.
+inline constexpr u64 kGuestEfer = efer::sce | efer::lme | efer::lma | efer::nxe;
 
 // IA32_FEATURE_CONTROL. The firmware locks it one way or the other; where it did not, we may. [SDM3 24.7]
 namespace feature_control

@@ -62,7 +62,7 @@ void Entry_judge::guest_modes()
     } else {
         need(!(cr4 & cr4::pcide), kGuest, "CR4", Field::guest_cr4, "PCIDE needs long mode");
     }
-    need((efer & ~kKnownEfer) == 0, kGuest, "IA32_EFER", Field::guest_efer, "bits that no CPU has must be 0");
+    need((efer & ~kGuestEfer) == 0, kGuest, "IA32_EFER", Field::guest_efer, "bits that no CPU has must be 0");
     need(!(efer & efer::lma) == !long_mode(), kGuest, "IA32_EFER", Field::guest_efer,
          "LMA has to be as the VM-entry control for long mode");
     need(!(cr0 & cr0::pg) || !(efer & efer::lma) == !(efer & efer::lme), kGuest, "IA32_EFER",

@@ -111,7 +111,7 @@ void Entry_judge::host_registers()
     need_pat(kHost, Field::host_pat);
     constexpr u64 both = efer::lme | efer::lma;
     const u64 efer     = at(Field::host_efer);
-    need((efer & ~kKnownEfer) == 0 && (efer & both) == both, kHost, "IA32_EFER", Field::host_efer,
+    need((efer & ~kGuestEfer) == 0 && (efer & both) == both, kHost, "IA32_EFER", Field::host_efer,
          "a 64-bit host has LME and LMA, and no unknown bit");
     need_canonical(kHost, "RIP", Field::host_rip);
 }

@@ -12,11 +12,6 @@
 namespace vmm::vmx
 {
 
-// The rows of segment fields, in the order of their encodings.
-enum Segment_row : u8 { es, cs, ss, ds, fs, gs, ldtr, tr };
-
-inline constexpr u64 kKnownEfer = efer::sce | efer::lme | efer::lma | efer::nxe;
-
 class Entry_judge
 {
   public:
@@ -78,9 +73,7 @@ class Entry_judge
     [[nodiscard]] u64 beyond_physical() const { return ~low_bits(rules_.physical_bits); }
     [[nodiscard]] bool canonical(u64 address) const
     {
-        const unsigned bits = rules_.capabilities.cr4_fixed1 & cr4::la57 ? 57 : 48;
-        const s64 sign      = static_cast<s64>(address) >> (bits - 1);
-        return sign == 0 || sign == -1;
+        return sign_extend(address, rules_.capabilities.address_bits()) == address;
     }
     [[nodiscard]] bool long_mode() const { return has(Field::entry_controls, entry_control::long_mode); }
     [[nodiscard]] bool usable(Segment_row row) const

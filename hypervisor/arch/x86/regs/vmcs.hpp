@@ -104,6 +104,9 @@ enum class Field : u32 {
     host_rip           = 0x6c16,
 };
 
+// The rows of segment fields, in the order of their encodings.
+enum Segment_row : u8 { es, cs, ss, ds, fs, gs, ldtr, tr };
+
 // The n-th of a row of fields that are two apart.
 constexpr Field nth(Field first, unsigned n) { return static_cast<Field>(static_cast<u32>(first) + 2 * n); }
 

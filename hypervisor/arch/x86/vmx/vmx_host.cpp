@@ -54,13 +54,6 @@ u64 task_base(u64 gdt)
     return field(descriptor[0], 39, 16) | field(descriptor[0], 63, 56) << 24 | descriptor[1] << 32;
 }
 
-} // namespace
-
-Address_space_ids& vpids() { return ids.here(); }
-
-namespace
-{
-
 // What guests run with, found on the boot CPU.
 Expected<void> choose_for_all()
 {
@@ -111,6 +104,7 @@ void report()
               c.virtual_apic ? ", interrupts delivered by the CPU" : ", interrupts injected");
 }
 
+Address_space_ids& vpids() { return ids.here(); }
 const Capabilities& capabilities() { return host.capabilities; }
 const Controls& controls() { return host.controls; }
 unsigned physical_bits() { return host.physical_bits; }

@@ -17,8 +17,7 @@ namespace vmm::vmx
 namespace
 {
 
-constexpr u64 kGuestEfer = efer::sce | efer::lme | efer::lma | efer::nxe;
-constexpr u64 kCr0Known  = cr0::pe | cr0::mp | cr0::em | cr0::ts | cr0::et | cr0::ne | cr0::wp | cr0::am |
+constexpr u64 kCr0Known = cr0::pe | cr0::mp | cr0::em | cr0::ts | cr0::et | cr0::ne | cr0::wp | cr0::am |
                           cr0::nw | cr0::cd | cr0::pg;
 
 // In cycles of the TSC: PAUSEs no further apart are one loop, and in one for so long a vCPU waits for
@@ -32,9 +31,6 @@ constexpr u16 kBusy     = 1u << 1; // of a TSS
 constexpr u16 kPresent  = 1u << 7;
 constexpr u16 kGranular = 1u << 11;
 
-// The order of the VMCS's rows of segment fields.
-enum Row : u8 { es, cs, ss, ds, fs, gs, ldtr, tr };
-
 // Attributes and access rights differ by four bits of limit that a descriptor has between them.
 constexpr u32 to_rights(u16 attributes) { return (attributes & 0xffu) | (attributes & 0xf00u) << 4; }
 constexpr u16 to_attributes(u32 rights)
@@ -42,7 +38,7 @@ constexpr u16 to_attributes(u32 rights)
     return rights & kUnusable ? 0 : static_cast<u16>((rights & 0xff) | (rights >> 4 & 0xf00));
 }
 
-void write_segment(Row row, const Segment& s)
+void write_segment(Segment_row row, const Segment& s)
 {
     write(nth(Field::guest_es, row), s.selector);
     write(nth(Field::guest_es_limit, row), s.limit);
@@ -50,7 +46,7 @@ void write_segment(Row row, const Segment& s)
     write(nth(Field::guest_es_rights, row), s.attributes & kPresent ? to_rights(s.attributes) : kUnusable);
 }
 
-Segment read_segment(Row row)
+Segment read_segment(Segment_row row)
 {
     return {static_cast<u16>(read(nth(Field::guest_es, row))),
             to_attributes(read32(nth(Field::guest_es_rights, row))), read32(nth(Field::guest_es_limit, row)),
@@ -84,10 +80,9 @@ Segment task_in_order(Segment s, bool long_mode)
 // [SDM3 27.3.1.1]
 bool addresses_are_canonical(const System_state& s)
 {
-    const unsigned unused = cr4_may() & cr4::la57 ? 64 - 57 : 64 - 48;
     for (const u64 address :
          {s.sysenter_esp, s.sysenter_eip, s.lstar, s.cstar, s.kernel_gs_base, s.fs.base, s.gs.base}) {
-        if (static_cast<u64>(static_cast<s64>(address << unused) >> unused) != address)
+        if (sign_extend(address, capabilities().address_bits()) != address)
             return false;
     }
     return true;

@@ -141,21 +141,20 @@ bool bleeds(const Speculation_facts& cpu)
 Measures possible_on(const Speculation_facts& cpu)
 {
     Measures m{retpoline, rsb, small_code};
-    const auto add       = [&](bool there, Measures more) { m = there ? m | more : m; };
     const bool ibrs_ibpb = cpu.leaf7_edx & leaf7_edx::ibrs_ibpb;
     const bool amd       = cpu.vendor == Cpu_facts::Vendor::amd;
-    add(ibrs_ibpb || (cpu.extended8_ebx & extended8_ebx::ibrs), {ibrs});
-    add(cpu.extended21_eax & extended21_eax::auto_ibrs, {auto_ibrs});
-    add(cpu.leaf7_2_edx & kBhiCtrl, {bhi_dis});
-    add(ibrs_ibpb || (cpu.extended8_ebx & extended8_ebx::ibpb), {ibpb, ibpb_exit, msr_sc});
-    add(verw_clears(cpu), {verw});
-    add(cpu.leaf7_edx & leaf7_edx::l1d_flush, {l1d_flush});
-    add(cpu.vendor == Cpu_facts::Vendor::intel, {l1d_fill});
-    add(cpu.arch_capabilities & caps::tsx_ctrl, {tsx_off});
-    add(amd && model_of(cpu.signature).family >= 0x10, {lfence});
-    add(amd && bleeds(cpu), {fp_backup});
-    add(has_ssbd(cpu) || ls_cfg_ssbd(cpu), {ssbd});
-    add(has_spec_ctrl(cpu) || cpu.arch_capabilities, {msr_sc});
+    m.add(ibrs_ibpb || (cpu.extended8_ebx & extended8_ebx::ibrs), {ibrs});
+    m.add(cpu.extended21_eax & extended21_eax::auto_ibrs, {auto_ibrs});
+    m.add(cpu.leaf7_2_edx & kBhiCtrl, {bhi_dis});
+    m.add(ibrs_ibpb || (cpu.extended8_ebx & extended8_ebx::ibpb), {ibpb, ibpb_exit, msr_sc});
+    m.add(verw_clears(cpu), {verw});
+    m.add(cpu.leaf7_edx & leaf7_edx::l1d_flush, {l1d_flush});
+    m.add(cpu.vendor == Cpu_facts::Vendor::intel, {l1d_fill});
+    m.add(cpu.arch_capabilities & caps::tsx_ctrl, {tsx_off});
+    m.add(amd && model_of(cpu.signature).family >= 0x10, {lfence});
+    m.add(amd && bleeds(cpu), {fp_backup});
+    m.add(has_ssbd(cpu) || ls_cfg_ssbd(cpu), {ssbd});
+    m.add(has_spec_ctrl(cpu) || cpu.arch_capabilities, {msr_sc});
     return m;
 }
 
@@ -180,10 +179,8 @@ Measures needed_on_intel(const Speculation_facts& cpu, Measures possible)
 
     const bool mds = core != Core::goldmont && !has(caps::mds_no) && family_6;
     const bool taa = ((cpu.leaf7_ebx & kRtm) || has(caps::tsx_ctrl)) && !has(caps::taa_no);
-    if (mds || (has(caps::rfds_clear) && !has(caps::rfds_no)))
-        m = m | Measures{verw};
-    if (taa && !mds)
-        m = m | Measures{tsx_off};
+    m.add(mds || (has(caps::rfds_clear) && !has(caps::rfds_no)), {verw});
+    m.add(taa && !mds, {tsx_off});
     const bool l1tf = family_6 && (core == Core::big || core == Core::underflowing) && !has(caps::rdcl_no);
     if (l1tf && !has(caps::skip_l1dfl)) {
         m = m | Measures{l1d_flush};
@@ -193,8 +190,7 @@ Measures needed_on_intel(const Speculation_facts& cpu, Measures possible)
             m = m - Measures{verw};
     }
     // Two translations of one address, of different sizes, stop the core for good. (CVE-2018-12207)
-    if (family_6 && core >= Core::big && !has(caps::if_pschange_mc_no))
-        m = m | Measures{small_code};
+    m.add(family_6 && core >= Core::big && !has(caps::if_pschange_mc_no), {small_code});
     return m;
 }
 
@@ -211,13 +207,11 @@ bool needs_barrier_at_exits(const Speculation_facts& cpu)
 Measures needed_on_amd(const Speculation_facts& cpu, Measures possible)
 {
     Measures m = possible.has(auto_ibrs) ? Measures{auto_ibrs, ibpb} : Measures{retpoline, rsb, ibpb};
-    m          = m | (possible & Measures{fp_backup}); // which only a CPU that needs it has
-    if (needs_barrier_at_exits(cpu))
-        m = m | Measures{ibpb_exit};
-    if (!(cpu.extended21_eax & extended21_eax::lfence_serialises) && possible.has(lfence))
-        m = m | Measures{lfence};
-    if ((cpu.extended21_eax & extended21_eax::verw_clears) && (cpu.extended21_ecx & kTsa_no) != kTsa_no)
-        m = m | Measures{verw};
+    m.add(possible.has(fp_backup), {fp_backup}); // which only a CPU that needs it has
+    m.add(needs_barrier_at_exits(cpu), {ibpb_exit});
+    m.add(possible.has(lfence) && !(cpu.extended21_eax & extended21_eax::lfence_serialises), {lfence});
+    m.add((cpu.extended21_eax & extended21_eax::verw_clears) && (cpu.extended21_ecx & kTsa_no) != kTsa_no,
+          {verw});
     return m;
 }
 
@@ -258,8 +252,7 @@ Speculation_plan plan_speculation(const Speculation_facts& cpu, const Speculatio
     plan.done    = (needed | wishes.on) & allowed;
     plan.off     = (ideal & possible) & wishes.off;
     plan.lacking = ideal - possible;
-    if (!cpu.interpreted && guests_need_ssbd(cpu) && !has_ssbd(cpu))
-        plan.lacking = plan.lacking | Measures{ssbd};
+    plan.lacking.add(!cpu.interpreted && guests_need_ssbd(cpu) && !has_ssbd(cpu), {ssbd});
 
     const bool by_spec_ctrl = plan.has(ssbd) && has_ssbd(cpu);
     plan.host_spec_ctrl     = (plan.has(ibrs) ? spec_ctrl::ibrs : 0) | (by_spec_ctrl ? spec_ctrl::ssbd : 0) |

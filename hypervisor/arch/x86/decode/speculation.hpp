@@ -48,6 +48,7 @@ class Measures
     [[nodiscard]] static constexpr Measures every() { return Measures((1u << kMeasures) - 1); }
     [[nodiscard]] constexpr bool has(Measure m) const { return bits_ >> static_cast<unsigned>(m) & 1; }
     [[nodiscard]] constexpr bool empty() const { return bits_ == 0; }
+    constexpr void add(bool when, Measures more) { bits_ |= when ? more.bits_ : 0; }
     constexpr Measures operator|(Measures other) const { return Measures(bits_ | other.bits_); }
     constexpr Measures operator&(Measures other) const { return Measures(bits_ & other.bits_); }
     constexpr Measures operator-(Measures other) const { return Measures(bits_ & ~other.bits_); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/decode/vmx_exit.hpp"
 
+#include "arch/x86/regs/control.hpp"
 #include "arch/x86/regs/vmcs.hpp"
 
 #include <array>

@@ -63,6 +63,22 @@ namespace dr6
 inline constexpr u64 bs = bit(14);
 } // namespace dr6
 
+// An event as both vendors' structures have it: one to be injected, one that caused the exit, or one whose
+// delivery the exit cut short. [APM2 15.7.2, 15.20; SDM3 25.8.3, 25.9.2]
+namespace event
+{
+inline constexpr u32 vector_mask     = 0xff;
+inline constexpr unsigned type_shift = 8;
+inline constexpr u32 type_mask       = 7u << type_shift;
+inline constexpr u32 type_nmi        = 2u << type_shift;
+inline constexpr u32 type_exception  = 3u << type_shift; // VT-x: of the hardware's
+inline constexpr u32 type_software   = 4u << type_shift; // INT n
+inline constexpr u32 type_int1       = 5u << type_shift; // VT-x only
+inline constexpr u32 error_valid     = bit(11);
+inline constexpr u32 nmi_unblocked   = bit(12); // VT-x only: by the IRET that faulted
+inline constexpr u32 valid           = bit(31);
+} // namespace event
+
 // L and D/B of a segment's packed attributes: 64-bit code; 32 bits by default.
 inline constexpr u16 segment_long    = 1u << 9;
 inline constexpr u16 segment_default = 1u << 10;

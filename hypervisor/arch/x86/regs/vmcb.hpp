@@ -143,16 +143,4 @@ constexpr u32 intercepts(Exitcodes... codes)
     return (... | (1u << (codes & 31)));
 }
 
-// EVENTINJ and EXITINTINFO. [APM2 15.20, 15.7.2]
-namespace event
-{
-inline constexpr u64 vector_mask     = 0xff;
-inline constexpr unsigned type_shift = 8;
-inline constexpr u64 type_mask       = 7ull << type_shift;
-inline constexpr u64 type_exception  = 3ull << type_shift;
-inline constexpr u64 type_software   = 4ull << type_shift;
-inline constexpr u64 error_valid     = bit(11);
-inline constexpr u64 valid           = bit(31);
-} // namespace event
-
 } // namespace vmm::svm

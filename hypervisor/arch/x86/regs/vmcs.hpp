@@ -167,20 +167,6 @@ inline constexpr u32 load_pat   = bit(14);
 inline constexpr u32 load_efer  = bit(15);
 } // namespace entry_control
 
-// An event to be injected, that caused the exit, or whose delivery the exit cut short. [SDM3 25.8.3, 25.9.2]
-namespace event
-{
-inline constexpr u32 vector_mask     = 0xff;
-inline constexpr unsigned type_shift = 8;
-inline constexpr u32 type_mask       = 7u << type_shift;
-inline constexpr u32 type_nmi        = 2u << type_shift;
-inline constexpr u32 type_hard       = 3u << type_shift; // an exception of the hardware's
-inline constexpr u32 type_int1       = 5u << type_shift;
-inline constexpr u32 error_valid     = bit(11);
-inline constexpr u32 nmi_unblocked   = bit(12); // by the IRET that faulted
-inline constexpr u32 valid           = bit(31);
-} // namespace event
-
 // [SDM3 25.4.2, table 25-3]
 namespace blocking
 {

@@ -230,7 +230,7 @@ void Vmx_vcpu::after_exit(const Exit_fields& fields)
 void Vmx_vcpu::requeue_cut_event(u32 cut)
 {
     const u32 type = cut & event::type_mask;
-    if (type > event::type_hard)
+    if (type > event::type_exception)
         return;
     event_       = cut & ~event::nmi_unblocked; // undefined in this field
     event_error_ = cut & event::error_valid ? read32(Field::cut_error_code) : 0;

@@ -6,7 +6,7 @@
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "event/event_table.hpp"
-#include "exit/guest_cpu_policy.hpp"
+#include "exit/cpu_policy.hpp"
 #include "grant/grant_table.hpp"
 #include "mm/fork.hpp"
 #include "mm/frame_allocator.hpp"

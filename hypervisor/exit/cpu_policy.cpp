@@ -136,8 +136,7 @@ constexpr Indexed kIndexedLeaves[] = {{4, 0, 6}, {7, 6, 3}, {0xb, 9, 2}, {0xd, 1
 
 const Indexed* indexed(u32 leaf)
 {
-    const auto* found = std::find_if(std::begin(kIndexedLeaves), std::end(kIndexedLeaves),
-                                     [&](const Indexed& i) { return i.leaf == leaf; });
+    const auto* found = std::ranges::find(kIndexedLeaves, leaf, &Indexed::leaf);
     return found == std::end(kIndexedLeaves) ? nullptr : found;
 }
 
@@ -189,10 +188,7 @@ u32 Cpu_policy::subleaves(u32 leaf) const
     const u32 kept = indexed(leaf)->count;
     switch (leaf) {
     case 7: return std::min(find(7, 0)->eax, kept - 1) + 1;
-    case 0xd: {
-        const u64 components = find(0xd, 0)->eax | u64{find(0xd, 0)->edx} << 32;
-        return std::clamp(static_cast<u32>(std::bit_width(components)), 2u, kept);
-    }
+    case 0xd: return std::clamp(static_cast<u32>(std::bit_width(xcr0())), 2u, kept);
     default:
         for (u32 i = 0; i < kept; ++i) {
             if (type_of(i) == 0)
@@ -324,8 +320,7 @@ Expected<void> Cpu_policy::settle(const Cpu_policy& most, Trouble& trouble)
     }
     Cpu_policy whole;
     TRY(for_each([&](u32 leaf, u32 subleaf, const Cpuid& told) {
-        const auto* model          = std::find_if(std::begin(kModel), std::end(kModel),
-                                                  [&](const Model_part& m) { return m.leaf == leaf; });
+        const auto* model          = std::ranges::find(kModel, leaf, &Model_part::leaf);
         const Cpuid parts          = model != std::end(kModel) ? model->parts : Cpuid{};
         *whole.find(leaf, subleaf) = masked(told, parts);
         return Expected<void>();

@@ -82,6 +82,11 @@ class Cpu_policy
     std::array<Cpuid, kBasic + kExtended + kHypervisor + kIndexed> leaves_{};
 };
 
+// The most that a guest's policy can be on this machine, which is also what a domain has until its toolstack
+// says otherwise. Made from the machine's CPUID when the first domain is, before there are several CPUs at
+// work.
+const Cpu_policy& guest_cpu_policy();
+
 template <class Put>
 Expected<void> Cpu_policy::for_each(Put put) const
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "exit/guest_cpu_policy.hpp"
+#include "exit/cpu_policy.hpp"
 
 #include "arch/x86/cpu/fpu.hpp"
 #include "arch/x86/cpu/hardening.hpp"

@@ -2,7 +2,7 @@
 #include "hypercall/cpu_policy_op.hpp"
 
 #include "domain/vcpu.hpp"
-#include "exit/guest_cpu_policy.hpp"
+#include "exit/cpu_policy.hpp"
 #include "hypercall/argument.hpp"
 
 #include <algorithm>

@@ -39,7 +39,10 @@ class Vcpu_backend
     virtual void store() = 0;
 
     // Whether an external interrupt could be delivered right now (IF set, no shadow, nothing else queued).
-    [[nodiscard]] virtual bool can_take_interrupt(const Guest_registers& regs) const = 0;
+    [[nodiscard]] bool can_take_interrupt(const Guest_registers& regs) const
+    {
+        return (regs.rflags & rflags::if_) && !in_shadow_ && !event_queued();
+    }
     // STI, or a load of SS, holds interrupts back for one more instruction: as it was at the last exit.
     [[nodiscard]] bool in_interrupt_shadow() const { return in_shadow_; }
     // True while an event is queued for the next entry, or was cut short and must be delivered again.

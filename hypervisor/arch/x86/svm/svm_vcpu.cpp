@@ -179,11 +179,6 @@ void Svm_vcpu::store()
     read_debug_addresses(debug_address_);
 }
 
-bool Svm_vcpu::can_take_interrupt(const Guest_registers& regs) const
-{
-    return (regs.rflags & rflags::if_) && !in_shadow_ && !event_queued();
-}
-
 bool Svm_vcpu::event_queued() const { return vmcb_->eventinj & event::valid; }
 
 // External interrupts go by V_IRQ and not by EVENTINJ: the CPU then takes them like any interrupt, on every

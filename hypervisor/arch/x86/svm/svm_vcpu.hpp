@@ -31,7 +31,6 @@ class Svm_vcpu final : public Vcpu_backend
     Vm_exit enter(Guest_registers& regs);
     void load() override;
     void store() override;
-    [[nodiscard]] bool can_take_interrupt(const Guest_registers& regs) const override;
     [[nodiscard]] bool event_queued() const override;
     void inject(const Injection& event) override;
     void request_window(u8 priority) override;

@@ -264,11 +264,6 @@ void Vmx_vcpu::store()
     take_out();
 }
 
-bool Vmx_vcpu::can_take_interrupt(const Guest_registers& regs) const
-{
-    return (regs.rflags & rflags::if_) && !event_queued() && !in_interrupt_shadow();
-}
-
 bool Vmx_vcpu::event_queued() const { return event_ & event::valid; }
 
 void Vmx_vcpu::inject(const Injection& what)

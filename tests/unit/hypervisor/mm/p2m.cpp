@@ -38,14 +38,16 @@ u64* leaf_of(const P2m& p2m, Gfn gfn)
     u64 table = p2m.root().value() << kPageShift;
     for (unsigned level = 4;; --level) {
         u64* entry = to_virtual<u64>(Hpa(table + ((gfn.value() >> level_order(level)) & 511) * 8));
-        if (Npt_format::is_leaf(*entry, level))
+        if (Nested_format::is_leaf(*entry, level))
             return entry;
-        table = Npt_format::table_address(*entry).value();
+        table = Nested_format::table_address(*entry).value();
     }
 }
 
+constexpr u64 kAccessed = bit(5); // AMD's
+
 // What the CPU does on a write: the accessed and dirty bits of the leaf.
-void touch(P2m& p2m, Gfn gfn) { *leaf_of(p2m, gfn) |= Npt_format::a | Npt_format::d; }
+void touch(P2m& p2m, Gfn gfn) { *leaf_of(p2m, gfn) |= kAccessed | Nested_format::npt.dirty; }
 
 } // namespace
 

@@ -42,11 +42,10 @@ const Capabilities kCpu{.basic      = 0x00da0400'00000012,
                         .cr4_fixed1 = 0x1767ff};
 constexpr unsigned kPhysicalBits = 39;
 
-enum Row : unsigned { es, cs, ss, ds, fs, gs, ldtr, tr };
-constexpr Field rights(Row row) { return nth(Field::guest_es_rights, row); }
-constexpr Field limit(Row row) { return nth(Field::guest_es_limit, row); }
-constexpr Field base(Row row) { return nth(Field::guest_es_base, row); }
-constexpr Field selector(Row row) { return nth(Field::guest_es, row); }
+constexpr Field rights(Segment_row row) { return nth(Field::guest_es_rights, row); }
+constexpr Field limit(Segment_row row) { return nth(Field::guest_es_limit, row); }
+constexpr Field base(Segment_row row) { return nth(Field::guest_es_base, row); }
+constexpr Field selector(Segment_row row) { return nth(Field::guest_es, row); }
 
 // A kernel in long mode.
 void set_good()
@@ -88,7 +87,7 @@ void set_good()
                              {rights(gs), kUnusable},
                              {rights(ldtr), kUnusable},
                              {rights(tr), 0x8b}};
-    for (const Row row : {cs, ss, ds})
+    for (const Segment_row row : {cs, ss, ds})
         vmcs[limit(row)] = 0xffffffff;
     vmcs[limit(tr)] = 0x67;
     for (const Field zero : {Field::cr3_targets,
@@ -121,7 +120,7 @@ void set_good()
                              Field::host_sysenter_esp,
                              Field::host_sysenter_eip})
         vmcs[zero] = 0;
-    for (const Row row : {es, cs, ss, ds, fs, gs, ldtr, tr}) {
+    for (const Segment_row row : {es, cs, ss, ds, fs, gs, ldtr, tr}) {
         vmcs.insert({selector(row), 0});
         vmcs.insert({base(row), 0});
         vmcs.insert({limit(row), 0});
@@ -140,7 +139,7 @@ void set_real_mode()
     vmcs[Field::guest_cr4]    = 0x2000;
     vmcs[Field::guest_rip]    = 0xfff0;
     vmcs[Field::guest_rflags] = 2;
-    for (const Row row : {es, cs, ss, ds, fs, gs}) {
+    for (const Segment_row row : {es, cs, ss, ds, fs, gs}) {
         vmcs[rights(row)] = 0x93;
         vmcs[limit(row)]  = 0xffff;
     }
@@ -151,7 +150,7 @@ void set_v86()
     set_real_mode();
     vmcs[Field::guest_cr0]    = 0x31;
     vmcs[Field::guest_rflags] = rflags::vm | 2;
-    for (const Row row : {es, cs, ss, ds, fs, gs}) {
+    for (const Segment_row row : {es, cs, ss, ds, fs, gs}) {
         vmcs[rights(row)]   = 0xf3;
         vmcs[selector(row)] = 0x1234;
         vmcs[base(row)]     = 0x12340;

@@ -21,6 +21,9 @@ inline constexpr u64 am = bit(18);
 inline constexpr u64 nw = bit(29);
 inline constexpr u64 cd = bit(30);
 inline constexpr u64 pg = bit(31);
+
+// The others below bit 32 stay clear, whatever is written. [SDM3 2.5]
+inline constexpr u64 known = pe | mp | em | ts | et | ne | wp | am | nw | cd | pg;
 } // namespace cr0
 
 namespace cr4

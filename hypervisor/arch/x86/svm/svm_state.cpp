@@ -10,13 +10,11 @@ namespace
 {
 
 constexpr u64 kGuestEfer = efer::sce | efer::lme | efer::lma | efer::nxe | efer::ffxsr;
-constexpr u64 kCr0Known  = cr0::pe | cr0::mp | cr0::em | cr0::ts | cr0::et | cr0::ne | cr0::wp | cr0::am |
-                          cr0::nw | cr0::cd | cr0::pg;
 
 // What VMRUN would refuse with VMEXIT_INVALID. [APM2 15.5.1, "Canonicalization and Consistency Checks"]
 bool enterable(const System_state& s)
 {
-    if ((s.cr0 & ~kCr0Known) != 0 || ((s.cr0 & cr0::nw) && !(s.cr0 & cr0::cd)))
+    if ((s.cr0 & ~cr0::known) != 0 || ((s.cr0 & cr0::nw) && !(s.cr0 & cr0::cd)))
         return false;
     if ((s.efer & ~(kGuestEfer | (features().auto_ibrs ? efer::aibrse : 0))) != 0 || (s.dr6 >> 32) != 0 ||
         (s.dr7 >> 32) != 0)
@@ -65,6 +63,7 @@ System_state Svm_vcpu::read_system() const
 {
     System_state s{};
     for_each_register(s, *vmcb_, [](auto& system, const auto& in_vmcb) { system = in_vmcb; });
+    s.cr0 &= cr0::known; // emulated CPUs keep the others, too
     s.efer          = vmcb_->efer & ~efer::svme;
     s.debug_address = debug_address_;
     return s;

@@ -64,6 +64,7 @@ bool Vmx_vcpu::write_guest_cr0(u64 value)
     if ((value >> 32) != 0 || ((value & cr0::pg) && !(value & cr0::pe)) ||
         ((value & cr0::nw) && !(value & cr0::cd)))
         return false;
+    value &= cr0::known;
     u64 efer              = read(Field::guest_efer);
     const u64 cr4         = guest_cr4();
     const bool paging_was = guest_cr0() & cr0::pg;

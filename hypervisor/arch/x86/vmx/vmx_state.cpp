@@ -17,9 +17,6 @@ namespace vmm::vmx
 namespace
 {
 
-constexpr u64 kCr0Known = cr0::pe | cr0::mp | cr0::em | cr0::ts | cr0::et | cr0::ne | cr0::wp | cr0::am |
-                          cr0::nw | cr0::cd | cr0::pg;
-
 // In cycles of the TSC: PAUSEs no further apart are one loop, and in one for so long a vCPU waits for
 // another. [SDM3 25.6.13, 26.1.3]
 constexpr u32 kSpinGap    = 128;
@@ -91,7 +88,7 @@ bool addresses_are_canonical(const System_state& s)
 // What an entry would refuse and cannot be put in order. [SDM3 27.3.1.1]
 bool enterable(const System_state& s)
 {
-    if ((s.cr0 & ~kCr0Known) != 0 || ((s.cr0 & cr0::nw) && !(s.cr0 & cr0::cd)))
+    if ((s.cr0 & ~cr0::known) != 0 || ((s.cr0 & cr0::nw) && !(s.cr0 & cr0::cd)))
         return false;
     if ((s.cr0 & cr0::pg) && !(s.cr0 & cr0::pe))
         return false;

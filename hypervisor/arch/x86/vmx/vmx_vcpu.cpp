@@ -307,7 +307,6 @@ void Vmx_vcpu::cancel_window()
     write(Field::tpr_threshold, 0);
 }
 
-// The threshold may not be above the TPR at an entry; who still waits asks again before the next.
 void Vmx_vcpu::give_spec_ctrl(u32 value)
 {
     use();
@@ -318,6 +317,7 @@ void Vmx_vcpu::give_spec_ctrl(u32 value)
 
 u32 Vmx_vcpu::spec_ctrl() const { return vcpu_.regs.speculation.spec_ctrl; }
 
+// The threshold may not be above the TPR at an entry; who still waits asks again before the next.
 void Vmx_vcpu::set_tpr(u8 tpr)
 {
     use();

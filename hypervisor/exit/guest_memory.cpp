@@ -97,15 +97,13 @@ Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes)
         [&](u8* host, u64 done, u64 part) { bytes::copy(host, static_cast<const u8*>(from) + done, part); });
 }
 
-std::span<const u8> fetch_instruction(Vcpu& vcpu, Gva at, std::span<u8> bytes)
+std::span<const u8> fetch_across_pages(Vcpu& vcpu, Gva at, std::span<u8> bytes)
 {
-    const u64 here = std::min<u64>(bytes.size(), kPageSize - page_offset(at));
+    const u64 here = kPageSize - page_offset(at);
     if (!copy_from_guest(vcpu, bytes.data(), at, here))
         return {};
-    const u64 rest = bytes.size() - here;
-    if (rest == 0 || !copy_from_guest(vcpu, bytes.data() + here, at + here, rest))
-        return bytes.first(here);
-    return bytes;
+    const bool whole = copy_from_guest(vcpu, bytes.data() + here, at + here, bytes.size() - here).has_value();
+    return whole ? bytes : bytes.first(here);
 }
 
 Expected<void> copy_from_guest_physical(Domain& domain, void* to, Gpa from, u64 bytes)

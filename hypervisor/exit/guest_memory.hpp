@@ -26,7 +26,13 @@ Expected<void> copy_from_guest(Vcpu& vcpu, void* to, Gva from, u64 bytes);
 Expected<void> copy_to_guest(Vcpu& vcpu, Gva to, const void* from, u64 bytes);
 
 // What of `bytes` can be read there: an instruction may end right before a page that is not there.
-std::span<const u8> fetch_instruction(Vcpu& vcpu, Gva at, std::span<u8> bytes);
+std::span<const u8> fetch_across_pages(Vcpu& vcpu, Gva at, std::span<u8> bytes);
+inline std::span<const u8> fetch_instruction(Vcpu& vcpu, Gva at, std::span<u8> bytes)
+{
+    if (page_offset(at) > kPageSize - bytes.size()) [[unlikely]]
+        return fetch_across_pages(vcpu, at, bytes);
+    return bytes.first(copy_from_guest(vcpu, bytes.data(), at, bytes.size()) ? bytes.size() : 0);
+}
 
 // By guest physical address, for a structure the ABI names that way.
 Expected<void> copy_from_guest_physical(Domain& domain, void* to, Gpa from, u64 bytes);

@@ -48,6 +48,7 @@ bool needed(u8 piece)
     case PIECE_IBPB_EXIT: return plan.has(Measure::ibpb_exit);
     case PIECE_RSB: return plan.has(Measure::rsb);
     case PIECE_VERW: return plan.has(Measure::verw);
+    case PIECE_DIV: return plan.has(Measure::div_scrub);
     default: return plan.has(Measure::l1d_flush);
     }
 }

@@ -14,6 +14,7 @@
 #define PIECE_RSB       4
 #define PIECE_VERW      5
 #define PIECE_L1D_FLUSH 6
+#define PIECE_DIV       7
 
 #ifdef __ASSEMBLER__
 
@@ -38,6 +39,11 @@
 
 /* Before an entry, the guest's registers not loaded yet; RDI: Guest_registers. Changes RAX, RCX, RDX and flags. */
 .macro BEFORE_ENTRY
+    UNLESS_NEEDED PIECE_DIV, jmp 910f
+    mov $1, %eax
+    xor %edx, %edx
+    div %eax
+910:
     UNLESS_NEEDED PIECE_SPEC_CTRL, jmp 911f
     mov REG_SPEC_CTRL(%rdi), %eax
     cmp host_spec_ctrl(%rip), %eax

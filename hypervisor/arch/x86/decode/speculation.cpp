@@ -140,7 +140,7 @@ bool bleeds(const Speculation_facts& cpu)
 
 Measures possible_on(const Speculation_facts& cpu)
 {
-    Measures m{retpoline, rsb, small_code};
+    Measures m{retpoline, rsb, small_code, div_scrub};
     const bool ibrs_ibpb = cpu.leaf7_edx & leaf7_edx::ibrs_ibpb;
     const bool amd       = cpu.vendor == Cpu_facts::Vendor::amd;
     m.add(ibrs_ibpb || (cpu.extended8_ebx & extended8_ebx::ibrs), {ibrs});
@@ -204,10 +204,18 @@ bool needs_barrier_at_exits(const Speculation_facts& cpu)
     return confused || (srso && (cpu.extended21_eax & extended21_eax::ibpb_brtype));
 }
 
+// Zen, which has no STIBP as Zen 2 does. (CVE-2023-20588)
+bool keeps_quotients(const Speculation_facts& cpu)
+{
+    const unsigned family = model_of(cpu.signature).family;
+    return (family == 0x17 || family == 0x18) && !(cpu.extended8_ebx & extended8_ebx::stibp);
+}
+
 Measures needed_on_amd(const Speculation_facts& cpu, Measures possible)
 {
     Measures m = possible.has(auto_ibrs) ? Measures{auto_ibrs, ibpb} : Measures{retpoline, rsb, ibpb};
     m.add(possible.has(fp_backup), {fp_backup}); // which only a CPU that needs it has
+    m.add(keeps_quotients(cpu), {div_scrub});
     m.add(needs_barrier_at_exits(cpu), {ibpb_exit});
     m.add(possible.has(lfence) && !(cpu.extended21_eax & extended21_eax::lfence_serialises), {lfence});
     m.add((cpu.extended21_eax & extended21_eax::verw_clears) && (cpu.extended21_ecx & kTsa_no) != kTsa_no,

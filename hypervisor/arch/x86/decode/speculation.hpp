@@ -33,8 +33,9 @@ enum class Measure : u8 {
     // Beside speculation proper, what a guest could do to the machine by its translations and registers.
     small_code, // guests execute from 4 KiB mappings only
     fp_backup,  // DE_CFG[9]: vector registers that are zeroed are not taken for what was there before
+    div_scrub,  // a division before entries, so that one by zero gives no quotient of others
 };
-inline constexpr unsigned kMeasures = 16;
+inline constexpr unsigned kMeasures = 17;
 
 class Measures
 {

@@ -38,6 +38,7 @@ constexpr Word kWords[] = {
     {"ssbd", {ssbd}, {ssbd}},
     {"l1d-flush", {l1d_flush}, {l1d_flush, l1d_fill}},
     {"bhi-dis-s", {bhi_dis}, {bhi_dis}},
+    {"div-scrub", {div_scrub}, {div_scrub}},
 };
 
 std::optional<bool> truth(std::string_view text)
@@ -78,6 +79,7 @@ constexpr Name kNames[] = {
     {msr_sc, "SPEC_CTRL for guests"},
     {small_code, "small pages for code"},
     {fp_backup, "FP backup"},
+    {div_scrub, "divider cleared"},
 };
 static_assert(std::size(kNames) == kMeasures);
 

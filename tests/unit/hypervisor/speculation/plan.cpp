@@ -86,10 +86,10 @@ const Row kRows[] = {
      {},
      0},
     {"Bulldozer without microcode", kBulldozer, {retpoline, rsb, lfence}, {ibpb, ibpb_exit, ssbd}, 0},
-    {"Zen without microcode", kZen1Old, {retpoline, rsb, lfence}, {ibpb, ibpb_exit, ssbd}, 0},
+    {"Zen without microcode", kZen1Old, {retpoline, rsb, lfence, div_scrub}, {ibpb, ibpb_exit, ssbd}, 0},
     {"Zen: any branch may be predicted to be an indirect one, so predictions are forgotten at exits",
      kZen1,
-     {retpoline, rsb, ibpb, ibpb_exit, lfence, msr_sc},
+     {retpoline, rsb, ibpb, ibpb_exit, lfence, msr_sc, div_scrub},
      {ssbd},
      0},
     {"Zen 2: the same; guests have all of SPEC_CTRL; its vector registers are kept from being read",
@@ -208,6 +208,7 @@ TEST_CASE("speculation: what is asked for is done where it is possible")
     CHECK(plan(kHaswell, {"ssbd"}).host_spec_ctrl == 4);
     CHECK(plan(kHaswell, {"ibrs"}).host_spec_ctrl == 1);
     CHECK(plan(kHaswell, {"md-clear"}).has(verw));
+    CHECK(plan(kTcg, {"div-scrub"}).has(div_scrub));
     CHECK(plan(kIceLakeSp, {"l1d-flush"}).has(l1d_flush));
     CHECK_FALSE(plan(kNehalem, {"ibrs", "ibpb", "ssbd"}).has(ibrs));
     CHECK_FALSE(plan(kNehalem, {"verw"}).has(verw)); // it would clear nothing

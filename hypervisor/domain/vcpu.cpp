@@ -23,8 +23,8 @@ void fire_singleshot(void* context)
 void fire_poll_timeout(void* context)
 {
     auto& vcpu = *static_cast<Vcpu*>(context);
-    vcpu.domain().events().end_poll(vcpu.id());
-    vcpu.wake();
+    if (vcpu.domain().events().end_poll(vcpu.id()))
+        vcpu.wake();
 }
 
 } // namespace
@@ -123,7 +123,14 @@ bool Vcpu::has_work() const
     return event || nmi_pending || start_asked() || apic_.pending_vector() >= 0;
 }
 
-void Vcpu::sleep() { scheduler::block(*this); }
+void Vcpu::sleep()
+{
+    // A poll that an upcall or an NMI ended is still noted as one.
+    Event_table& events = domain_.events();
+    if (events.polls(id_)) [[unlikely]]
+        events.end_poll(id_);
+    scheduler::block(*this);
+}
 
 void Vcpu::set_up(bool up)
 {

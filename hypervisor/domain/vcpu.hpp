@@ -45,8 +45,9 @@ class Vcpu
 
     // An event became pending for this vCPU (evtchn_upcall_pending is set): it must notice. Any CPU.
     void kick();
-    // HLT or SCHEDOP_poll: off the CPU until something wakes it. The caller looks for work before, which is
-    // cheap, and again afterwards, since it may have come in between; then it calls wake().
+    // HLT or SCHEDOP_block: off the CPU until something wakes it, which nothing does that a poll before
+    // waited for. The caller looks for work before, which is cheap, and again afterwards, since it may have
+    // come in between; then it calls wake().
     void sleep();
     [[nodiscard]] bool has_work() const;
 

@@ -46,7 +46,8 @@ class Event_table
     // SCHEDOP_poll: that vCPU waits for a port that may be masked. Any event of the domain ends the wait of
     // all who do, and each looks for itself. Any CPU.
     void begin_poll(Vcpu_id vcpu) { pollers_.fetch_or(bit_of(vcpu)); }
-    void end_poll(Vcpu_id vcpu) { pollers_.fetch_and(~bit_of(vcpu)); }
+    // Whether nothing had ended it before.
+    bool end_poll(Vcpu_id vcpu) { return pollers_.fetch_and(~bit_of(vcpu)) & bit_of(vcpu); }
     [[nodiscard]] bool polls(Vcpu_id vcpu) const { return pollers_.load() & bit_of(vcpu); }
     // Hypervisor events: nothing happens when the guest did not bind them.
     void raise_virq(Vcpu& vcpu, u32 virq);

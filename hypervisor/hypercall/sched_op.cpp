@@ -62,7 +62,9 @@ Expected<void> poll(Vcpu& vcpu, const sched_poll& op)
     }
     if (op.timeout != 0)
         vcpu.poll_timeout.start(Time(op.timeout));
-    vcpu.sleep();
+    else
+        vcpu.poll_timeout.stop(); // that of an earlier poll, which something else ended
+    scheduler::block(vcpu);
     if (!events.polls(vcpu.id()) || vcpu.has_work()) [[unlikely]]
         vcpu.wake();
     return {};

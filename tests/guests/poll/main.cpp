@@ -4,8 +4,9 @@
 //
 // Poll returns at once when one of its ports is pending, masked or not; otherwise when an event arrives on
 // one, or when its timeout has passed, never much before. Interrupts stay off all the while. Ports that
-// cannot exist, and more than 128 of them, are -EINVAL. Block lets interrupts in and returns when one came.
-// Yield returns.
+// cannot exist, and more than 128 of them, are -EINVAL. Block lets interrupts in and returns when one came,
+// not when the timeout of an earlier poll passes, which its port or an interrupt ended. Yield returns.
+#include "guest/apic.hpp"
 #include "guest/clock.hpp"
 #include "guest/cpu.hpp"
 #include "guest/events.hpp"
@@ -21,7 +22,8 @@ const char* const kTestName = "poll";
 namespace
 {
 
-constexpr u64 kMillisecond = 1'000'000;
+constexpr u64 kMillisecond    = 1'000'000;
+constexpr u8 kApicTimerVector = 0x41;
 
 s64 poll(evtchn_port_t* ports, u32 count, u64 timeout)
 {
@@ -33,6 +35,60 @@ s64 poll(evtchn_port_t* ports, u32 count, u64 timeout)
 }
 
 evtchn_port_t many[200];
+
+void no_timer_event(evtchn_port_t timer)
+{
+    events::clear(timer);
+    my_vcpu_info().evtchn_upcall_pending = 0;
+    my_vcpu_info().evtchn_pending_sel    = 0;
+}
+
+// 5 ms in cycles of 10 ns, of which it counts every second.
+void start_apic_timer()
+{
+    wrmsr(apic::lvt_timer, kApicTimerVector);
+    wrmsr(apic::timer_divide, 0);
+    wrmsr(apic::timer_initial, 250'000);
+}
+
+void apic_timer_expired(Interrupt_frame&) { apic::end_of_interrupt(); }
+
+// After a poll of 60 ms at most, which something else ended long before. With interrupts off, so that none
+// comes before the block.
+void check_block_after_poll(evtchn_port_t timer, u64 start)
+{
+    no_timer_event(timer);
+    events::unmask(timer);
+    const u64 before = interrupt_count(kEventVector);
+    NEED(set_timer(start + 120 * kMillisecond) == 0);
+    CHECK_EQUAL(sched_op(SCHEDOP_block, nullptr), 0);
+    CHECK(system_time() >= start + 120 * kMillisecond);
+    breathe();
+    CHECK_EQUAL(interrupt_count(kEventVector), before + 1);
+    events::mask(timer);
+    no_timer_event(timer);
+}
+
+void check_earlier_polls(evtchn_port_t timer)
+{
+    events::mask(timer);
+    no_timer_event(timer);
+    u64 start = system_time();
+    NEED(set_timer(start + 5 * kMillisecond) == 0);
+    CHECK_EQUAL(poll(&timer, 1, start + 60 * kMillisecond), 0);
+    CHECK(events::pending(timer));
+    check_block_after_poll(timer, start);
+
+    apic::start();
+    set_handler(kApicTimerVector, apic_timer_expired);
+    start = system_time();
+    start_apic_timer();
+    CHECK_EQUAL(poll(&timer, 1, start + 60 * kMillisecond), 0);
+    CHECK_EQUAL(interrupt_count(kApicTimerVector), 0);
+    breathe();
+    CHECK_EQUAL(interrupt_count(kApicTimerVector), 1);
+    check_block_after_poll(timer, start);
+}
 
 } // namespace
 
@@ -71,9 +127,7 @@ void test_main()
     CHECK_EQUAL(poll(&impossible, 1, start), -XEN_EINVAL);
     CHECK_EQUAL(poll(many, 129, start), -XEN_EINVAL);
 
-    events::clear(timer);
-    my_vcpu_info().evtchn_upcall_pending = 0;
-    my_vcpu_info().evtchn_pending_sel    = 0;
+    no_timer_event(timer);
     events::unmask(timer);
     start = system_time();
     NEED(set_timer(start + 10 * kMillisecond) == 0);
@@ -82,6 +136,7 @@ void test_main()
         CHECK_EQUAL(sched_op(SCHEDOP_block, nullptr), 0);
     cli();
     CHECK(interrupt_count(kEventVector) > 0);
+    check_earlier_polls(timer);
     CHECK_EQUAL(sched_op(SCHEDOP_yield, nullptr), 0);
     CHECK_EQUAL(hypercall(__HYPERVISOR_sched_op, 99, 0), -XEN_ENOSYS);
 }

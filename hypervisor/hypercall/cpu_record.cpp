@@ -15,52 +15,77 @@ namespace
 
 constexpr u32 kSegmentPresent = 1u << 7;
 
-// A segment's four fields in the record, which has them apart.
-#define SEGMENT_FIELDS(name) record.name##_sel, record.name##_arbytes, record.name##_limit, record.name##_base
-
-Segment segment(u32 selector, u32 attributes, u32 limit, u64 base)
+// The registers that a vCPU and its record both have, pair by pair, whichever way they are to be copied.
+template <class Record, class Registers, class System, class Copy>
+void for_each_register(Record& record, Registers& r, System& s, Copy copy)
 {
-    return {static_cast<u16>(selector), static_cast<u16>(attributes & 0xfff), limit, base};
+    copy(record.rax, r.rax);
+    copy(record.rbx, r.rbx);
+    copy(record.rcx, r.rcx);
+    copy(record.rdx, r.rdx);
+    copy(record.rsi, r.rsi);
+    copy(record.rdi, r.rdi);
+    copy(record.rbp, r.rbp);
+    copy(record.rsp, r.rsp);
+    copy(record.r8, r.r8);
+    copy(record.r9, r.r9);
+    copy(record.r10, r.r10);
+    copy(record.r11, r.r11);
+    copy(record.r12, r.r12);
+    copy(record.r13, r.r13);
+    copy(record.r14, r.r14);
+    copy(record.r15, r.r15);
+    copy(record.rip, r.rip);
+    copy(record.rflags, r.rflags);
+    copy(record.cr0, s.cr0);
+    copy(record.cr2, s.cr2);
+    copy(record.cr3, s.cr3);
+    copy(record.cr4, s.cr4);
+    copy(record.dr0, s.debug_address[0]);
+    copy(record.dr1, s.debug_address[1]);
+    copy(record.dr2, s.debug_address[2]);
+    copy(record.dr3, s.debug_address[3]);
+    copy(record.dr6, s.dr6);
+    copy(record.dr7, s.dr7);
+#define SEGMENT(name)                                                                                        \
+    copy(record.name##_sel, s.name.selector);                                                                \
+    copy(record.name##_arbytes, s.name.attributes);                                                          \
+    copy(record.name##_limit, s.name.limit);                                                                 \
+    copy(record.name##_base, s.name.base)
+    SEGMENT(cs);
+    SEGMENT(ds);
+    SEGMENT(es);
+    SEGMENT(fs);
+    SEGMENT(gs);
+    SEGMENT(ss);
+    SEGMENT(tr);
+    SEGMENT(ldtr);
+#undef SEGMENT
+    copy(record.gdtr_limit, s.gdtr.limit);
+    copy(record.gdtr_base, s.gdtr.base);
+    copy(record.idtr_limit, s.idtr.limit);
+    copy(record.idtr_base, s.idtr.base);
+    copy(record.msr_efer, s.efer);
+    copy(record.msr_star, s.star);
+    copy(record.msr_lstar, s.lstar);
+    copy(record.msr_cstar, s.cstar);
+    copy(record.msr_syscall_mask, s.sfmask);
+    copy(record.shadow_gs, s.kernel_gs_base);
+    copy(record.sysenter_cs, s.sysenter_cs);
+    copy(record.sysenter_esp, s.sysenter_esp);
+    copy(record.sysenter_eip, s.sysenter_eip);
 }
 
-void put_segment(u32& selector, u32& attributes, u32& limit, u64& base, const Segment& s)
+// What a record may leave out, or have more of than there is.
+void complete(Guest_registers& r, System_state& s)
 {
-    selector   = s.selector;
-    attributes = s.attributes;
-    limit      = s.limit;
-    base       = s.base;
-}
-
-// `s` as it was: the record does not have PAT.
-System_state system_state(const hvm_hw_cpu& record, System_state s)
-{
-    s.cr0            = record.cr0;
-    s.cr2            = record.cr2;
-    s.cr3            = record.cr3;
-    s.cr4            = record.cr4;
-    s.efer           = record.msr_efer;
-    s.dr6            = record.dr6 ? record.dr6 : 0xffff0ff0;
-    s.debug_address  = {record.dr0, record.dr1, record.dr2, record.dr3};
-    s.dr7            = record.dr7 ? record.dr7 : 0x400;
-    s.cs             = segment(SEGMENT_FIELDS(cs));
-    s.ds             = segment(SEGMENT_FIELDS(ds));
-    s.es             = segment(SEGMENT_FIELDS(es));
-    s.fs             = segment(SEGMENT_FIELDS(fs));
-    s.gs             = segment(SEGMENT_FIELDS(gs));
-    s.ss             = segment(SEGMENT_FIELDS(ss));
-    s.tr             = segment(SEGMENT_FIELDS(tr));
-    s.ldtr           = segment(SEGMENT_FIELDS(ldtr));
-    s.gdtr           = {0, 0, record.gdtr_limit, record.gdtr_base};
-    s.idtr           = {0, 0, record.idtr_limit, record.idtr_base};
-    s.star           = record.msr_star;
-    s.lstar          = record.msr_lstar;
-    s.cstar          = record.msr_cstar;
-    s.sfmask         = record.msr_syscall_mask;
-    s.kernel_gs_base = record.shadow_gs;
-    s.sysenter_cs    = record.sysenter_cs;
-    s.sysenter_esp   = record.sysenter_esp;
-    s.sysenter_eip   = record.sysenter_eip;
-    return s;
+    r.rflags |= 2;
+    if (s.dr6 == 0)
+        s.dr6 = 0xffff0ff0;
+    if (s.dr7 == 0)
+        s.dr7 = 0x400;
+    for (Segment* segment : {&s.cs, &s.ds, &s.es, &s.fs, &s.gs, &s.ss, &s.tr, &s.ldtr})
+        segment->attributes &= 0xfff;
 }
 
 // x87 and SSE; a CPU_XSAVE record, which comes later, has them again.
@@ -75,41 +100,12 @@ void load_legacy_fpu(std::byte* area, const hvm_hw_cpu& record)
 
 void save_cpu_record(const Vcpu& vcpu, hvm_hw_cpu& record)
 {
-    record                   = {};
-    const System_state s     = vcpu.backend().read_system();
-    const Guest_registers& r = vcpu.regs;
-    record.rax = r.rax, record.rbx = r.rbx, record.rcx = r.rcx, record.rdx = r.rdx;
-    record.rsi = r.rsi, record.rdi = r.rdi, record.rbp = r.rbp, record.rsp = r.rsp;
-    record.r8 = r.r8, record.r9 = r.r9, record.r10 = r.r10, record.r11 = r.r11;
-    record.r12 = r.r12, record.r13 = r.r13, record.r14 = r.r14, record.r15 = r.r15;
-    record.rip    = r.rip;
-    record.rflags = r.rflags;
-    record.cr0 = s.cr0, record.cr2 = s.cr2, record.cr3 = s.cr3, record.cr4 = s.cr4;
-    const auto& address = s.debug_address;
-    record.dr0 = address[0], record.dr1 = address[1], record.dr2 = address[2], record.dr3 = address[3];
-    record.dr6 = s.dr6, record.dr7 = s.dr7;
-    put_segment(SEGMENT_FIELDS(cs), s.cs);
-    put_segment(SEGMENT_FIELDS(ds), s.ds);
-    put_segment(SEGMENT_FIELDS(es), s.es);
-    put_segment(SEGMENT_FIELDS(fs), s.fs);
-    put_segment(SEGMENT_FIELDS(gs), s.gs);
-    put_segment(SEGMENT_FIELDS(ss), s.ss);
-    put_segment(SEGMENT_FIELDS(tr), s.tr);
-    put_segment(SEGMENT_FIELDS(ldtr), s.ldtr);
-    record.gdtr_limit = s.gdtr.limit, record.gdtr_base = s.gdtr.base;
-    record.idtr_limit = s.idtr.limit, record.idtr_base = s.idtr.base;
-    record.msr_efer         = s.efer;
-    record.msr_star         = s.star;
-    record.msr_lstar        = s.lstar;
-    record.msr_cstar        = s.cstar;
-    record.msr_syscall_mask = s.sfmask;
-    record.shadow_gs        = s.kernel_gs_base;
-    record.sysenter_cs      = s.sysenter_cs;
-    record.sysenter_esp     = s.sysenter_esp;
-    record.sysenter_eip     = s.sysenter_eip;
-    record.msr_tsc_aux      = vcpu.tsc_aux;
-    record.tsc              = read_tsc();
-    record.flags            = XEN_X86_FPU_INITIALISED;
+    record               = {};
+    const System_state s = vcpu.backend().read_system();
+    for_each_register(record, vcpu.regs, s, [](auto& saved, const auto& here) { saved = here; });
+    record.msr_tsc_aux = vcpu.tsc_aux;
+    record.tsc         = read_tsc();
+    record.flags       = XEN_X86_FPU_INITIALISED;
     std::memcpy(record.fpu_regs, vcpu.backend().fpu_area(), sizeof record.fpu_regs);
 }
 
@@ -118,14 +114,14 @@ Expected<void> load_cpu_record(Vcpu& vcpu, const hvm_hw_cpu& record)
     if (!(record.cs_arbytes & kSegmentPresent) || (record.rflags & ~0x3fffffull) != 0 ||
         record.msr_tsc_aux >> 32)
         return fail(Errc::einval);
-    TRY(vcpu.backend().write_system(system_state(record, vcpu.backend().read_system())));
-    Guest_registers& r = vcpu.regs;
-    r.rax = record.rax, r.rbx = record.rbx, r.rcx = record.rcx, r.rdx = record.rdx;
-    r.rsi = record.rsi, r.rdi = record.rdi, r.rbp = record.rbp, r.rsp = record.rsp;
-    r.r8 = record.r8, r.r9 = record.r9, r.r10 = record.r10, r.r11 = record.r11;
-    r.r12 = record.r12, r.r13 = record.r13, r.r14 = record.r14, r.r15 = record.r15;
-    r.rip        = record.rip;
-    r.rflags     = record.rflags | 2;
+    Guest_registers r = vcpu.regs;
+    System_state s    = vcpu.backend().read_system(); // for PAT, which the record does not have
+    s.gdtr = s.idtr = {};
+    for_each_register(record, r, s,
+                      []<class T>(const auto& saved, T& here) { here = static_cast<T>(saved); });
+    complete(r, s);
+    TRY(vcpu.backend().write_system(s));
+    vcpu.regs    = r;
     vcpu.tsc_aux = static_cast<u32>(record.msr_tsc_aux);
     if (record.flags & XEN_X86_FPU_INITIALISED)
         load_legacy_fpu(vcpu.backend().fpu_area(), record);
@@ -133,7 +129,5 @@ Expected<void> load_cpu_record(Vcpu& vcpu, const hvm_hw_cpu& record)
     vcpu.set_up(true);
     return {};
 }
-
-#undef SEGMENT_FIELDS
 
 } // namespace vmm

@@ -3,13 +3,13 @@
 
 #include "arch/x86/cpu/cpuid.hpp"
 #include "arch/x86/cpu/fpu.hpp"
+#include "arch/x86/regs/msr.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/msr_policy.hpp"
 #include "exit/xcr0_policy.hpp"
 #include "hypercall/argument.hpp"
 #include "hypercall/cpu_record.hpp"
-#include "hypercall/msr_record.hpp"
 
 #include <algorithm>
 #include <tuple>
@@ -106,6 +106,16 @@ constexpr u32 kFpuHead = offsetof(hvm_hw_cpu_xsave, save_area);
 
 u32 fpu_record_size() { return kFpuHead + fpu_area_size(); }
 
+// The MSRs of one vCPU that no other record has, those only that are not 0: here that is SPEC_CTRL.
+// [xen/include/public/arch-x86/hvm/save.h, hvm_msr]
+using Saved_msr = hvm_msr::hvm_one_msr;
+struct Msr_record {
+    u32 count;
+    u32 reserved;
+    Saved_msr msrs[1];
+};
+static_assert(offsetof(Msr_record, msrs) == offsetof(hvm_msr, msr));
+
 u64 size_of_record(std::size_t body) { return sizeof(hvm_save_descriptor) + body; }
 
 u64 context_size(const Domain& domain)
@@ -186,7 +196,9 @@ Expected<void> load_msrs(Vcpu& caller, Vcpu& vcpu, Gva body, u32 length)
         return fail(Errc::einval);
     for (u32 i = 0; i < count; ++i) {
         const auto saved = TRY(read_guest_element<Saved_msr>(caller, body + head, i));
-        TRY(load_msr(vcpu, saved));
+        if (saved.index != msr::kSpecCtrl || saved._rsvd != 0)
+            return fail(Errc::einval);
+        TRY(write_guest_msr(vcpu, saved.index, saved.val));
     }
     return {};
 }
@@ -233,9 +245,10 @@ Expected<void> save_all(Domain& domain, Record_writer& out)
     for (u16 i = 0; guest_xcr0_mask() != 0 && i < domain.max_vcpus(); ++i)
         TRY(put_fpu(out, *domain.vcpu(i), i));
     for (u32 i = 0; i < domain.max_vcpus(); ++i) {
-        const Msr_record msrs = save_msrs(*domain.vcpu(i));
-        if (msrs.count != 0)
-            TRY(out.put(CPU_MSR_CODE, static_cast<u16>(i), &msrs, sizeof msrs));
+        const u32 spec_ctrl = domain.vcpu(i)->backend().spec_ctrl();
+        const Msr_record record{1, 0, {{msr::kSpecCtrl, 0, spec_ctrl}}};
+        if (spec_ctrl != 0)
+            TRY(out.put(CPU_MSR_CODE, static_cast<u16>(i), &record, sizeof record));
     }
     return out.put(HVM_SAVE_CODE(END), 0, nullptr, 0);
 }

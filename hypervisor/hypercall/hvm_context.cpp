@@ -31,15 +31,11 @@ struct Record_kind {
     Expected<void> (*load)(Vcpu& vcpu, const void* body);
 };
 
-template <class T>
-T& body_as(void* body)
+template <class Record, auto save, auto load>
+constexpr Record_kind kind_with(u16 type)
 {
-    return *static_cast<T*>(body);
-}
-template <class T>
-const T& body_as(const void* body)
-{
-    return *static_cast<const T*>(body);
+    return {type, sizeof(Record), [](Vcpu& vcpu, void* body) { save(vcpu, *static_cast<Record*>(body)); },
+            [](Vcpu& vcpu, const void* body) { return load(vcpu, *static_cast<const Record*>(body)); }};
 }
 
 Expected<void> load_mtrr(Vcpu& vcpu, const hvm_hw_mtrr& record)
@@ -58,31 +54,27 @@ void save_mtrr(Vcpu& vcpu, hvm_hw_mtrr& record)
 
 // LAPIC and LAPIC_REGS are one state in two records: either is loaded over what is there of the other.
 template <class Part>
-void save_apic(Vcpu& vcpu, void* body)
+void save_apic(Vcpu& vcpu, Part& record)
 {
     std::tuple<hvm_hw_lapic, hvm_hw_lapic_regs> parts{};
     vcpu.apic().save(std::get<0>(parts), std::get<1>(parts));
-    body_as<Part>(body) = std::get<Part>(parts);
+    record = std::get<Part>(parts);
 }
 template <class Part>
-Expected<void> load_apic(Vcpu& vcpu, const void* body)
+Expected<void> load_apic(Vcpu& vcpu, const Part& record)
 {
     std::tuple<hvm_hw_lapic, hvm_hw_lapic_regs> parts{};
     vcpu.apic().save(std::get<0>(parts), std::get<1>(parts));
-    std::get<Part>(parts) = body_as<Part>(body);
+    std::get<Part>(parts) = record;
     return vcpu.apic().load(std::get<0>(parts), std::get<1>(parts));
 }
 
 constexpr Record_kind kKinds[] = {
-    {HVM_SAVE_CODE(CPU), sizeof(hvm_hw_cpu),
-     [](Vcpu& v, void* b) { save_cpu_record(v, body_as<hvm_hw_cpu>(b)); },
-     [](Vcpu& v, const void* b) { return load_cpu_record(v, body_as<hvm_hw_cpu>(b)); }},
-    {HVM_SAVE_CODE(LAPIC), sizeof(hvm_hw_lapic), save_apic<hvm_hw_lapic>, load_apic<hvm_hw_lapic>},
-    {HVM_SAVE_CODE(LAPIC_REGS), sizeof(hvm_hw_lapic_regs), save_apic<hvm_hw_lapic_regs>,
-     load_apic<hvm_hw_lapic_regs>},
-    {HVM_SAVE_CODE(MTRR), sizeof(hvm_hw_mtrr),
-     [](Vcpu& v, void* b) { save_mtrr(v, body_as<hvm_hw_mtrr>(b)); },
-     [](Vcpu& v, const void* b) { return load_mtrr(v, body_as<hvm_hw_mtrr>(b)); }},
+    kind_with<hvm_hw_cpu, save_cpu_record, load_cpu_record>(HVM_SAVE_CODE(CPU)),
+    kind_with<hvm_hw_lapic, save_apic<hvm_hw_lapic>, load_apic<hvm_hw_lapic>>(HVM_SAVE_CODE(LAPIC)),
+    kind_with<hvm_hw_lapic_regs, save_apic<hvm_hw_lapic_regs>, load_apic<hvm_hw_lapic_regs>>(
+        HVM_SAVE_CODE(LAPIC_REGS)),
+    kind_with<hvm_hw_mtrr, save_mtrr, load_mtrr>(HVM_SAVE_CODE(MTRR)),
 };
 
 union Any_body {

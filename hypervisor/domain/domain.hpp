@@ -51,9 +51,8 @@ struct Domain_identity {
     std::array<u8, 16> handle; // the UUID the toolstack gave
 };
 
-// Where an operation on the log of writes has got to (hypercall/dirty_log_op).
+// Where an operation on the log of writes has got to (hypercall/dirty_log_op): the control domain's call.
 struct Log_walk {
-    std::atomic<bool> in_use{false};
     u32 op    = 0; // which, or 0
     u64 next  = 0; // frame
     u32 dirty = 0; // frames so far

@@ -18,25 +18,6 @@ constexpr unsigned kRegionsPerPiece = 32;
 
 using Walk = Log_walk;
 
-// Only one CPU at a time is in a call on a domain's log.
-class Only_one
-{
-  public:
-    explicit Only_one(Walk& walk) : walk_(walk), alone_(!walk.in_use.exchange(true)) {}
-    ~Only_one()
-    {
-        if (alone_)
-            walk_.in_use.store(false);
-    }
-    Only_one(const Only_one&)            = delete;
-    Only_one& operator=(const Only_one&) = delete;
-    [[nodiscard]] bool alone() const { return alone_; }
-
-  private:
-    Walk& walk_;
-    bool alone_;
-};
-
 // Calls visit(region) for the regions below `end` from where the walk is, a piece of them.
 template <class Visit>
 Expected<void> walk_regions(Walk& walk, u64 end, Visit visit)
@@ -145,11 +126,9 @@ Expected<void> check(const Vcpu& caller, Domain& domain, const xen_domctl_shadow
 
 Expected<void> log_op(Vcpu& caller, Domain& domain, xen_domctl_shadow_op& op)
 {
-    Walk& walk = domain.log_walk;
-    const Only_one only_one(walk);
-    // Nobody has the number of an operation that is not there, and OFF is 0.
-    const u32 wanted = op.op + 1;
-    if (!only_one.alone() || (walk.op != 0 && walk.op != wanted))
+    Walk& walk       = domain.log_walk;
+    const u32 wanted = op.op + 1; // nobody has the number of an operation that is not there, and OFF is 0
+    if (walk.op != 0 && walk.op != wanted)
         return fail(Errc::ebusy);
     if (walk.op == 0) {
         TRY(check(caller, domain, op));

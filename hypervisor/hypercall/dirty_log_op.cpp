@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hypercall/dirty_log_op.hpp"
+//
+// XEN_DOMCTL_shadow_op: the log of writes to a domain's memory, and how much memory its page tables may take.
+// Work on the log goes by pieces; how far a call got is kept with the domain, so that one such call is
+// carried out for a domain at a time. [xen/include/public/domctl.h]
+#include "hypercall/domctl.hpp"
 
 #include "base/bits.hpp"
 #include "domain/vcpu.hpp"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // XEN_DOMCTL_*: what the control domain does to others. [xen/include/public/domctl.h, version 0x15]
+#include "hypercall/domctl.hpp"
+
 #include "base/bits.hpp"
 #include "domain/domain_table.hpp"
 #include "domain/time.hpp"
@@ -10,15 +12,10 @@
 #include "hypercall/control_lock.hpp"
 #include "hypercall/cpu_policy_op.hpp"
 #include "hypercall/cpupool_op.hpp"
-#include "hypercall/dirty_log_op.hpp"
 #include "hypercall/domain_info.hpp"
-#include "hypercall/domctl_vcpu.hpp"
-#include "hypercall/hvm_context.hpp"
 #include "hypercall/hypercall.hpp"
 
 #include <algorithm>
-
-#include <xen/domctl.h>
 
 namespace vmm
 {

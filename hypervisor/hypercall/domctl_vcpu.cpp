@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hypercall/domctl_vcpu.hpp"
+//
+// The control operations on single vCPUs. [xen/include/public/domctl.h]
+#include "hypercall/domctl.hpp"
 
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hypercall/hvm_context.hpp"
+//
+// The state of a domain's vCPUs as a chain of records, HEADER first, END last.
+// [xen/include/public/hvm/save.h]
+#include "hypercall/domctl.hpp"
 
 #include "arch/x86/cpu/cpuid.hpp"
 #include "arch/x86/cpu/fpu.hpp"

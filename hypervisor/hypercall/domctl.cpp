@@ -3,7 +3,6 @@
 // XEN_DOMCTL_*: what the control domain does to others. [xen/include/public/domctl.h, version 0x15]
 #include "hypercall/domctl.hpp"
 
-#include "base/bits.hpp"
 #include "domain/domain_table.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
@@ -50,8 +49,8 @@ Domctl_result create_domain(xen_domctl& op)
     Domid id(op.domain);
     if (id == kDom0 || id >= kDomidFirstReserved)
         id = TRY(unused_domid());
-    Domain_identity identity{.id = id, .control = false, .identity_mapped = false, .handle = {}};
-    std::copy(std::begin(config.handle), std::end(config.handle), identity.handle.begin());
+    const Domain_identity identity{
+        .id = id, .control = false, .identity_mapped = false, .handle = std::to_array(config.handle)};
     const auto domain = TRY(Domain::create(identity, std::min(config.max_evtchn_port, kMaxPorts - 1) + 1,
                                            limit_or(config.max_grant_frames, kDefaultGrants),
                                            limit_or(config.max_maptrack_frames, kDefaultMaptrack)));
@@ -67,14 +66,6 @@ Domctl_result max_vcpus(Domain& domain, const xen_domctl& op)
         return fail(Errc::einval);
     if (domain.max_vcpus() == 0)
         TRY(domain.set_max_vcpus(op.u.max_vcpus.max));
-    return Copy_back::no;
-}
-
-Domctl_result set_handle(Domain& domain, const xen_domctl& op)
-{
-    std::array<u8, 16> handle{};
-    std::copy(std::begin(op.u.setdomainhandle.handle), std::end(op.u.setdomainhandle.handle), handle.begin());
-    domain.set_handle(handle);
     return Copy_back::no;
 }
 
@@ -137,7 +128,9 @@ Domctl_result on_domain(Vcpu& vcpu, Domain& domain, xen_domctl& op)
     case XEN_DOMCTL_max_mem:
         domain.set_max_frames(op.u.max_mem.max_memkb >> (kPageShift - 10));
         return Copy_back::no;
-    case XEN_DOMCTL_setdomainhandle: return set_handle(domain, op);
+    case XEN_DOMCTL_setdomainhandle:
+        domain.set_handle(std::to_array(op.u.setdomainhandle.handle));
+        return Copy_back::no;
     case XEN_DOMCTL_settimeoffset:
         domain.time_offset_seconds = op.u.settimeoffset.time_offset_seconds;
         domain.update_wall_clock();
@@ -195,9 +188,12 @@ bool is_for_others_only(u32 command)
     }
 }
 
-// Getdomaininfo tells of the first domain from the id on, so that tools can find all of them.
+// Null for createdomain, whose domain is not there yet. Getdomaininfo tells of the first domain from the id
+// on, so that tools can find all of them.
 Expected<Ref<Domain>> domain_named(const xen_domctl& op)
 {
+    if (op.cmd == XEN_DOMCTL_createdomain)
+        return Ref<Domain>();
     const bool or_next = op.cmd == XEN_DOMCTL_getdomaininfo;
     const Domid id(op.domain);
     if (or_next && id >= kDomidFirstReserved)
@@ -211,17 +207,12 @@ Expected<Ref<Domain>> domain_named(const xen_domctl& op)
 // Whether there is such a domain is told even to those who may do nothing to it.
 Domctl_result perform(Vcpu& vcpu, xen_domctl& op)
 {
-    const bool allowed = vcpu.domain().is_control();
-    if (op.cmd == XEN_DOMCTL_createdomain) {
-        if (!allowed)
-            return fail(Errc::eperm);
-        const Lock_guard one_at_a_time(control_lock);
-        return create_domain(op);
-    }
     const auto domain = TRY(domain_named(op));
-    if (!allowed)
+    if (!vcpu.domain().is_control())
         return fail(Errc::eperm);
     const Lock_guard one_at_a_time(control_lock);
+    if (!domain)
+        return create_domain(op);
     if (domain.get() == &vcpu.domain() && is_for_others_only(op.cmd))
         return fail(Errc::einval);
     return on_domain(vcpu, *domain, op);

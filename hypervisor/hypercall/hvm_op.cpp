@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // HVMOP_*: the HVM parameters and the event upcall vector. [xen/include/public/hvm/hvm_op.h]
+#include "base/bits.hpp"
 #include "domain/domain_table.hpp"
 #include "domain/vcpu.hpp"
 #include "hypercall/argument.hpp"
@@ -34,59 +35,35 @@ Expected<void> set_callback(Domain& domain, u64 via)
     return {};
 }
 
-// What a domain may do with a parameter of its own; the rest is the toolstack's, and some are no longer used.
-enum class Own_use : u8 { none, read, change, obsolete };
-
-Own_use own_use(u32 index)
+// A set of parameters.
+template <class... Index>
+constexpr u64 params(Index... index)
 {
-    switch (index) {
-    case HVM_PARAM_CALLBACK_IRQ:
-    case HVM_PARAM_VM86_TSS:
-    case HVM_PARAM_VM86_TSS_SIZED:
-    case HVM_PARAM_ACPI_IOPORTS_LOCATION:
-    case HVM_PARAM_VM_GENERATION_ID_ADDR:
-    case HVM_PARAM_STORE_EVTCHN:
-    case HVM_PARAM_CONSOLE_EVTCHN:
-    case HVM_PARAM_X87_FIP_WIDTH: return Own_use::change;
-    case HVM_PARAM_STORE_PFN:
-    case HVM_PARAM_CONSOLE_PFN:
-    case HVM_PARAM_ALTP2M: return Own_use::read;
-    case HVM_PARAM_PAE_ENABLED:
-    case HVM_PARAM_DM_DOMAIN:
-    case HVM_PARAM_MEMORY_EVENT_CR0:
-    case HVM_PARAM_MEMORY_EVENT_CR3:
-    case HVM_PARAM_MEMORY_EVENT_CR4:
-    case HVM_PARAM_MEMORY_EVENT_INT3:
-    case HVM_PARAM_NESTEDHVM:
-    case HVM_PARAM_MEMORY_EVENT_SINGLE_STEP:
-    case HVM_PARAM_BUFIOREQ_EVTCHN:
-    case HVM_PARAM_MEMORY_EVENT_MSR: return Own_use::obsolete;
-    default: return Own_use::none;
-    }
+    static_assert(HVM_NR_PARAMS <= 64);
+    return (bit(index) | ...);
 }
 
-Expected<void> check_use(Vcpu& vcpu, const Domain& domain, u32 index, Own_use wanted)
-{
-    const Own_use allowed = own_use(index);
-    if (allowed == Own_use::obsolete)
-        return fail(Errc::einval);
-    const bool enough = allowed == Own_use::change || allowed == wanted;
-    return enough || &domain != &vcpu.domain() ? Expected<void>() : fail(Errc::eperm);
-}
-
+// What a domain may do with parameters of its own; the rest is the toolstack's, and some are no longer used.
+constexpr u64 kChangeable = params(HVM_PARAM_CALLBACK_IRQ, HVM_PARAM_VM86_TSS, HVM_PARAM_VM86_TSS_SIZED,
+                                   HVM_PARAM_ACPI_IOPORTS_LOCATION, HVM_PARAM_VM_GENERATION_ID_ADDR,
+                                   HVM_PARAM_STORE_EVTCHN, HVM_PARAM_CONSOLE_EVTCHN, HVM_PARAM_X87_FIP_WIDTH);
+constexpr u64 kReadable = kChangeable | params(HVM_PARAM_STORE_PFN, HVM_PARAM_CONSOLE_PFN, HVM_PARAM_ALTP2M);
+constexpr u64 kObsolete =
+    params(HVM_PARAM_PAE_ENABLED, HVM_PARAM_DM_DOMAIN, HVM_PARAM_MEMORY_EVENT_CR0, HVM_PARAM_MEMORY_EVENT_CR3,
+           HVM_PARAM_MEMORY_EVENT_CR4, HVM_PARAM_MEMORY_EVENT_INT3, HVM_PARAM_NESTEDHVM,
+           HVM_PARAM_MEMORY_EVENT_SINGLE_STEP, HVM_PARAM_BUFIOREQ_EVTCHN, HVM_PARAM_MEMORY_EVENT_MSR);
 // Given once and then relied upon by others.
-bool is_fixed_once_set(u32 index)
+constexpr u64 kFixedOnceSet =
+    params(HVM_PARAM_VIRIDIAN, HVM_PARAM_IOREQ_PFN, HVM_PARAM_BUFIOREQ_PFN, HVM_PARAM_IOREQ_SERVER_PFN,
+           HVM_PARAM_NR_IOREQ_SERVER_PAGES, HVM_PARAM_ALTP2M, HVM_PARAM_MCA_CAP);
+
+// `own`: the parameters of which a domain may do it to its own.
+Expected<void> check_use(const Vcpu& vcpu, const Domain& domain, u32 index, u64 own)
 {
-    switch (index) {
-    case HVM_PARAM_VIRIDIAN:
-    case HVM_PARAM_IOREQ_PFN:
-    case HVM_PARAM_BUFIOREQ_PFN:
-    case HVM_PARAM_IOREQ_SERVER_PFN:
-    case HVM_PARAM_NR_IOREQ_SERVER_PAGES:
-    case HVM_PARAM_ALTP2M:
-    case HVM_PARAM_MCA_CAP: return true;
-    default: return false;
-    }
+    if (kObsolete & bit(index))
+        return fail(Errc::einval);
+    const bool allowed = (own & bit(index)) || &domain != &vcpu.domain();
+    return allowed ? Expected<void>() : fail(Errc::eperm);
 }
 
 // The largest value that means something.
@@ -105,9 +82,9 @@ Expected<void> set_param(Vcpu& vcpu, const xen_hvm_param& op)
     if (op.index >= HVM_NR_PARAMS)
         return fail(Errc::einval);
     const auto domain = TRY(domain_acted_on(Domid(op.domid), vcpu.domain()));
-    TRY(check_use(vcpu, *domain, op.index, Own_use::change));
+    TRY(check_use(vcpu, *domain, op.index, kChangeable));
     u64& value = domain->params().value[op.index];
-    if (is_fixed_once_set(op.index) && value != 0 && value != op.value)
+    if ((kFixedOnceSet & bit(op.index)) && value != 0 && value != op.value)
         return fail(Errc::eexist);
     if (op.value > limit_of(op.index))
         return fail(Errc::einval);
@@ -122,7 +99,7 @@ Expected<void> get_param(Vcpu& vcpu, xen_hvm_param& op)
     if (op.index >= HVM_NR_PARAMS)
         return fail(Errc::einval);
     const auto domain = TRY(domain_acted_on(Domid(op.domid), vcpu.domain()));
-    TRY(check_use(vcpu, *domain, op.index, Own_use::read));
+    TRY(check_use(vcpu, *domain, op.index, kReadable));
     op.value = domain->params().value[op.index];
     return {};
 }

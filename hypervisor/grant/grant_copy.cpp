@@ -41,8 +41,7 @@ namespace vmm
     frames.put(end.frame);
 }
 
-[[gnu::always_inline]] inline Grant_status
-Grant_table::copy_between(const gnttab_copy& op, Named_domain& source, Named_domain& destination)
+Grant_status Grant_table::copy(const gnttab_copy& op, Named_domain& source, Named_domain& destination)
 {
     Copy_end from;
     Copy_end to;
@@ -64,11 +63,6 @@ Grant_table::copy_between(const gnttab_copy& op, Named_domain& source, Named_dom
     }
     let_go(from, op.source, false);
     return status;
-}
-
-void Grant_table::copy(gnttab_copy& op, Named_domain& source, Named_domain& destination)
-{
-    op.status = static_cast<s16>(copy_between(op, source, destination));
 }
 
 } // namespace vmm

@@ -60,37 +60,29 @@ Expected<Unique<Grant_table>> Grant_table::create(Domain& domain, u32 max_frames
     return Grant_status::okay;
 }
 
-void Grant_table::map(gnttab_map_grant_ref& op, Named_domain& named)
+Grant_status Grant_table::map(gnttab_map_grant_ref& op, Named_domain& named)
 {
-    if (!(op.flags & (GNTMAP_host_map | GNTMAP_device_map))) {
-        op.status = GNTST_bad_gntref;
-        return;
-    }
+    if (!(op.flags & (GNTMAP_host_map | GNTMAP_device_map)))
+        return Grant_status::bad_gntref;
     // A translated guest names guest-physical addresses of its own, nothing of a device and no page tables.
-    if ((op.flags & ~u32{GNTMAP_readonly}) != GNTMAP_host_map) {
-        op.status = GNTST_general_error;
-        return;
-    }
+    if ((op.flags & ~u32{GNTMAP_readonly}) != GNTMAP_host_map)
+        return Grant_status::general_error;
     Domain* granter = named.find(op.dom);
-    if (!granter) {
-        op.status = GNTST_bad_domain;
-        return;
-    }
+    if (!granter)
+        return Grant_status::bad_domain;
     const u32 handle = maptrack_.allocate();
-    if (handle == Maptrack::kNoHandle) {
-        op.status = GNTST_no_space;
-        return;
-    }
+    if (handle == Maptrack::kNoHandle)
+        return Grant_status::no_space;
     Mfn frame;
     const Grant_status status = map_at(op, *granter, handle, frame);
-    op.status                 = number(status);
     if (status != Grant_status::okay) {
         maptrack_.free(handle);
-        return;
+        return status;
     }
     op.handle       = handle;
     op.dev_bus_addr = to_hpa(frame).value();
     maptrack_.keep(handle);
+    return Grant_status::okay;
 }
 
 // The map leads there no longer, but CPUs may still know the way. Null when there is nothing to undo.

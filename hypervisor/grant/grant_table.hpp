@@ -55,12 +55,13 @@ class Grant_table
     void set_frame_gfn(u32 index, Gfn gfn) { placed_[index] = gfn.value() + 1; }
     [[nodiscard]] Gfn frame_gfn(u32 index) const { return Gfn(placed_[index] - 1); }
 
-    // What this domain does with grants of others; the outcome goes into op.status.
-    void map(gnttab_map_grant_ref& op, Named_domain& granter);
-    // All at once: CPUs are told to forget the mappings only once. At most kMostUnmapped.
+    // What this domain does with grants of others. What `map` answers beside its outcome goes into `op`.
+    Grant_status map(gnttab_map_grant_ref& op, Named_domain& granter);
+    // All at once, each outcome in its op: CPUs are told to forget the mappings only once. At most
+    // kMostUnmapped.
     static constexpr u32 kMostUnmapped = 32;
     void unmap(std::span<gnttab_unmap_grant_ref> ops);
-    void copy(gnttab_copy& op, Named_domain& source, Named_domain& destination);
+    Grant_status copy(const gnttab_copy& op, Named_domain& source, Named_domain& destination);
     // GNTTABOP_swap_grant_ref, on its own grants.
     Grant_status swap(Grant_ref a, Grant_ref b) { return granted_->swap(a, b); }
 
@@ -81,7 +82,6 @@ class Grant_table
     Grant_status map_at(const gnttab_map_grant_ref& op, Domain& granter, u32 handle, Mfn& frame);
     Grant_status place(Gfn gfn, Mfn frame, bool write);
     Mapping* take_away(gnttab_unmap_grant_ref& op);
-    Grant_status copy_between(const gnttab_copy& op, Named_domain& source, Named_domain& destination);
 
     Domain& domain_;
     Ref<Granted> granted_;

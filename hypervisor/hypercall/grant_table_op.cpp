@@ -49,26 +49,28 @@ Hypercall_result for_each_group(Vcpu& vcpu, Hypercall_args& args, Function opera
     return 0;
 }
 
+// The same for one after the other, each with an outcome of its own.
 template <class Op, class Function>
 Hypercall_result for_each_op(Vcpu& vcpu, Hypercall_args& args, Function operation)
 {
     return for_each_group<Op>(vcpu, args, [&](std::span<Op> group) {
         for (Op& op : group)
-            operation(op);
+            op.status = static_cast<s16>(operation(op));
     });
 }
 
 Hypercall_result map(Vcpu& vcpu, Hypercall_args& args, Grant_table& grants)
 {
     Named_domain granter;
-    return for_each_op<gnttab_map_grant_ref>(vcpu, args, [&](auto& op) { grants.map(op, granter); });
+    return for_each_op<gnttab_map_grant_ref>(vcpu, args, [&](auto& op) { return grants.map(op, granter); });
 }
 
 Hypercall_result copy(Vcpu& vcpu, Hypercall_args& args, Grant_table& grants)
 {
     Named_domain source;
     Named_domain destination;
-    return for_each_op<gnttab_copy>(vcpu, args, [&](auto& op) { grants.copy(op, source, destination); });
+    return for_each_op<gnttab_copy>(vcpu, args,
+                                    [&](auto& op) { return grants.copy(op, source, destination); });
 }
 
 // Why the caller may not ask, as the structures of these operations say it.
@@ -156,9 +158,8 @@ Hypercall_result do_grant_table_op(Vcpu& vcpu, Hypercall_args& args)
         return for_each_group<gnttab_unmap_grant_ref>(vcpu, args, [&](auto group) { grants.unmap(group); });
     case GNTTABOP_copy: return copy(vcpu, args, grants);
     case GNTTABOP_swap_grant_ref:
-        return for_each_op<gnttab_swap_grant_ref>(vcpu, args, [&](auto& op) {
-            op.status = static_cast<s16>(grants.swap(Grant_ref(op.ref_a), Grant_ref(op.ref_b)));
-        });
+        return for_each_op<gnttab_swap_grant_ref>(
+            vcpu, args, [&](auto& op) { return grants.swap(Grant_ref(op.ref_a), Grant_ref(op.ref_b)); });
     default: return manage(vcpu, command, Gva(args.a[1]), count);
     }
 }

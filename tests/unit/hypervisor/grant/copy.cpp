@@ -26,12 +26,11 @@ struct Three {
         for (u64 i = 0; i < kPageSize; ++i)
             guest<u8>(a, 5 << 12)[i] = static_cast<u8>(i * 7);
     }
-    s16 copy(gnttab_copy op)
+    s16 copy(const gnttab_copy& op)
     {
         Named_domain source;
         Named_domain destination;
-        caller.grants().copy(op, source, destination);
-        return op.status;
+        return static_cast<s16>(caller.grants().copy(op, source, destination));
     }
     bool unused()
     {

@@ -30,7 +30,7 @@ inline gnttab_map_grant_ref map(Domain& mapper, Domid granter, u32 ref, u64 gfn,
     op.ref       = ref;
     op.dom       = granter.value();
     Named_domain named;
-    mapper.grants().map(op, named);
+    op.status = static_cast<s16>(mapper.grants().map(op, named));
     return op;
 }
 

@@ -15,7 +15,6 @@
 #include "base/ref.hpp"
 #include "base/spinlock.hpp"
 #include "base/unique.hpp"
-#include "domain/hvm_params.hpp"
 #include "domain/watchdog.hpp"
 #include "exit/cpu_policy.hpp"
 #include "mm/guest_memory_map.hpp"
@@ -25,6 +24,8 @@
 #include <array>
 #include <atomic>
 
+#include <xen/hvm/params.h>
+#include <xen/sched.h>
 #include <xen/xen.h>
 
 namespace vmm
@@ -64,6 +65,16 @@ struct Fork_walk {
     u64 next      = 0;  // frame
     u64 promised  = 0;  // frames, for the copies of what is not in common yet
     Copies copies = Copies::not_promised;
+};
+
+// The HVM parameters: numbered 64-bit values that the toolstack and the guest leave for each other (store and
+// console page and port), plus the callback vector. [xen/include/public/hvm/params.h]
+struct Hvm_params {
+    Hvm_params() { value[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_reboot; } // as a PC would
+
+    std::array<u64, HVM_NR_PARAMS> value{};
+    // Vector by which "an event is pending" is delivered to every vCPU; 0 while none is set.
+    u8 callback_vector = 0;
 };
 
 class Domain : public Counted<Domain>

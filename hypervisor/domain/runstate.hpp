@@ -31,7 +31,6 @@ class Runstate
     void change(State to, Time now);
     // As of `now`: the time in the present state is counted up to it.
     [[nodiscard]] vcpu_runstate_info snapshot(Time now) const;
-    [[nodiscard]] State state() const { return static_cast<State>(info_.state); }
 
     // VCPUOP_register_runstate_memory_area; a null address takes the area back.
     Expected<void> register_area(Vcpu& vcpu, Gva area, Time now);

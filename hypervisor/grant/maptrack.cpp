@@ -32,7 +32,6 @@ u32 Maptrack::allocate()
     Mapping& mapping = at(handle);
     first_free_      = mapping.ref;
     mapping.state.store(Mapping::State::busy, std::memory_order_relaxed);
-    ++in_use_;
     return handle;
 }
 
@@ -56,7 +55,6 @@ void Maptrack::free(u32 handle)
     mapping.state.store(Mapping::State::free, std::memory_order_relaxed);
     mapping.ref = first_free_;
     first_free_ = handle;
-    --in_use_;
 }
 
 } // namespace vmm

@@ -42,7 +42,6 @@ class Maptrack
     [[nodiscard]] Mapping& at(u32 handle) const { return (*pages_[handle / kPerPage])[handle % kPerPage]; }
     // Handles below this number have been used.
     [[nodiscard]] u32 end() const { return page_count_.load(std::memory_order_acquire) * kPerPage; }
-    [[nodiscard]] u32 in_use() const { return in_use_; }
 
   private:
     static constexpr u32 kPerPage = kPageSize / sizeof(Mapping);
@@ -54,7 +53,6 @@ class Maptrack
     u32 max_pages_;
     std::atomic<u32> page_count_{0};
     u32 first_free_ = kNoHandle;
-    u32 in_use_     = 0;
     std::array<Unique<Page>, kMaxPages> pages_;
 };
 

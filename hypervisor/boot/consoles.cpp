@@ -4,9 +4,8 @@
 #include "arch/x86/cpu/host_paging.hpp"
 #include "boot/boot_state.hpp"
 #include "debug/log.hpp"
-#include "domain/domain_table.hpp"
+#include "domain/domain.hpp"
 #include "domain/time.hpp"
-#include "event/event_table.hpp"
 #include "mm/direct_map.hpp"
 #include "platform/screen.hpp"
 #include "platform/uart.hpp"
@@ -55,12 +54,6 @@ void start_screen(const Framebuffer& mode)
 Hpa end_of(const Framebuffer& mode) { return mode.address + u64{mode.pitch} * mode.height; }
 
 bool is_efi(const Boot_info& loader) { return loader.efi_system_table != Hpa(0); }
-
-void raise_for_dom0(u32 virq)
-{
-    if (const auto dom0 = find_domain(kDom0))
-        dom0->events().raise_global_virq(virq);
-}
 
 constinit Timer log_timer{[](void*) { raise_for_dom0(VIRQ_CON_RING); }, nullptr};
 

@@ -147,8 +147,7 @@ void Domain::shut_down(u8 reason)
     if (u32 none = kNotShutDown; !shutdown_reason_.compare_exchange_strong(none, reason))
         return;
     pause();
-    if (const auto dom0 = find_domain(kDom0))
-        dom0->events().raise_global_virq(VIRQ_DOM_EXC);
+    raise_for_dom0(VIRQ_DOM_EXC);
 }
 
 void Domain::crash(const char* why)
@@ -190,8 +189,7 @@ Expected<void> Domain::kill()
     TRY(claim_frames(0));
     dying_ = Dying::dead;
     remove_domain(*this);
-    if (const auto dom0 = find_domain(kDom0))
-        dom0->events().raise_global_virq(VIRQ_DOM_EXC);
+    raise_for_dom0(VIRQ_DOM_EXC);
     drop();
     return {};
 }
@@ -228,6 +226,12 @@ u64 Domain::take_claim()
 {
     const Lock_guard guard(lock_);
     return std::exchange(claimed_frames_, 0);
+}
+
+void raise_for_dom0(u32 virq)
+{
+    if (const auto dom0 = find_domain(kDom0))
+        dom0->events().raise_global_virq(virq);
 }
 
 } // namespace vmm

@@ -224,4 +224,7 @@ class [[nodiscard]] Stopped
     Domain& domain_;
 };
 
+// An event of the hypervisor's for the control domain, as long as there is one.
+void raise_for_dom0(u32 virq);
+
 } // namespace vmm

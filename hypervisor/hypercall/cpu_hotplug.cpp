@@ -3,8 +3,6 @@
 
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
-#include "domain/domain_table.hpp"
-#include "event/event_table.hpp"
 #include "hypercall/cpupool_op.hpp"
 #include "platform/cpus.hpp"
 #include "sched/scheduler.hpp"
@@ -15,13 +13,6 @@ namespace vmm
 {
 namespace
 {
-
-// dom0's kernel shows them, and looks again.
-void tell_control_domain()
-{
-    if (const auto dom0 = find_domain(kDom0))
-        dom0->events().raise_global_virq(VIRQ_PCPU_STATE);
-}
 
 bool is_sibling(u32 cpu)
 {
@@ -58,7 +49,7 @@ Expected<void> take_cpu_offline(u32 cpu)
     known_cpus.offline.fetch_or(bit(cpu));
     scheduler::set_offline(cpu, true);
     log::info("CPU {} is offline", cpu);
-    tell_control_domain();
+    raise_for_dom0(VIRQ_PCPU_STATE); // its kernel shows them, and looks again
     return {};
 }
 
@@ -72,7 +63,7 @@ Expected<void> bring_cpu_online(u32 cpu)
         return fail(Errc::erestart);
     known_cpus.offline.fetch_and(~bit(cpu));
     log::info("CPU {} is online again", cpu);
-    tell_control_domain();
+    raise_for_dom0(VIRQ_PCPU_STATE);
     return {};
 }
 

@@ -8,9 +8,7 @@
 #include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
-#include "exit/exit_loop.hpp"
 #include "exit/vm_exit.hpp"
-#include "sched/scheduler.hpp"
 
 #include <cstring>
 
@@ -34,7 +32,9 @@ constexpr std::array<Hypercall_row, kNumbers> make_table()
 {
     std::array<Hypercall_row, kNumbers> table{};
     table.fill({no_such_call, 0, false});
-#define HYPERCALL(number, name, arity, continuable, handler) table[number] = {handler, arity, continuable};
+#define HYPERCALL(number, name, arity, continuable)                                                          \
+    static_assert((number) == __HYPERVISOR_##name && (arity) <= 5);                                          \
+    table[number] = {do_##name, arity, continuable};
 #include "hypercall/table.def"
 #undef HYPERCALL
     return table;
@@ -46,11 +46,6 @@ constexpr auto kTable = make_table();
 static_assert(kTable[0].handler == no_such_call);
 
 const Hypercall_row& hypercall_row(u64 number) { return kTable[clip_index(number, kNumbers)]; }
-
-#define HYPERCALL(number, name, arity, continuable, handler)                                                 \
-    static_assert((number) == __HYPERVISOR_##name && (arity) <= 5);
-#include "hypercall/table.def"
-#undef HYPERCALL
 
 #ifdef NDEBUG
 void poison_arguments(Guest_registers&, u64) {}

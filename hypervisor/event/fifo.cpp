@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "event/fifo.hpp"
 
-#include "base/bits.hpp"
 #include "debug/log.hpp"
 #include "domain/vcpu.hpp"
 

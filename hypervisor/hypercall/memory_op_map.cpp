@@ -4,8 +4,6 @@
 // reserved regions of devices (there is no IOMMU that would need any), virtual NUMA (not offered).
 #include "hypercall/memory_op.hpp"
 
-#include "base/bits.hpp"
-
 #include <algorithm>
 
 namespace vmm

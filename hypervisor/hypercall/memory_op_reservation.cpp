@@ -5,7 +5,6 @@
 #include "hypercall/memory_op.hpp"
 
 #include "base/bits.hpp"
-#include "mm/frame_allocator.hpp"
 #include "mm/reservation.hpp"
 
 namespace vmm

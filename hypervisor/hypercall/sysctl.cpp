@@ -2,14 +2,12 @@
 //
 // XEN_SYSCTL_*: what the control domain asks about the machine and the hypervisor.
 // [xen/include/public/sysctl.h, version 0x15]
-#include "base/bits.hpp"
 #include "debug/log.hpp"
 #include "domain/domain_table.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "emul/domain_devices.hpp"
 #include "hypercall/argument.hpp"
-#include "hypercall/bitmap_argument.hpp"
 #include "hypercall/control_lock.hpp"
 #include "hypercall/cpu_hotplug.hpp"
 #include "hypercall/cpu_policy_op.hpp"

@@ -36,11 +36,7 @@ Expected<void> map_foreign(const Memory_call& call, Domain& domain, Gfn gfn, u16
 {
     if (!domain.is_control())
         return fail(Errc::eperm);
-    const auto owner = find_domain(Domid(owner_id));
-    if (!owner)
-        return fail(Errc::esrch);
-    if (owner.get() == &call.caller())
-        return fail(Errc::eperm);
+    const auto owner = TRY(other_domain(call, owner_id));
     if (owner.get() == &domain)
         return fail(Errc::einval);
     return place_foreign(domain, gfn, *owner, Gfn(owner_gfn));

@@ -43,8 +43,6 @@ Hypercall_result compile_info(Vcpu& vcpu, Gva arg)
     xen_compile_info info{};
     put_text(info.compiler, "g++ " __VERSION__);
     put_text(info.compile_by, "plinth");
-    put_text(info.compile_domain, "");
-    put_text(info.compile_date, "");
     TRY(write_guest(vcpu, arg, info));
     return 0;
 }
@@ -61,13 +59,6 @@ Expected<void> features(Vcpu& vcpu, xen_feature_info& info)
     map |= vcpu.domain().is_identity_mapped() ? bit(XENFEAT_direct_mapped) : bit(XENFEAT_not_direct_mapped);
     info.submap = static_cast<u32>(map);
     return {};
-}
-
-Hypercall_result platform_parameters(Vcpu& vcpu, Gva arg)
-{
-    const xen_platform_parameters parameters{.virt_start = 0}; // there is no hypervisor hole in guests
-    TRY(write_guest(vcpu, arg, parameters));
-    return 0;
 }
 
 // With a buffer too small for it -ENOBUFS, without one the size that is needed.
@@ -98,7 +89,9 @@ Hypercall_result build_id(Vcpu& vcpu, Gva arg)
         return answer_text<sizeof(xen_capabilities_info_t)>(vcpu, arg,
                                                             "hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64");
     case XENVER_changeset: return answer_text<sizeof(xen_changeset_info_t)>(vcpu, arg, PLINTH_REVISION);
-    case XENVER_platform_parameters: return platform_parameters(vcpu, arg);
+    case XENVER_platform_parameters: // there is no hypervisor hole in guests
+        TRY(write_guest(vcpu, arg, xen_platform_parameters{.virt_start = 0}));
+        return 0;
     case XENVER_get_features: return with_argument(vcpu, arg, features);
     case XENVER_pagesize: return arg.value() == 0 ? Hypercall_result(kPageSize) : fail(Errc::einval);
     case XENVER_guest_handle: TRY(write_guest(vcpu, arg, vcpu.domain().handle())); return 0;

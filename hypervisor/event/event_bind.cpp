@@ -207,7 +207,10 @@ Expected<void> Event_table::set_priority(Evtchn_port port, u32 priority)
         return fail(Errc::enosys);
     if (!channel->usable())
         return fail(Errc::eacces);
-    return fifo_->set_priority(*channel, priority);
+    if (priority > EVTCHN_FIFO_PRIORITY_MIN)
+        return fail(Errc::einval);
+    channel->priority = static_cast<u8>(priority);
+    return {};
 }
 
 } // namespace vmm

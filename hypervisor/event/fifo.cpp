@@ -67,23 +67,18 @@ bool Fifo_ops::append_to_tail(u32 tail, u32 port) const
     if (!tail_word)
         return false;
     Word_ref shared(*tail_word);
-    switch (try_append(shared, shared.load(), port)) {
-    case Append::done: return true;
-    case Append::tail_consumed: return false;
-    case Append::contended: break;
+    Append result = try_append(shared, shared.load(), port);
+    if (result == Append::contended) [[unlikely]] {
+        event_word_t seen = shared.fetch_or(kBusy) | kBusy;
+        for (unsigned tries = 0; tries < 4 && result == Append::contended; ++tries, seen = shared.load())
+            result = try_append(shared, seen, port);
+        if (result != Append::done) // which takes the bit away
+            shared.fetch_and(~kBusy);
+        if (result == Append::contended)
+            log::guest(log::Level::warning, "d{}: event {} not queued: its own changes to event {} never end",
+                       domain_.id().value(), port, tail);
     }
-    event_word_t seen = shared.fetch_or(kBusy) | kBusy;
-    for (unsigned tries = 0; tries < 4; ++tries, seen = shared.load()) {
-        switch (try_append(shared, seen, port)) {
-        case Append::done: return true;
-        case Append::tail_consumed: shared.fetch_and(~kBusy); return false;
-        case Append::contended: break;
-        }
-    }
-    shared.fetch_and(~kBusy);
-    log::guest(log::Level::warning, "d{}: event {} not queued: its own changes to event {} never end",
-               domain_.id().value(), port, tail);
-    return true;
+    return result != Append::tail_consumed;
 }
 
 void Fifo_ops::link(u32 port, Channel& channel, Vcpu& vcpu, event_word_t* own)
@@ -152,14 +147,6 @@ bool Fifo_ops::is_busy(Evtchn_port port) const
 {
     event_word_t* own = word(port.value());
     return own && (Word_ref(*own).load() & kLinked);
-}
-
-Expected<void> Fifo_ops::set_priority(Channel& channel, u32 priority)
-{
-    if (priority > EVTCHN_FIFO_PRIORITY_MIN)
-        return fail(Errc::einval);
-    channel.priority = static_cast<u8>(priority);
-    return {};
 }
 
 } // namespace vmm

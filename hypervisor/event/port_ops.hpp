@@ -6,7 +6,6 @@
 // guest is never trusted for more than that guest's own events.
 #pragma once
 
-#include "base/expected.hpp"
 #include "event/channel.hpp"
 
 namespace vmm
@@ -27,7 +26,6 @@ class Port_ops
     [[nodiscard]] virtual bool is_pending(Evtchn_port port, const Channel& channel) const = 0;
     // The guest may still have the port in its queue: not to be given out again yet.
     [[nodiscard]] virtual bool is_busy(Evtchn_port port) const                            = 0;
-    virtual Expected<void> set_priority(Channel& channel, u32 priority)                   = 0;
     // Ports this form can express.
     [[nodiscard]] virtual u32 port_limit() const                                          = 0;
 };

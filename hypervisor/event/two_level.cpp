@@ -74,6 +74,4 @@ bool Two_level_ops::is_pending(Evtchn_port port, const Channel&) const
 
 bool Two_level_ops::is_busy(Evtchn_port) const { return false; }
 
-Expected<void> Two_level_ops::set_priority(Channel&, u32) { return fail(Errc::enosys); }
-
 } // namespace vmm

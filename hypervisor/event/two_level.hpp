@@ -19,7 +19,6 @@ class Two_level_ops final : public Port_ops
     void unmask(Evtchn_port port, Channel& channel, Vcpu& vcpu) override;
     [[nodiscard]] bool is_pending(Evtchn_port port, const Channel& channel) const override;
     [[nodiscard]] bool is_busy(Evtchn_port port) const override;
-    Expected<void> set_priority(Channel& channel, u32 priority) override;
     [[nodiscard]] u32 port_limit() const override { return EVTCHN_2L_NR_CHANNELS; }
 
   private:

@@ -38,7 +38,7 @@ class Pci_host final : public Mmio_device
     unsigned scan();
     // Enodev when nothing is there. A function that is known stays as it is, unless another took its place.
     Expected<void> add_function(Pci_address address);
-    [[nodiscard]] bool knows(Pci_address address) { return find(address) != nullptr; }
+    [[nodiscard]] bool knows(Pci_address address);
     // Enodev when it is not known.
     Expected<void> remove_function(Pci_address address);
 

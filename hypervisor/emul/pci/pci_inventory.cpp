@@ -113,6 +113,12 @@ Expected<void> Pci_host::add_function(Pci_address address)
     return {};
 }
 
+bool Pci_host::knows(Pci_address address)
+{
+    const Lock_guard guard(context_.lock);
+    return find(address) != nullptr;
+}
+
 Expected<void> Pci_host::remove_function(Pci_address address)
 {
     const Lock_guard guard(context_.lock);

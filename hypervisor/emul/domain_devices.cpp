@@ -126,7 +126,7 @@ bool Domain_devices::mmio(Vcpu& vcpu, const Nested_fault& fault)
 {
     Mmio_device* device = device_at(fault.gpa);
     if (!device)
-        return pci_.map_device_memory(fault.gpa);
+        return false;
     emulate_mmio(vcpu, fault, *device);
     return true;
 }

@@ -91,6 +91,8 @@ Expected<void> trap(Domain& domain, Gfn first, u64 count)
             return fail(Errc::ebusy);
     }
     TRY(map_device_memory(Hpa(first.value() << kPageShift), count << kPageShift));
+    // What was mapped leaves a hole of its own size, not a larger one that give_on_touch() would fill.
+    TRY(give(domain, first, count));
     for (Gfn gfn = first; gfn < end;) {
         const unsigned order = removal_order(gfn, end);
         if (const auto removed = p2m.remove(gfn, order); !removed) {
@@ -108,6 +110,24 @@ Expected<void> give(Domain& domain, Gfn first, u64 count)
     if (overlaps_ram(first, end))
         return fail(Errc::ebusy);
     return domain.p2m().set_identity(first, count, P2m_type::mmio);
+}
+
+bool give_on_touch(Domain& domain, Gpa gpa)
+{
+    const Gfn gfn        = to_gfn(gpa);
+    const Gfn local_apic = to_gfn(Gpa(boot_state.madt.local_apic_address.value()));
+    if (!domain.is_identity_mapped() || gfn == local_apic || !P2m::in_range(gfn) ||
+        overlaps_ram(gfn, gfn + 1))
+        return false;
+    const Lock_guard guard(domain.lock());
+    const P2m_entry entry = domain.p2m().lookup(gfn);
+    if (entry.present()) // by another vCPU, which touched it first
+        return is_mmio(entry.type);
+    const Gfn large(align_down(gfn.value(), bit(kOrder2m)));
+    const bool whole = entry.order >= kOrder2m && !overlaps_ram(large, large + bit(kOrder2m));
+    return domain.p2m()
+        .set_identity(whole ? large : gfn, bit(whole ? kOrder2m : kOrder4k), P2m_type::mmio)
+        .has_value();
 }
 
 } // namespace vmm::host_access

@@ -26,6 +26,10 @@ void write_memory(Hpa address, u8 size, u64 value);
 Expected<void> trap(Domain& domain, Gfn first, u64 count);
 // Makes them the guest's device memory, or makes them that again. Refuses what is RAM, and (enomem).
 Expected<void> give(Domain& domain, Gfn first, u64 count);
+// A nested fault of an identity-mapped domain at an address that is not trapped: what is neither RAM nor the
+// local APIC's page shows the machine. Device memory above 4 GiB, which no table lists, is mapped so when it
+// is first touched, in large pages where it can be. False when the address is none.
+bool give_on_touch(Domain& domain, Gpa gpa);
 
 } // namespace host_access
 } // namespace vmm

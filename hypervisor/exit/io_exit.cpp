@@ -7,12 +7,12 @@
 #include "domain/vcpu.hpp"
 #include "emul/absent_ports.hpp"
 #include "emul/domain_devices.hpp"
+#include "emul/host_access.hpp"
 #include "emul/mmio.hpp"
 #include "exit/exit_handlers.hpp"
 #include "exit/exit_loop.hpp"
 #include "exit/guest_memory.hpp"
 #include "exit/vm_exit.hpp"
-#include "mm/reservation.hpp"
 #include "sched/scheduler.hpp"
 
 namespace vmm
@@ -104,7 +104,7 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
         vcpu.backend().flush_tlb();
         return;
     }
-    if (!entry.present() && map_device_memory(vcpu.domain(), fault.gpa))
+    if (!entry.present() && host_access::give_on_touch(vcpu.domain(), fault.gpa))
         return;
     log::guest(log::Level::debug, "d{}v{}: {} of {} guest memory at {x}, rip {x}", vcpu.domain().id(),
                vcpu.id(),

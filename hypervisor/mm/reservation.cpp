@@ -259,22 +259,4 @@ Expected<void> move_page(Domain& domain, Gfn from, Gfn to)
     return removed;
 }
 
-bool map_device_memory(Domain& domain, Gpa gpa)
-{
-    constexpr u64 four_gib = 1ull << 32;
-    const Gfn gfn          = to_gfn(gpa);
-    if (!domain.is_identity_mapped() || gpa.value() < four_gib || frames.exists(Mfn(gfn.value())) ||
-        !P2m::in_range(gfn))
-        return false;
-    const Lock_guard guard(domain.lock());
-    const P2m_entry entry = domain.p2m().lookup(gfn);
-    if (entry.present()) // by another vCPU, which touched it first
-        return is_mmio(entry.type);
-    const Gfn large(align_down(gfn.value(), bit(kOrder2m)));
-    const bool whole = entry.order >= kOrder2m && !frames.exists(Mfn(large.value()));
-    return domain.p2m()
-        .set_identity(whole ? large : gfn, bit(whole ? kOrder2m : kOrder4k), P2m_type::mmio)
-        .has_value();
-}
-
 } // namespace vmm

@@ -67,8 +67,4 @@ Expected<void> place_foreign_frame(Domain& domain, Gfn gfn, Domain& owner, Mfn m
 // The domain's own page moves from one guest frame to another; what was there is given up.
 Expected<void> move_page(Domain& domain, Gfn from, Gfn to);
 
-// A nested fault of an identity-mapped domain beyond all RAM: device memory above 4 GiB, which no table
-// lists, is mapped when it is first touched. False when the address is none.
-bool map_device_memory(Domain& domain, Gpa gpa);
-
 } // namespace vmm

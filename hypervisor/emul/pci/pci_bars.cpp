@@ -64,14 +64,4 @@ Address_range Pci_bars::range(unsigned bar) const
     return start ? Address_range{start, bars_[bar].size} : Address_range{};
 }
 
-Address_range Pci_bars::range_with(u64 address) const
-{
-    for (unsigned bar = 0; bar < kMax && decoding(); ++bar) {
-        const Address_range range = this->range(bar);
-        if (range.contains(address))
-            return range;
-    }
-    return {};
-}
-
 } // namespace vmm

@@ -13,8 +13,6 @@ namespace vmm
 struct Address_range {
     u64 start;
     u64 size; // 0: none
-
-    [[nodiscard]] bool contains(u64 address) const { return address - start < size; }
 };
 
 class Pci_bars
@@ -28,8 +26,6 @@ class Pci_bars
     [[nodiscard]] bool decoding() const;
     // What a register maps now; nothing for those of I/O ports and those without an address.
     [[nodiscard]] Address_range range(unsigned bar) const;
-    // The memory that an address is in.
-    [[nodiscard]] Address_range range_with(u64 address) const;
 
   private:
     [[nodiscard]] u32 read(unsigned bar) const;

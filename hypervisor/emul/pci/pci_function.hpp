@@ -28,7 +28,6 @@ class Pci_function
     [[nodiscard]] u32 read(u16 offset, u8 size) const;
     void write(u16 offset, u8 size, u32 value);
 
-    [[nodiscard]] const Pci_bars& bars() const { return bars_; }
     // Where the MSI-X table is to be found by the device's registers; 0 when it is not decoded.
     [[nodiscard]] u64 find_table() const;
 

@@ -13,8 +13,6 @@ namespace
 
 constexpr u32 kSelectEnable = 1u << 31;
 
-constexpr u64 kLargePage = kPageSize << kOrder2m;
-
 constexpr u32 all_ones(u8 size) { return static_cast<u32>(low_bits(size * 8u)); }
 constexpr bool within_doubleword(u16 offset, u8 size) { return (offset & 3u) + size <= 4; }
 
@@ -173,25 +171,6 @@ void Pci_host::follow_table(Pci_function& function)
             give_back(trapped, *msix);
         return msix->move_table(0);
     }
-}
-
-// In large pages where all of one is the device's and no table is in it.
-bool Pci_host::map_device_memory(Gpa gpa)
-{
-    const Lock_guard guard(context_.lock);
-    Address_range range{};
-    first_function(
-        [&](const Pci_function& f) { return (range = f.bars().range_with(gpa.value())).size != 0; });
-    if (range.size == 0 || msix_at(gpa))
-        return false;
-    const u64 start  = align_down(gpa.value(), kLargePage);
-    const bool whole = range.start <= start && start + kLargePage <= range.start + range.size &&
-                       !first_function([&](const Pci_function& f) {
-                           return f.msix() && f.msix()->table() && f.msix()->table() < start + kLargePage &&
-                                  start < f.msix()->table() + f.msix()->table_bytes();
-                       });
-    const Gfn first = to_gfn(Gpa(whole ? start : gpa.value()));
-    return host_access::give(context_.domain, first, whole ? kLargePage >> kPageShift : 1).has_value();
 }
 
 // Whether the page holds entries of another table, too.

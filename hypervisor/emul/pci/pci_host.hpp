@@ -25,9 +25,6 @@ class Pci_host final : public Mmio_device
     void write_port(u16 port, u8 size, u32 value);
 
     [[nodiscard]] bool owns(Gpa gpa);
-    // Device memory that is not in dom0's memory map yet, as that above 4 GiB: puts it there. False when the
-    // address is in no function's memory.
-    bool map_device_memory(Gpa gpa);
     u64 read(Gpa gpa, u8 size) override;
     void write(Gpa gpa, u8 size, u64 value) override;
 

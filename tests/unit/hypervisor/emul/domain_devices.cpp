@@ -85,9 +85,8 @@ TEST_CASE("the pages of the devices are trapped, and lead to them")
     CHECK(guest.touch(0xb0000000));
     CHECK(asked == &guest.devices->pci());
     CHECK_FALSE(guest.touch(0xfed00000));
-    CHECK(guest.touch(0xc000000000)); // device memory: mapped, and tried again
+    CHECK_FALSE(guest.touch(0xc000000000)); // device memory that nobody traps
     CHECK(asked == nullptr);
-    CHECK(guest.machine.given.size() == 512);
 }
 
 TEST_CASE("an EOI reaches every IO-APIC")

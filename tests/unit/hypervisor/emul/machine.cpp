@@ -204,8 +204,6 @@ Expected<void> trap(Domain&, Gfn first, u64 count)
     }
     for (u64 i = 0; i < count; ++i)
         REQUIRE(machine->trapped.insert(first.value() + i).second);
-    for (u64 i = 0; i < count; ++i)
-        machine->given.erase(first.value() + i);
     return {};
 }
 
@@ -215,10 +213,8 @@ Expected<void> give(Domain&, Gfn first, u64 count)
         if (machine->ram.contains(first.value() + i))
             return fail(Errc::ebusy);
     }
-    for (u64 i = 0; i < count; ++i) {
+    for (u64 i = 0; i < count; ++i)
         machine->trapped.erase(first.value() + i);
-        machine->given.insert(first.value() + i);
-    }
     return {};
 }
 

@@ -69,7 +69,6 @@ class Machine
     std::map<u16, u8> ports;  // of everything but PCI configuration
     std::set<u64> ram;        // frames that are not devices
     std::set<u64> trapped;    // frames
-    std::set<u64> given;      // frames put into the guest's map since
     std::map<u32, Bound_pin> pins;
     std::map<u8, Bound_message> messages;
     unsigned vectors_left = 200;

@@ -173,30 +173,6 @@ TEST_CASE("probing leaves a function as it was")
     }
 }
 
-TEST_CASE("device memory above 4 GiB enters dom0's map when it is touched")
-{
-    Guest guest;
-    auto gpu = Function_registers::endpoint(0x1234, 0x1111);
-    gpu.add_bar(0, 0xc000000000, 0x400000, true);
-    gpu.add_bar(2, 0xc000401000, 0x1000, true);
-    gpu.add_msix(0x40, 4, 0, 0x300000, 0x301000);
-    guest.machine.functions[at(0, 2)] = gpu;
-    guest.pci.scan();
-    CHECK_FALSE(guest.pci.map_device_memory(Gpa(0xc000000000))); // it does not decode
-    guest.write(at(0, 2), 4, 2, 2);
-    CHECK(guest.machine.trapped.contains(0xc000300));
-    CHECK(guest.pci.map_device_memory(Gpa(0xc000012345)));
-    CHECK(guest.machine.given.size() == 512);
-    CHECK(guest.machine.given.contains(0xc000000));
-    CHECK(guest.pci.map_device_memory(Gpa(0xc0003ff000))); // its neighbour's pages hold a table
-    CHECK(guest.machine.given.size() == 513);
-    CHECK_FALSE(guest.pci.map_device_memory(Gpa(0xc000300010)));
-    CHECK_FALSE(guest.pci.map_device_memory(Gpa(0xc000400000)));
-    CHECK(guest.pci.map_device_memory(Gpa(0xc000401ff0)));
-    CHECK(guest.machine.given.contains(0xc000401));
-    CHECK_FALSE(guest.pci.map_device_memory(Gpa(0xc000402000)));
-}
-
 TEST_CASE("a function that appears later is virtual before it can be programmed")
 {
     Guest guest;

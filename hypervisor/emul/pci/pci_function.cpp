@@ -17,9 +17,6 @@ Expected<Unique<Pci_function>> Pci_function::create(Pci_context& context, Pci_ad
     function->identity_    = identity;
     function->header_type_ = static_cast<u8>(context.config.read(address, kHeaderType, 1));
     TRY(function->find_capabilities());
-    // Host bridges have no memory of their own, and decoding must not be switched off in them.
-    if (context.config.read(address, kClass, 2) != kClassHostBridge)
-        function->bars_.find_sizes(function->bar_count());
     return function;
 }
 
@@ -47,13 +44,27 @@ unsigned Pci_function::bar_count() const
     return layout == 0 ? 6 : layout == 1 ? 2 : 0;
 }
 
+u32 Pci_function::read_bar(unsigned bar) const
+{
+    return context_.config.read(address_, static_cast<u16>(kFirstBar + 4 * bar), 4);
+}
+
+// Where the register says, whatever the size of what it maps: RAM is never trapped.
 u64 Pci_function::find_table() const
 {
-    if (!msix_ || !bars_.decoding())
+    if (!msix_ || !(context_.config.read(address_, kCommand, 2) & kCommandMemory))
         return 0;
-    const Msix::Place place   = msix_->place();
-    const Address_range range = bars_.range(place.bar);
-    return range.size < place.offset + msix_->table_bytes() ? 0 : range.start + place.offset;
+    const auto [bar, offset] = msix_->place();
+    if (bar >= bar_count())
+        return 0;
+    const u32 low = read_bar(bar);
+    if (low & kBarIo)
+        return 0;
+    u64 start = low & kBarAddressMask;
+    if ((low & kBarWidthMask) == kBarWide && bar + 1u < bar_count())
+        start |= static_cast<u64>(read_bar(bar + 1u)) << 32;
+    const bool wraps = start + offset + msix_->table_bytes() < start;
+    return start == 0 || wraps ? 0 : start + offset;
 }
 
 bool Pci_function::covers(u16 offset) const

@@ -6,7 +6,6 @@
 
 #include "emul/pci/msi.hpp"
 #include "emul/pci/msix.hpp"
-#include "emul/pci/pci_bars.hpp"
 #include "emul/pci/pci_registers.hpp"
 
 namespace vmm
@@ -31,23 +30,20 @@ class Pci_function
     // Where the MSI-X table is to be found by the device's registers; 0 when it is not decoded.
     [[nodiscard]] u64 find_table() const;
 
-    Pci_function(Pci_context& context, Pci_address address)
-        : context_(context), address_(address), bars_(context, address)
-    {
-    }
+    Pci_function(Pci_context& context, Pci_address address) : context_(context), address_(address) {}
 
     Pci_function* next = nullptr; // in the bucket of Pci_host
 
   private:
     Expected<void> find_capabilities();
     [[nodiscard]] unsigned bar_count() const;
+    [[nodiscard]] u32 read_bar(unsigned bar) const;
     [[nodiscard]] bool covers(u16 offset) const;
 
     Pci_context& context_;
     Pci_address address_;
     u32 identity_   = 0;
     u8 header_type_ = 0;
-    Pci_bars bars_;
     Unique<Msi> msi_;
     Unique<Msix> msix_;
 };

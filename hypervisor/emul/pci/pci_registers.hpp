@@ -11,14 +11,11 @@ namespace vmm::pci
 inline constexpr u16 kVendor       = 0x00;
 inline constexpr u16 kCommand      = 0x04;
 inline constexpr u16 kStatus       = 0x06;
-inline constexpr u16 kClass        = 0x0a;
 inline constexpr u16 kHeaderType   = 0x0e;
 inline constexpr u16 kFirstBar     = 0x10;
 inline constexpr u16 kCapabilities = 0x34;
 
 inline constexpr u32 kNoVendor           = 0xffff;
-inline constexpr u32 kClassHostBridge    = 0x0600;
-inline constexpr u32 kCommandIo          = 1u << 0;
 inline constexpr u32 kCommandMemory      = 1u << 1;
 inline constexpr u32 kStatusCapabilities = 1u << 4;
 inline constexpr u8 kHeaderMultifunction = 1u << 7;

@@ -30,6 +30,9 @@ struct Msi_binding {
 Expected<Msi_binding> bind_msi(u32 cpu, Handler handler, void* context);
 // The device was told to be quiet; a message still on its way raises nothing. Not called from a handler.
 void release_msi(const Msi_binding& binding);
+// After this no CPU is in a handler that was released before: its context may go. Not called from a handler,
+// nor with a lock that one takes.
+void wait_for_handlers();
 
 // One IO-APIC of the machine.
 struct Io_apic_info {

@@ -44,14 +44,6 @@ Msi::Msi(Pci_context& context, Pci_address function, u16 capability)
         writable_[mask_at_] = 1;
 }
 
-Msi::~Msi()
-{
-    if (!bound_)
-        return;
-    write_device(kControl, 2, device_control_);
-    host_interrupts::release_msi(host_);
-}
-
 u32 Msi::get(unsigned at, unsigned bytes) const
 {
     u32 value = 0;
@@ -118,6 +110,14 @@ void Msi::apply()
     program_device();
     if (pending_ && !masked())
         send();
+}
+
+void Msi::switch_off()
+{
+    if (!enabled())
+        return;
+    bytes_[kControl] &= static_cast<u8>(~kMsiEnable);
+    apply();
 }
 
 std::optional<Interrupt_message> Msi::message() const

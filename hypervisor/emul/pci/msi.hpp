@@ -18,7 +18,6 @@ class Msi
   public:
     // Switches off what firmware may have left on.
     Msi(Pci_context& context, Pci_address function, u16 capability);
-    ~Msi();
     Msi(const Msi&)            = delete;
     Msi& operator=(const Msi&) = delete;
 
@@ -31,6 +30,8 @@ class Msi
     void write(u16 offset, u8 value);
     // After the bytes of one access were written.
     void apply();
+    // To be called before the object goes: nothing is raised any more, save by a handler that has begun.
+    void switch_off();
 
   private:
     [[nodiscard]] u32 get(unsigned at, unsigned bytes) const;

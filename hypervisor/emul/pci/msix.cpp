@@ -44,12 +44,15 @@ Expected<Unique<Msix>> Msix::create(Pci_context& context, Pci_address function, 
     return msix;
 }
 
-Msix::~Msix()
+Msix::~Msix() { delete[] entries_; }
+
+void Msix::switch_off()
 {
-    if (entries_ && enabled())
-        write_device_control(control_ & static_cast<u16>(~kMsixEnable));
+    if (enabled()) {
+        control_ &= static_cast<u16>(~kMsixEnable);
+        write_device_control(control_);
+    }
     release_all();
-    delete[] entries_;
 }
 
 bool Msix::enabled() const { return control_ & kMsixEnable; }
@@ -86,7 +89,7 @@ void Msix::apply()
 
 void Msix::release_all()
 {
-    for (u32 i = 0; entries_ && i < count_; ++i) {
+    for (u32 i = 0; i < count_; ++i) {
         Entry& entry = entries_[i];
         if (entry.bound)
             host_interrupts::release_msi(entry.host);

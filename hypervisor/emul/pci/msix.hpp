@@ -38,6 +38,8 @@ class Msix
     void write(u16 offset, u8 value);
     // After the bytes of one access were written.
     void apply();
+    // To be called before the object goes: nothing is raised any more, save by a handler that has begun.
+    void switch_off();
 
     [[nodiscard]] Place place() const { return place_; }
     // The table is at this address now; 0: the device does not decode it.

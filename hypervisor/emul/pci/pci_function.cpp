@@ -67,6 +67,14 @@ u64 Pci_function::find_table() const
     return start == 0 || wraps ? 0 : start + offset;
 }
 
+void Pci_function::switch_off()
+{
+    if (msi_)
+        msi_->switch_off();
+    if (msix_)
+        msix_->switch_off();
+}
+
 bool Pci_function::covers(u16 offset) const
 {
     return (msi_ && msi_->covers(offset)) || (msix_ && msix_->covers(offset));

@@ -30,6 +30,9 @@ class Pci_function
     // Where the MSI-X table is to be found by the device's registers; 0 when it is not decoded.
     [[nodiscard]] u64 find_table() const;
 
+    // To be called before the object goes: its interrupts end, save for handlers that have begun.
+    void switch_off();
+
     Pci_function(Pci_context& context, Pci_address address) : context_(context), address_(address) {}
 
     Pci_function* next = nullptr; // in the bucket of Pci_host

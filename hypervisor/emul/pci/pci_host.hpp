@@ -47,7 +47,7 @@ class Pci_host final : public Mmio_device
     [[nodiscard]] Pci_function*& bucket(Pci_address address);
     [[nodiscard]] Pci_function* find(Pci_address address);
     [[nodiscard]] Pci_function* find_or_probe(Pci_address address);
-    void forget(Pci_function& function);
+    [[nodiscard]] Unique<Pci_function> take_out(Pci_function& function);
     unsigned scan_bus(u16 segment, u8 bus);
 
     [[nodiscard]] u32 read_config(Pci_address address, u16 offset, u8 size);

@@ -9,11 +9,23 @@
 
 namespace vmm
 {
+namespace
+{
+
+// A CPU may be in a handler of the function's interrupts since before they were switched off, and wait for
+// the lock. It looks at the function once more.
+void end(Unique<Pci_function> function)
+{
+    if (function)
+        host_interrupts::wait_for_handlers();
+}
+
+} // namespace
 
 Pci_host::~Pci_host()
 {
     while (Pci_function* function = first_function([](const Pci_function&) { return true; }))
-        forget(*function);
+        end(take_out(*function));
 }
 
 Pci_function*& Pci_host::bucket(Pci_address address)
@@ -48,15 +60,17 @@ Pci_function* Pci_host::find_or_probe(Pci_address address)
     return function;
 }
 
-void Pci_host::forget(Pci_function& function)
+// What is taken out is given to end() once the lock is released.
+Unique<Pci_function> Pci_host::take_out(Pci_function& function)
 {
+    function.switch_off();
     if (const Msix* msix = function.msix())
         release_table_pages(*msix);
     Pci_function** link = &bucket(function.address());
     while (*link != &function)
         link = &(*link)->next;
     *link = function.next;
-    delete &function;
+    return Unique<Pci_function>(&function);
 }
 
 Expected<void> Pci_host::add_window(const Pci_ecam& window)
@@ -104,11 +118,17 @@ unsigned Pci_host::scan()
 
 Expected<void> Pci_host::add_function(Pci_address address)
 {
-    const Lock_guard guard(context_.lock);
-    Pci_function* known = find(address);
-    if (known && context_.config.read(address, 0, 4) != known->identity())
-        forget(*known);
-    if (!find_or_probe(address))
+    Unique<Pci_function> replaced;
+    bool found = false;
+    {
+        const Lock_guard guard(context_.lock);
+        Pci_function* known = find(address);
+        if (known && context_.config.read(address, 0, 4) != known->identity())
+            replaced = take_out(*known);
+        found = find_or_probe(address) != nullptr;
+    }
+    end(std::move(replaced));
+    if (!found)
         return fail(Errc::enodev);
     return {};
 }
@@ -121,11 +141,15 @@ bool Pci_host::knows(Pci_address address)
 
 Expected<void> Pci_host::remove_function(Pci_address address)
 {
-    const Lock_guard guard(context_.lock);
-    Pci_function* known = find(address);
-    if (!known)
-        return fail(Errc::enodev);
-    forget(*known);
+    Unique<Pci_function> removed;
+    {
+        const Lock_guard guard(context_.lock);
+        Pci_function* known = find(address);
+        if (!known)
+            return fail(Errc::enodev);
+        removed = take_out(*known);
+    }
+    end(std::move(removed));
     return {};
 }
 

@@ -10,6 +10,7 @@
 #include "platform/cpus.hpp"
 
 #include <array>
+#include <atomic>
 
 namespace vmm
 {
@@ -29,7 +30,15 @@ struct Slot {
 struct Handed_out {
     Spinlock lock{Lock_rank::vectors};
     std::array<Slot, kLastDynamicVector - kFirstDynamicVector + 1> slots{};
+    // Odd from before the CPU looks for a handler until that has returned. The lock orders it for others: who
+    // takes a handler out of its slot finds the CPU in it, or the CPU finds the slot empty.
+    std::atomic<u64> handling{0};
 
+    // Only the CPU itself counts.
+    void count_handling(std::memory_order order)
+    {
+        handling.store(handling.load(std::memory_order_relaxed) + 1, order);
+    }
     void set(u64 vector, const Slot& slot)
     {
         const Lock_guard guard(lock);
@@ -103,6 +112,16 @@ void change_handler(Host_vector at, Eoi eoi, Interrupt_handler function, void* c
 
 void free_vector(Host_vector at) { handed_out.of(at.cpu).set(at.vector, {}); }
 
+void wait_for_handlers()
+{
+    for (u32 cpu = 0; cpu < cpu_count(); ++cpu) {
+        const std::atomic<u64>& handling = handed_out.of(cpu).handling;
+        const u64 seen                   = handling.load(std::memory_order_acquire);
+        while ((seen & 1) && handling.load(std::memory_order_acquire) == seen)
+            __builtin_ia32_pause();
+    }
+}
+
 extern "C" void handle_vector(Exception_frame& frame)
 {
     if (frame.vector < kExceptions) [[unlikely]]
@@ -111,6 +130,7 @@ extern "C" void handle_vector(Exception_frame& frame)
     const bool from_outside = turns::is_out(turns::of(this_cpu()));
     if (from_outside)
         turns::come_in();
+    handed_out.here().count_handling(std::memory_order_relaxed);
     const Slot slot = slot_of(frame.vector);
     if (slot.eoi == Eoi::before_handler)
         host_apic::end_of_interrupt();
@@ -120,6 +140,7 @@ extern "C" void handle_vector(Exception_frame& frame)
         log::guest(log::Level::debug, "interrupt on vector {x} that nobody uses", frame.vector);
     if (slot.eoi == Eoi::after_handler)
         host_apic::end_of_interrupt();
+    handed_out.here().count_handling(std::memory_order_release);
     if (from_outside)
         turns::go_out();
 }

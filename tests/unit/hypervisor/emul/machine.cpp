@@ -256,6 +256,12 @@ void release_msi(const Msi_binding& binding)
     ++machine->vectors_left;
 }
 
+void wait_for_handlers()
+{
+    if (machine->on_wait)
+        machine->on_wait();
+}
+
 const Io_apic_info* io_apic(unsigned index)
 {
     return index < machine->io_apics.size() ? &machine->io_apics[index] : nullptr;

@@ -11,6 +11,7 @@
 #include "emul/pci/pci_address.hpp"
 
 #include <array>
+#include <functional>
 #include <map>
 #include <set>
 #include <vector>
@@ -71,6 +72,7 @@ class Machine
     std::set<u64> trapped;    // frames
     std::map<u32, Bound_pin> pins;
     std::map<u8, Bound_message> messages;
+    std::function<void()> on_wait; // what CPUs do that somebody waits for to leave their handlers
     unsigned vectors_left = 200;
     std::vector<Interrupt_message> delivered;
     std::vector<Pci_ecam> ecam;

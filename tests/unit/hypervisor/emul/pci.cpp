@@ -195,6 +195,46 @@ TEST_CASE("a function that appears later is virtual before it can be programmed"
     CHECK(guest.read(at(2, 0), 0x9a, 2) == 2);
 }
 
+TEST_CASE("a function goes when no CPU is in a handler of its interrupts any more")
+{
+    Guest guest;
+    guest.pci.scan();
+    guest.write(kNic, 0xd4, 4, 0xfee00000);
+    guest.write(kNic, 0xdc, 2, 0x0061);
+    guest.write(kNic, 0xd2, 2, 1);
+    guest.write(kNvme, 0x42, 2, 0x8000);
+    guest.set_entry(1, 0xfee02000, 0x41);
+    guest.mask_entry(1, false);
+    REQUIRE(guest.machine.messages.size() == 2);
+
+    // They began before the function was removed, and get the lock afterwards.
+    unsigned late         = 0;
+    const auto begun      = guest.machine.messages;
+    guest.machine.on_wait = [&] {
+        for (const auto& [vector, message] : begun) {
+            if (!guest.machine.messages.contains(vector)) {
+                message.handler(message.context);
+                ++late;
+            }
+        }
+    };
+    SECTION("removed")
+    {
+        CHECK(guest.pci.remove_function(kNic));
+        CHECK(late == 1);
+        CHECK_FALSE(guest.pci.knows(kNic));
+    }
+    SECTION("another in its place")
+    {
+        guest.machine.functions[kNvme] = Function_registers::endpoint(0x1af4, 0x1042);
+        CHECK(guest.pci.add_function(kNvme));
+        CHECK(late == 1);
+        CHECK(guest.pci.knows(kNvme));
+    }
+    CHECK(guest.machine.take().empty());
+    guest.machine.on_wait = nullptr;
+}
+
 TEST_CASE("a capability list that loops ends")
 {
     Guest guest;

@@ -12,6 +12,7 @@
 #include <catch2/catch.hpp>
 
 #include <set>
+#include <thread>
 
 using namespace vmm;
 
@@ -143,4 +144,52 @@ TEST_CASE("no vector on a CPU that is offline, or whose id is more than a messag
     unsigned handled           = 0;
     for (u32 cpu = 1; cpu < 4; ++cpu)
         CHECK(machine.allocate(cpu, handled)->cpu == 3);
+}
+
+TEST_CASE("a handler that has begun is waited for")
+{
+    using namespace std::chrono_literals;
+    Machine machine(2);
+    struct Context {
+        std::atomic<bool> begun{false}, freed{false}, over{false};
+    } context;
+    const auto at = allocate_vector(
+        1, Eoi::before_handler,
+        [](void* c) {
+            auto& of = *static_cast<Context*>(c);
+            of.begun = true;
+            while (!of.freed)
+                std::this_thread::yield();
+            std::this_thread::sleep_for(20ms);
+            of.over = true;
+        },
+        &context);
+    REQUIRE(at);
+    std::thread cpu([&] { Machine::raise(1, at->vector); });
+    while (!context.begun)
+        std::this_thread::yield();
+    free_vector(*at);
+    context.freed = true;
+    wait_for_handlers();
+    CHECK(context.over);
+    cpu.join();
+}
+
+TEST_CASE("handlers that begin later are not waited for")
+{
+    Machine machine(2);
+    std::atomic<bool> begun{false}, stop{false};
+    unsigned handled = 0;
+    const auto at    = machine.allocate(1, handled);
+    REQUIRE(at);
+    std::thread cpu([&] {
+        for (; !stop; begun = true)
+            Machine::raise(1, at->vector);
+    });
+    while (!begun)
+        std::this_thread::yield();
+    for (unsigned i = 0; i < 1000; ++i)
+        wait_for_handlers();
+    stop = true;
+    cpu.join();
 }

@@ -4,7 +4,6 @@
 #include "platform/text_scan.hpp"
 
 #include <algorithm>
-#include <optional>
 
 namespace vmm
 {
@@ -98,24 +97,38 @@ bool parse_dom0_mem(std::string_view value, Options& o)
     return true;
 }
 
-std::optional<log::Level> parse_level(std::string_view word)
+template <class T>
+struct Word {
+    std::string_view text;
+    T meaning;
+};
+
+template <class T, std::size_t N>
+bool parse_choice(const Word<T> (&words)[N], std::string_view text, T& to)
 {
-    // In the order of log::Level.
-    constexpr std::string_view words[] = {"none", "error", "warning", "info", "debug"};
-    const auto* found                  = std::ranges::find(words, word == "all" ? "debug" : word);
+    const auto* found = std::ranges::find(words, text, &Word<T>::text);
     if (found == std::end(words))
-        return std::nullopt;
-    return static_cast<log::Level>(found - words);
+        return false;
+    to = found->meaning;
+    return true;
+}
+
+bool parse_level(std::string_view word, log::Level& to)
+{
+    using enum log::Level;
+    constexpr Word<log::Level> words[] = {{"none", none}, {"error", error}, {"warning", warning},
+                                          {"info", info}, {"debug", debug}, {"all", debug}};
+    return parse_choice(words, word, to);
 }
 
 bool parse_threshold(std::string_view value, log::Threshold& to)
 {
     const std::string_view first = take_until(value, '/');
-    const auto always            = parse_level(first);
-    const auto limited           = value.empty() ? always : parse_level(value);
-    if (!always || !limited)
+    log::Threshold threshold{};
+    if (!parse_level(first, threshold.always) ||
+        !parse_level(value.empty() ? first : value, threshold.limited))
         return false;
-    to = {*always, *limited};
+    to = threshold;
     return true;
 }
 
@@ -131,43 +144,22 @@ bool parse_count(std::string_view value, unsigned limit, unsigned& to)
 // A word by itself, or with =yes, =no and the like.
 bool parse_flag(std::string_view value, bool& to)
 {
-    if (value.empty() || value == "1" || value == "yes" || value == "true" || value == "on")
-        to = true;
-    else if (value == "0" || value == "no" || value == "false" || value == "off")
-        to = false;
-    else
-        return false;
-    return true;
+    constexpr Word<bool> words[] = {{"", true},       {"1", true},      {"yes", true},     {"true", true},
+                                    {"on", true},     {"enable", true}, {"0", false},      {"no", false},
+                                    {"false", false}, {"off", false},   {"disable", false}};
+    return parse_choice(words, value, to);
 }
 
 // Xen's two proportional ones are one here.
-bool parse_sched(std::string_view value, Sched_kind& to)
-{
-    if (value == "credit2" || value == "credit")
-        to = Sched_kind::fair;
-    else if (value == "null")
-        to = Sched_kind::unshared;
-    else
-        return false;
-    return true;
-}
+constexpr Word<Sched_kind> kSchedulers[] = {
+    {"credit2", Sched_kind::fair}, {"credit", Sched_kind::fair}, {"null", Sched_kind::unshared}};
 
 // Xen's third, sockets, is not here.
-bool parse_granularity(std::string_view value, Sched_granularity& to)
-{
-    if (value != "cpu" && value != "core")
-        return false;
-    to = value == "cpu" ? Sched_granularity::cpu : Sched_granularity::core;
-    return true;
-}
+constexpr Word<Sched_granularity> kGranularities[] = {{"cpu", Sched_granularity::cpu},
+                                                      {"core", Sched_granularity::core}};
 
-bool parse_clock_source(std::string_view value, Clock_source& to)
-{
-    if (value != "tsc" && value != "acpi")
-        return false;
-    to = value == "tsc" ? Clock_source::tsc : Clock_source::acpi_timer;
-    return true;
-}
+constexpr Word<Clock_source> kClockSources[] = {{"tsc", Clock_source::tsc},
+                                                {"acpi", Clock_source::acpi_timer}};
 
 struct Option {
     std::string_view name;
@@ -197,13 +189,13 @@ constexpr Option kOptions[] = {
      [](std::string_view v, Options& o) { return parse_count(v, kMaxCpuOption, o.max_cpus); }},
     {"clocksource", "tsc or acpi",
      "what time is read from; by default the CPUs' counters unless they may change their rate",
-     [](std::string_view v, Options& o) { return parse_clock_source(v, o.clock_source); }},
+     [](std::string_view v, Options& o) { return parse_choice(kClockSources, v, o.clock_source); }},
     {"sched", "credit2 or null",
      "how CPUs are given to vCPUs: shared by weight, or to each one of its own, for static partitioning",
-     [](std::string_view v, Options& o) { return parse_sched(v, o.sched); }},
+     [](std::string_view v, Options& o) { return parse_choice(kSchedulers, v, o.sched); }},
     {"sched-gran", "cpu or core",
      "with core, vCPUs of different domains never run on threads of one core at the same time",
-     [](std::string_view v, Options& o) { return parse_granularity(v, o.sched_granularity); }},
+     [](std::string_view v, Options& o) { return parse_choice(kGranularities, v, o.sched_granularity); }},
     {"spec-ctrl",
      "no, or of rsb, ibrs, ibpb, ibpb-entry, verw, l1d-flush, ssbd, msr-sc, xen each word or no-word",
      "measures against leaks by speculative execution; by default what the CPU needs",

@@ -120,6 +120,14 @@ TEST_CASE("command line: a bad value changes nothing and says what is expected")
     CHECK(parse("com1=auto").options.com1.baud == 0);
     CHECK(parse("com1=,,0x2e8").options.com1.port == 0x2e8);
     CHECK(parse("noreboot=no").options.no_reboot == false);
+    for (const char* on :
+         {"noreboot", "noreboot=1", "noreboot=yes", "noreboot=true", "noreboot=on", "noreboot=enable"})
+        CHECK(parse(on).options.no_reboot);
+    for (const char* off : {"0", "no", "false", "off", "disable"}) {
+        const Parsed p = parse("noreboot noreboot=" + std::string(off));
+        CHECK(p.notes.empty());
+        CHECK_FALSE(p.options.no_reboot);
+    }
 }
 
 TEST_CASE("command line: unknown options are named with the nearest one")

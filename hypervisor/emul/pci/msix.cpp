@@ -97,15 +97,6 @@ void Msix::release_all()
     }
 }
 
-bool Msix::in_table_pages(Gpa gpa) const
-{
-    if (!table_)
-        return false;
-    const u64 first = align_down(table_, kPageSize);
-    const u64 end   = align_up(table_ + table_bytes(), kPageSize);
-    return gpa.value() >= first && gpa.value() < end;
-}
-
 u64 Msix::read_page(Gpa gpa, u8 size) const
 {
     if (!in_table(gpa))

@@ -46,8 +46,19 @@ class Msix
     void move_table(u64 address) { table_ = address; }
     [[nodiscard]] u64 table() const { return table_; }
     [[nodiscard]] u64 table_bytes() const { return u64{count_} * kEntrySize; }
+    struct Pages {
+        Gfn first, last;
+    };
+    [[nodiscard]] Pages table_pages() const
+    {
+        return {to_gfn(Gpa(table_)), to_gfn(Gpa(table_ + table_bytes() - 1))};
+    }
     [[nodiscard]] bool in_table(Gpa gpa) const { return table_ && gpa.value() - table_ < table_bytes(); }
-    [[nodiscard]] bool in_table_pages(Gpa gpa) const;
+    [[nodiscard]] bool in_table_pages(Gpa gpa) const
+    {
+        const auto [first, last] = table_pages();
+        return table_ && first <= to_gfn(gpa) && to_gfn(gpa) <= last;
+    }
 
     // Accesses to the trapped pages.
     [[nodiscard]] u64 read_page(Gpa gpa, u8 size) const;

@@ -75,20 +75,17 @@ void Pci_function::switch_off()
         msix_->switch_off();
 }
 
-bool Pci_function::covers(u16 offset) const
-{
-    return (msi_ && msi_->covers(offset)) || (msix_ && msix_->covers(offset));
-}
-
 u32 Pci_function::read(u16 offset, u8 size) const
 {
     u32 value = context_.config.read(address_, offset, size);
     for (unsigned i = 0; i < size; ++i) {
         const u16 at = static_cast<u16>(offset + i);
-        if (!covers(at))
-            continue;
-        const u8 byte = msi_ && msi_->covers(at) ? msi_->read(at) : msix_->read(at);
-        value         = (value & ~(0xffu << 8 * i)) | static_cast<u32>(byte) << 8 * i;
+        u8 byte      = static_cast<u8>(value >> 8 * i);
+        if (msi_ && msi_->covers(at))
+            byte = msi_->read(at);
+        else if (msix_ && msix_->covers(at))
+            byte = msix_->read(at);
+        value = (value & ~(0xffu << 8 * i)) | static_cast<u32>(byte) << 8 * i;
     }
     return value;
 }

@@ -35,13 +35,12 @@ class Pci_function
 
     Pci_function(Pci_context& context, Pci_address address) : context_(context), address_(address) {}
 
-    Pci_function* next = nullptr; // in the bucket of Pci_host
+    Pci_function* next = nullptr; // in the list of Pci_host
 
   private:
     Expected<void> find_capabilities();
     [[nodiscard]] unsigned bar_count() const;
     [[nodiscard]] u32 read_bar(unsigned bar) const;
-    [[nodiscard]] bool covers(u16 offset) const;
 
     Pci_context& context_;
     Pci_address address_;

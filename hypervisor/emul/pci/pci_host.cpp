@@ -23,14 +23,6 @@ constexpr bool concerns_decoding(u16 offset)
            (offset >= pci::kFirstBar && offset < pci::kFirstBar + 6 * 4);
 }
 
-struct Page_range {
-    Gfn first, last;
-};
-Page_range table_pages(const Msix& msix)
-{
-    return {to_gfn(Gpa(msix.table())), to_gfn(Gpa(msix.table() + msix.table_bytes() - 1))};
-}
-
 } // namespace
 
 bool Pci_host::selected_by_port(u16 port, u8 size, Place& place) const
@@ -163,7 +155,7 @@ void Pci_host::follow_table(Pci_function& function)
     msix->move_table(table);
     if (table == 0)
         return;
-    const auto [first, last] = table_pages(*msix);
+    const auto [first, last] = msix->table_pages();
     for (Gfn page = first; page <= last; ++page) {
         if (is_shared(page, *msix) || host_access::trap(context_.domain, page, 1))
             continue;
@@ -195,7 +187,7 @@ void Pci_host::release_table_pages(const Msix& leaving)
 {
     if (!leaving.table())
         return;
-    const auto [first, last] = table_pages(leaving);
+    const auto [first, last] = leaving.table_pages();
     for (Gfn page = first; page <= last; ++page)
         give_back(page, leaving);
 }

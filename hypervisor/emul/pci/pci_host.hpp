@@ -40,11 +40,9 @@ class Pci_host final : public Mmio_device
     Expected<void> remove_function(Pci_address address);
 
   private:
-    static constexpr u16 kAddressPort  = 0xcf8;
-    static constexpr u16 kDataPort     = 0xcfc;
-    static constexpr unsigned kBuckets = 64;
+    static constexpr u16 kAddressPort = 0xcf8;
+    static constexpr u16 kDataPort    = 0xcfc;
 
-    [[nodiscard]] Pci_function*& bucket(Pci_address address);
     [[nodiscard]] Pci_function* find(Pci_address address);
     [[nodiscard]] Pci_function* find_or_probe(Pci_address address);
     [[nodiscard]] Unique<Pci_function> take_out(Pci_function& function);
@@ -69,18 +67,15 @@ class Pci_host final : public Mmio_device
     template <class Predicate>
     Pci_function* first_function(Predicate predicate)
     {
-        for (Pci_function* head : buckets_) {
-            for (Pci_function* function = head; function; function = function->next) {
-                if (predicate(*function))
-                    return function;
-            }
-        }
-        return nullptr;
+        Pci_function* function = functions_;
+        while (function && !predicate(*function))
+            function = function->next;
+        return function;
     }
 
     Pci_context context_;
-    u32 selected_ = 0; // the address port
-    std::array<Pci_function*, kBuckets> buckets_{};
+    u32 selected_            = 0; // the address port
+    Pci_function* functions_ = nullptr;
 };
 
 } // namespace vmm

@@ -28,17 +28,9 @@ Pci_host::~Pci_host()
         end(take_out(*function));
 }
 
-Pci_function*& Pci_host::bucket(Pci_address address)
-{
-    return buckets_[(address.devfn ^ address.devfn >> 3 ^ address.bus * 5u ^ address.segment) % kBuckets];
-}
-
 Pci_function* Pci_host::find(Pci_address address)
 {
-    Pci_function* function = bucket(address);
-    while (function && function->address() != address)
-        function = function->next;
-    return function;
+    return first_function([address](const Pci_function& f) { return f.address() == address; });
 }
 
 Pci_function* Pci_host::find_or_probe(Pci_address address)
@@ -53,9 +45,7 @@ Pci_function* Pci_host::find_or_probe(Pci_address address)
         return nullptr;
     }
     Pci_function* function = created->release();
-    Pci_function*& head    = bucket(address);
-    function->next         = head;
-    head                   = function;
+    function->next         = std::exchange(functions_, function);
     follow_table(*function);
     return function;
 }
@@ -66,7 +56,7 @@ Unique<Pci_function> Pci_host::take_out(Pci_function& function)
     function.switch_off();
     if (const Msix* msix = function.msix())
         release_table_pages(*msix);
-    Pci_function** link = &bucket(function.address());
+    Pci_function** link = &functions_;
     while (*link != &function)
         link = &(*link)->next;
     *link = function.next;

@@ -25,10 +25,8 @@ unsigned dom0_vcpus()
 
 Unique<Domain_devices> make_devices(Domain& dom0)
 {
-    Fixed_list<Pci_ecam, 8> windows;
-    for (const Mcfg_segment& segment : boot_state.mcfg)
-        windows.push({segment.base.value(), segment.segment, segment.first_bus, segment.last_bus});
-    const u16 hidden = serial_console() ? boot_state.options.com1.port : u16{0};
+    const Mcfg_info& windows = boot_state.mcfg;
+    const u16 hidden         = serial_console() ? boot_state.options.com1.port : u16{0};
     auto devices =
         Domain_devices::create(dom0, {.ecam = {windows.begin(), windows.size()}, .hidden_uart = hidden});
     if (!devices)

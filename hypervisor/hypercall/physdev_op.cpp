@@ -18,14 +18,12 @@ namespace
 // Of a domain that has devices.
 Pci_host& pci_of(Vcpu& vcpu) { return vcpu.domain().devices()->pci(); }
 
-// A window that is known already needs nothing; one that contradicts those that are known is refused.
 Expected<void> pci_mmcfg_reserved(Vcpu& vcpu, const physdev_pci_mmcfg_reserved& op)
 {
     if (!(op.flags & XEN_PCI_MMCFG_RESERVED))
         return {};
-    const Pci_ecam window{
-        .address = op.address, .segment = op.segment, .first_bus = op.start_bus, .last_bus = op.end_bus};
-    return pci_of(vcpu).has_window(window) ? Expected<void>() : pci_of(vcpu).add_window(window);
+    return pci_of(vcpu).add_window(
+        {.address = op.address, .segment = op.segment, .first_bus = op.start_bus, .last_bus = op.end_bus});
 }
 
 // physdev_pci_device_add without the optional proximity number at its end, which nothing here depends on.

@@ -8,6 +8,7 @@
 
 #include "base/expected.hpp"
 #include "platform/fixed_list.hpp"
+#include "platform/pci_address.hpp"
 #include "platform/physical_reader.hpp"
 
 #include <numeric>
@@ -101,13 +102,7 @@ struct Fadt_info {
 };
 
 // [PCI Firmware Specification, 4.1.2]
-struct Mcfg_segment {
-    Hpa base; // of bus 0, even when first_bus is larger
-    u16 segment;
-    u8 first_bus;
-    u8 last_bus;
-};
-using Mcfg_info = Fixed_list<Mcfg_segment, 8>;
+using Mcfg_info = Fixed_list<Pci_ecam, 8>;
 
 struct Sleep_type {
     u8 a, b; // SLP_TYP for PM1a_CNT and PM1b_CNT

@@ -115,13 +115,12 @@ Expected<void> read_mcfg(const Acpi_tables& tables, const Physical_reader& memor
 {
     const auto t = TRY(tables.open("MCFG", memory, kFirstRecord));
     for (u32 at = kFirstRecord; t.has(at, kMcfgEntry); at += kMcfgEntry) {
-        const Mcfg_segment segment{Hpa(t.get<u64>(at)), t.get<u16>(at + 8), t.get<u8>(at + 10),
-                                   t.get<u8>(at + 11)};
-        if (segment.last_bus < segment.first_bus)
-            log::warning("ACPI MCFG: buses {} to {} make no sense; entry ignored", segment.first_bus,
-                         segment.last_bus);
-        else if (!mcfg.push(segment))
-            log::warning("ACPI MCFG: more segments than expected; segment {} is ignored", segment.segment);
+        const Pci_ecam window{t.get<u64>(at), t.get<u16>(at + 8), t.get<u8>(at + 10), t.get<u8>(at + 11)};
+        if (window.last_bus < window.first_bus)
+            log::warning("ACPI MCFG: buses {} to {} make no sense; entry ignored", window.first_bus,
+                         window.last_bus);
+        else if (!mcfg.push(window))
+            log::warning("ACPI MCFG: more segments than expected; segment {} is ignored", window.segment);
     }
     return {};
 }

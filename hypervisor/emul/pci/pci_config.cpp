@@ -42,13 +42,6 @@ Expected<void> Pci_config::check(const Pci_ecam& window) const
     return {};
 }
 
-Expected<void> Pci_config::add(const Pci_ecam& window)
-{
-    TRY(check(window));
-    windows_[count_++] = window;
-    return {};
-}
-
 // 0 where no window shows the function.
 u64 Pci_config::memory_address(Pci_address function, u16 offset) const
 {

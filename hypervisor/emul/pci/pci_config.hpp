@@ -7,7 +7,7 @@
 
 #include "base/expected.hpp"
 #include "base/spinlock.hpp"
-#include "emul/pci/pci_address.hpp"
+#include "platform/pci_address.hpp"
 
 #include <array>
 #include <span>
@@ -20,10 +20,11 @@ class Domain;
 class Pci_config
 {
   public:
-    // Whether add() would take the window: einval for nonsense, eexist when it shows a bus that another
+    // Whether the window can be added: einval for nonsense, eexist when it shows a bus that another
     // one shows, enospc.
     [[nodiscard]] Expected<void> check(const Pci_ecam& window) const;
-    Expected<void> add(const Pci_ecam& window);
+    // One that was checked.
+    void add(const Pci_ecam& window) { windows_[count_++] = window; }
     [[nodiscard]] std::span<const Pci_ecam> windows() const { return std::span(windows_).first(count_); }
 
     [[nodiscard]] u32 read(Pci_address function, u16 offset, u8 size) const;

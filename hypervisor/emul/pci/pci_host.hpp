@@ -28,9 +28,8 @@ class Pci_host final : public Mmio_device
     u64 read(Gpa gpa, u8 size) override;
     void write(Gpa gpa, u8 size, u64 value) override;
 
-    // Eexist for a window that shows a bus of one that is known.
+    // A window that is known needs nothing; one that shows a bus of another is refused (eexist).
     Expected<void> add_window(const Pci_ecam& window);
-    [[nodiscard]] bool has_window(const Pci_ecam& window);
     // Finds the functions of segment 0 and of every window; returns how many there are.
     unsigned scan();
     // Enodev when nothing is there. A function that is known stays as it is, unless another took its place.

@@ -66,17 +66,14 @@ Unique<Pci_function> Pci_host::take_out(Pci_function& function)
 Expected<void> Pci_host::add_window(const Pci_ecam& window)
 {
     const Lock_guard guard(context_.lock);
+    const auto known = context_.config.windows();
+    if (std::ranges::find(known, window) != known.end())
+        return {};
     TRY(context_.config.check(window));
     const Gfn first = to_gfn(Gpa(window.begin()));
     TRY(host_access::trap(context_.domain, first, to_gfn(Gpa(window.end())) - first));
-    return context_.config.add(window);
-}
-
-bool Pci_host::has_window(const Pci_ecam& window)
-{
-    const Lock_guard guard(context_.lock);
-    const auto known = context_.config.windows();
-    return std::find(known.begin(), known.end(), window) != known.end();
+    context_.config.add(window);
+    return {};
 }
 
 unsigned Pci_host::scan_bus(u16 segment, u8 bus)

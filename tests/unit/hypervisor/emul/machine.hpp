@@ -8,7 +8,7 @@
 #include "emul/apic_bus.hpp"
 #include "emul/host_access.hpp"
 #include "emul/host_interrupts.hpp"
-#include "emul/pci/pci_address.hpp"
+#include "platform/pci_address.hpp"
 
 #include <array>
 #include <functional>

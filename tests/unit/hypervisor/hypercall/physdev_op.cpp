@@ -30,10 +30,6 @@ Expected<void> answer() { return recorder.refuse ? fail(recorder.refusal) : Expe
 Pci_host::~Pci_host() = default;
 u64 Pci_host::read(Gpa, u8) { return 0; }
 void Pci_host::write(Gpa, u8, u64) {}
-bool Pci_host::has_window(const Pci_ecam& window)
-{
-    return !recorder.windows.empty() && recorder.windows.back().address == window.address;
-}
 Expected<void> Pci_host::add_window(const Pci_ecam& window)
 {
     recorder.windows.push_back(window);
@@ -118,7 +114,7 @@ TEST_CASE("bad pointers do nothing")
     CHECK(recorder.removed.empty());
 }
 
-TEST_CASE("a configuration window is added once, and only when it is reserved")
+TEST_CASE("a configuration window is added only when it is reserved")
 {
     Machine m;
     auto& op = m.arg<physdev_pci_mmcfg_reserved>();
@@ -132,8 +128,6 @@ TEST_CASE("a configuration window is added once, and only when it is reserved")
     CHECK(recorder.windows[0].segment == 2);
     CHECK(recorder.windows[0].first_bus == 1);
     CHECK(recorder.windows[0].last_bus == 9);
-    CHECK(m.call(PHYSDEVOP_pci_mmcfg_reserved) == 0); // known by now
-    CHECK(recorder.windows.size() == 1);
     recorder.refuse  = true;
     recorder.refusal = Errc::eexist;
     op.address       = 0xc000'0000;

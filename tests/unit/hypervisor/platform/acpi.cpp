@@ -252,7 +252,7 @@ TEST_CASE("acpi: MCFG, without the entry that makes no sense")
     Mcfg_info mcfg;
     REQUIRE(read_mcfg(m.tables, m.memory, mcfg));
     REQUIRE(mcfg.size() == 1);
-    CHECK(mcfg[0].base == Hpa(0xb0000000));
+    CHECK(mcfg[0].address == 0xb0000000);
     CHECK(mcfg[0].last_bus == 255);
 }
 

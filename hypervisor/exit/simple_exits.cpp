@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The exits that need little: HLT, exceptions, XSETBV, WBINVD, triple faults, and what cannot happen.
+#include "arch/x86/cpu/control_registers.hpp"
 #include "arch/x86/cpu/execution.hpp"
 #include "arch/x86/cpu/fpu.hpp"
 #include "arch/x86/cpu/machine_check.hpp"
@@ -14,7 +15,6 @@
 #include "exit/guest_memory.hpp"
 #include "exit/vm_exit.hpp"
 #include "exit/xcr0_policy.hpp"
-#include "platform/machine.hpp"
 
 #include <xen/sched.h>
 
@@ -110,7 +110,7 @@ void handle_xsetbv(Vcpu& vcpu, const Vm_exit& exit)
 void handle_wbinvd(Vcpu& vcpu, const Vm_exit& exit)
 {
     if (vcpu.domain().devices())
-        write_back_all_caches();
+        write_back_caches();
     vcpu.backend().skip_instruction(vcpu.regs, exit.instruction_length);
 }
 

@@ -25,23 +25,8 @@ class Fixed_list
         values_[size_++] = value;
         return true;
     }
-    // Inserts before index `at`; false when the list is full.
-    constexpr bool insert(std::size_t at, const T& value)
-    {
-        if (size_ == N)
-            return false;
-        for (std::size_t i = size_++; i > at; --i)
-            values_[i] = values_[i - 1];
-        values_[at] = value;
-        return true;
-    }
-    constexpr void erase(std::size_t at)
-    {
-        for (std::size_t i = at + 1; i < size_; ++i)
-            values_[i - 1] = values_[i];
-        --size_;
-    }
-    constexpr void clear() { size_ = 0; }
+    // Only the first `size` values stay.
+    constexpr void truncate(std::size_t size) { size_ = size; }
 
     [[nodiscard]] constexpr std::size_t size() const { return size_; }
     [[nodiscard]] constexpr bool empty() const { return size_ == 0; }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/machine.hpp"
 
-#include "arch/x86/cpu/control_registers.hpp"
 #include "arch/x86/cpu/execution.hpp"
 #include "debug/log.hpp"
 #include "debug/panic.hpp"
@@ -13,20 +12,6 @@
 namespace vmm
 {
 
-void machine_restart()
-{
-    log::info("Restarting the machine.");
-    console_stop_buffering();
-    power::reset();
-}
-
-void machine_halt()
-{
-    log::info("The machine is halted.");
-    console_stop_buffering();
-    halt_forever();
-}
-
 void dom0_has_shut_down(u32 reason)
 {
     switch (reason) {
@@ -36,14 +21,17 @@ void dom0_has_shut_down(u32 reason)
         power::off();
         // Where the firmware knows no way to, the user has to.
         log::error("The machine could not be switched off; it is safe to do so by hand.");
-        machine_halt();
-    case SHUTDOWN_reboot: log::info("dom0 has shut down and asks for a reboot."); machine_restart();
+        log::info("The machine is halted.");
+        halt_forever();
+    case SHUTDOWN_reboot:
+        log::info("dom0 has shut down and asks for a reboot.");
+        log::info("Restarting the machine.");
+        console_stop_buffering();
+        power::reset();
     case SHUTDOWN_crash: refuse("dom0 has crashed");
     case SHUTDOWN_watchdog: refuse("dom0 did not serve its watchdog in time");
     default: refuse("dom0 has shut down for the reason {}, which is none that a dom0 can have", reason);
     }
 }
-
-void write_back_all_caches() { write_back_caches(); }
 
 } // namespace vmm

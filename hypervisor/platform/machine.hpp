@@ -8,13 +8,7 @@
 namespace vmm
 {
 
-// Restarts the machine, or stops it with the reason on screen under noreboot.
-[[noreturn]] void machine_restart();
-[[noreturn]] void machine_halt();
-
 // dom0 asked to shut down, or died. [xen/include/public/sched.h, SHUTDOWN_*]
 [[noreturn]] void dom0_has_shut_down(u32 reason);
-
-void write_back_all_caches();
 
 } // namespace vmm

@@ -11,17 +11,9 @@ namespace
 {
 
 // Which kind wins where two overlap: the last of these.
-unsigned caution(Memory_type type)
-{
-    switch (type) {
-    case Memory_type::ram: return 0;
-    case Memory_type::acpi: return 1;
-    case Memory_type::nvs: return 2;
-    case Memory_type::reserved: return 3;
-    case Memory_type::unusable: return 4;
-    }
-    return 3;
-}
+constexpr Memory_type kByCaution[] = {Memory_type::ram, Memory_type::acpi, Memory_type::nvs,
+                                      Memory_type::reserved, Memory_type::unusable};
+const Memory_type* caution(Memory_type type) { return std::ranges::find(kByCaution, type); }
 
 Memory_type known(Memory_type type)
 {
@@ -72,26 +64,22 @@ bool append(Memory_map& map, u64 start, u64 end, Memory_type type)
 // RAM shrinks to whole pages.
 void trim_ram(Memory_map& map)
 {
-    for (std::size_t i = 0; i < map.size();) {
-        Memory_region& r = map[i];
-        if (r.type == Memory_type::ram) {
-            const u64 start = align_up(r.start.value(), kPageSize);
-            const u64 end   = align_down(r.end().value(), kPageSize);
-            if (end <= start) {
-                map.erase(i);
-                continue;
-            }
-            r = {Hpa(start), end - start, r.type};
-        }
-        ++i;
+    for (Memory_region& r : map) {
+        if (r.type != Memory_type::ram)
+            continue;
+        const u64 start = align_up(r.start.value(), kPageSize);
+        const u64 end   = align_down(r.end().value(), kPageSize);
+        r               = {Hpa(start), end > start ? end - start : 0, r.type};
     }
+    const auto empty = std::ranges::remove(map, u64{0}, &Memory_region::size);
+    map.truncate(map.size() - empty.size());
 }
 
 } // namespace
 
 Expected<void> make_memory_map(std::span<const Memory_region> from_loader, Memory_map& map)
 {
-    map.clear();
+    map.truncate(0);
     for (u64 at = 0; at != ~0ull;) {
         const Stretch s = stretch_at(from_loader, at);
         if (s.present && !append(map, at, s.end, s.type))
@@ -134,11 +122,11 @@ Expected<void> Used_ranges::add(Hpa start, Hpa end)
                              Hpa(align_up(end.value(), kPageSize))};
     if (range.end <= range.start)
         return {};
-    std::size_t at = 0;
-    while (at < list_.size() && list_[at].start < range.start)
-        ++at;
-    if (!list_.insert(at, range))
+    if (!list_.push(range))
         return fail(Errc::e2big);
+    auto* const at =
+        std::ranges::lower_bound(list_.begin(), list_.end() - 1, range.start, {}, &Memory_range::start);
+    std::rotate(at, list_.end() - 1, list_.end());
     return {};
 }
 

@@ -8,24 +8,6 @@
 
 namespace vmm
 {
-namespace
-{
-
-// log2 of the unit a suffix names.
-std::optional<unsigned> unit_shift(char suffix)
-{
-    switch (suffix | 0x20) {
-    case 'b': return 0;
-    case 'k': return 10;
-    case 'm': return 20;
-    case 'g': return 30;
-    case 't': return 40;
-    default: return std::nullopt;
-    }
-}
-
-} // namespace
-
 std::string_view take_until(std::string_view& text, char separator)
 {
     const std::string_view head = text.substr(0, text.find(separator));
@@ -48,9 +30,11 @@ std::optional<u64> parse_size(std::string_view text)
 {
     if (text.empty())
         return std::nullopt;
-    unsigned shift = 10;
-    if (const auto unit = unit_shift(text.back()); unit && !text.starts_with("0x")) {
-        shift = *unit;
+    constexpr std::string_view units = "bkmgt"; // each 1024 times the one before
+    const std::size_t unit           = units.find(static_cast<char>(text.back() | 0x20));
+    std::size_t shift                = 10;
+    if (unit != units.npos && !text.starts_with("0x")) {
+        shift = 10 * unit;
         text.remove_suffix(1);
     }
     const auto number = parse_number(text);

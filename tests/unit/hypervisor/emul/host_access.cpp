@@ -41,7 +41,7 @@ struct Dom0 {
 
     Dom0()
     {
-        boot_state.memory.clear();
+        boot_state.memory.truncate(0);
         boot_state.memory.push({Hpa(0), kGiB, Memory_type::ram});
         boot_state.memory.push({Hpa(4 * kGiB), kGiB, Memory_type::ram});
         boot_state.memory.push({Hpa(6 * kGiB + 0x5000), kGiB, Memory_type::ram});

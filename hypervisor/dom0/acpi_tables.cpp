@@ -73,10 +73,8 @@ u64 write_madt(Table_writer& out, const Madt_info& madt, unsigned vcpus)
     for (const Io_apic_entry& io_apic : madt.io_apics)
         out.add(u8{1}, u8{12}, io_apic.id, u8{0}, static_cast<u32>(io_apic.address.value()),
                 io_apic.gsi_base);
-    for (const Interrupt_override& o : madt.overrides) {
-        const auto flags = static_cast<unsigned>(o.polarity) | static_cast<unsigned>(o.trigger) << 2;
-        out.add(u8{2}, u8{10}, u8{0}, o.source, o.gsi, static_cast<u16>(flags));
-    }
+    for (const Interrupt_override& o : madt.overrides)
+        out.add(u8{2}, u8{10}, u8{0}, o.source, o.gsi, o.flags);
     out.end();
     return start;
 }

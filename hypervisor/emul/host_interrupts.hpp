@@ -34,6 +34,8 @@ void release_msi(const Msi_binding& binding);
 // nor with a lock that one takes.
 void wait_for_handlers();
 
+inline constexpr u32 kMaxPins = 240; // of an IO-APIC: an index is 8 bits and starts at 0x10
+
 // One IO-APIC of the machine.
 struct Io_apic_info {
     u64 address;

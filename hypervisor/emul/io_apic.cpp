@@ -5,8 +5,6 @@
 #include "debug/log.hpp"
 #include "emul/apic_bus.hpp"
 
-#include <algorithm>
-
 namespace vmm
 {
 namespace
@@ -39,7 +37,6 @@ Interrupt_message message_of(u64 entry)
 Io_apic::Io_apic(Domain& domain, const host_interrupts::Io_apic_info& info)
     : domain_(domain), info_(info), id_(info.id)
 {
-    info_.pins = std::min(info_.pins, u32{kMaxPins});
     for (Pin& pin : pins_) {
         pin.owner = this;
         pin.entry = kMasked;
@@ -60,19 +57,14 @@ u64 Io_apic::read(Gpa gpa, u8)
 
 void Io_apic::write(Gpa gpa, u8, u64 value)
 {
-    switch (page_offset(gpa)) {
-    case kSelect: {
-        const Lock_guard guard(lock_);
+    const u64 offset = page_offset(gpa);
+    if (offset == kEndOfInterrupt)
+        return end_of_interrupt(static_cast<u8>(value));
+    const Lock_guard guard(lock_);
+    if (offset == kSelect)
         selected_ = static_cast<u8>(value);
-        return;
-    }
-    case kWindow: {
-        const Lock_guard guard(lock_);
-        return write_register(static_cast<u32>(value));
-    }
-    case kEndOfInterrupt: return end_of_interrupt(static_cast<u8>(value));
-    default: return;
-    }
+    else if (offset == kWindow)
+        write_register(static_cast<u32>(value));
 }
 
 u32 Io_apic::read_register() const
@@ -128,7 +120,7 @@ void Io_apic::set_line(Pin& pin)
 bool Io_apic::bind(Pin& pin)
 {
     const u32 wiring = static_cast<u32>(pin.entry & kWiring);
-    if (pin.bound && pin.bound_as == wiring)
+    if (pin.bound_as == wiring)
         return true;
     const u32 gsi   = gsi_of(pin);
     const auto done = host_interrupts::bind_gsi(gsi, wiring & kLevel, wiring & kActiveLow, pin_raised, &pin);
@@ -137,7 +129,6 @@ bool Io_apic::bind(Pin& pin)
                    done.error());
         return false;
     }
-    pin.bound    = true;
     pin.bound_as = wiring;
     pin.open     = false;
     return true;

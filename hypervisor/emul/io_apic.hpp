@@ -12,6 +12,7 @@
 #include "emul/mmio.hpp"
 
 #include <array>
+#include <optional>
 
 namespace vmm
 {
@@ -34,11 +35,9 @@ class Io_apic final : public Mmio_device
     struct Pin {
         Io_apic* owner = nullptr;
         u64 entry      = 0;
-        bool bound     = false; // to a host vector, with the trigger and polarity of `bound_as`
-        bool open      = false; // the host line is unmasked
-        u32 bound_as   = 0;
+        bool open      = false;      // the host line is unmasked
+        std::optional<u32> bound_as; // once it has a host vector: trigger and polarity
     };
-    static constexpr unsigned kMaxPins = 240;
 
     [[nodiscard]] u32 gsi_of(const Pin& pin) const;
     [[nodiscard]] u32 read_register() const;
@@ -54,7 +53,7 @@ class Io_apic final : public Mmio_device
     Spinlock lock_{Lock_rank::devices};
     u8 selected_ = 0;
     u8 id_       = 0;
-    std::array<Pin, kMaxPins> pins_;
+    std::array<Pin, host_interrupts::kMaxPins> pins_;
 };
 
 } // namespace vmm

@@ -53,15 +53,15 @@ struct Io_apic_entry {
     u32 gsi_base;
 };
 
-enum class Polarity : u8 { conforming = 0, high = 1, low = 3 };
-enum class Trigger : u8 { conforming = 0, edge = 1, level = 3 };
-
-// ISA interrupt `source` arrives as `gsi`.
+// ISA interrupt `source` arrives as `gsi`. Flags: polarity 1:0, trigger 3:2; what they do not say is as on
+// the ISA bus.
 struct Interrupt_override {
     u8 source;
     u32 gsi;
-    Polarity polarity;
-    Trigger trigger;
+    u16 flags;
+
+    [[nodiscard]] bool is_active_low() const { return (flags & 3) == 3; }
+    [[nodiscard]] bool is_level_triggered() const { return (flags >> 2 & 3) == 3; }
 };
 
 // A CPU that the firmware enabled.

@@ -2,7 +2,6 @@
 //
 // What the tables say: interrupt controllers, PCI Express configuration space, fixed hardware.
 // [ACPI 5.2.9, 5.2.12; PCI Firmware Specification 4.1.2]
-#include "base/bits.hpp"
 #include "debug/log.hpp"
 #include "platform/acpi.hpp"
 
@@ -25,13 +24,6 @@ constexpr u32 kFirstRecord = 44; // of MADT and MCFG
 constexpr u32 kMcfgEntry   = 16; // bytes
 constexpr u32 kOldestFadt  = 116;
 
-// Polarity or trigger from its two bits, of which 2 is reserved.
-template <class E>
-E two_bits(u64 value)
-{
-    return value == 2 ? E::conforming : static_cast<E>(value);
-}
-
 // Some firmware lists a CPU by both kinds of record.
 bool add_cpu(Madt_info& madt, const Madt_cpu& cpu)
 {
@@ -47,11 +39,7 @@ bool read_record(const Physical_bytes& r, Madt_info& madt)
     case local_apic: return !(r.get<u32>(4) & 1) || add_cpu(madt, {r.get<u8>(3), r.get<u8>(2)});
     case local_x2apic: return !(r.get<u32>(8) & 1) || add_cpu(madt, {r.get<u32>(4), r.get<u32>(12)});
     case io_apic: return madt.io_apics.push({r.get<u8>(2), Hpa(r.get<u32>(4)), r.get<u32>(8)});
-    case interrupt_override: {
-        const u16 flags = r.get<u16>(8);
-        return madt.overrides.push({r.get<u8>(3), r.get<u32>(4), two_bits<Polarity>(field(flags, 1, 0)),
-                                    two_bits<Trigger>(field(flags, 3, 2))});
-    }
+    case interrupt_override: return madt.overrides.push({r.get<u8>(3), r.get<u32>(4), r.get<u16>(8)});
     case address_override: madt.local_apic_address = Hpa(r.get<u64>(4)); return true;
     default: return true;
     }

@@ -6,12 +6,13 @@
 #include "emul/host_interrupts.hpp"
 #include "mm/direct_map.hpp"
 
+#include <algorithm>
+
 namespace vmm::io_apics
 {
 namespace
 {
 
-constexpr u32 kMaxPins   = 240; // an index is 8 bits and starts at 0x10
 constexpr u8 kVersion    = 0x01;
 constexpr u8 kFirstEntry = 0x10;
 
@@ -67,9 +68,7 @@ Expected<void> init(const Madt_info& madt)
             log::warning("no IO-APIC answers at {x}, where ACPI says there is one; ignored", entry.address);
             continue;
         }
-        a.what.pins = static_cast<u32>(field(version, 23, 16)) + 1;
-        if (a.what.pins > kMaxPins)
-            a.what.pins = kMaxPins;
+        a.what.pins = std::min(static_cast<u32>(field(version, 23, 16)) + 1, host_interrupts::kMaxPins);
         for (u32 pin = 0; pin < a.what.pins; ++pin)
             a.write(a.low_word(pin), kMasked);
         log::info("IO-APIC {} at {x}: GSIs {} to {}", a.what.id, a.what.address, a.what.first_gsi,
@@ -99,7 +98,7 @@ Isa_wiring isa_wiring(const Madt_info& madt, u8 isa_interrupt)
 {
     for (const Interrupt_override& o : madt.overrides) {
         if (o.source == isa_interrupt)
-            return {o.gsi, o.trigger == Trigger::level, o.polarity == Polarity::low};
+            return {o.gsi, o.is_level_triggered(), o.is_active_low()};
     }
     return {isa_interrupt, false, false};
 }

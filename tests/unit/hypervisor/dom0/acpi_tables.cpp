@@ -73,8 +73,8 @@ TEST_CASE("dom0 sees the tables of what it has, and a MADT of its own")
     madt.local_apic_address = Hpa(0xfee00000);
     madt.io_apics.push({3, Hpa(0xfec00000), 0});
     madt.io_apics.push({4, Hpa(0xfec10000), 24});
-    madt.overrides.push({0, 2, Polarity::conforming, Trigger::conforming});
-    madt.overrides.push({9, 9, Polarity::low, Trigger::level});
+    madt.overrides.push({0, 2, 0});
+    madt.overrides.push({9, 9, 0xf});
 
     std::vector<u8> image(dom0_acpi_size(host, madt, 2));
     REQUIRE(build_dom0_acpi(host, madt, 2, kAt, image));
@@ -124,8 +124,8 @@ TEST_CASE("dom0 sees the tables of what it has, and a MADT of its own")
     CHECK(seen.io_apics[1].gsi_base == 24);
     REQUIRE(seen.overrides.size() == 2);
     CHECK(seen.overrides[0].gsi == 2);
-    CHECK(seen.overrides[1].polarity == Polarity::low);
-    CHECK(seen.overrides[1].trigger == Trigger::level);
+    CHECK(seen.overrides[1].is_active_low());
+    CHECK(seen.overrides[1].is_level_triggered());
 }
 
 TEST_CASE("too little room is refused")

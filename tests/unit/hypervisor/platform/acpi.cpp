@@ -194,10 +194,10 @@ TEST_CASE("acpi: MADT")
     CHECK(madt.io_apics[0].address == Hpa(0xfec00000));
     REQUIRE(madt.overrides.size() == 2);
     CHECK(madt.overrides[0].source == 9);
-    CHECK(madt.overrides[0].polarity == Polarity::high);
-    CHECK(madt.overrides[0].trigger == Trigger::level);
+    CHECK_FALSE(madt.overrides[0].is_active_low());
+    CHECK(madt.overrides[0].is_level_triggered());
     CHECK(madt.overrides[1].gsi == 2);
-    CHECK(madt.overrides[1].trigger == Trigger::conforming);
+    CHECK_FALSE(madt.overrides[1].is_level_triggered());
 }
 
 TEST_CASE("acpi: MADT records with impossible lengths end the walk")

@@ -114,17 +114,10 @@ class Trampoline
 };
 constinit std::byte Trampoline::kept[kPageSize];
 
-void pause_for(u64 ns)
-{
-    const Time end = system_clock().now() + ns;
-    while (system_clock().now() < end)
-        __builtin_ia32_pause();
-}
-
 bool call_cpu(u32 apic_id, u8 page)
 {
     host_apic::send_init(apic_id);
-    pause_for(kInitWait);
+    wait_for(Progress::running, kInitWait); // in vain: without a start-up message none runs
     host_apic::send_startup(apic_id, page);
     if (wait_for(Progress::running, kAgainWait))
         return true;
@@ -150,14 +143,14 @@ void leave_tsc_if_it_differs(u32 apic_id)
     start_watching_clock();
 }
 
-// True when it runs as CPU number known_cpus.count.
-bool start_cpu(const Madt_cpu& cpu, u8 page)
+// Where it comes, it runs as CPU number known_cpus.count.
+void start_cpu(const Madt_cpu& cpu, u8 page)
 {
     auto tables      = make_descriptor_tables(known_cpus.count);
     const auto stack = make_cpu_stack(known_cpus.count);
     if (!tables || !stack) {
         log::warning("CPU with APIC id {}: left out, there is no memory for its stack", cpu.apic_id);
-        return false;
+        return;
     }
     current.tsc.reset();
     current.tables   = *tables;
@@ -166,7 +159,7 @@ bool start_cpu(const Madt_cpu& cpu, u8 page)
     if (!call_cpu(cpu.apic_id, page)) {
         log::warning("CPU with APIC id {}: left out, it did not start within {} s", cpu.apic_id,
                      kPatience / kSecond);
-        return false;
+        return;
     }
     current.tsc.compare_as_reference();
     leave_tsc_if_it_differs(cpu.apic_id);
@@ -174,11 +167,10 @@ bool start_cpu(const Madt_cpu& cpu, u8 page)
         __builtin_ia32_pause();
     if (current.progress.load() == Progress::unfit) {
         log::warning("CPU with APIC id {}: left out, {}", cpu.apic_id, current.why_unfit);
-        return false;
+        return;
     }
     known_cpus.list[known_cpus.count] = describe(cpu.apic_id, cpu.uid);
     ++known_cpus.count;
-    return true;
 }
 
 u32 most_cpus()

@@ -153,7 +153,7 @@ void start_interrupts()
 
 void start_clock()
 {
-    if (!init_clock(&boot_state.fadt, boot_state.options.clock_source))
+    if (!init_clock(boot_state.fadt, boot_state.options.clock_source))
         refuse("neither the ACPI timer nor the PIT counts: there is no clock to measure time by");
 }
 

@@ -80,12 +80,12 @@ bool counts(const Counter& c)
     return false;
 }
 
-void find_pm_timer(const Fadt_info* fadt)
+void find_pm_timer(const Fadt_info& fadt)
 {
-    if (!fadt || fadt->pm_timer.space != Generic_address::Space::io)
+    if (fadt.pm_timer.space != Generic_address::Space::io)
         return;
-    pm_timer_port = static_cast<u16>(fadt->pm_timer.address);
-    const Counter found{read_pm_timer, &pm_timer_port, low_bits(fadt->pm_timer_is_32_bits() ? 32 : 24)};
+    pm_timer_port = static_cast<u16>(fadt.pm_timer.address);
+    const Counter found{read_pm_timer, &pm_timer_port, low_bits(fadt.pm_timer_is_32_bits() ? 32 : 24)};
     if (counts(found))
         pm_timer = found;
 }
@@ -115,9 +115,9 @@ void choose_clock_source(Clock_source wanted)
         leave_tsc();
 }
 
-void read_time_of_day(const Fadt_info* fadt)
+void read_time_of_day(const Fadt_info& fadt)
 {
-    const auto seconds = read_rtc(fadt ? fadt->century : u8{0});
+    const auto seconds = read_rtc(fadt.century);
     if (!seconds)
         log::warning("the battery-backed clock shows no valid date: set the time in the firmware setup");
     wall_at_zero = seconds.value_or(0) * kSecond - (seconds ? chosen->now().value() : 0);
@@ -125,7 +125,7 @@ void read_time_of_day(const Fadt_info* fadt)
 
 } // namespace
 
-Expected<void> init_clock(const Fadt_info* fadt, Clock_source wanted)
+Expected<void> init_clock(const Fadt_info& fadt, Clock_source wanted)
 {
     find_pm_timer(fadt);
     const char* source = "ACPI timer";

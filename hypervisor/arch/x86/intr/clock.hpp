@@ -13,9 +13,9 @@ namespace vmm
 
 struct Fadt_info;
 
-// Measures the TSC by the ACPI timer, or by the PIT, and starts system time at 0. `fadt` may be null.
+// Measures the TSC by the ACPI timer, or by the PIT, and starts system time at 0.
 // Enxio: no clock to measure by.
-Expected<void> init_clock(const Fadt_info* fadt, Clock_source wanted);
+Expected<void> init_clock(const Fadt_info& fadt, Clock_source wanted);
 
 // Whether time can do without the CPUs' counters being one. Doing without them from now on: time goes on from
 // what it is. While no CPU but this one reads it.

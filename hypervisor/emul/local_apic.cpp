@@ -46,7 +46,6 @@ void Local_apic::clear()
     tmr_.clear();
     spurious_            = kSpuriousAfterReset;
     timer_divide_        = 0;
-    timer_shift_         = 1;
     timer_initial_count_ = 0;
     error_status_        = 0;
     errors_              = 0;
@@ -99,7 +98,7 @@ u8 Local_apic::tpr() const { return apic_host::tpr(vcpu_); }
 
 u8 Local_apic::processor_priority() const
 {
-    const int serving = delivery_ ? highest(in_service()) : isr_.highest();
+    const int serving = highest(in_service());
     const u8 task     = tpr();
     if (serving < 0 || priority_class(task) >= priority_class(static_cast<u8>(serving)))
         return task;
@@ -124,7 +123,7 @@ void Local_apic::set_irq(u8 vector, bool level_triggered)
 
 int Local_apic::find_deliverable() const
 {
-    const int vector = delivery_ ? highest(requested()) : irr_.highest();
+    const int vector = highest(requested());
     if (vector < 0 || !accepts_interrupts())
         return -1;
     const u8 wanted = priority_class(static_cast<u8>(vector));
@@ -133,11 +132,11 @@ int Local_apic::find_deliverable() const
 
 bool Local_apic::wait_for_tpr() const
 {
-    const int requested = irr_.highest();
+    const int requested = highest(irr_.vectors());
     if (requested < 0 || !accepts_interrupts())
         return false;
     const u8 wanted = priority_class(static_cast<u8>(requested));
-    return isr_.highest() < wanted && wanted <= priority_class(tpr());
+    return highest(isr_.vectors()) < wanted && wanted <= priority_class(tpr());
 }
 
 void Local_apic::accept(u8 vector)
@@ -154,7 +153,7 @@ void Local_apic::give_back(u8 vector)
 
 void Local_apic::end_of_interrupt()
 {
-    const int in_service = isr_.highest();
+    const int in_service = highest(isr_.vectors());
     if (in_service < 0)
         return;
     const u8 vector = static_cast<u8>(in_service);
@@ -218,7 +217,14 @@ void Local_apic::report_error(u32 error)
         set_irq(vector, false);
 }
 
-u64 Local_apic::timer_ns(u32 count) const { return (static_cast<u64>(count) * kBusCycleNs) << timer_shift_; }
+// The timer counts 2^this bus cycles: the three bits say 2, 4, ... 128, 1. [SDM3 figure 11-10]
+u32 Local_apic::timer_shift() const
+{
+    const u32 divide = timer_divide_;
+    return ((divide & 3) + (divide >> 1 & 4) + 1) & 7;
+}
+
+u64 Local_apic::timer_ns(u32 count) const { return (static_cast<u64>(count) * kBusCycleNs) << timer_shift(); }
 
 void Local_apic::start_countdown(u32 count) { timer_.start(clock_.now() + timer_ns(count)); }
 
@@ -236,7 +242,7 @@ u32 Local_apic::timer_count() const
     const Time now = clock_.now();
     if (!timer_.armed() || timer_.when() <= now)
         return 0;
-    return static_cast<u32>((timer_.when() - now) / (kBusCycleNs << timer_shift_));
+    return static_cast<u32>((timer_.when() - now) / (kBusCycleNs << timer_shift()));
 }
 
 void Local_apic::timer_fired(void* apic) { static_cast<Local_apic*>(apic)->timer_fired(); }

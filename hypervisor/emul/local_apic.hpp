@@ -56,7 +56,7 @@ class Local_apic
     // Something is requested that only the task priority holds back: it becomes deliverable by a MOV CR8.
     [[nodiscard]] bool held_back_by_tpr() const { return !irr_.empty() && !delivery_ && wait_for_tpr(); }
     // The highest requested vector, deliverable or not, or -1.
-    [[nodiscard]] int highest_requested() const { return irr_.highest(); }
+    [[nodiscard]] int highest_requested() const { return highest(irr_.vectors()); }
     // The vCPU takes `vector`, which next_to_inject() just returned.
     void accept(u8 vector);
     // It did not, after all: requested again.
@@ -104,12 +104,12 @@ class Local_apic
     Expected<void> write_spurious(u32 value);
     Expected<void> write_divide(u32 value);
     static bool lvt_is_valid(Lvt entry, u32 value);
-    void set_divide(u32 value);
     void end_of_interrupt();
     Expected<void> send_ipi(u64 command);
     void self_ipi(u8 vector);
     void report_error(u32 error);
 
+    [[nodiscard]] u32 timer_shift() const;
     [[nodiscard]] u32 timer_count() const;
     [[nodiscard]] u64 timer_ns(u32 count) const;
     void start_timer(u32 initial_count);
@@ -125,8 +125,7 @@ class Local_apic
     std::atomic<u64> base_; // read by senders, as the next but one
     u32 id_;
     std::atomic<u32> spurious_;
-    std::atomic<u8> timer_shift_{1}; // the timer counts 2^timer_shift_ bus cycles; read where it fires
-    u32 timer_divide_ = 0;           // the divide configuration register as written
+    std::atomic<u32> timer_divide_{0}; // the divide configuration register; read where the timer fires
     std::atomic<u32> timer_initial_count_{0};
     u32 error_status_ = 0;
     std::atomic<u32> errors_{0}; // since the last write to the error status register

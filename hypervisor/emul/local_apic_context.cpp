@@ -31,13 +31,23 @@ u32 get(const hvm_hw_lapic_regs& page, u32 offset)
     return value;
 }
 
+// The first 16 are none that an APIC delivers.
+Vectors get_vectors(const hvm_hw_lapic_regs& page, u32 first)
+{
+    Vectors all{};
+    for (u32 i = 0; i < kVectorRegisters; ++i)
+        add_vector_register(all, i, get(page, first + i));
+    all[0] &= ~0xffffull;
+    return all;
+}
+
 } // namespace
 
 void Local_apic::save(hvm_hw_lapic& state, hvm_hw_lapic_regs& registers)
 {
     state.apic_base_msr = base_;
     state.disabled      = (base_ & kBaseEnable ? 0 : 1) | (spurious_ & kSpuriousEnable ? 0 : 2);
-    state.timer_divisor = 1u << timer_shift_;
+    state.timer_divisor = 1u << timer_shift();
     state.tdt_msr       = 0;
 
     // What reads as a register is saved as one, and is zero where there is none.
@@ -65,17 +75,14 @@ Expected<void> Local_apic::load(const hvm_hw_lapic& state, const hvm_hw_lapic_re
     base_     = (base & ~kBaseBootCpu) | (base_ & kBaseBootCpu);
     spurious_ = spurious;
     apic_host::set_tpr(vcpu_, static_cast<u8>(get(registers, reg_tpr)));
-    for (u32 i = 0; i < 8; ++i) {
-        const u32 legal = i == 0 ? 0xffff0000 : 0xffffffff;
-        isr_.set_register(i, get(registers, reg_isr + i) & legal);
-        tmr_.set_register(i, get(registers, reg_tmr + i) & legal);
-        irr_.set_register(i, get(registers, reg_irr + i) & legal);
-    }
+    isr_.add(get_vectors(registers, reg_isr));
+    tmr_.add(get_vectors(registers, reg_tmr));
+    irr_.add(get_vectors(registers, reg_irr));
     error_status_ = get(registers, reg_error_status);
     command_      = static_cast<u64>(get(registers, reg_command_high)) << 32 | get(registers, reg_command);
     for (u32 i = 0; i < lvt_count; ++i)
         lvt_[i].store(get(registers, reg_lvt_timer + i) & ~kLvtPending, std::memory_order_relaxed);
-    set_divide(divide);
+    timer_divide_        = divide;
     timer_initial_count_ = get(registers, reg_initial_count);
     if (const u32 left = get(registers, reg_current_count))
         start_countdown(left);

@@ -23,7 +23,7 @@ Expected<u64> Local_apic::read_register(u32 offset) const
 {
     if (offset >= reg_isr && offset < reg_error_status) {
         const Vectors all = offset < reg_tmr ? in_service() : offset < reg_irr ? tmr_.vectors() : requested();
-        return u64{all[offset % 8]};
+        return u64{vector_register(all, offset % kVectorRegisters)};
     }
     if (offset >= reg_lvt_timer && offset <= reg_lvt_error)
         return u64{lvt_[offset - reg_lvt_timer].load(std::memory_order_relaxed)};
@@ -113,20 +113,13 @@ Expected<void> Local_apic::write_spurious(u32 value)
     return {};
 }
 
-// The three bits count 2, 4, ... 128, 1. [SDM3 figure 11-10]
-void Local_apic::set_divide(u32 value)
-{
-    timer_divide_ = value;
-    timer_shift_  = static_cast<u8>(((value & 3) + (value >> 1 & 4) + 1) & 7);
-}
-
 // A running count goes on at the new speed.
 Expected<void> Local_apic::write_divide(u32 value)
 {
     if (value & kDivideReserved)
         return fail(Errc::einval);
     const u32 left = timer_count();
-    set_divide(value);
+    timer_divide_  = value;
     if (timer_.armed())
         start_countdown(left);
     return {};

@@ -26,21 +26,21 @@ void let_through(u8* page, u32 index, std::size_t part)
 Vectors Apic_page::vectors(u32 first) const
 {
     Vectors all{};
-    for (u32 i = 0; i < all.size(); ++i)
-        all[i] = (*this)[first + i];
+    for (u32 i = 0; i < kVectorRegisters; ++i)
+        add_vector_register(all, i, (*this)[first + i]);
     return all;
 }
 
 void Apic_page::set_vectors(u32 first, const Vectors& vectors) const
 {
-    for (u32 i = 0; i < vectors.size(); ++i)
-        (*this)[first + i] = vectors[i];
+    for (u32 i = 0; i < kVectorRegisters; ++i)
+        (*this)[first + i] = vector_register(vectors, i);
 }
 
 void Apic_page::add_vectors(u32 first, const Vectors& more) const
 {
-    for (u32 i = 0; i < more.size(); ++i)
-        (*this)[first + i] |= more[i];
+    for (u32 i = 0; i < kVectorRegisters; ++i)
+        (*this)[first + i] |= vector_register(more, i);
 }
 
 u16 Apic_page::interrupt_status() const

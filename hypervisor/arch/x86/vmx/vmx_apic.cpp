@@ -64,8 +64,8 @@ void Vmx_apic::write_all_changes()
     if (level_changed_) [[unlikely]] {
         level_changed_      = false;
         const Vectors level = page_.vectors(reg_tmr);
-        for (unsigned i = 0; i < 4; ++i)
-            write(nth(Field::eoi_exits_0, i), level[2 * i] | u64{level[2 * i + 1]} << 32);
+        for (unsigned i = 0; i < level.size(); ++i)
+            write(nth(Field::eoi_exits_0, i), level[i]);
     }
 }
 

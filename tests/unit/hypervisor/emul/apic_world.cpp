@@ -65,7 +65,7 @@ Interrupt_delivery::State Delivering_cpu::stop()
 void Delivering_cpu::request(const Vectors& requested, const Vectors& level)
 {
     REQUIRE(on);
-    for (unsigned i = 0; i < 8; ++i)
+    for (unsigned i = 0; i < level.size(); ++i)
         state_.requested[i] |= requested[i];
     level_ = level;
 }
@@ -75,9 +75,9 @@ int Delivering_cpu::take(u8 tpr)
     const int vector = highest(state_.requested);
     if (vector < 0 || vector / 16 <= std::max(tpr / 16, highest(state_.in_service) / 16))
         return -1;
-    const u32 mask = 1u << vector % 32;
-    state_.requested[static_cast<unsigned>(vector) / 32] &= ~mask;
-    state_.in_service[static_cast<unsigned>(vector) / 32] |= mask;
+    const u64 mask = 1ull << vector % 64;
+    state_.requested[static_cast<unsigned>(vector) / 64] &= ~mask;
+    state_.in_service[static_cast<unsigned>(vector) / 64] |= mask;
     return vector;
 }
 
@@ -85,9 +85,9 @@ int Delivering_cpu::end()
 {
     const int vector = highest(state_.in_service);
     REQUIRE(vector >= 0);
-    const u32 mask = 1u << vector % 32;
-    state_.in_service[static_cast<unsigned>(vector) / 32] &= ~mask;
-    return level_[static_cast<unsigned>(vector) / 32] & mask ? vector : -1;
+    const u64 mask = 1ull << vector % 64;
+    state_.in_service[static_cast<unsigned>(vector) / 64] &= ~mask;
+    return level_[static_cast<unsigned>(vector) / 64] & mask ? vector : -1;
 }
 
 Domain::Domain(unsigned count)

@@ -31,5 +31,7 @@ extern Boot_state boot_state;
 
 // The firmware's and the loader's memory, and ACPI tables.
 const Physical_reader& physical_memory();
+// Whether all of it is within that, and so in the direct map.
+bool is_readable(Hpa from, u64 size);
 
 } // namespace vmm

@@ -52,15 +52,6 @@ void check_module(const Boot_module& module)
 // COM1 and COM3 share one ISA interrupt, COM2 and COM4 the other.
 u8 serial_interrupt(u16 port) { return port == 0x2f8 || port == 0x2e8 ? 3 : 4; }
 
-bool is_readable(Hpa start, u64 length)
-{
-    u8 byte     = 0;
-    bool all_of = physical_memory().read_object(start + (length - 1), byte);
-    for (u64 offset = 0; all_of && offset < length; offset += kPageSize)
-        all_of = physical_memory().read_object(start + offset, byte);
-    return all_of;
-}
-
 std::optional<Sleep_type> read_soft_off(Hpa dsdt)
 {
     u32 length = 0;

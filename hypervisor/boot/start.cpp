@@ -20,27 +20,15 @@ constinit Boot_state boot_state;
 namespace
 {
 
-// What can be reached: at boot the first 4 GiB, later all RAM and below 4 GiB everything.
 class Direct_reader final : public Physical_reader
 {
   public:
     bool read(Hpa from, std::span<u8> to) const override
     {
-        if (!reachable(from, to.size()))
+        if (!is_readable(from, to.size()))
             return false;
         std::memcpy(to.data(), to_virtual(from), to.size());
         return true;
-    }
-
-  private:
-    static bool reachable(Hpa from, u64 size)
-    {
-        constexpr u64 four_gib = 4ull << 30;
-        if (from.value() < four_gib)
-            return size <= four_gib - from.value();
-        return memory_is(boot_state.memory, Memory_type::ram, from, size) ||
-               memory_is(boot_state.memory, Memory_type::acpi, from, size) ||
-               memory_is(boot_state.memory, Memory_type::nvs, from, size);
     }
 };
 
@@ -77,6 +65,17 @@ void print_banner()
 } // namespace
 
 const Physical_reader& physical_memory() { return reader; }
+
+// At boot the first 4 GiB can be reached, later all RAM and below 4 GiB everything.
+bool is_readable(Hpa from, u64 size)
+{
+    constexpr u64 four_gib = 4ull << 30;
+    if (from.value() < four_gib)
+        return size <= four_gib - from.value();
+    return memory_is(boot_state.memory, Memory_type::ram, from, size) ||
+           memory_is(boot_state.memory, Memory_type::acpi, from, size) ||
+           memory_is(boot_state.memory, Memory_type::nvs, from, size);
+}
 
 void boot::start(u32 loader_magic, u32 loader_information)
 {

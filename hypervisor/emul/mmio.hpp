@@ -21,14 +21,6 @@ class Mmio_device
     ~Mmio_device() = default;
 };
 
-// Where nothing is: reads give all ones, writes go nowhere, as on a bus without a device.
-class Absent_memory final : public Mmio_device
-{
-  public:
-    u64 read(Gpa, u8) override { return ~0ull; }
-    void write(Gpa, u8, u64) override {}
-};
-
 // Completes the access: fetches the instruction at CS:RIP, decodes it, has the device answer, and moves RIP
 // on. An instruction that is not emulated becomes #GP in the guest, with a line in the log: it harms nobody
 // but the guest that chose it.

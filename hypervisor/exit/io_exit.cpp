@@ -30,7 +30,8 @@ u64 merge_into_rax(u64 rax, u32 value, u8 size)
     }
 }
 
-// What the guest was given to read: what it writes there goes nowhere, as on Xen.
+// What the guest was given to read, or nothing: what it writes there goes nowhere, as on Xen, and where
+// nothing is it reads all ones, as on a bus without a device.
 class Memory_to_read final : public Mmio_device
 {
   public:
@@ -114,12 +115,9 @@ void handle_nested_fault(Vcpu& vcpu, const Vm_exit& exit)
                entry.present() ? "protected" : "absent", fault.gpa, vcpu.regs.rip);
     if (fault.fetch || fault.page_walk) {
         vcpu.domain().crash("it runs, or keeps its page tables, in memory that it does not have");
-    } else if (entry.present()) {
+    } else {
         Memory_to_read memory(vcpu.domain());
         emulate_mmio(vcpu, fault, memory);
-    } else {
-        Absent_memory nothing;
-        emulate_mmio(vcpu, fault, nothing);
     }
 }
 

@@ -98,7 +98,7 @@ u8 Local_apic::tpr() const { return apic_host::tpr(vcpu_); }
 
 u8 Local_apic::processor_priority() const
 {
-    const int serving = highest(in_service());
+    const int serving = delivery_ ? highest(in_service()) : highest(isr_);
     const u8 task     = tpr();
     if (serving < 0 || priority_class(task) >= priority_class(static_cast<u8>(serving)))
         return task;
@@ -123,7 +123,7 @@ void Local_apic::set_irq(u8 vector, bool level_triggered)
 
 int Local_apic::find_deliverable() const
 {
-    const int vector = highest(requested());
+    const int vector = delivery_ ? highest(requested()) : highest(irr_);
     if (vector < 0 || !accepts_interrupts())
         return -1;
     const u8 wanted = priority_class(static_cast<u8>(vector));
@@ -132,11 +132,11 @@ int Local_apic::find_deliverable() const
 
 bool Local_apic::wait_for_tpr() const
 {
-    const int requested = highest(irr_.vectors());
+    const int requested = highest(irr_);
     if (requested < 0 || !accepts_interrupts())
         return false;
     const u8 wanted = priority_class(static_cast<u8>(requested));
-    return highest(isr_.vectors()) < wanted && wanted <= priority_class(tpr());
+    return highest(isr_) < wanted && wanted <= priority_class(tpr());
 }
 
 void Local_apic::accept(u8 vector)
@@ -153,7 +153,7 @@ void Local_apic::give_back(u8 vector)
 
 void Local_apic::end_of_interrupt()
 {
-    const int in_service = highest(isr_.vectors());
+    const int in_service = highest(isr_);
     if (in_service < 0)
         return;
     const u8 vector = static_cast<u8>(in_service);

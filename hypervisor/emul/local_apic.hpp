@@ -56,7 +56,7 @@ class Local_apic
     // Something is requested that only the task priority holds back: it becomes deliverable by a MOV CR8.
     [[nodiscard]] bool held_back_by_tpr() const { return !irr_.empty() && !delivery_ && wait_for_tpr(); }
     // The highest requested vector, deliverable or not, or -1.
-    [[nodiscard]] int highest_requested() const { return highest(irr_.vectors()); }
+    [[nodiscard]] int highest_requested() const { return highest(irr_); }
     // The vCPU takes `vector`, which next_to_inject() just returned.
     void accept(u8 vector);
     // It did not, after all: requested again.

@@ -16,12 +16,13 @@ namespace vmm
 // Such a set at one moment.
 using Vectors = std::array<u64, 4>;
 
-// The highest vector, or -1 when there is none.
-constexpr int highest(const Vectors& vectors)
+// The highest vector of either kind of set, or -1 when there is none.
+template <class Set>
+constexpr int highest(const Set& vectors)
 {
     for (unsigned i = 4; i-- > 0;) {
-        if (vectors[i] != 0)
-            return static_cast<int>(i * 64 + 63 - static_cast<unsigned>(std::countl_zero(vectors[i])));
+        if (const u64 word = vectors[i])
+            return static_cast<int>(i * 64 + 63 - static_cast<unsigned>(std::countl_zero(word)));
     }
     return -1;
 }
@@ -40,6 +41,8 @@ constexpr void add_vector_register(Vectors& vectors, unsigned i, u32 value)
 class Vector_set
 {
   public:
+    // Vectors 64*i to 64*i+63.
+    [[nodiscard]] u64 operator[](unsigned i) const { return words_[i].load(std::memory_order_acquire); }
     // True when the vector was not in the set before.
     bool add(u8 vector)
     {
@@ -50,16 +53,24 @@ class Vector_set
     {
         words_[vector >> 6].fetch_and(~(1ull << (vector & 63)), std::memory_order_acq_rel);
     }
-    [[nodiscard]] bool contains(u8 vector) const { return (word(vector >> 6) >> (vector & 63)) & 1; }
+    [[nodiscard]] bool contains(u8 vector) const { return ((*this)[vector >> 6] >> (vector & 63)) & 1; }
 
-    [[nodiscard]] bool empty() const { return (word(0) | word(1) | word(2) | word(3)) == 0; }
+    [[nodiscard]] bool empty() const
+    {
+        const Vector_set& words = *this;
+        return (words[0] | words[1] | words[2] | words[3]) == 0;
+    }
     void clear()
     {
         for (auto& word : words_)
             word.store(0, std::memory_order_relaxed);
     }
 
-    [[nodiscard]] Vectors vectors() const { return {word(0), word(1), word(2), word(3)}; }
+    [[nodiscard]] Vectors vectors() const
+    {
+        const Vector_set& words = *this;
+        return {words[0], words[1], words[2], words[3]};
+    }
     void add(const Vectors& more)
     {
         for (unsigned i = 0; i < words_.size(); ++i)
@@ -75,8 +86,6 @@ class Vector_set
     }
 
   private:
-    [[nodiscard]] u64 word(unsigned i) const { return words_[i].load(std::memory_order_acquire); }
-
     std::array<std::atomic<u64>, 4> words_{};
 };
 

@@ -81,8 +81,8 @@ TEST_CASE("vmx: the virtual-APIC page has its registers where the CPU looks for 
 
 TEST_CASE("the highest of a set of vectors")
 {
-    CHECK(highest({}) == -1);
-    CHECK(highest({1}) == 0);
-    CHECK(highest({1, 0, 0, 1ull << 63}) == 255);
-    CHECK(highest({0, 3}) == 65);
+    CHECK(highest(Vectors{}) == -1);
+    CHECK(highest(Vectors{1}) == 0);
+    CHECK(highest(Vectors{1, 0, 0, 1ull << 63}) == 255);
+    CHECK(highest(Vectors{0, 3}) == 65);
 }

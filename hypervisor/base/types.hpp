@@ -21,6 +21,10 @@ using s16 = std::int16_t;
 using s32 = std::int32_t;
 using s64 = std::int64_t;
 
+inline constexpr u64 kKiB = 1ull << 10;
+inline constexpr u64 kMiB = 1ull << 20;
+inline constexpr u64 kGiB = 1ull << 30;
+
 inline constexpr u64 kPageShift = 12;
 inline constexpr u64 kPageSize  = 1ull << kPageShift;
 inline constexpr u64 kPageMask  = kPageSize - 1;

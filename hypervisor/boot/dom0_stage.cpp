@@ -15,8 +15,6 @@ namespace vmm::boot
 namespace
 {
 
-constexpr u64 kMiB = 1ull << 20;
-
 unsigned dom0_vcpus()
 {
     const unsigned wanted = boot_state.options.dom0_max_vcpus;

@@ -26,7 +26,6 @@ namespace vmm::boot
 namespace
 {
 
-constexpr u64 kMiB       = 1 << 20;
 constexpr u64 kMinMemory = 96 * kMiB; // the hypervisor, and the smallest dom0 that starts at all
 constexpr Hpa kFirstMiBEnd{kMiB};
 

@@ -69,9 +69,8 @@ const Physical_reader& physical_memory() { return reader; }
 // At boot the first 4 GiB can be reached, later all RAM and below 4 GiB everything.
 bool is_readable(Hpa from, u64 size)
 {
-    constexpr u64 four_gib = 4ull << 30;
-    if (from.value() < four_gib)
-        return size <= four_gib - from.value();
+    if (from.value() < 4 * kGiB)
+        return size <= 4 * kGiB - from.value();
     return memory_is(boot_state.memory, Memory_type::ram, from, size) ||
            memory_is(boot_state.memory, Memory_type::acpi, from, size) ||
            memory_is(boot_state.memory, Memory_type::nvs, from, size);

@@ -20,8 +20,6 @@ namespace vmm
 namespace
 {
 
-constexpr u64 kMiB            = 1ull << 20;
-constexpr u64 kFourGiB        = 1ull << 32;
 constexpr unsigned kPorts     = 4096;
 constexpr unsigned kGrants    = 64;
 constexpr unsigned kMaptracks = 1024;
@@ -107,12 +105,12 @@ Expected<void> map_memory(P2m& p2m, const Dom0_config& config)
     for (const Memory_region& region : config.host) {
         const u64 start = align_down(region.start.value(), kPageSize);
         const u64 end   = align_up(region.end().value(), kPageSize);
-        TRY(map_gap(at, std::min(start, kFourGiB)));
+        TRY(map_gap(at, std::min(start, 4 * kGiB)));
         if (region.type != Memory_type::ram)
             TRY(map_gap(std::max(start, at), end));
         at = std::max(at, end);
     }
-    TRY(map_gap(at, kFourGiB));
+    TRY(map_gap(at, 4 * kGiB));
     return p2m.remove(Gfn(config.madt.local_apic_address.value() >> kPageShift), kOrder4k);
 }
 

@@ -15,9 +15,7 @@ namespace vmm
 namespace
 {
 
-constexpr u64 kKiB         = 1024;
-constexpr u64 kMiB         = 1024 * kKiB;
-constexpr u64 kMaxUnpacked = 1024 * kMiB;
+constexpr u64 kMaxUnpacked = kGiB;
 
 Kernel_file open_or_refuse(std::span<const u8> file)
 {

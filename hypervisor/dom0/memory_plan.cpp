@@ -10,15 +10,13 @@ namespace vmm
 namespace
 {
 
-constexpr u64 kMiB = 1ull << 20;
-
 // When nobody says how much dom0 gets: a sixteenth stays for the hypervisor's own needs, within limits that
 // leave room for unpacking the kernel (its image and the decoder's window, each in one piece).
 u64 default_reserve(u64 total) { return std::min(std::clamp(total / 16, 192 * kMiB, 512 * kMiB), total / 2); }
 
-constexpr Hpa kFourGiB{1ull << 32};
+constexpr Hpa kFourGiB{4 * kGiB};
 // Linux reads the start info, and what it points to, through its first page tables, which map this much.
-constexpr Hpa kStartLimit{1ull << 30};
+constexpr Hpa kStartLimit{kGiB};
 
 // The highest place of `size` bytes (whole pages) in dom0's RAM below `limit` that is not taken.
 Expected<Hpa> find_place(const Memory_plan& plan, const Used_ranges& taken, u64 size, Hpa limit)

@@ -19,7 +19,7 @@ namespace vmm
 namespace
 {
 
-constexpr Hpa kFourGiB{4ull << 30};
+constexpr Hpa kFourGiB{4 * kGiB};
 
 // As large as the boot CPU's, each in a slot of twice the size, whose lower half is empty.
 constexpr u64 kStacks          = 0xffffc00000000000;

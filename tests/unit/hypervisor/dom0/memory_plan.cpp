@@ -8,9 +8,6 @@ using namespace vmm;
 namespace
 {
 
-constexpr u64 kMiB = 1 << 20;
-constexpr u64 kGiB = 1 << 30;
-
 // A PC with `high` bytes above 4 GiB.
 Memory_map machine(u64 high = 2 * kGiB)
 {

@@ -31,7 +31,6 @@ using namespace vmm::test;
 namespace
 {
 
-constexpr u64 kGiB = 1ull << 30;
 constexpr Gpa kLocalApic{0xfee00000};
 constexpr Gpa kFar{0xc000000000};
 

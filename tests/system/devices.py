@@ -39,7 +39,7 @@ def make_disks():
 
 
 def qemu_arguments():
-    words = ["-no-reboot", "-smp", str(CPUS)]
+    words = ["-no-reboot"]
     for disk, device in (("sda", "ide-hd,bus=ide.0"), ("nvme0n1", "nvme,serial=plinth"), ("vda", "virtio-blk-pci")):
         words += ["-drive", f"id={disk},file={files[disk]},format=raw,if=none", "-device", f"{device},drive={disk}"]
     for net, (model, place) in NICS.items():
@@ -147,7 +147,7 @@ def written(machine):
 
 
 make_disks()
-with start(chosen, "devices", extra=qemu_arguments()) as booted:
+with start(chosen, "devices", extra=qemu_arguments(), cpus=CPUS) as booted:
     seen = play(booted, [
         ("boot to dom0's shell", shell_of_dom0),
         ("all disks are found", find),

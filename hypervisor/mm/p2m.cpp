@@ -22,8 +22,6 @@ namespace
     return type == P2m_type::foreign ? leaf & ~Nested_format::places.log : leaf;
 }
 
-P2m_type type_of(u64 entry) { return static_cast<P2m_type>(Nested_format::kind(entry)); }
-
 bool was_written(u64 entry)
 {
     return type_of(entry) == P2m_type::foreign ? Nested_format::is_logged(entry)
@@ -77,19 +75,19 @@ P2m::~P2m()
 }
 
 // Each CPU compares generations before it enters the guest; those that are in it leave it, before the caller
-// gives the frames away. A large mapping was changed when the change was as large, or made a table.
-void P2m::forgotten(Flush flush, unsigned level, u64 tables_before)
+// gives the frames away.
+void P2m::forgotten(Flush flush)
 {
     if (flush == Flush::none)
         return;
-    changed(level, tables_before);
+    changed(flush);
     forget_everywhere();
     tables_.give_back();
 }
 
-void P2m::changed(unsigned level, u64 tables_before)
+void P2m::changed(Flush flush)
 {
-    if (level > 1 || tables_.used != tables_before)
+    if (flush == Flush::large)
         large_generation_.fetch_add(1, std::memory_order_acq_rel);
 }
 
@@ -102,14 +100,13 @@ void P2m::forget_everywhere()
 
 Expected<void> P2m::set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type)
 {
-    const u64 tables_before = tables_.used;
-    u64 leaf                = make_leaf(mfn, level, type, level == 1 || executes_large());
+    u64 leaf = make_leaf(mfn, level, type, level == 1 || executes_large());
     if (logs_writes() && type == P2m_type::ram)
         leaf |= Nested_format::places.log; // it is not what was there before
     const auto flush = table().set(gfn.value(), level, leaf);
     if (!flush)
         return fail(flush.error());
-    forgotten(*flush, level, tables_before);
+    forgotten(*flush);
     const Gfn last = gfn + (level_pages(level) - 1);
     if (last > max_gfn_)
         max_gfn_ = last;
@@ -148,14 +145,14 @@ Expected<void> P2m::set_identity(Gfn first, u64 count, P2m_type type)
 Expected<void> P2m::remove(Gfn gfn, unsigned order)
 {
     const Lock_guard guard(lock_);
-    forgotten(TRY(clear(gfn, order)), 1, tables_.used);
+    forgotten(TRY(clear(gfn, order)));
     return {};
 }
 
 Expected<void> P2m::remove_quietly(Gfn gfn, unsigned order)
 {
     const Lock_guard guard(lock_);
-    (void)TRY(clear(gfn, order));
+    changed(TRY(clear(gfn, order)));
     return {};
 }
 
@@ -169,15 +166,12 @@ Expected<Flush> P2m::clear(Gfn gfn, unsigned order)
     const u64 absent     = logs_writes() ? kWentWhileLogged : 0;
     Flush flush          = Flush::none;
     for (u64 done = 0; done < count; done += level_pages(level)) {
-        const u64 tables_before = tables_.used;
-        const auto cleared      = table().clear(gfn.value() + done, level, absent);
+        const auto cleared = table().clear(gfn.value() + done, level, absent);
         if (!cleared) {
-            forgotten(flush, 1, tables_.used);
+            forgotten(flush);
             return fail(cleared.error());
         }
         flush = flush | *cleared;
-        if (*cleared == Flush::needed)
-            changed(level, tables_before);
     }
     return flush;
 }
@@ -185,7 +179,20 @@ Expected<Flush> P2m::clear(Gfn gfn, unsigned order)
 void P2m::forget_removed()
 {
     const Lock_guard guard(lock_);
-    forgotten(Flush::needed, 1, tables_.used);
+    forgotten(Flush::small);
+}
+
+// What speaks of gfn, after a leaf above `level` that it is part of became smaller ones.
+Expected<P2m::Table::Place> P2m::split_down(Gfn gfn, unsigned level)
+{
+    for (;;) {
+        const auto at = Table::place(to_hpa(root_), gfn.value());
+        if (at.level <= level || !Nested_format::present(at.entry))
+            return at;
+        forgotten(TRY(table().split(at)));
+        if (at.level == 2 && type_of(at.entry) == P2m_type::ram_common)
+            use_promised_table();
+    }
 }
 
 Expected<void> P2m::add_page(Gfn gfn, Mfn mfn, P2m_type type)
@@ -307,7 +314,7 @@ Expected<void> P2m::destroy_some()
     const Lock_guard guard(lock_);
     u64 budget      = kDestroyBudget;
     const bool done = destroy_table(to_hpa(root_), Nested_format::levels, budget);
-    forgotten(Flush::needed, Nested_format::levels, tables_.used);
+    forgotten(Flush::large);
     if (!done)
         return fail(Errc::erestart);
     frames.withdraw_promise(std::exchange(promised_tables_, 0));

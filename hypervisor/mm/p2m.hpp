@@ -46,6 +46,13 @@ constexpr bool is_ram(P2m_type type)
 }
 constexpr bool is_mmio(P2m_type type) { return type == P2m_type::mmio || type == P2m_type::mmio_uncached; }
 
+// Of an entry of a map; invalid for what is not present, whatever its owner noted there.
+inline P2m_type type_of(u64 entry)
+{
+    return Nested_format::present(entry) ? static_cast<P2m_type>(Nested_format::kind(entry))
+                                         : P2m_type::invalid;
+}
+
 struct P2m_entry {
     Mfn mfn; // of exactly the frame asked for
     P2m_type type;
@@ -105,9 +112,8 @@ class P2m
         const u64 index   = gfn.value() % kEntriesPerTable;
         const bool single = cursor.table != Hpa(0);
         const u64 entry   = single ? Direct_memory::read(cursor.table + index * sizeof(u64)) : cursor.leaf;
-        const auto type   = static_cast<P2m_type>(Nested_format::kind(entry));
-        if (!Nested_format::present(entry) ||
-            !(type == P2m_type::ram || (type == P2m_type::ram_ro && !write))) [[unlikely]]
+        const auto type   = type_of(entry);
+        if (!(type == P2m_type::ram || (type == P2m_type::ram_ro && !write))) [[unlikely]]
             return kInvalidMfn;
         return single ? to_mfn(Nested_format::leaf_address(entry)) : Mfn(cursor.base + index);
     }
@@ -222,11 +228,11 @@ class P2m
     [[nodiscard]] Table table() { return Table(to_hpa(root_), tables_); }
     Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);
     bool find_region(Gfn gfn, Cursor& cursor) const;
-    void forgotten(Flush flush, unsigned level, u64 tables_before);
-    void changed(unsigned level, u64 tables_before);
+    void forgotten(Flush flush);
+    void changed(Flush flush);
     Expected<Flush> clear(Gfn gfn, unsigned order);
     void release_leaf(u64 entry, unsigned level);
-    Expected<Hpa> split_region(Gfn region);
+    Expected<Table::Place> split_down(Gfn gfn, unsigned level);
     // For what a large mapping in common is split into.
     Expected<void> promise_table();
     void use_promised_table();

@@ -13,18 +13,11 @@ Expected<void> P2m::permit_execute(Gfn gfn)
     if (executes_large())
         return {};
     const Lock_guard guard(lock_);
-    auto at = Table::place(to_hpa(root_), gfn.value());
-    for (; at.level > 1; at = Table::place(to_hpa(root_), gfn.value())) {
-        if (!Nested_format::present(at.entry))
-            return {};
-        const auto type         = static_cast<P2m_type>(Nested_format::kind(at.entry));
-        const u64 tables_before = tables_.used;
-        forgotten(TRY(table().split(at)), at.level, tables_before);
-        if (at.level == 2 && type == P2m_type::ram_common)
-            use_promised_table();
-    }
-    const u64 bits = Nested_format::places.executable;
-    const Hpa first(align_down(at.at.value(), kPageSize));
+    const auto at = TRY(split_down(gfn, 1));
+    if (at.level > 1)
+        return {}; // nothing is there
+    const u64 bits  = Nested_format::places.executable;
+    const Hpa first = Table::table_of(at);
     for (unsigned i = 0; i < kEntriesPerTable; ++i) {
         const Hpa place = first + i * sizeof(u64);
         const u64 entry = Direct_memory::read(place);

@@ -12,11 +12,6 @@ namespace vmm
 namespace
 {
 
-bool is_memory(u64 entry)
-{
-    return Nested_format::present(entry) && is_ram(static_cast<P2m_type>(Nested_format::kind(entry)));
-}
-
 template <class Visit>
 void for_each_entry(Hpa table, Visit visit)
 {
@@ -25,21 +20,6 @@ void for_each_entry(Hpa table, Visit visit)
 }
 
 } // namespace
-
-// The table of single pages that speaks of the region, made where there was a larger leaf of memory; 0 where
-// there is none.
-Expected<Hpa> P2m::split_region(Gfn region)
-{
-    for (;;) {
-        const auto at = Table::place(to_hpa(root_), region.value());
-        if (at.level == 1)
-            return Hpa(align_down(at.at.value(), kPageSize));
-        if (!is_memory(at.entry))
-            return Hpa(0);
-        const u64 tables_before = tables_.used;
-        forgotten(TRY(table().split(at)), at.level, tables_before);
-    }
-}
 
 bool P2m::read_entry(Hpa at, Log_access access, Flush& flush)
 {
@@ -50,9 +30,9 @@ bool P2m::read_entry(Hpa at, Log_access access, Flush& flush)
             Direct_memory::write(at, 0);
         return entry == kWentWhileLogged;
     }
-    if (!is_memory(entry))
+    if (!is_ram(type_of(entry)))
         return false;
-    if (static_cast<P2m_type>(Nested_format::kind(entry)) == P2m_type::ram_common)
+    if (type_of(entry) == P2m_type::ram_common)
         return false; // who writes it has a frame of its own there, which is new
     const Mfn mfn     = to_mfn(Nested_format::leaf_address(entry));
     const bool by_cpu = Nested_format::is_logged(entry);
@@ -62,44 +42,44 @@ bool P2m::read_entry(Hpa at, Log_access access, Flush& flush)
     }
     const bool written = frames.is_logged(mfn, take) || by_cpu;
     if (written && take)
-        flush = Flush::needed;
+        flush = Flush::small;
     return written;
 }
 
 Expected<void> P2m::prepare_log(Gfn region)
 {
     const Lock_guard guard(lock_);
-    const Hpa table = TRY(split_region(region));
-    if (table == Hpa(0))
+    auto at = Table::place(to_hpa(root_), region.value());
+    if (at.level > 1 && !is_ram(type_of(at.entry)))
         return {};
+    at          = TRY(split_down(region, 1));
     Flush flush = Flush::none;
-    for_each_entry(table, [&](unsigned, Hpa at) { read_entry(at, Log_access::take, flush); });
-    forgotten(flush, 1, tables_.used);
+    for_each_entry(Table::table_of(at),
+                   [&](unsigned, Hpa entry) { read_entry(entry, Log_access::take, flush); });
+    forgotten(flush);
     return {};
 }
 
 void P2m::read_log(Gfn region, Log_access access, Region_log& log)
 {
     const Lock_guard guard(lock_);
-    const auto place   = Table::place(to_hpa(root_), region.value());
-    const bool take    = access == Log_access::take;
-    const bool at_once = place.level > 1;
-    log.fill(at_once && (is_memory(place.entry) || place.entry == kWentWhileLogged) ? ~0ull : 0);
-    Hpa table(0);
-    if (!at_once)
-        table = Hpa(align_down(place.at.value(), kPageSize));
-    else if (take && place.entry == kWentWhileLogged)
-        Direct_memory::write(place.at, 0);
-    else if (take)
-        table = split_region(region).value_or(Hpa(0));
-    if (table == Hpa(0))
+    auto at         = Table::place(to_hpa(root_), region.value());
+    const bool take = access == Log_access::take;
+    const bool went = at.level > 1 && at.entry == kWentWhileLogged;
+    const bool came = at.level > 1 && is_ram(type_of(at.entry));
+    log.fill(went || came ? ~0ull : 0);
+    if (went && take)
+        Direct_memory::write(at.at, 0);
+    if (came && take)
+        at = split_down(region, 1).value_or(at);
+    if (at.level > 1)
         return;
     Flush flush = Flush::none;
-    for_each_entry(table, [&](unsigned i, Hpa at) {
-        if (read_entry(at, access, flush))
+    for_each_entry(Table::table_of(at), [&](unsigned i, Hpa entry) {
+        if (read_entry(entry, access, flush))
             log[i / 64] |= bit(i % 64);
     });
-    forgotten(flush, 1, tables_.used);
+    forgotten(flush);
 }
 
 u64 P2m::silent_frames(Gfn region) const
@@ -116,7 +96,7 @@ void P2m::permit_write(Gfn gfn)
         return;
     const Lock_guard guard(lock_);
     const auto at = Table::place(to_hpa(root_), gfn.value());
-    if (Nested_format::present(at.entry) && is_writable(static_cast<P2m_type>(Nested_format::kind(at.entry))))
+    if (is_writable(type_of(at.entry)))
         Direct_memory::set(at.at, Nested_format::places.writable);
 }
 
@@ -125,8 +105,7 @@ void P2m::restore_entry(Hpa at)
     const u64 entry = Direct_memory::read(at);
     if (entry == kWentWhileLogged)
         Direct_memory::write(at, 0);
-    else if (Nested_format::logs_by_rights() && is_memory(entry) &&
-             is_writable(static_cast<P2m_type>(Nested_format::kind(entry))))
+    else if (Nested_format::logs_by_rights() && is_ram(type_of(entry)) && is_writable(type_of(entry)))
         Direct_memory::set(at, Nested_format::places.writable);
 }
 
@@ -139,9 +118,7 @@ void P2m::merge_region(Gfn region, Hpa table)
     bool whole      = is_aligned(first.value(), kRegionFrames);
     for_each_entry(table, [&](unsigned i, Hpa at) {
         const u64 entry = Direct_memory::read(at);
-        whole &= Nested_format::present(entry) &&
-                 static_cast<P2m_type>(Nested_format::kind(entry)) == P2m_type::ram &&
-                 to_mfn(Nested_format::leaf_address(entry)) == first + i &&
+        whole &= type_of(entry) == P2m_type::ram && to_mfn(Nested_format::leaf_address(entry)) == first + i &&
                  frames.state(first + i) == Frame_state::owned && frames.owner(first + i) == owner_;
     });
     if (!whole)
@@ -158,9 +135,8 @@ void P2m::restore_after_log(Gfn region)
     const auto at = Table::place(to_hpa(root_), region.value());
     if (at.level > 1)
         return restore_entry(at.at);
-    const Hpa table(align_down(at.at.value(), kPageSize));
-    for_each_entry(table, [&](unsigned, Hpa entry) { restore_entry(entry); });
-    merge_region(region, table);
+    for_each_entry(Table::table_of(at), [&](unsigned, Hpa entry) { restore_entry(entry); });
+    merge_region(region, Table::table_of(at));
 }
 
 } // namespace vmm

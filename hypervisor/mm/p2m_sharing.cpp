@@ -13,12 +13,6 @@ namespace vmm
 namespace
 {
 
-P2m_type type_of(u64 entry)
-{
-    return Nested_format::present(entry) ? static_cast<P2m_type>(Nested_format::kind(entry))
-                                         : P2m_type::invalid;
-}
-
 u64 common_leaf(Mfn mfn, unsigned level, bool executable)
 {
     return Nested_format::leaf(to_hpa(mfn), level,
@@ -85,7 +79,9 @@ Expected<void> P2m::remove_common(Gfn gfn, Mfn mfn, unsigned order)
     const P2m_entry now = lookup(gfn);
     if (now.type != P2m_type::ram_common || now.mfn != mfn || now.order < order)
         return fail(Errc::ebusy);
-    (void)TRY(clear(gfn, order));
+    changed(TRY(clear(gfn, order)));
+    if (now.order >= kOrder2m) // it is gone, or was split
+        use_promised_table();
     return {};
 }
 
@@ -165,19 +161,17 @@ Expected<void> P2m::bequeath(Gfn gfn, const Heir& heir, Inherited& to)
     if (logs_writes())
         return fail(Errc::ebusy);
     auto at = Table::place(to_hpa(root_), gfn.value());
-    for (; at.level > 1; at = Table::place(to_hpa(root_), gfn.value())) {
-        if (!is_ram(type_of(at.entry))) {
-            const u64 hole = level_pages(at.level);
-            to.frames      = hole - (gfn.value() & (hole - 1));
-            return {};
-        }
-        const u64 tables_before = tables_.used;
-        if (at.level == 2 && is_aligned(gfn.value(), kEntriesPerTable) && TRY(bequeath_large(at, heir, to))) {
-            forgotten(Flush::needed, 2, tables_before);
-            return {};
-        }
-        forgotten(TRY(table().split(at)), at.level, tables_before);
+    if (at.level > 1 && !is_ram(type_of(at.entry))) {
+        const u64 hole = level_pages(at.level);
+        to.frames      = hole - (gfn.value() & (hole - 1));
+        return {};
     }
+    at = TRY(split_down(gfn, 2));
+    if (at.level == 2 && is_aligned(gfn.value(), kEntriesPerTable) && TRY(bequeath_large(at, heir, to))) {
+        forgotten(Flush::large);
+        return {};
+    }
+    at        = TRY(split_down(gfn, 1));
     to.frames = Inherited::kMost - gfn.value() % Inherited::kMost;
     Expected<void> done;
     for (; done && to.count < to.frames; to.count += done ? 1 : 0) {
@@ -187,7 +181,7 @@ Expected<void> P2m::bequeath(Gfn gfn, const Heir& heir, Inherited& to)
         else
             done = fail(page.error());
     }
-    forgotten(Flush::needed, 1, tables_.used); // also of those before one that failed
+    forgotten(Flush::small); // also of those before one that failed
     return done;
 }
 

@@ -7,13 +7,15 @@
 //
 // Two promises, both tested with a memory that remembers every write: at no moment does a walk find a
 // half-built state (a table is complete before it is linked, a leaf is one 64-bit store), and nothing is
-// flushed in secret: an operation that took something away returns Flush::needed, and tables that fell out of
-// the tree are given back only through Tables::free, which the supplier may delay until that flush.
+// flushed in secret: an operation that took something away says so by the Flush it returns, and tables that
+// fell out of the tree are given back only through Tables::free, which the supplier may delay until that
+// flush.
 #pragma once
 
 #include "base/bits.hpp"
 #include "base/panic.hpp"
 
+#include <algorithm>
 #include <atomic>
 
 namespace vmm
@@ -34,8 +36,10 @@ constexpr unsigned leaf_level(u64 alignment, u64 count, unsigned largest = 3)
     return level;
 }
 
-enum class [[nodiscard]] Flush : bool{none, needed};
-constexpr Flush operator|(Flush a, Flush b) { return a == Flush::needed ? a : b; }
+// What an operation took away: single pages at most, or of a leaf or a table above level 1, perhaps to put
+// smaller leaves in its place.
+enum class [[nodiscard]] Flush : u8{none, small, large};
+constexpr Flush operator|(Flush a, Flush b) { return std::max(a, b); }
 
 template <class Format, class Memory, class Tables>
 class Page_table
@@ -117,12 +121,11 @@ class Page_table
         return replace(page, level, absent, false);
     }
 
-    // A leaf at `page` above level 1 becomes a table of smaller ones with the same meaning. Enomem changes
-    // nothing.
+    // A leaf above level 1 becomes a table of smaller ones with the same meaning. Enomem changes nothing.
     Expected<Flush> split(const Place& leaf)
     {
         TRY(split(leaf.at, leaf.entry, leaf.level));
-        return Flush::needed;
+        return Flush::large;
     }
 
     // Maps [page, page + count) to frames from `frame` in the largest leaves that fit. On enomem what was
@@ -153,6 +156,9 @@ class Page_table
         return flush;
     }
 
+    // The table that an entry stands in.
+    static Hpa table_of(const Place& entry) { return Hpa(align_down(entry.at.value(), kPageSize)); }
+
     static Hpa slot(Hpa table, u64 page, unsigned level)
     {
         return table + ((page >> level_order(level)) & (kEntriesPerTable - 1)) * sizeof(u64);
@@ -173,7 +179,7 @@ class Page_table
                 Memory::write(at, entry);
             } else if (Format::is_leaf(entry, l)) {
                 entry = TRY(split(at, entry, l));
-                flush = Flush::needed;
+                flush = Flush::large;
             }
             table = Format::table_address(entry);
         }
@@ -182,7 +188,7 @@ class Page_table
             return flush;
         if (!Format::is_leaf(old, level))
             retire(Format::table_address(old), level - 1);
-        return Flush::needed;
+        return flush | (level > 1 ? Flush::large : Flush::small);
     }
 
     // A table where `absent` was: a note there goes to all that the table speaks of.

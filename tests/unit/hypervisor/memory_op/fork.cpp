@@ -213,6 +213,33 @@ TEST_CASE("what is promised suffices for every copy; without a promise the write
     CHECK(frames.promised_count() == (promised ? kLastCopies : 0));
 }
 
+TEST_CASE("a table that was promised is so no longer when what it was for is gone")
+{
+    World world;
+    Domain& parent = parent_with_large(world);
+    Domain& child  = world.make(2, false, kEmpty);
+    REQUIRE(child.claim_frames(parent.owned_frames()));
+    REQUIRE(fork(child, parent));
+    world.destroy(child);
+    REQUIRE(frames.promised_count() == kLastCopies + 1); // what the parent may need for its large mapping
+    SECTION("all of it is given up") { REQUIRE(give_up(parent, Gfn(kLarge), kOrder2m)); }
+    SECTION("some of it is given up") { REQUIRE(give_up(parent, Gfn(kLarge), kOrder4k)); }
+    SECTION("some of it is written") { REQUIRE(write(parent, kLarge, 1)); }
+    SECTION("its writes are to be logged") { REQUIRE(parent.p2m().prepare_log(Gfn(kLarge))); }
+    SECTION("the log is taken")
+    {
+        P2m::Region_log log;
+        parent.p2m().read_log(Gfn(kLarge), P2m::Log_access::take, log);
+    }
+    SECTION("it is to be executable")
+    {
+        P2m::small_code = true;
+        REQUIRE(parent.p2m().permit_execute(Gfn(kLarge)));
+        P2m::small_code = false;
+    }
+    CHECK(frames.promised_count() == kLastCopies);
+}
+
 TEST_CASE("a fork for which there is no memory leaves the parent its own")
 {
     World world(1400);

@@ -124,10 +124,11 @@ bool give_on_touch(Domain& domain, Gpa gpa)
     if (entry.present()) // by another vCPU, which touched it first
         return is_mmio(entry.type);
     const Gfn large(align_down(gfn.value(), bit(kOrder2m)));
-    const bool whole = entry.order >= kOrder2m && !overlaps_ram(large, large + bit(kOrder2m));
-    return domain.p2m()
-        .set_identity(whole ? large : gfn, bit(whole ? kOrder2m : kOrder4k), P2m_type::mmio)
-        .has_value();
+    const bool whole  = entry.order >= kOrder2m && !overlaps_ram(large, large + bit(kOrder2m));
+    const Gfn first   = whole ? large : gfn;
+    const auto placed = domain.p2m().set(first, Mfn(first.value()), whole ? kOrder2m : kOrder4k,
+                                         P2m_type::mmio, P2m::Where::in_hole);
+    return placed || placed.error() == Errc::eexist; // what came meanwhile is found by the next fault, if any
 }
 
 } // namespace vmm::host_access

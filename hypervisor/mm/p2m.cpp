@@ -113,12 +113,26 @@ Expected<void> P2m::set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type)
     return {};
 }
 
-Expected<void> P2m::set(Gfn gfn, Mfn mfn, unsigned order, P2m_type type)
+bool P2m::is_hole(Gfn gfn, u64 count) const
+{
+    const Gfn end = gfn + count;
+    while (gfn < end) {
+        const auto at = Table::place(to_hpa(root_), gfn.value());
+        if (Nested_format::present(at.entry))
+            return false;
+        gfn = gfn + pages_left(gfn.value(), at.level);
+    }
+    return true;
+}
+
+Expected<void> P2m::set(Gfn gfn, Mfn mfn, unsigned order, P2m_type type, Where where)
 {
     const u64 count = bit(order);
     if (!is_aligned(gfn.value() | mfn.value(), count) || !in_range(gfn) || !in_range(gfn + (count - 1)))
         return fail(Errc::einval);
     const Lock_guard guard(lock_);
+    if (where == Where::in_hole && !is_hole(gfn, count))
+        return fail(Errc::eexist);
     const unsigned level = leaf_level(0, count, Nested_format::largest_leaf());
     for (u64 done = 0; done < count; done += level_pages(level))
         TRY(set_one(gfn + done, mfn + done, level, type));

@@ -71,9 +71,10 @@ class P2m
                                         u64 table_limit = kDefaultTableLimit);
     ~P2m();
 
-    // Maps 2^order frames, replacing what is there. Enomem, or einval for a gfn or an alignment out of range;
-    // both change nothing.
-    Expected<void> set(Gfn gfn, Mfn mfn, unsigned order, P2m_type type);
+    // Maps 2^order frames, replacing what is there or, if only a hole will do, nothing: eexist. Enomem, or
+    // einval for a gfn or an alignment out of range. They change nothing.
+    enum class Where : bool { anywhere, in_hole };
+    Expected<void> set(Gfn gfn, Mfn mfn, unsigned order, P2m_type type, Where where = Where::anywhere);
     // gfn = mfn for a range, in the largest pages that fit.
     Expected<void> set_identity(Gfn first, u64 count, P2m_type type);
     // The same for single pages that must not replace, or remove, anything else: eexist, einval otherwise.
@@ -227,6 +228,7 @@ class P2m
     [[nodiscard]] bool executes_large() const { return !small_code || owner_ == Domid(0); }
     [[nodiscard]] Table table() { return Table(to_hpa(root_), tables_); }
     Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);
+    [[nodiscard]] bool is_hole(Gfn gfn, u64 count) const;
     bool find_region(Gfn gfn, Cursor& cursor) const;
     void forgotten(Flush flush);
     void changed(Flush flush);

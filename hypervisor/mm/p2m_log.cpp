@@ -87,7 +87,7 @@ u64 P2m::silent_frames(Gfn region) const
     const auto at = Table::place(to_hpa(root_), region.value());
     if (at.level == 1 || at.entry != 0)
         return 0;
-    return level_pages(at.level) - (region.value() & low_bits(level_order(at.level)));
+    return pages_left(region.value(), at.level);
 }
 
 void P2m::permit_write(Gfn gfn)

@@ -162,8 +162,7 @@ Expected<void> P2m::bequeath(Gfn gfn, const Heir& heir, Inherited& to)
         return fail(Errc::ebusy);
     auto at = Table::place(to_hpa(root_), gfn.value());
     if (at.level > 1 && !is_ram(type_of(at.entry))) {
-        const u64 hole = level_pages(at.level);
-        to.frames      = hole - (gfn.value() & (hole - 1));
+        to.frames = pages_left(gfn.value(), at.level);
         return {};
     }
     at = TRY(split_down(gfn, 2));

@@ -26,6 +26,11 @@ inline constexpr unsigned kEntriesPerTable = 1u << kLevelBits;
 
 constexpr unsigned level_order(unsigned level) { return (level - 1) * kLevelBits; }
 constexpr u64 level_pages(unsigned level) { return bit(level_order(level)); }
+// Of those that an entry of `level` speaks of, from `page` on.
+constexpr u64 pages_left(u64 page, unsigned level)
+{
+    return level_pages(level) - (page & low_bits(level_order(level)));
+}
 // The largest leaf (level 1 to `largest`) that can start at `alignment` (pages, or frames and pages or-ed)
 // and holds at most `count` pages.
 constexpr unsigned leaf_level(u64 alignment, u64 count, unsigned largest = 3)

@@ -44,14 +44,15 @@ Expected<Mfn> new_frames(Domain& domain, Gfn gfn, unsigned order)
     return first;
 }
 
-// Maps in the largest pieces that gfn and mfn allow; undone, piece by piece, when tables run out half-way.
+// Maps in the largest pieces that gfn and mfn allow, where nothing is; undone, piece by piece, when tables
+// run out half-way or something came meanwhile.
 Expected<void> map(P2m& p2m, Gfn gfn, Mfn mfn, u64 count)
 {
     const auto order_at = [&](u64 done) {
         return piece_order((gfn + done).value() | (mfn + done).value(), count - done, kMaxOrder);
     };
     for (u64 done = 0; done < count; done += bit(order_at(done))) {
-        const auto set = p2m.set(gfn + done, mfn + done, order_at(done), P2m_type::ram);
+        const auto set = p2m.set(gfn + done, mfn + done, order_at(done), P2m_type::ram, P2m::Where::in_hole);
         if (set)
             continue;
         for (u64 i = 0; i < done; i += bit(order_at(i)))

@@ -45,7 +45,7 @@ class Giving_up
 
 // 2^order new, zeroed frames at gfn; what was there is given up. A domain whose memory is identity-mapped
 // gets exactly the frames of these numbers. Enomem: over the domain's limit or the machine's memory;
-// einval: gfn out of range or misaligned.
+// einval: gfn out of range or misaligned; eexist: something was mapped there meanwhile.
 Expected<void> populate(Domain& domain, Gfn gfn, unsigned order);
 
 // Whatever is mapped at gfn goes, for 2^order frames: own memory is given up, a foreign page's hold dropped.

@@ -195,6 +195,28 @@ TEST_CASE("a page may cover what shows the machine, and only that")
     CHECK_FALSE(p2m->lookup(Gfn(0xc0002)).present());
 }
 
+TEST_CASE("what is only for a hole replaces nothing")
+{
+    Memory memory(64);
+    auto p2m         = std::move(*P2m::create(kOwner, &account));
+    const auto place = [&](u64 gfn, unsigned order) {
+        return p2m->set(Gfn(gfn), Mfn(0x40000), order, P2m_type::mmio, P2m::Where::in_hole);
+    };
+    REQUIRE(p2m->add_page(Gfn(0x203), Mfn(7), P2m_type::grant_rw));
+    for (const unsigned order : {2u, 9u, 11u, 18u})
+        CHECK(place(align_down(0x203, bit(order)), order).error() == Errc::eexist);
+    CHECK(place(0x203, 0).error() == Errc::eexist);
+    CHECK(p2m->lookup(Gfn(0x203)).mfn == Mfn(7));
+    CHECK_FALSE(p2m->lookup(Gfn(0x200)).present());
+    REQUIRE(place(0x204, 2));
+    CHECK(place(0x206, 0).error() == Errc::eexist);
+    REQUIRE(p2m->remove_page(Gfn(0x203), Mfn(7), P2m_type::grant_rw));
+    REQUIRE(p2m->remove(Gfn(0x204), 2));
+    REQUIRE(place(0x200, 9)); // of its table nothing is left
+    CHECK(place(0x2ff, 0).error() == Errc::eexist);
+    CHECK(p2m->lookup(Gfn(0x2ff)).order == 9);
+}
+
 TEST_CASE("teardown gives back what is the domain's, and only that")
 {
     Memory memory(8192);

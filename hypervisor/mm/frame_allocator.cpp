@@ -224,13 +224,13 @@ Expected<void> Frame_allocator::try_claim(Mfn first, unsigned order)
     return {};
 }
 
-void Frame_allocator::free_block(Mfn first, unsigned order, unsigned colour)
+void Frame_allocator::free(Mfn first, unsigned order)
 {
     ASSERT(exists(first));
     Frame& f = frame(first);
     ASSERT(f.state == Frame_state::hypervisor && f.detail == order);
     f.state = Frame_state::none;
-    insert_free(first, order, colour);
+    insert_free(first, order, kDirty);
 }
 
 void Frame_allocator::insert_free(Mfn first, unsigned order, unsigned colour)
@@ -274,9 +274,6 @@ bool Frame_allocator::wake_rested()
     }
     return any;
 }
-
-void Frame_allocator::free(Mfn first, unsigned order) { free_block(first, order, kDirty); }
-void Frame_allocator::free_clean(Mfn first, unsigned order) { free_block(first, order, kClean); }
 
 void Frame_allocator::split_allocated(Mfn first, unsigned order)
 {

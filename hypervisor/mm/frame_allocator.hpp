@@ -89,8 +89,6 @@ class Frame_allocator
     Expected<void> claim(Mfn first, unsigned order = 0);
     // What the two above gave. The order must be the one it was allocated with.
     void free(Mfn first, unsigned order);
-    // The caller knows that the block is all zero.
-    void free_clean(Mfn first, unsigned order);
     // Splits an allocated block into 2^order blocks of one frame, to be freed one by one.
     void split_allocated(Mfn first, unsigned order);
 
@@ -184,7 +182,6 @@ class Frame_allocator
     bool wake_rested();
     u32 narrow(u32 index, unsigned from, unsigned to, u32 wanted, unsigned colour);
     void insert_free(Mfn first, unsigned order, unsigned colour);
-    void free_block(Mfn first, unsigned order, unsigned colour);
     void set_allocated(u32 index, unsigned order);
     void set_owned(Frame& frame, Domid owner, bool written);
     // True when that was the last hold: the frame is an allocated block of its own then.

@@ -6,6 +6,7 @@
 #include "arch/x86/cpu/image.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/paging/entry_formats.hpp"
+#include "base/panic.hpp"
 #include "base/per_cpu.hpp"
 #include "mm/direct_memory.hpp"
 #include "mm/frame_allocator.hpp"
@@ -51,12 +52,8 @@ class Table_source
         std::memset(to_virtual(table), 0, kPageSize);
         return table;
     }
-    // Only the other half of a change that failed comes here, at boot: that stops the machine.
-    void free(Hpa table)
-    {
-        if (!boot_)
-            frames.free_clean(to_mfn(table), kOrder4k);
-    }
+    // At boot a larger leaf may take the place of a table, which no CPU walks yet. Later nothing is replaced.
+    void free(Hpa) { ASSERT(boot_); }
 
   private:
     Hpa next_;
@@ -76,6 +73,7 @@ constexpr Leaf_attributes kDevice{true, false, true};
 
 u64 page_of(u64 address) { return (address & kAddressMask) >> kPageShift; }
 
+// It replaces what is there at boot only: later CPUs would have to forget it.
 Expected<void> map(u64 virtual_address, Hpa start, Hpa end, Leaf_attributes attributes)
 {
     if (start < end)
@@ -180,9 +178,16 @@ Expected<void> map_device_memory(Hpa start, u64 size)
 {
     const Hpa first(align_down(start.value(), kPageSize));
     const Hpa end(align_up(start.value() + size, kPageSize));
-    if (end <= kFourGiB)
-        return {};
-    return map_direct(std::max(first, kFourGiB), end, kDevice);
+    // What is there leads to the same place, and CPUs know it: it stays.
+    for (Hpa at = std::max(first, kFourGiB); at < end;) {
+        const u64 page   = page_of(direct_map_base + at.value());
+        const auto there = Host_table::place(root, page);
+        const Hpa next   = std::min(at + (pages_left(page, there.level) << kPageShift), end);
+        if (!Host_format::present(there.entry))
+            TRY(map_direct(at, next, kDevice));
+        at = next;
+    }
+    return {};
 }
 
 } // namespace vmm

@@ -26,7 +26,7 @@ TEST_CASE("all memory can be had as single frames, and comes back as the largest
     REQUIRE(all.size() == 1024);
     REQUIRE(frames.free_count() == 0);
     for (const Mfn mfn : all)
-        frames.free_clean(mfn, 0);
+        frames.free(mfn, 0);
     REQUIRE(memory.all_free());
     const auto big = frames.allocate(9);
     REQUIRE(big);
@@ -234,7 +234,8 @@ TEST_CASE("a freed frame rests until every other CPU was out of the hypervisor")
         all.push_back(*mfn);
     REQUIRE(all.size() == 8);
     memory.dirty(all[0], 0);
-    frames.free_clean(all[0], 0); // a CPU that is not done with it may yet write
+    frames.assign(all[0], 0, Domid(1));
+    frames.release(all[0], 0, nullptr, false); // a CPU that is not done with it may yet write
     CHECK(frames.free_count() == 1);
     CHECK_FALSE(frames.allocate(0));
     CHECK_FALSE(frames.claim(all[0]));

@@ -94,6 +94,37 @@ TEST_CASE("a timer can be stopped, started again, and destroyed while armed")
     CHECK_FALSE(queue.next());
 }
 
+TEST_CASE("a timer for the end of time does not fire before others")
+{
+    std::vector<int> fired;
+    const u64 never = GENERATE(~0ull, ~0ull - 1, 1ull << 63, (1ull << 63) + 100, ~0ull >> 1);
+    Alarm a(fired, 1), b(fired, 2);
+    const bool first = GENERATE(true, false);
+    if (first)
+        a.timer.start(Time(never));
+    b.timer.start(Time(100));
+    if (!first)
+        a.timer.start(Time(never));
+    CHECK(queue.next() == Time(100));
+    queue.run(Time(200));
+    CHECK(fired == std::vector<int>{2});
+    CHECK(a.timer.armed());
+    CHECK(a.timer.when() == Time(never));
+    CHECK(queue.next() == Time(never));
+}
+
+TEST_CASE("timers of one time: the hardware is told of the first")
+{
+    std::vector<int> fired;
+    Alarm a(fired, 1), b(fired, 2);
+    deadline_changes = 0;
+    a.timer.start(Time(100));
+    b.timer.start(Time(100));
+    CHECK(deadline_changes == 1);
+    queue.run(Time(100));
+    CHECK(fired == std::vector<int>{1, 2});
+}
+
 TEST_CASE("a timer that re-arms itself in the past does not keep the CPU")
 {
     struct Loop {

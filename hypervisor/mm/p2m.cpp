@@ -117,7 +117,7 @@ bool P2m::is_hole(Gfn gfn, u64 count) const
 {
     const Gfn end = gfn + count;
     while (gfn < end) {
-        const auto at = Table::place(to_hpa(root_), gfn.value());
+        const auto at = place(gfn);
         if (Nested_format::present(at.entry))
             return false;
         gfn = gfn + pages_left(gfn.value(), at.level);
@@ -200,7 +200,7 @@ void P2m::forget_removed()
 Expected<P2m::Table::Place> P2m::split_down(Gfn gfn, unsigned level)
 {
     for (;;) {
-        const auto at = Table::place(to_hpa(root_), gfn.value());
+        const auto at = place(gfn);
         if (at.level <= level || !Nested_format::present(at.entry))
             return at;
         forgotten(TRY(table().split(at)));
@@ -214,14 +214,13 @@ Expected<void> P2m::add_page(Gfn gfn, Mfn mfn, P2m_type type)
     if (!in_range(gfn)) [[unlikely]]
         return fail(Errc::einval);
     const Lock_guard guard(lock_);
-    const Table::Bottom bottom = Table::bottom(to_hpa(root_), gfn.value());
-    const Hpa slot             = bottom.table == Hpa(0) ? Hpa(0) : Table::slot(bottom.table, gfn.value(), 1);
-    const u64 was              = bottom.table == Hpa(0) ? bottom.leaf : Direct_memory::read(slot);
-    if (Nested_format::present(was) && !is_mmio(type_of(was)))
+    const auto at    = Table::place(to_hpa(root_), gfn.value());
+    const bool there = Nested_format::present(at.entry);
+    if (there && !is_mmio(type_of(at.entry)))
         return fail(Errc::eexist);
-    if (bottom.table == Hpa(0) || Nested_format::present(was)) [[unlikely]]
+    if (there || at.level > 1) [[unlikely]]
         return set_one(gfn, mfn, 1, type);
-    Direct_memory::write(slot, make_leaf(mfn, 1, type, true));
+    Direct_memory::write(at.at, make_leaf(mfn, 1, type, true));
     if (gfn > max_gfn_)
         max_gfn_ = gfn;
     return {};
@@ -232,22 +231,24 @@ Expected<void> P2m::remove_page(Gfn gfn, Mfn mfn, P2m_type type)
     if (!in_range(gfn)) [[unlikely]]
         return fail(Errc::einval);
     const Lock_guard guard(lock_);
-    const Hpa table = Table::bottom(to_hpa(root_), gfn.value()).table;
-    const Hpa slot  = Table::slot(table, gfn.value(), 1);
-    const u64 entry = table == Hpa(0) ? 0 : Direct_memory::read(slot);
-    if (!Nested_format::present(entry) || Nested_format::leaf_address(entry) != to_hpa(mfn) ||
-        type_of(entry) != type)
+    const auto at = Table::place(to_hpa(root_), gfn.value());
+    if (at.level > 1 || type_of(at.entry) != type || Nested_format::leaf_address(at.entry) != to_hpa(mfn))
         return fail(Errc::einval);
-    Direct_memory::write(slot, 0);
+    Direct_memory::write(at.at, 0);
     return {};
+}
+
+[[gnu::noinline]] P2m::Table::Place P2m::place(Gfn gfn) const
+{
+    return Table::place(to_hpa(root_), gfn.value());
 }
 
 P2m_entry P2m::lookup(Gfn gfn) const
 {
     if (!in_range(gfn)) [[unlikely]]
         return {kInvalidMfn, P2m_type::invalid, 0, false};
-    const auto [entry, level] = Table::lookup(to_hpa(root_), gfn.value());
-    const u8 order            = static_cast<u8>(level_order(level));
+    const auto [at, entry, level] = Table::place(to_hpa(root_), gfn.value());
+    const u8 order                = static_cast<u8>(level_order(level));
     if (!Nested_format::present(entry)) [[unlikely]]
         return {kInvalidMfn, P2m_type::invalid, order, false};
     const Mfn mfn = to_mfn(Nested_format::leaf_address(entry)) + (gfn.value() & low_bits(order));
@@ -259,16 +260,16 @@ bool P2m::find_region(Gfn gfn, Cursor& cursor) const
     cursor.region = ~0ull;
     if (!in_range(gfn))
         return false;
-    cursor.generation          = large_generation();
-    const Table::Bottom bottom = Table::bottom(to_hpa(root_), gfn.value());
-    const u64 first            = align_down(gfn.value(), kEntriesPerTable);
-    if (bottom.table == Hpa(0) && bottom.leaf == 0)
+    cursor.generation = large_generation();
+    const auto at     = place(gfn);
+    const u64 first   = align_down(gfn.value(), kEntriesPerTable);
+    if (at.level > 1 && !Nested_format::present(at.entry))
         return false;
     cursor.region = gfn.value() / kEntriesPerTable;
-    cursor.table  = bottom.table;
-    cursor.leaf   = bottom.leaf;
-    cursor.base   = to_mfn(Nested_format::leaf_address(bottom.leaf)).value() +
-                  (first & low_bits(level_order(bottom.level)));
+    cursor.table  = at.level == 1 ? Table::table_of(at) : Hpa(0);
+    cursor.leaf   = at.entry;
+    cursor.base =
+        to_mfn(Nested_format::leaf_address(at.entry)).value() + (first & low_bits(level_order(at.level)));
     return true;
 }
 

@@ -227,6 +227,8 @@ class P2m
 
     [[nodiscard]] bool executes_large() const { return !small_code || owner_ == Domid(0); }
     [[nodiscard]] Table table() { return Table(to_hpa(root_), tables_); }
+    // Table::place, out of line, for who is not in a hurry.
+    [[nodiscard]] Table::Place place(Gfn gfn) const;
     Expected<void> set_one(Gfn gfn, Mfn mfn, unsigned level, P2m_type type);
     [[nodiscard]] bool is_hole(Gfn gfn, u64 count) const;
     bool find_region(Gfn gfn, Cursor& cursor) const;

@@ -49,7 +49,7 @@ bool P2m::read_entry(Hpa at, Log_access access, Flush& flush)
 Expected<void> P2m::prepare_log(Gfn region)
 {
     const Lock_guard guard(lock_);
-    auto at = Table::place(to_hpa(root_), region.value());
+    auto at = place(region);
     if (at.level > 1 && !is_ram(type_of(at.entry)))
         return {};
     at          = TRY(split_down(region, 1));
@@ -63,7 +63,7 @@ Expected<void> P2m::prepare_log(Gfn region)
 void P2m::read_log(Gfn region, Log_access access, Region_log& log)
 {
     const Lock_guard guard(lock_);
-    auto at         = Table::place(to_hpa(root_), region.value());
+    auto at         = place(region);
     const bool take = access == Log_access::take;
     const bool went = at.level > 1 && at.entry == kWentWhileLogged;
     const bool came = at.level > 1 && is_ram(type_of(at.entry));
@@ -84,7 +84,7 @@ void P2m::read_log(Gfn region, Log_access access, Region_log& log)
 
 u64 P2m::silent_frames(Gfn region) const
 {
-    const auto at = Table::place(to_hpa(root_), region.value());
+    const auto at = place(region);
     if (at.level == 1 || at.entry != 0)
         return 0;
     return pages_left(region.value(), at.level);
@@ -95,7 +95,7 @@ void P2m::permit_write(Gfn gfn)
     if (!Nested_format::logs_by_rights())
         return;
     const Lock_guard guard(lock_);
-    const auto at = Table::place(to_hpa(root_), gfn.value());
+    const auto at = place(gfn);
     if (is_writable(type_of(at.entry)))
         Direct_memory::set(at.at, Nested_format::places.writable);
 }
@@ -132,7 +132,7 @@ void P2m::merge_region(Gfn region, Hpa table)
 void P2m::restore_after_log(Gfn region)
 {
     const Lock_guard guard(lock_);
-    const auto at = Table::place(to_hpa(root_), region.value());
+    const auto at = place(region);
     if (at.level > 1)
         return restore_entry(at.at);
     for_each_entry(Table::table_of(at), [&](unsigned, Hpa entry) { restore_entry(entry); });

@@ -29,7 +29,7 @@ Expected<void> P2m::make_own(Gfn gfn)
     if (!in_range(gfn))
         return {};
     const Lock_guard guard(lock_);
-    const auto at = Table::place(to_hpa(root_), gfn.value());
+    const auto at = place(gfn);
     if (type_of(at.entry) != P2m_type::ram_common)
         return {};
     const u64 offset = gfn.value() & low_bits(level_order(at.level));
@@ -160,7 +160,7 @@ Expected<void> P2m::bequeath(Gfn gfn, const Heir& heir, Inherited& to)
     const Lock_guard guard(lock_);
     if (logs_writes())
         return fail(Errc::ebusy);
-    auto at = Table::place(to_hpa(root_), gfn.value());
+    auto at = place(gfn);
     if (at.level > 1 && !is_ram(type_of(at.entry))) {
         to.frames = pages_left(gfn.value(), at.level);
         return {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The one page-table engine. Format says what an entry looks like (arch/x86/paging), Memory reads and writes
-// entries, Tables supplies and takes back zeroed 4 KiB tables. The engine maps, unmaps and looks up; it owns
+// entries, Tables supplies and takes back zeroed 4 KiB tables. The engine maps, clears and looks up; it owns
 // only the tables below the root and keeps no state of its own. Pages are numbered (address >> 12), levels
 // count from 1 (4 KiB leaves), 2 (2 MiB), 3 (1 GiB).
 //
@@ -50,70 +50,31 @@ template <class Format, class Memory, class Tables>
 class Page_table
 {
   public:
-    struct Found {
-        u64 entry;      // 0 when nothing is mapped
-        unsigned level; // of the entry
-    };
-
-    Page_table(Hpa root, Tables& tables) : root_(root), tables_(tables) {}
-
-    // The lowest entry that says something about `page`.
-    [[nodiscard]] Found lookup(u64 page) const { return lookup(root_, page); }
-    [[nodiscard]] static Found lookup(Hpa root, u64 page)
-    {
-        Hpa table = root;
-#pragma GCC unroll 5
-        for (unsigned level = Format::levels; level > 1; --level) {
-            const u64 entry = Memory::read(slot(table, page, level));
-            if (!Format::present(entry)) [[unlikely]]
-                return {0, level};
-            if (level <= 3 && Format::is_leaf(entry, level))
-                return {entry, level};
-            table = Format::table_address(entry);
-        }
-        const u64 entry = Memory::read(slot(table, page, 1));
-        return {Format::present(entry) ? entry : 0, 1};
-    }
-
-    // The table of level 1 entries that `page` is in, or the larger leaf instead of it, or neither.
-    struct Bottom {
-        Hpa table{0};
-        u64 leaf       = 0;
-        unsigned level = 1; // of the leaf
-    };
-    [[nodiscard]] static Bottom bottom(Hpa root, u64 page)
-    {
-        Hpa table = root;
-#pragma GCC unroll 5
-        for (unsigned level = Format::levels; level > 1; --level) {
-            const u64 entry = Memory::read(slot(table, page, level));
-            if (!Format::present(entry)) [[unlikely]]
-                return {};
-            if (level <= 3 && Format::is_leaf(entry, level)) [[unlikely]]
-                return {Hpa(0), entry, level};
-            table = Format::table_address(entry);
-        }
-        return {table, 0, 1};
-    }
-
-    // The same, and where it stands; what is not present may be a note of the owner's.
+    // What speaks of a page, and where it stands; what is not present may be a note of the owner's.
     struct Place {
         Hpa at;
         u64 entry;
         unsigned level;
     };
-    [[nodiscard]] static Place place(Hpa root, u64 page)
+
+    Page_table(Hpa root, Tables& tables) : root_(root), tables_(tables) {}
+
+    // The lowest entry that says something about `page`. Part of its caller: it is what looking something up
+    // and mapping a grant live on.
+    [[nodiscard, gnu::always_inline]] static Place place(Hpa root, u64 page)
     {
-        Hpa table = root;
+        Hpa at    = slot(root, page, Format::levels);
+        u64 entry = Memory::read(at);
+#pragma GCC unroll 5
         for (unsigned level = Format::levels; level > 1; --level) {
-            const Hpa at    = slot(table, page, level);
-            const u64 entry = Memory::read(at);
-            if (!Format::present(entry) || Format::is_leaf(entry, level))
+            if (!Format::present(entry)) [[unlikely]]
                 return {at, entry, level};
-            table = Format::table_address(entry);
+            if (level <= 3 && Format::is_leaf(entry, level))
+                return {at, entry, level};
+            at    = slot(Format::table_address(entry), page, level - 1);
+            entry = Memory::read(at);
         }
-        const Hpa at = slot(table, page, 1);
-        return {at, Memory::read(at), 1};
+        return {at, entry, 1};
     }
 
     // The entry for `page` at `level` becomes `leaf`, whatever was there or below. Enomem changes nothing.
@@ -144,18 +105,6 @@ class Page_table
             flush = flush | TRY(set(page, level, Format::leaf(Hpa(frame << kPageShift), level, attributes)));
             page += level_pages(level);
             frame += level_pages(level);
-            count -= level_pages(level);
-        }
-        return flush;
-    }
-
-    Expected<Flush> unmap(u64 page, u64 count)
-    {
-        Flush flush = Flush::none;
-        while (count > 0) {
-            const unsigned level = leaf_level(page, count);
-            flush                = flush | TRY(clear(page, level));
-            page += level_pages(level);
             count -= level_pages(level);
         }
         return flush;

@@ -161,7 +161,7 @@ Hpa host_page_tables() { return root; }
 Expected<u64> make_cpu_stack(u32 cpu)
 {
     const u64 bottom = kStacks + cpu * 2 * kStackSize + kStackSize;
-    if (!Host_format::present(Host_table::lookup(root, page_of(bottom)).entry)) {
+    if (!Host_format::present(Host_table::place(root, page_of(bottom)).entry)) {
         const Hpa memory = to_hpa(TRY(frames.allocate(kStackOrder)));
         TRY(map(bottom, memory, memory + kStackSize, kData));
     }

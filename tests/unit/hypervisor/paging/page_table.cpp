@@ -52,8 +52,8 @@ struct Machine {
     // The frame behind a page, or nothing.
     std::optional<u64> frame(u64 page)
     {
-        const auto found = Table(root, tables).lookup(page);
-        if (found.entry == 0)
+        const auto found = Table::place(root, page);
+        if (!Format::present(found.entry))
             return {};
         return (Format::leaf_address(found.entry).value() >> kPageShift) +
                (page & low_bits(level_order(found.level)));
@@ -86,8 +86,17 @@ struct Machine {
     {
         return *Table(root, tables).map(page, frame_number, count, attributes<Format>());
     }
-    Flush unmap(u64 page, u64 count) { return *Table(root, tables).unmap(page, count); }
-    unsigned level(u64 page) { return Table(root, tables).lookup(page).level; }
+    Flush unmap(u64 page, u64 count)
+    {
+        Flush flush = Flush::none;
+        for (const u64 end = page + count; page < end;) {
+            const unsigned level = leaf_level(page, end - page);
+            flush                = flush | *Table(root, tables).clear(page, level);
+            page += level_pages(level);
+        }
+        return flush;
+    }
+    unsigned level(u64 page) { return Table::place(root, page).level; }
 };
 
 } // namespace
@@ -151,8 +160,8 @@ TEST_CASE("an access noted while the leaf is split is not lost")
     const Hpa root = *tables.allocate();
     Page_table<Npt_format, Late_memory, fakes::History_tables> table(root, tables);
     (void)*table.map(512, 512, 512, attributes<Npt_format>());
-    (void)*table.unmap(600, 1);
-    CHECK(Npt_format::is_written(table.lookup(601).entry));
+    (void)*table.clear(600, 1);
+    CHECK(Npt_format::is_written(table.place(root, 601).entry));
 }
 
 TEST_CASE("short of tables nothing changes")

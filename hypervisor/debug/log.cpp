@@ -89,11 +89,6 @@ void set_thresholds(Threshold own, Threshold guest)
 
 void set_clock(const Clock& c) { clock = &c; }
 
-bool enabled(Level level)
-{
-    return level <= hypervisor.threshold.always || level <= hypervisor.threshold.limited;
-}
-
 void write(Level level, std::string_view format, std::span<const Format_arg> args)
 {
     write_as(hypervisor, level, format, args);

@@ -31,7 +31,6 @@ struct Threshold {
 void set_thresholds(Threshold hypervisor, Threshold guest);
 // From then on lines carry the time. Before that they carry none.
 void set_clock(const Clock& clock);
-[[nodiscard]] bool enabled(Level level);
 
 void write(Level level, std::string_view format, std::span<const Format_arg> args);
 void write_guest(Level level, std::string_view format, std::span<const Format_arg> args);

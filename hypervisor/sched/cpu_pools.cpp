@@ -40,11 +40,9 @@ Expected<void> Cpu_pools::destroy(u32 id, u32 domains, const Cpu_set& online)
 Cpu_set Cpu_pools::free(const Cpu_set& online) const
 {
     Cpu_set rest = online;
-    for (u32 cpu = 0; cpu < Cpu_set::kSize; ++cpu) {
-        for (const Cpu_pool& pool : pools_) {
-            if (pool.exists && pool.cpus.has(cpu))
-                rest = rest.without(cpu);
-        }
+    for (const Cpu_pool& pool : pools_) {
+        if (pool.exists)
+            rest = rest & ~pool.cpus;
     }
     return rest;
 }

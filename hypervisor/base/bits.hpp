@@ -5,6 +5,9 @@
 
 #include "base/expected.hpp"
 
+#include <algorithm>
+#include <bit>
+
 namespace vmm
 {
 
@@ -24,6 +27,13 @@ constexpr u64 align_down(u64 value, u64 alignment) { return value & ~(alignment 
 constexpr u64 align_up(u64 value, u64 alignment) { return (value + alignment - 1) & ~(alignment - 1); }
 constexpr bool is_aligned(u64 value, u64 alignment) { return (value & (alignment - 1)) == 0; }
 constexpr u64 div_round_up(u64 value, u64 divisor) { return (value + divisor - 1) / divisor; }
+// Of the largest naturally aligned piece that starts at `value` and is at most `count`, which is not 0, and
+// 2^most.
+constexpr unsigned piece_order(u64 value, u64 count, unsigned most)
+{
+    return std::min({most, static_cast<unsigned>(std::countr_zero(value)),
+                     static_cast<unsigned>(std::bit_width(count)) - 1});
+}
 
 // An index that was found to be below `size`, for use where a guest chose it: 0 where that is not so, which
 // is while the CPU speculates past the check. Arithmetic and no branch, in words that the compiler cannot see

@@ -32,30 +32,40 @@ void Frame_allocator::init(Mfn end, void* zeroed_table)
     end_   = end.value();
 }
 
-void Frame_allocator::push(u32 index, unsigned order, unsigned colour)
+void Frame_allocator::link(u32& head, u32 index)
 {
-    Frame& f  = table_[index];
-    u32& head = head_[colour][order];
-    f.state   = free_state(colour);
-    f.detail  = static_cast<u8>(order);
-    f.prev    = kNone;
-    f.next    = head;
+    Frame& f = table_[index];
+    f.prev   = kNone;
+    f.next   = head;
     if (head != kNone)
         table_[head].prev = index;
     head = index;
 }
 
-// The block is nobody's afterwards: its first frame says none.
-void Frame_allocator::unlink(u32 index, unsigned order, unsigned colour)
+void Frame_allocator::unlink(u32& head, u32 index)
 {
-    Frame& f = table_[index];
+    const Frame& f = table_[index];
     if (f.prev != kNone)
         table_[f.prev].next = f.next;
     else
-        head_[colour][order] = f.next;
+        head = f.next;
     if (f.next != kNone)
         table_[f.next].prev = f.prev;
-    f.state = Frame_state::none;
+}
+
+void Frame_allocator::push(u32 index, unsigned order, unsigned colour)
+{
+    Frame& f = table_[index];
+    f.state  = free_state(colour);
+    f.detail = static_cast<u8>(order);
+    link(head_[colour][order], index);
+}
+
+// The block is nobody's afterwards: its first frame says none.
+void Frame_allocator::pull(u32 index, unsigned order, unsigned colour)
+{
+    unlink(head_[colour][order], index);
+    table_[index].state = Frame_state::none;
 }
 
 bool Frame_allocator::is_free_block(u64 index, unsigned order, unsigned colour) const
@@ -70,7 +80,7 @@ void Frame_allocator::insert_merging(u64 index, unsigned order, unsigned colour)
         const u64 buddy = index ^ bit(order);
         if (!is_free_block(buddy, order, colour))
             break;
-        unlink(static_cast<u32>(buddy), order, colour);
+        pull(static_cast<u32>(buddy), order, colour);
         index &= ~bit(order);
         ++order;
     }
@@ -84,9 +94,7 @@ void Frame_allocator::add_free(Mfn first, u64 count)
     ASSERT(index + count <= end_);
     total_ += count;
     while (count > 0) {
-        unsigned order = 0;
-        while (order < kMaxOrder && is_aligned(index, bit(order + 1)) && count >= bit(order + 1))
-            ++order;
+        const unsigned order = piece_order(index, count, kMaxOrder);
         insert_merging(index, order, kDirty);
         index += bit(order);
         count -= bit(order);
@@ -112,7 +120,7 @@ Expected<u32> Frame_allocator::take(unsigned order, unsigned colour)
         const u32 index = head_[colour][o];
         if (index == kNone)
             continue;
-        unlink(index, o, colour);
+        pull(index, o, colour);
         count_[colour] -= bit(order);
         return narrow(index, o, order, index, colour);
     }
@@ -145,30 +153,30 @@ auto Frame_allocator::with_all_free(const Try& attempt)
 
 Expected<Mfn> Frame_allocator::allocate(unsigned order)
 {
-    bool dirty    = false;
-    const Mfn mfn = TRY(with_all_free([&] { return try_allocate(order, dirty); }));
-    if (dirty)
+    unsigned colour = kClean;
+    const Mfn mfn   = TRY(with_all_free([&] { return try_allocate(order, colour); }));
+    if (colour == kDirty)
         zero(static_cast<u32>(mfn.value()), order);
     return mfn;
 }
 
-Expected<Mfn> Frame_allocator::try_allocate(unsigned order, bool& dirty)
+// Of the other colour, which `colour` is then, where there is none of that.
+Expected<Mfn> Frame_allocator::try_allocate(unsigned order, unsigned& colour)
 {
-    const auto clean = take(order, kClean);
-    dirty            = !clean;
-    const u32 index  = clean ? *clean : TRY(take(order, kDirty));
-    set_allocated(index, order);
-    return Mfn(index);
+    for (const unsigned one : {colour, colour == kClean ? kDirty : kClean}) {
+        if (const auto index = take(order, one)) {
+            set_allocated(*index, order);
+            colour = one;
+            return Mfn(*index);
+        }
+    }
+    return fail(Errc::enomem);
 }
 
 Expected<Mfn> Frame_allocator::allocate_unscrubbed(unsigned order)
 {
-    return with_all_free([&]() -> Expected<Mfn> {
-        const auto dirty = take(order, kDirty);
-        const u32 index  = dirty ? *dirty : TRY(take(order, kClean));
-        set_allocated(index, order);
-        return Mfn(index);
-    });
+    unsigned colour = kDirty;
+    return with_all_free([&] { return try_allocate(order, colour); });
 }
 
 // Takes a block out of the free block it lies in, zeroed. False when there is no such one.
@@ -179,7 +187,7 @@ bool Frame_allocator::take_containing(u32 index, unsigned order)
         for (const unsigned colour : {kClean, kDirty}) {
             if (!is_free_block(start, o, colour))
                 continue;
-            unlink(start, o, colour);
+            pull(start, o, colour);
             count_[colour] -= bit(order);
             narrow(start, o, order, index, colour);
             if (colour == kDirty)
@@ -205,9 +213,7 @@ Expected<void> Frame_allocator::try_claim(Mfn first, unsigned order)
     u64 done        = 0;
     while (done < count) {
         const u32 at   = static_cast<u32>(first.value() + done);
-        unsigned piece = order;
-        while (!is_aligned(at, bit(piece)) || done + bit(piece) > count)
-            --piece;
+        unsigned piece = piece_order(at, count - done, order);
         while (!take_containing(at, piece)) {
             if (piece-- == 0) {
                 for (u64 i = 0; i < done; ++i) {

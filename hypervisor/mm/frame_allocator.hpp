@@ -152,6 +152,10 @@ class Frame_allocator
     // For the heap, which keeps its own notes in the entries of its frames.
     [[nodiscard]] Frame& frame(Mfn mfn) { return table_[mfn.value()]; }
     [[nodiscard]] const Frame& frame(Mfn mfn) const { return table_[mfn.value()]; }
+    // Lists of frames, by number: `head` is the first, or kNone. Their owner locks them.
+    static constexpr u32 kNone = ~0u;
+    void link(u32& head, u32 index);
+    void unlink(u32& head, u32 index);
 
   private:
     // Far below the wrap of the counter, so that a frame mapped absurdly often is refused, not freed.
@@ -161,7 +165,6 @@ class Frame_allocator
     static constexpr u32 kUnpromised = 1u << 31; // beside the number of sharers
     static constexpr unsigned kClean = 0;
     static constexpr unsigned kDirty = 1;
-    static constexpr u32 kNone       = ~0u;
 
     std::atomic_ref<u8> detail(Mfn mfn) { return std::atomic_ref<u8>(frame(mfn).detail); }
     static Frame_state free_state(unsigned colour)
@@ -169,12 +172,12 @@ class Frame_allocator
         return colour ? Frame_state::dirty : Frame_state::clean;
     }
     void push(u32 index, unsigned order, unsigned colour);
-    void unlink(u32 index, unsigned order, unsigned colour);
+    void pull(u32 index, unsigned order, unsigned colour);
     [[nodiscard]] bool is_free_block(u64 index, unsigned order, unsigned colour) const;
     void insert_merging(u64 index, unsigned order, unsigned colour);
     Expected<u32> take(unsigned order, unsigned colour);
     bool take_containing(u32 index, unsigned order);
-    Expected<Mfn> try_allocate(unsigned order, bool& dirty);
+    Expected<Mfn> try_allocate(unsigned order, unsigned& colour);
     Expected<void> try_claim(Mfn first, unsigned order);
     template <class Try>
     auto with_all_free(const Try& attempt);

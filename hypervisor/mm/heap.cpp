@@ -16,7 +16,6 @@ namespace
 
 constexpr unsigned kSmallestShift = 4;
 constexpr unsigned kClasses       = 8; // 16, 32, ... 2048
-constexpr u32 kNone               = ~0u;
 constexpr u32 kNoObject           = 0xffff;
 
 // Notes about a frame full of small objects, kept in its frame-table entry: `owner` is the class, the
@@ -33,10 +32,9 @@ struct Slab {
 Spinlock heap_lock{Lock_rank::heap};
 constinit std::array<u32, kClasses> with_room = [] {
     std::array<u32, kClasses> none{};
-    none.fill(kNone);
+    none.fill(Frame_allocator::kNone);
     return none;
 }();
-u64 used_total = 0;
 
 Frame& entry(u32 index) { return frames.frame(Mfn(index)); }
 u16* object_at(u32 index, u32 unit) { return to_virtual<u16>(Hpa((u64{index} << kPageShift) + unit * 16)); }
@@ -44,27 +42,6 @@ u16* object_at(u32 index, u32 unit) { return to_virtual<u16>(Hpa((u64{index} << 
 unsigned class_of(std::size_t bytes)
 {
     return bytes <= 16 ? 0 : static_cast<unsigned>(std::bit_width(bytes - 1)) - kSmallestShift;
-}
-
-void link(u32 index, unsigned size_class)
-{
-    Frame& f = entry(index);
-    f.prev   = kNone;
-    f.next   = with_room[size_class];
-    if (f.next != kNone)
-        entry(f.next).prev = index;
-    with_room[size_class] = index;
-}
-
-void unlink(u32 index, unsigned size_class)
-{
-    const Frame& f = entry(index);
-    if (f.prev != kNone)
-        entry(f.prev).next = f.next;
-    else
-        with_room[size_class] = f.next;
-    if (f.next != kNone)
-        entry(f.next).prev = f.prev;
 }
 
 bool grow(unsigned size_class)
@@ -81,22 +58,21 @@ bool grow(unsigned size_class)
     f.state  = Frame_state::heap;
     f.owner  = static_cast<u16>(size_class);
     Slab{f}.set(0, 0);
-    link(index, size_class);
+    frames.link(with_room[size_class], index);
     return true;
 }
 
 void* allocate_small(unsigned size_class)
 {
     const Lock_guard guard(heap_lock);
-    if (with_room[size_class] == kNone && !grow(size_class))
+    if (with_room[size_class] == Frame_allocator::kNone && !grow(size_class))
         return nullptr;
     const u32 index = with_room[size_class];
     Slab slab{entry(index)};
     u16* const object = object_at(index, slab.first_free());
     slab.set(slab.used() + 1, *object);
     if (*object == kNoObject)
-        unlink(index, size_class);
-    used_total += 16u << size_class;
+        frames.unlink(with_room[size_class], index);
     return object;
 }
 
@@ -110,14 +86,13 @@ void release_small(Mfn mfn, void* object)
     const bool was_full        = slab.first_free() == kNoObject;
     *static_cast<u16*>(object) = static_cast<u16>(slab.first_free());
     slab.set(slab.used() - 1, (reinterpret_cast<std::uintptr_t>(object) & kPageMask) / 16);
-    used_total -= 16u << size_class;
     if (was_full)
-        link(index, size_class);
+        frames.link(with_room[size_class], index);
     // One empty frame per class stays, so that a single object coming and going costs little.
-    const bool last = with_room[size_class] == index && slab.f.next == kNone;
+    const bool last = with_room[size_class] == index && slab.f.next == Frame_allocator::kNone;
     if (slab.used() > 0 || last)
         return;
-    unlink(index, size_class);
+    frames.unlink(with_room[size_class], index);
     slab.f.holds.store(0, std::memory_order_relaxed);
     slab.f.state  = Frame_state::hypervisor;
     slab.f.detail = 0;
@@ -140,18 +115,12 @@ void* allocate_frames(std::size_t bytes)
         frames.free(*first + i, 0);
     Frame& f = frames.frame(*first);
     f.next   = static_cast<u32>(count);
-    const Lock_guard guard(heap_lock);
-    used_total += count * kPageSize;
     return to_virtual(*first);
 }
 
 void release_frames(Mfn first)
 {
     const u64 count = frames.frame(first).next;
-    {
-        const Lock_guard guard(heap_lock);
-        used_total -= count * kPageSize;
-    }
     for (u64 i = 0; i < count; ++i)
         frames.free(first + i, 0);
 }
@@ -183,18 +152,6 @@ void release(void* object)
     case Frame_state::hypervisor: return release_frames(mfn);
     default: PANIC("heap: release of something that is not an object");
     }
-}
-
-std::size_t usable_size(const void* object)
-{
-    const Frame& f = frames.frame(to_mfn(to_physical(object)));
-    return f.state == Frame_state::heap ? 16u << f.owner : f.next * kPageSize;
-}
-
-u64 used_bytes()
-{
-    const Lock_guard guard(heap_lock);
-    return used_total;
 }
 
 } // namespace vmm::heap

@@ -15,9 +15,5 @@ namespace vmm::heap
 void* allocate(std::size_t bytes);
 void* allocate_zeroed(std::size_t bytes);
 void release(void* object);
-// What release() would give back: the size of the class or of the frames.
-std::size_t usable_size(const void* object);
-// Bytes handed out and not released.
-u64 used_bytes();
 
 } // namespace vmm::heap

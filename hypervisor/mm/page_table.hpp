@@ -35,10 +35,7 @@ constexpr u64 pages_left(u64 page, unsigned level)
 // and holds at most `count` pages.
 constexpr unsigned leaf_level(u64 alignment, u64 count, unsigned largest = 3)
 {
-    unsigned level = largest;
-    while (level > 1 && (!is_aligned(alignment, level_pages(level)) || count < level_pages(level)))
-        --level;
-    return level;
+    return piece_order(alignment, count, level_order(largest)) / kLevelBits + 1;
 }
 
 // What an operation took away: single pages at most, or of a leaf or a table above level 1, perhaps to put

@@ -17,15 +17,6 @@ bool fits(Gfn gfn, unsigned order)
     return order <= kMaxOrder && P2m::in_range(gfn) && P2m::in_range(gfn + (bit(order) - 1));
 }
 
-// The largest naturally aligned piece that starts at `value` and is at most `count` and 2^most.
-unsigned piece_order(u64 value, u64 count, unsigned most)
-{
-    unsigned order = 0;
-    while (order < most && is_aligned(value, bit(order + 1)) && count >= bit(order + 1))
-        ++order;
-    return order;
-}
-
 Expected<Mfn> new_frames(Domain& domain, Gfn gfn, unsigned order)
 {
     // What is promised to others stays free; the domain's own promise was reduced by its account.

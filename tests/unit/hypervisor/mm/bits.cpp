@@ -16,3 +16,16 @@ TEST_CASE("an index is itself below the size, and 0 from there on")
     }
     CHECK(clip_index(5, 0) == 0);
 }
+
+TEST_CASE("the largest aligned piece")
+{
+    CHECK(piece_order(0, 1, 18) == 0);
+    CHECK(piece_order(0, ~0ull, 18) == 18);
+    CHECK(piece_order(0, ~0ull, 63) == 63);
+    CHECK(piece_order(1, 512, 18) == 0);
+    CHECK(piece_order(512, 512, 18) == 9);
+    CHECK(piece_order(512, 511, 18) == 8);
+    CHECK(piece_order(512, 2048, 18) == 9);
+    CHECK(piece_order(4096, 4096, 9) == 9);
+    CHECK(piece_order(4096, 4096, 0) == 0);
+}

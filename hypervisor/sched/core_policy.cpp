@@ -62,17 +62,14 @@ void Core_policy::kick_threads_but(const Core_state& core, u32 cpu)
 // Its state where it has no thread, or no longer one.
 void Core_policy::settle(Sched_entity& entity, Time now)
 {
-    const State state = host_.wants_cpu(entity) ? State::queued : State::off;
-    if (std::exchange(entity.state, state) != state)
-        host_.state_changed(entity, now);
+    host_.enter(entity, host_.wants_cpu(entity) ? State::queued : State::off, now);
 }
 
 void Core_policy::put_on_thread(Sched_entity& entity, u32 cpu, Time now)
 {
     const Lock_guard guard(entity.unit->lock);
     entity.cpu.store(cpu, std::memory_order_relaxed);
-    if (std::exchange(entity.state, State::running) != State::running)
-        host_.state_changed(entity, now);
+    host_.enter(entity, State::running, now);
 }
 
 // Where all of its vCPUs may run; where there is no such core, anywhere.

@@ -66,12 +66,6 @@ u64 Fair_policy::slice(const Cpu_queue& queue)
     return std::clamp(kRound / (queue.count + 1), kShortest, kLongest);
 }
 
-void Fair_policy::enter(Sched_entity& entity, State state, Time now)
-{
-    if (std::exchange(entity.state, state) != state)
-        host_.state_changed(entity, now);
-}
-
 void Fair_policy::enqueue(u32 cpu, Sched_entity& entity, Time now)
 {
     Cpu_queue& queue = queues_[cpu];
@@ -83,7 +77,7 @@ void Fair_policy::enqueue(u32 cpu, Sched_entity& entity, Time now)
     const u32 weight = entity.group.weight.load(std::memory_order_relaxed);
     if (entity.counted != weight)
         queue.load.fetch_add(weight - std::exchange(entity.counted, weight), std::memory_order_relaxed);
-    enter(entity, State::queued, now);
+    host_.enter(entity, State::queued, now);
 }
 
 void Fair_policy::dequeue(u32 cpu, Sched_entity& entity)
@@ -112,7 +106,7 @@ void Fair_policy::leave(u32 cpu, Sched_entity& entity, State to, Time now)
 {
     queues_[cpu].load.fetch_sub(entity.counted, std::memory_order_relaxed);
     entity.counted = 0;
-    enter(entity, to, now);
+    host_.enter(entity, to, now);
 }
 
 void Fair_policy::release_parked(u32 cpu, Time now)
@@ -147,7 +141,7 @@ void Fair_policy::start(u32 cpu, Sched_entity& entity, Time now)
         weight == kDefaultWeight ? u64{1} << kScaleShift : (u64{kDefaultWeight} << kScaleShift) / weight;
     entity.started = now;
     queue.running  = &entity;
-    enter(entity, State::running, now);
+    host_.enter(entity, State::running, now);
 }
 
 // It had the CPU: if it wants it still, it is queued here, or where it would be better off.
@@ -213,7 +207,7 @@ bool Fair_policy::wake(u32 cpu, Sched_entity& entity, Time now)
 
 void Fair_policy::add(Sched_entity& entity)
 {
-    const u32 cpu = allowed(entity).next(0);
+    const u32 cpu = entity.allowed(online_).next(0);
     entity.cpu.store(cpu == Cpu_set::kNone ? 0 : cpu, std::memory_order_relaxed);
     const u32 home      = lock_queue_of(entity);
     entity.virtual_time = queues_[home].floor;

@@ -81,7 +81,6 @@ class Fair_policy final : public Policy
     void dequeue(u32 cpu, Sched_entity& entity);
     void note_crowd(u32 cpu);
     void leave(u32 cpu, Sched_entity& entity, Sched_entity::State to, Time now);
-    void enter(Sched_entity& entity, Sched_entity::State state, Time now);
     bool goes_on(u32 cpu);
     void release_parked(u32 cpu, Time now);
     void start(u32 cpu, Sched_entity& entity, Time now);
@@ -98,7 +97,6 @@ class Fair_policy final : public Policy
     [[nodiscard]] bool may_stay(const Sched_entity& entity, u32 cpu) const;
 
     // Which CPU is best, and moving there; `home` is locked, others only if they are free. (placement.cpp)
-    [[nodiscard]] Cpu_set allowed(const Sched_entity& entity) const;
     [[nodiscard]] u32 idle_cpu_for(const Sched_entity& entity, u32 home, const Cpu_set& may) const;
     [[nodiscard]] u32 idle_among(const Cpu_set& idle, u32 home) const;
     u32 lighter_cpu_for(const Sched_entity& entity, u32 home, const Cpu_set& may);

@@ -4,22 +4,9 @@
 namespace vmm
 {
 
-void Null_policy::enter(Sched_entity& entity, State state, Time now)
-{
-    if (std::exchange(entity.state, state) != state)
-        host_.state_changed(entity, now);
-}
-
-Cpu_set Null_policy::allowed(const Sched_entity& entity) const
-{
-    const Cpu_set pool = online_.load() & entity.group.cpus.load();
-    const Cpu_set hard = pool & entity.hard_affinity.load();
-    return hard.any() ? hard : pool;
-}
-
 bool Null_policy::may_keep(u32 cpu, const Sched_entity& entity) const
 {
-    return host_.is_up(entity) && allowed(entity).has(cpu);
+    return host_.is_up(entity) && entity.allowed(online_).has(cpu);
 }
 
 bool Null_policy::owns_cpu(const Sched_entity& entity)
@@ -57,7 +44,7 @@ bool Null_policy::take(u32 number, Sched_entity& entity)
 // The one it had, if that is free, or the next; rather one that it likes.
 bool Null_policy::find_cpu(Sched_entity& entity)
 {
-    const Cpu_set may   = allowed(entity);
+    const Cpu_set may   = entity.allowed(online_);
     const Cpu_set liked = may & entity.soft_affinity.load();
     for (Cpu_set set : {liked, may}) {
         for (u32 cpu = entity.cpu.load(std::memory_order_relaxed); set.any(); set = set.without(cpu)) {
@@ -80,12 +67,12 @@ void Null_policy::place(Sched_entity& entity, Time now)
     if (waits && (found || !wants))
         waiting_.remove(entity);
     if (!wants)
-        enter(entity, State::off, now);
+        host_.enter(entity, State::off, now);
     if (!wants || found || waits)
         return;
     entity.key = ticket_++;
     waiting_.insert(entity);
-    enter(entity, State::queued, now);
+    host_.enter(entity, State::queued, now);
     host_.no_cpu_for(entity);
 }
 
@@ -98,14 +85,16 @@ void Null_policy::vacate(u32 number, Time now)
     const bool leaves         = owner && !may_keep(number, *owner);
     if (leaves) {
         cpu.owner = nullptr;
-        enter(*owner, State::off, now);
+        host_.enter(*owner, State::off, now);
     }
     cpu.lock.unlock();
     if (!leaves)
         return;
     place(*owner, now);
     if (online_.has(number))
-        serve([&](Sched_entity& entity) { return allowed(entity).has(number) && take(number, entity); });
+        serve([&](Sched_entity& entity) {
+            return entity.allowed(online_).has(number) && take(number, entity);
+        });
     else // what it may have now is another question for those who were bound to it
         serve([&](Sched_entity& entity) { return find_cpu(entity); });
 }
@@ -126,7 +115,7 @@ void Null_policy::serve(Served served)
 
 void Null_policy::add(Sched_entity& entity)
 {
-    const u32 cpu = allowed(entity).next(0);
+    const u32 cpu = entity.allowed(online_).next(0);
     entity.cpu.store(cpu == Cpu_set::kNone ? 0 : cpu, std::memory_order_relaxed);
     entity.group.members.fetch_add(1, std::memory_order_relaxed);
     entity.policy.store(this);
@@ -142,7 +131,7 @@ void Null_policy::remove(Sched_entity& entity)
             const Lock_guard cpu_guard(cpus_[number].lock);
             cpus_[number].owner = nullptr;
         }
-        serve([&](Sched_entity& other) { return allowed(other).has(number) && take(number, other); });
+        serve([&](Sched_entity& other) { return other.allowed(online_).has(number) && take(number, other); });
     } else if (entity.state == State::queued) {
         waiting_.remove(entity);
     }
@@ -177,7 +166,7 @@ Sched_decision Null_policy::decide(u32 number, Time now)
                 return {nullptr, kNever};
             if (may_keep(number, *owner)) [[likely]] {
                 const bool runs = host_.wants_cpu(*owner);
-                enter(*owner, runs ? State::running : State::off, now);
+                host_.enter(*owner, runs ? State::running : State::off, now);
                 return {runs ? owner : nullptr, kNever};
             }
         }
@@ -195,7 +184,7 @@ void Null_policy::cpu_online(u32 number, const Cpu_neighbours&, Time)
         cpus_[number].online = true;
         online_.add(number);
     }
-    serve([&](Sched_entity& entity) { return allowed(entity).has(number) && take(number, entity); });
+    serve([&](Sched_entity& entity) { return entity.allowed(online_).has(number) && take(number, entity); });
     online_.load().for_each([&](u32 cpu) { host_.kick(cpu, Sched_host::Look::again); });
 }
 

@@ -43,8 +43,6 @@ class Null_policy final : public Policy
   private:
     using State = Sched_entity::State;
 
-    void enter(Sched_entity& entity, State state, Time now);
-    [[nodiscard]] Cpu_set allowed(const Sched_entity& entity) const;
     [[nodiscard]] bool may_keep(u32 cpu, const Sched_entity& entity) const;
     bool owns_cpu(const Sched_entity& entity);
     bool kick_owned(const Sched_entity& entity, bool always);

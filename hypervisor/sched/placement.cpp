@@ -30,19 +30,12 @@ bool is_idle(const Cpu_queue& queue) { return queue.running == nullptr && queue.
 
 } // namespace
 
-Cpu_set Fair_policy::allowed(const Sched_entity& entity) const
-{
-    const Cpu_set pool = online_.load() & entity.group.cpus.load();
-    const Cpu_set hard = pool & entity.hard_affinity.load();
-    return hard.any() ? hard : pool;
-}
-
 // Where no CPU may be used at all, it waits where it is.
 bool Fair_policy::may_stay(const Sched_entity& entity, u32 cpu) const
 {
     if (is_only_cpu(cpu))
         return true;
-    const Cpu_set may = allowed(entity);
+    const Cpu_set may = entity.allowed(online_);
     return may.has(cpu) || !may.any();
 }
 
@@ -138,7 +131,7 @@ void Fair_policy::hand_over(u32 home, u32 cpu, Sched_entity& entity)
 // True: it is queued where it is better off, or where it has to be.
 bool Fair_policy::move_elsewhere(u32 home, Sched_entity& entity, Time now)
 {
-    const Cpu_set may    = allowed(entity);
+    const Cpu_set may    = entity.allowed(online_);
     const bool must_move = !may.has(home);
     u32 cpu              = idle_cpu_for(entity, home, may);
     const bool idle      = cpu != Cpu_set::kNone;
@@ -178,7 +171,7 @@ Sched_entity* Fair_policy::steal_from(u32 cpu, u32 victim, Time now)
         return nullptr;
     charge(from, now);
     auto* entity = static_cast<Sched_entity*>(from.waiting.find_near_top(
-        [&](Heap_queue::Node& node) { return allowed(static_cast<Sched_entity&>(node)).has(cpu); }));
+        [&](Heap_queue::Node& node) { return static_cast<Sched_entity&>(node).allowed(online_).has(cpu); }));
     if (entity) {
         dequeue(victim, *entity);
         hand_over(victim, cpu, *entity);

@@ -19,6 +19,7 @@
 #include "sched/sched_kind.hpp"
 
 #include <optional>
+#include <utility>
 
 namespace vmm
 {
@@ -52,6 +53,13 @@ struct Sched_entity : Heap_queue::Node {
 
     Sched_entity(Sched_group& g, void* o) : group(g), owner(o) {}
     [[nodiscard]] bool is_of(const Policy& p) const { return policy.load(std::memory_order_relaxed) == &p; }
+    // Those of its policy's CPUs that it may run on.
+    [[nodiscard]] Cpu_set allowed(const Shared_cpu_set& online) const
+    {
+        const Cpu_set pool = online.load() & group.cpus.load();
+        const Cpu_set hard = pool & hard_affinity.load();
+        return hard.any() ? hard : pool;
+    }
 
     Sched_group& group;
     void* owner;
@@ -98,6 +106,12 @@ class Sched_host
     // Its state is another now. Never called by two CPUs at once for the same entity; in decide() not for a
     // vCPU that goes on.
     virtual void state_changed(Sched_entity& entity, Time now) = 0;
+    // Its state is that from now on, which may be the one it was.
+    void enter(Sched_entity& entity, Sched_entity::State state, Time now)
+    {
+        if (std::exchange(entity.state, state) != state)
+            state_changed(entity, now);
+    }
 
     enum class Look : u8 {
         timer, // the CPU goes on with what it runs, but only until Policy::until()

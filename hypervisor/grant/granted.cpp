@@ -88,21 +88,17 @@ Expected<Mfn> Granted::frame(u32 index)
 }
 
 // Only the domain's own memory can be granted, not what is mapped into it from elsewhere.
-[[gnu::always_inline]] inline Grant_status Granted::take_frame(Active& entry, u32 gfn, bool write)
+[[gnu::always_inline]] inline bool Granted::take_frame(Active& entry, u32 gfn)
 {
-    Mfn frame             = domain_->p2m().ram_frame(Gfn(gfn), true, granting_);
-    entry.read_only_frame = frame == kInvalidMfn;
-    if (frame == kInvalidMfn && !write) [[unlikely]]
-        frame = domain_->p2m().ram_frame(Gfn(gfn), false, granting_);
+    Mfn frame = domain_->p2m().ram_frame(Gfn(gfn), granting_);
     if (!frames.get_from(frame, domain_->id())) [[unlikely]] {
         // It may be in common with other domains: who maps it is to see what this one writes.
         frame = domain_->p2m().hold_own(Gfn(gfn));
         if (frame == kInvalidMfn)
-            return Grant_status::bad_page;
-        entry.read_only_frame = false;
+            return false;
     }
     entry.frame = frame;
-    return Grant_status::okay;
+    return true;
 }
 
 Granted::Pinned Granted::pin(Domid user, Grant_ref grant_ref, bool write)
@@ -123,12 +119,9 @@ Granted::Pinned Granted::pin(Domid user, Grant_ref grant_ref, bool write)
         const Grant_status marked = mark_in_use(guest, user, write);
         if (marked != Grant_status::okay)
             return {kInvalidMfn, marked};
-        const Grant_status taken =
-            first ? take_frame(entry, std::atomic_ref(guest.frame).load(), write)
-                  : (entry.read_only_frame ? Grant_status::general_error : Grant_status::okay);
-        if (taken != Grant_status::okay) {
-            clear_flags(guest, first ? GTF_reading | GTF_writing : GTF_writing);
-            return {kInvalidMfn, taken};
+        if (first && !take_frame(entry, std::atomic_ref(guest.frame).load())) {
+            clear_flags(guest, GTF_reading | GTF_writing);
+            return {kInvalidMfn, Grant_status::bad_page};
         }
     }
     entry.user = user.value();
@@ -141,7 +134,7 @@ Mfn Granted::hold_own(Gfn gfn, bool write)
     const Lock_guard guard(lock_);
     if (!domain_) [[unlikely]]
         return kInvalidMfn;
-    const Mfn frame = domain_->p2m().ram_frame(gfn, write, own_);
+    const Mfn frame = domain_->p2m().ram_frame(gfn, own_);
     if (frames.get_from(frame, domain_->id())) [[likely]]
         return frame;
     const P2m_entry page = domain_->p2m().lookup(gfn);

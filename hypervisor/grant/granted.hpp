@@ -74,10 +74,9 @@ class Granted : public Counted<Granted>
     // A grant in use. All users are one domain, the one the entry named when it was first pinned.
     struct Active {
         Mfn frame{0};
-        u16 readers          = 0; // uses that only read
-        u16 writers          = 0;
-        u16 user             = 0;
-        bool read_only_frame = false;
+        u16 readers = 0; // uses that only read
+        u16 writers = 0;
+        u16 user    = 0;
 
         [[nodiscard]] bool pinned() const { return (readers | writers) != 0; }
     };
@@ -95,7 +94,7 @@ class Granted : public Counted<Granted>
     }
     [[nodiscard]] grant_entry_v1* shared(u32 ref) const;
     Expected<void> add_frame();
-    Grant_status take_frame(Active& entry, u32 gfn, bool write);
+    bool take_frame(Active& entry, u32 gfn);
 
     Domain* domain_; // null once retired
     u32 max_frames_;

@@ -14,7 +14,7 @@ namespace
 {
     const Leaf_attributes attributes{.writable   = is_writable(type),
                                      .executable = executable,
-                                     .uncached   = type == P2m_type::mmio_uncached,
+                                     .uncached   = false,
                                      .kind       = static_cast<u8>(type)};
     const u64 leaf = Nested_format::leaf(to_hpa(mfn), level, attributes);
     // Whether it is ever written through a foreign mapping is found out on every CPU: whoever owns the page
@@ -273,28 +273,24 @@ bool P2m::find_region(Gfn gfn, Cursor& cursor) const
     return true;
 }
 
-// Lets go of what a leaf maps.
-void P2m::release_leaf(u64 entry, unsigned level)
+void P2m::let_go(const P2m_entry& was)
 {
-    const Mfn first      = to_mfn(Nested_format::leaf_address(entry));
-    const unsigned order = level_order(level);
-    switch (type_of(entry)) {
+    switch (was.type) {
     case P2m_type::ram_common:
-        frames.leave_common(first, order);
+        frames.leave_common(was.mfn, was.order);
         if (account_) {
-            account_->unshare(bit(order));
-            account_->remove(bit(order));
+            account_->unshare(bit(was.order));
+            account_->remove(bit(was.order));
         }
         return;
     case P2m_type::ram:
-    case P2m_type::ram_ro:
-        if (frames.state(first) != Frame_state::owned || frames.owner(first) != owner_)
+        if (frames.state(was.mfn) != Frame_state::owned || frames.owner(was.mfn) != owner_)
             return;
-        return frames.release(first, order, account_, Nested_format::is_written(entry));
+        return frames.release(was.mfn, was.order, account_, was.written);
     case P2m_type::foreign:
-        if (was_written(entry))
-            frames.mark_written(first);
-        return frames.put(first);
+        if (was.written)
+            frames.mark_written(was.mfn);
+        return frames.put(was.mfn);
     default: return;
     }
 }
@@ -317,7 +313,8 @@ bool P2m::destroy_table(Hpa table, unsigned level, u64& budget)
             return false;
         Direct_memory::write(at, 0);
         if (leaf)
-            release_leaf(entry, level);
+            let_go({to_mfn(Nested_format::leaf_address(entry)), type_of(entry),
+                    static_cast<u8>(level_order(level)), was_written(entry)});
         else
             tables_.free(Nested_format::table_address(entry));
     }

@@ -26,25 +26,19 @@ namespace vmm
 enum class P2m_type : u8 {
     invalid,  // nothing: an access exits
     ram,      // the domain's own memory, or a page the hypervisor shares with it
-    ram_ro,   // the same, not writable
     foreign,  // another domain's memory, held
     grant_rw, // granted by another domain; the grant table has the hold
     grant_ro,
-    mmio, // the machine's, at its own address; the guest chooses the memory type
-    mmio_uncached,
+    mmio,       // the machine's, at its own address; the guest chooses the memory type
     ram_common, // the domain's memory, in common with other domains: a copy is made before it writes
 };
 
 constexpr bool is_writable(P2m_type type)
 {
-    return type != P2m_type::invalid && type != P2m_type::ram_ro && type != P2m_type::grant_ro &&
-           type != P2m_type::ram_common;
+    return type != P2m_type::invalid && type != P2m_type::grant_ro && type != P2m_type::ram_common;
 }
-constexpr bool is_ram(P2m_type type)
-{
-    return type == P2m_type::ram || type == P2m_type::ram_ro || type == P2m_type::ram_common;
-}
-constexpr bool is_mmio(P2m_type type) { return type == P2m_type::mmio || type == P2m_type::mmio_uncached; }
+constexpr bool is_ram(P2m_type type) { return type == P2m_type::ram || type == P2m_type::ram_common; }
+constexpr bool is_mmio(P2m_type type) { return type == P2m_type::mmio; }
 
 // Of an entry of a map; invalid for what is not present, whatever its owner noted there.
 inline P2m_type type_of(u64 entry)
@@ -101,8 +95,8 @@ class P2m
         u64 leaf = 0; // the large mapping it is part of
         u64 base = 0; // first frame of the region in it
     };
-    // The frame of the domain's memory there; kInvalidMfn when it is none, or read-only and to be written.
-    [[nodiscard]] Mfn ram_frame(Gfn gfn, bool write, Cursor& cursor) const
+    // The frame of the domain's own memory there; kInvalidMfn when it is none.
+    [[nodiscard]] Mfn ram_frame(Gfn gfn, Cursor& cursor) const
     {
         // Should another CPU free the table between this check and the look, what is found is still judged
         // by the frame's owner before it is used.
@@ -113,8 +107,7 @@ class P2m
         const u64 index   = gfn.value() % kEntriesPerTable;
         const bool single = cursor.table != Hpa(0);
         const u64 entry   = single ? Direct_memory::read(cursor.table + index * sizeof(u64)) : cursor.leaf;
-        const auto type   = type_of(entry);
-        if (!(type == P2m_type::ram || (type == P2m_type::ram_ro && !write))) [[unlikely]]
+        if (type_of(entry) != P2m_type::ram) [[unlikely]]
             return kInvalidMfn;
         return single ? to_mfn(Nested_format::leaf_address(entry)) : Mfn(cursor.base + index);
     }
@@ -196,6 +189,9 @@ class P2m
     // The child's part: all of it is mapped at gfn, or, on enomem, what has a type is left.
     Expected<void> inherit(Gfn gfn, Copies copies, Inherited& from);
 
+    // Lets go of what was mapped, all of it: own memory is released, a foreign hold dropped. The entry is
+    // gone, and CPUs were told.
+    void let_go(const P2m_entry& was);
     // Gives back everything that is mapped, in bounded pieces: own memory is released, foreign holds are
     // dropped. Erestart while there is more.
     Expected<void> destroy_some();
@@ -235,7 +231,6 @@ class P2m
     void forgotten(Flush flush);
     void changed(Flush flush);
     Expected<Flush> clear(Gfn gfn, unsigned order);
-    void release_leaf(u64 entry, unsigned level);
     Expected<Table::Place> split_down(Gfn gfn, unsigned level);
     // For what a large mapping in common is split into.
     Expected<void> promise_table();

@@ -30,10 +30,9 @@ bool P2m::read_entry(Hpa at, Log_access access, Flush& flush)
             Direct_memory::write(at, 0);
         return entry == kWentWhileLogged;
     }
-    if (!is_ram(type_of(entry)))
+    // Who writes what is in common has a frame of its own there, which is new.
+    if (type_of(entry) != P2m_type::ram)
         return false;
-    if (type_of(entry) == P2m_type::ram_common)
-        return false; // who writes it has a frame of its own there, which is new
     const Mfn mfn     = to_mfn(Nested_format::leaf_address(entry));
     const bool by_cpu = Nested_format::is_logged(entry);
     if (by_cpu && take) {
@@ -105,7 +104,7 @@ void P2m::restore_entry(Hpa at)
     const u64 entry = Direct_memory::read(at);
     if (entry == kWentWhileLogged)
         Direct_memory::write(at, 0);
-    else if (Nested_format::logs_by_rights() && is_ram(type_of(entry)) && is_writable(type_of(entry)))
+    else if (Nested_format::logs_by_rights() && type_of(entry) == P2m_type::ram)
         Direct_memory::set(at, Nested_format::places.writable);
 }
 

@@ -137,9 +137,9 @@ Expected<P2m::Inherited::Page> P2m::bequeath_page(Hpa at, const Heir& heir)
         frames.join_common(mfn, 0, heir.copies);
         return Inherited::Page{mfn, P2m_type::ram_common};
     }
-    if (!is_ram(type))
+    if (type != P2m_type::ram)
         return nothing;
-    if (type == P2m_type::ram && frames.make_common(mfn, 0, owner_, heir.copies)) {
+    if (frames.make_common(mfn, 0, owner_, heir.copies)) {
         Direct_memory::write(at, common_leaf(mfn, 1, true));
         if (account_)
             account_->share(1);

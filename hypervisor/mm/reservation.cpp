@@ -59,15 +59,13 @@ Expected<void> give_up_piece(Domain& domain, Gfn gfn, unsigned order, const P2m_
     case P2m_type::invalid: return {};
     case P2m_type::grant_rw:
     case P2m_type::grant_ro: return fail(Errc::enxio);
-    case P2m_type::mmio:
-    case P2m_type::mmio_uncached: return fail(Errc::eperm);
+    case P2m_type::mmio: return fail(Errc::eperm);
     case P2m_type::ram_common:
         TRY(domain.p2m().remove_common(gfn, was.mfn, order));
         later.add(was, order);
         return {};
     case P2m_type::foreign:
-    case P2m_type::ram:
-    case P2m_type::ram_ro: break;
+    case P2m_type::ram: break;
     }
     TRY(domain.p2m().remove_quietly(gfn, order));
     later.add(was, order);
@@ -139,7 +137,9 @@ void Giving_up::add(const P2m_entry& was, unsigned order)
 {
     if (count_ == pieces_.size())
         finish();
-    pieces_[count_++] = {was.mfn.value(), was.type, static_cast<u8>(order), was.written};
+    // What devices wrote, the CPU has not noted.
+    const bool by_device = was.type == P2m_type::ram && domain_.is_identity_mapped();
+    pieces_[count_++]    = {was.mfn.value(), was.type, static_cast<u8>(order), was.written || by_device};
 }
 
 void Giving_up::finish()
@@ -147,24 +147,9 @@ void Giving_up::finish()
     if (count_ == 0)
         return;
     domain_.p2m().forget_removed();
-    for (; count_ > 0; --count_)
-        let_go(pieces_[count_ - 1]);
-}
-
-void Giving_up::let_go(const Piece& piece)
-{
-    const Mfn mfn(piece.mfn);
-    if (piece.type == P2m_type::foreign) {
-        if (piece.written)
-            frames.mark_written(mfn);
-        frames.put(mfn);
-    } else if (piece.type == P2m_type::ram_common) {
-        frames.leave_common(mfn, piece.order);
-        domain_.memory().unshare(bit(piece.order));
-        domain_.memory().remove(bit(piece.order));
-    } else if (frames.state(mfn) == Frame_state::owned && frames.owner(mfn) == domain_.id()) {
-        // What devices wrote, the CPU has not noted.
-        frames.release(mfn, piece.order, &domain_.memory(), piece.written || domain_.is_identity_mapped());
+    for (; count_ > 0; --count_) {
+        const Piece& piece = pieces_[count_ - 1];
+        domain_.p2m().let_go({Mfn(piece.mfn), piece.type, piece.order, piece.written});
     }
 }
 
@@ -215,14 +200,10 @@ Expected<void> place_shared(Domain& domain, Gfn gfn, Mfn mfn)
 
 Expected<void> place_foreign(Domain& domain, Gfn gfn, Domain& owner, Gfn owner_gfn)
 {
-    P2m_entry source = owner.p2m().lookup(owner_gfn);
-    if (source.type == P2m_type::ram_common) {
-        // What is mapped so may be written, and is to show what its owner writes.
+    // What is mapped so may be written, and is to show what its owner writes. That there is no memory for it
+    // is told apart from that nothing is there.
+    if (owner.p2m().lookup(owner_gfn).type == P2m_type::ram_common)
         TRY(owner.p2m().make_own(owner_gfn));
-        source = owner.p2m().lookup(owner_gfn);
-    }
-    if (source.type == P2m_type::ram_ro)
-        return place_foreign_frame(domain, gfn, owner, source.mfn);
     const Mfn mfn = owner.p2m().hold_own(owner_gfn);
     return mfn == kInvalidMfn ? fail(Errc::einval) : place_held(domain, gfn, mfn);
 }

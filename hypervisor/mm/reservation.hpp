@@ -37,7 +37,6 @@ class Giving_up
         u8 order;
         bool written;
     };
-    void let_go(const Piece& piece);
     Domain& domain_;
     std::array<Piece, 32> pieces_;
     unsigned count_ = 0;

@@ -248,7 +248,7 @@ TEST_CASE("a domain's pages come and go, in small and large mappings, while othe
             P2m::Cursor cursor;
             for (u64 i = 0; !stop; ++i) {
                 run_guest();
-                const Mfn mfn = owner.p2m().ram_frame(i % 2 ? any(i) : Gfn(kLarge + i % 512), true, cursor);
+                const Mfn mfn = owner.p2m().ram_frame(i % 2 ? any(i) : Gfn(kLarge + i % 512), cursor);
                 if (mfn == kInvalidMfn || !frames.get_from(mfn, owner.id()))
                     continue;
                 ++read;

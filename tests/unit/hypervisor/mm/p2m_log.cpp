@@ -165,7 +165,7 @@ TEST_CASE("for the hypervisor a page that is logged is as writable as before")
         const Mfn mfn = t.give(5, 0);
         t.start();
         P2m::Cursor cursor;
-        CHECK(t.p2m->ram_frame(Gfn(5), true, cursor) == mfn);
+        CHECK(t.p2m->ram_frame(Gfn(5), cursor) == mfn);
         CHECK(is_writable(t.p2m->lookup(Gfn(5)).type));
     }
 }

@@ -227,7 +227,7 @@ TEST_CASE("a remembered walk is used only while everything it depends on is the 
     {
         g.entry(0x4038) = 0;
         CHECK(locate(0x7123, true) == page + 0x123);
-        REQUIRE(g.p2m->set(Gfn(0x55), g.ram + 0x55, 0, P2m_type::ram_ro));
+        REQUIRE(g.p2m->set(Gfn(0x55), g.ram + 0x55, 0, P2m_type::grant_ro));
         CHECK(locate(0x7123, true) == nullptr);
         run([] {});
         CHECK(locate(0x7123) == nullptr);
@@ -264,7 +264,7 @@ TEST_CASE("a remembered walk is used only while everything it depends on is the 
     }
     SECTION("the page itself becomes read-only to the guest")
     {
-        REQUIRE(g.p2m->set(Gfn(0x55), g.ram + 0x55, 0, P2m_type::ram_ro));
+        REQUIRE(g.p2m->set(Gfn(0x55), g.ram + 0x55, 0, P2m_type::grant_ro));
         CHECK(locate(0x7000) == page);
         CHECK(locate(0x7000, true) == nullptr);
         REQUIRE(g.p2m->remove(Gfn(0x55), 0));

@@ -76,10 +76,7 @@ void prepare_memory(const Memory_plan& plan, Memory_range initrd_from, Memory_ra
                     initrd_to.end - initrd_to.start);
     for (const Memory_range& range : plan.dom0) {
         const Hpa start = std::max(range.start, Hpa(kPageSize));
-        const bool here = initrd_to.start >= start && initrd_to.start < range.end;
-        zero(start, here ? initrd_to.start : range.end);
-        if (here)
-            zero(initrd_to.end, range.end);
+        for_each_gap({start, range.end}, {&initrd_to, 1}, zero);
     }
 }
 
@@ -124,18 +121,8 @@ void take_frames(Domain& domain, const Memory_plan& plan)
 
 void free_around_dom0(const Memory_plan& plan, Memory_range range)
 {
-    Hpa at         = range.start;
-    const auto add = [](Hpa start, Hpa end) {
-        if (end > start)
-            frames.add_free(to_mfn(start), (end - start) >> kPageShift);
-    };
-    for (const Memory_range& own : plan.dom0) {
-        if (own.end <= at || own.start >= range.end)
-            continue;
-        add(at, own.start);
-        at = std::max(at, own.end);
-    }
-    add(at, range.end);
+    for_each_gap(range, {plan.dom0.begin(), plan.dom0.size()},
+                 [](Hpa start, Hpa end) { frames.add_free(to_mfn(start), (end - start) >> kPageShift); });
 }
 
 Ref<Domain> create(const Dom0_config& config)

@@ -39,23 +39,29 @@ class Used_ranges
     Fixed_list<Memory_range, 32> list_;
 };
 
+// Calls visit(start, end) for each part of `within` that none of `taken`, which is sorted, covers; ascending.
+template <class Visit>
+void for_each_gap(Memory_range within, std::span<const Memory_range> taken, Visit visit)
+{
+    Hpa at = within.start;
+    for (const Memory_range& range : taken) {
+        if (range.end <= at || range.start >= within.end)
+            continue;
+        if (range.start > at)
+            visit(at, range.start);
+        at = range.end;
+    }
+    if (at < within.end)
+        visit(at, within.end);
+}
+
 // Calls visit(start, end) for each unused page-aligned stretch of RAM, ascending.
 template <class Visit>
 void for_each_free(const Memory_map& map, const Used_ranges& used, Visit visit)
 {
     for (const Memory_region& region : map) {
-        if (region.type != Memory_type::ram)
-            continue;
-        Hpa at = region.start;
-        for (const Memory_range& taken : used.list()) {
-            if (taken.end <= at || taken.start >= region.end())
-                continue;
-            if (taken.start > at)
-                visit(at, taken.start);
-            at = taken.end;
-        }
-        if (at < region.end())
-            visit(at, region.end());
+        if (region.type == Memory_type::ram)
+            for_each_gap({region.start, region.end()}, used.list(), visit);
     }
 }
 

@@ -119,6 +119,25 @@ TEST_CASE("free ranges: a nested range does not hide the rest of the one around 
     CHECK(total == 0x9000);
 }
 
+TEST_CASE("gaps: what is empty or elsewhere takes nothing, and no gap is empty")
+{
+    const auto gaps = [](u64 start, u64 end, std::vector<Memory_range> taken) {
+        std::vector<std::pair<u64, u64>> found;
+        for_each_gap({Hpa(start), Hpa(end)}, taken,
+                     [&](Hpa from, Hpa to) { found.emplace_back(from.value(), to.value()); });
+        return found;
+    };
+    using Gaps = std::vector<std::pair<u64, u64>>;
+    CHECK(gaps(0x1000, 0x9000, {}) == Gaps{{0x1000, 0x9000}});
+    CHECK(gaps(0x1000, 0x9000, {{Hpa(0), Hpa(0)}}) == Gaps{{0x1000, 0x9000}});
+    CHECK(gaps(0x1000, 0x9000, {{Hpa(0x3000), Hpa(0x4567)}}) == Gaps{{0x1000, 0x3000}, {0x4567, 0x9000}});
+    CHECK(gaps(0x1000, 0x9000, {{Hpa(0), Hpa(0x2000)}, {Hpa(0x8000), Hpa(0xa000)}}) ==
+          Gaps{{0x2000, 0x8000}});
+    CHECK(gaps(0x1000, 0x9000, {{Hpa(0x1000), Hpa(0x9000)}}).empty());
+    CHECK(gaps(0x1000, 0x1000, {}).empty()); // all of it is in the first page, which is left out
+    CHECK(gaps(0x1000, 0x800, {{Hpa(0x900), Hpa(0xa00)}}).empty());
+}
+
 TEST_CASE("find_free: highest fit below the limit, aligned")
 {
     const Memory_map map = make({{Hpa(0x1000), 0xf000, ram}, {Hpa(0x100000), 0x100000, ram}});

@@ -129,9 +129,9 @@ Result<void> Daemon::open_domains(const Settings& settings)
         }
     }
     TRY(open_devices(settings));
-    builder_ = std::make_unique<Domain_builder>(*control_, *control_);
-    maker_  = std::make_unique<Domain_maker>(*loop_, *control_, *links_, *store_, std::move(logs));
-    worker_ = TRY(Worker::create(*loop_));
+    builder_    = std::make_unique<Domain_builder>(*control_, *control_);
+    maker_      = std::make_unique<Domain_maker>(*loop_, *control_, *links_, *store_, std::move(logs));
+    worker_     = TRY(Worker::create(*loop_));
     supervisor_ = std::make_unique<Supervisor>(
         Supervisor::Parts{*loop_, *control_, *builder_, *maker_, *store_, *devices_, *worker_,
                           open_another_control, State_file(settings.state_file)});

@@ -144,10 +144,9 @@ bool parse_count(std::string_view value, unsigned limit, unsigned& to)
 // A word by itself, or with =yes, =no and the like.
 bool parse_flag(std::string_view value, bool& to)
 {
-    constexpr Word<bool> words[] = {{"", true},       {"1", true},      {"yes", true},     {"true", true},
-                                    {"on", true},     {"enable", true}, {"0", false},      {"no", false},
-                                    {"false", false}, {"off", false},   {"disable", false}};
-    return parse_choice(words, value, to);
+    const auto is = parse_truth(value);
+    to            = is.value_or(to);
+    return is.has_value();
 }
 
 // Xen's two proportional ones are one here.

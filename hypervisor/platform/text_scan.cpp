@@ -4,15 +4,28 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <numeric>
 
 namespace vmm
 {
+
 std::string_view take_until(std::string_view& text, char separator)
 {
     const std::string_view head = text.substr(0, text.find(separator));
     text.remove_prefix(std::min(head.size() + 1, text.size()));
     return head;
+}
+
+std::optional<bool> parse_truth(std::string_view text)
+{
+    constexpr std::string_view yes[] = {"", "1", "yes", "true", "on", "enable"};
+    constexpr std::string_view no[]  = {"0", "no", "false", "off", "disable"};
+    if (std::ranges::find(yes, text) != std::end(yes))
+        return true;
+    if (std::ranges::find(no, text) != std::end(no))
+        return false;
+    return std::nullopt;
 }
 
 std::optional<u64> parse_number(std::string_view text)

@@ -41,17 +41,6 @@ constexpr Word kWords[] = {
     {"div-scrub", {div_scrub}, {div_scrub}},
 };
 
-std::optional<bool> truth(std::string_view text)
-{
-    constexpr std::string_view yes[] = {"", "1", "yes", "true", "on", "enable"};
-    constexpr std::string_view no[]  = {"0", "no", "false", "off", "disable"};
-    if (std::ranges::find(yes, text) != std::end(yes))
-        return true;
-    if (std::ranges::find(no, text) != std::end(no))
-        return false;
-    return std::nullopt;
-}
-
 void apply(Speculation_wishes& wishes, const Word& word, bool wanted)
 {
     wishes.on  = wanted ? wishes.on | word.on : wishes.on - word.off;
@@ -107,7 +96,7 @@ std::size_t add(std::span<char> out, std::string_view title, Measures measures, 
 // which it is said may be pv, of which there are none.
 bool parse_spec_ctrl_word(std::string_view word, Speculation_wishes& wishes)
 {
-    if (const auto all = truth(word); all && !word.empty()) {
+    if (const auto all = parse_truth(word); all && !word.empty()) {
         apply(wishes, {"", {}, Measures::every()}, *all);
         return true;
     }
@@ -134,7 +123,7 @@ bool parse_spec_ctrl_word(std::string_view word, Speculation_wishes& wishes)
         if (whose == "pv")
             return true;
     }
-    const auto is = truth(value);
+    const auto is = parse_truth(value);
     if (is)
         apply(wishes, *found, wanted && *is);
     return is.has_value();

@@ -121,6 +121,9 @@ std::expected<Operations::Target, Failure> Operations::find(std::string_view wan
         return Target{domain->id, domain, domain->name()};
     }
     if (const auto id = parse_domid(wanted)) {
+        if (supervisor_.is_being_filled(*id)) {
+            return failed(Code::bad_state, "domain " + to_string(*id) + " is being created right now");
+        }
         if (const auto info = control_.info(*id); !info) {
             return failed(info.error());
         }
@@ -166,7 +169,9 @@ std::expected<std::vector<Operations::Target>, Failure> Operations::targets(cons
             return failed(all.error());
         }
         for (const Domain_info& info : *all) {
-            found.push_back({info.id, supervisor_.domains().find(info.id), name_of(info.id)});
+            if (!supervisor_.is_being_filled(info.id)) {
+                found.push_back({info.id, supervisor_.domains().find(info.id), name_of(info.id)});
+            }
         }
         return found;
     }

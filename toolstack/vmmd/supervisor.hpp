@@ -113,6 +113,8 @@ class Supervisor
     // An error at once means that `done` will not be called.
     [[nodiscard]] Result<Creation_id> create(Creation creation);
     void cancel(Creation_id id);
+    // A domain that exists, but has yet to be given its memory: nobody can do anything with it.
+    [[nodiscard]] bool is_being_filled(Domid id) const;
 
     // Asks the domain to suspend and writes it to a file. Unless all of that succeeds it runs on as before.
     // An error at once means that `done` will not be called.

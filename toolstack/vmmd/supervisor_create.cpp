@@ -92,6 +92,13 @@ void Supervisor::cancel(Creation_id id)
     finish(construction, fail(Errc::cancelled, "the creation was cancelled"));
 }
 
+bool Supervisor::is_being_filled(Domid id) const
+{
+    return std::ranges::any_of(constructions_, [id](const Construction_ptr& c) {
+        return c->filling && !c->receiver && c->domain && c->domain->id == id;
+    });
+}
+
 void Supervisor::prepare(const Construction_ptr& construction)
 {
     parts_.worker.submit([construction, request = to_request(construction->creation.config),

@@ -208,6 +208,13 @@ TEST_CASE("a client that goes takes its half-made domain with it")
         };
         const auto cancel = daemon.operations->perform("create", daemon.create_args("demo"), client);
         daemon.loop->after(std::chrono::milliseconds(50), [&] {
+            // It is not to be seen yet, and not to be touched.
+            REQUIRE(daemon.hypervisor.domains.contains(Domid{1}));
+            const Client looker{[&](const Answer& seen) { CHECK(seen->at("domains").size() == 1); }, {}};
+            daemon.operations->perform("list", {}, looker);
+            const Client toucher{
+                [&](const Answer& refused) { CHECK(refused.error().code == Code::bad_state); }, {}};
+            daemon.operations->perform("unpause", {{"domain", "1"}}, toucher);
             cancel();
             other_things.set_value();
         });

@@ -191,17 +191,21 @@ bool Core_policy::waits_for(const Core_state& core, const Sched_entity& entity, 
     return (!bound.any() || bound.has(cpu)) && host_.wants_cpu(entity) && !has_thread(core, entity);
 }
 
-// Rather one that was here before, but not the one whose turn is over.
+// Rather one that was here before, but not the one whose turn is over. Where there are more of them than
+// threads, the one whose turn was longest ago: the unit may not have the core for a whole turn.
 Sched_entity* Core_policy::choose(const Core_state& core, u32 cpu, const Sched_entity* last)
 {
+    u32 wanting = 0;
+    for_each_member(*core.unit, [&](const Sched_entity& member) { wanting += host_.wants_cpu(member); });
+    const bool crowded = wanting > core.threads.load().count();
     Sched_entity* best = nullptr;
     unsigned best_rank = 0;
     for_each_member(*core.unit, [&](Sched_entity& member) {
         if (!waits_for(core, member, cpu))
             return;
         const bool known    = member.cpu.load(std::memory_order_relaxed) == cpu;
-        const unsigned rank = &member == last ? 1 : known ? 3 : 2;
-        if (rank > best_rank) {
+        const unsigned rank = &member == last ? 1 : known || crowded ? 3 : 2;
+        if (rank > best_rank || (crowded && rank == best_rank && member.started < best->started)) {
             best      = &member;
             best_rank = rank;
         }
@@ -228,6 +232,7 @@ Sched_decision Core_policy::fill(const Core_state& core, u32 cpu, const Sched_en
     thread.turn_ends     = kNever;
     if (!chosen)
         return {nullptr, core.unit ? kNever : until};
+    chosen->started = now;
     put_on_thread(*chosen, cpu, now);
     if (somebody_waits_for(core, cpu))
         thread.turn_ends = now + kTurn;

@@ -76,7 +76,7 @@ struct Sched_entity : Heap_queue::Node {
     u32 counted      = 0;       // its weight in the load of its queue
     u64 virtual_time = 0;       // nanoseconds it had a CPU, scaled by kDefaultWeight / weight
     u64 scale        = 0;       // that factor
-    Time started{};             // charged up to here
+    Time started{};             // charged up to here; of a vCPU where cores are scheduled: its turn began
     std::optional<s64> portion; // of its domain's cap, not yet used; none while it runs without a cap
 };
 

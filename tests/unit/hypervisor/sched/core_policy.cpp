@@ -126,6 +126,20 @@ TEST_CASE("cores: on one thread the vCPUs of a unit take turns")
     CHECK(time_of(unit) == 100 * kMs);
 }
 
+TEST_CASE("cores: on one thread they take turns, however often the core goes to another unit")
+{
+    Simulator sim(cores(1), fair_cores());
+    const auto one = tasks(sim, sim.group(), 2), other = tasks(sim, sim.group(), 2);
+    sim.run_for(10 * kMs);
+    sim.offline(1);
+    sim.reset_counts();
+    sim.run_for(2'000 * kMs);
+    for (const auto& unit : {one, other}) {
+        for (const auto* task : unit)
+            CHECK(static_cast<double>(task->ran) == Approx(500 * kMs).epsilon(0.1));
+    }
+}
+
 TEST_CASE("cores: a thread that goes leaves alone what its sibling has taken over")
 {
     for (const bool sibling_first : {true, false}) {

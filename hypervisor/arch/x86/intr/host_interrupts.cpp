@@ -67,6 +67,4 @@ Expected<Msi_binding> bind_msi(u32 cpu, Handler handler, void* context)
 
 void release_msi(const Msi_binding& binding) { free_vector({binding.cpu, static_cast<u8>(binding.data)}); }
 
-void wait_for_handlers() { vmm::wait_for_handlers(); }
-
 } // namespace vmm::host_interrupts

@@ -7,6 +7,7 @@
 #include "base/turns.hpp"
 #include "debug/log.hpp"
 #include "debug/panic.hpp"
+#include "emul/host_interrupts.hpp"
 #include "platform/cpus.hpp"
 
 #include <array>
@@ -112,7 +113,7 @@ void change_handler(Host_vector at, Eoi eoi, Interrupt_handler function, void* c
 
 void free_vector(Host_vector at) { handed_out.of(at.cpu).set(at.vector, {}); }
 
-void wait_for_handlers()
+void host_interrupts::wait_for_handlers()
 {
     for (u32 cpu = 0; cpu < cpu_count(); ++cpu) {
         const std::atomic<u64>& handling = handed_out.of(cpu).handling;

@@ -34,10 +34,8 @@ struct Host_vector {
 // On that CPU or, if it has none left or is out of the reach of devices, on another. Enospc.
 Expected<Host_vector> allocate_vector(u32 cpu, Eoi eoi, Interrupt_handler function, void* context);
 void change_handler(Host_vector at, Eoi eoi, Interrupt_handler function, void* context);
-// Interrupts that are still on their way do nothing. A handler that has begun may still run.
+// Interrupts that are still on their way do nothing. A handler that has begun may still run
+// (host_interrupts::wait_for_handlers).
 void free_vector(Host_vector at);
-// Waits until no CPU runs a handler that it began before. Not from a handler, and without a lock that one may
-// take.
-void wait_for_handlers();
 
 } // namespace vmm

@@ -6,6 +6,7 @@
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "debug/log.hpp"
 #include "debug/panic.hpp"
+#include "emul/host_interrupts.hpp"
 #include "fakes/panic.hpp"
 #include "platform/cpus.hpp"
 
@@ -170,7 +171,7 @@ TEST_CASE("a handler that has begun is waited for")
         std::this_thread::yield();
     free_vector(*at);
     context.freed = true;
-    wait_for_handlers();
+    host_interrupts::wait_for_handlers();
     CHECK(context.over);
     cpu.join();
 }
@@ -189,7 +190,7 @@ TEST_CASE("handlers that begin later are not waited for")
     while (!begun)
         std::this_thread::yield();
     for (unsigned i = 0; i < 1000; ++i)
-        wait_for_handlers();
+        host_interrupts::wait_for_handlers();
     stop = true;
     cpu.join();
 }

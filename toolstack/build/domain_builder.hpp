@@ -2,8 +2,8 @@
 #pragma once
 // Makes a paused, empty domain into one that will start a kernel when unpaused: memory, kernel, initrd, ACPI,
 // start info, rings, event channels, grants and processor state. prepare() reads files and checks that
-// everything fits, with no domain yet; reserve() makes sure of the memory; fill() does the rest and may take
-// long. On failure the domain is the caller's to destroy.
+// everything fits, with no domain yet; reserve() makes sure of the memory; fill_domain() does the rest and
+// may take long. On failure the domain is the caller's to destroy.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/progress.hpp"

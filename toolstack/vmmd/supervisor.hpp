@@ -246,7 +246,8 @@ class Supervisor
     void restore(const Construction_ptr& construction);
     Result<void> begin_restore(const Construction_ptr& construction);
     Result<void> begin_place(const Construction_ptr& construction, const save::Saved_domain& saved);
-    void filled(const Construction_ptr& construction, Result<Built_domain> rings);
+    void filled(const Construction_ptr& construction, const Result<Built_domain>& rings);
+    Result<void> furnish(const Construction& construction, const Result<Built_domain>& rings);
     void plug(const Construction_ptr& construction);
     void launch(const Construction_ptr& construction, Result<void> plugged);
     void abandon(const Construction_ptr& construction, Error error);
@@ -277,7 +278,6 @@ class Supervisor
     Result<void> check_can_suspend(Domid id) const;
     Result<Domain_info> check_can_fork(Domid parent, const config::Domain_config& child) const;
     Result<void> begin_fork(Domain& parent, const Save_ptr& save);
-    Result<void> furnish_fork(const Construction& child, const Result<Built_domain>& rings);
     void forked(const Construction_ptr& child, Result<void> result);
     [[nodiscard]] Save_ptr fork_into(const Construction_ptr& child) const;
     Result<void> ask_to_suspend(const Save_ptr& save);
@@ -293,7 +293,7 @@ class Supervisor
     void introduced(const Construction_ptr& construction);
     Result<void> make_place(const Construction_ptr& construction);
     void receive_memory(const Construction_ptr& construction, Result<void> plugged);
-    void received(const Construction_ptr& construction, Result<Built_domain> rings);
+    void received(const Construction_ptr& construction, const Result<Built_domain>& rings);
     void taken_over(const Construction_ptr& construction, Result<void> word);
     void give_up(const Construction_ptr& construction, const Error& error);
     [[nodiscard]] Result<void> write_state() const;

@@ -158,13 +158,20 @@ Result<std::shared_ptr<Image_job>> Supervisor::start_filling(Fill fill,
         });
 }
 
-void Supervisor::filled(const Construction_ptr& construction, Result<Built_domain> rings)
+// It has been given its memory, or not.
+Result<void> Supervisor::furnish(const Construction& construction, const Result<Built_domain>& rings)
+{
+    if (construction.cancelled) {
+        return fail(Errc::cancelled, "it was cancelled");
+    }
+    return rings ? parts_.maker.furnish(*construction.domain, *rings) : std::unexpected(rings.error());
+}
+
+void Supervisor::filled(const Construction_ptr& construction, const Result<Built_domain>& rings)
 {
     construction->filling.reset();
     construction->image.reset();
-    Result<void> furnished = construction->cancelled ? fail(Errc::cancelled, "the creation was cancelled")
-                             : rings                 ? parts_.maker.furnish(*construction->domain, *rings)
-                                                     : Result<void>(std::unexpected(rings.error()));
+    Result<void> furnished = furnish(*construction, rings);
     if (furnished) {
         furnished = put_in_place(*construction);
     }

@@ -168,17 +168,9 @@ Result<void> Supervisor::begin_fork(Domain& parent, const Save_ptr& save)
         return save::complete_domain(control, to, saved, TRY(control.context(from)));
     };
     save->job = TRY(start_filling(fill, [this, save](const Result<Built_domain>& rings) {
-        written(save, furnish_fork(*save->child, rings));
+        written(save, furnish(*save->child, rings));
     }));
     return {};
-}
-
-Result<void> Supervisor::furnish_fork(const Construction& child, const Result<Built_domain>& rings)
-{
-    if (child.cancelled) {
-        return fail(Errc::cancelled, "it was cancelled");
-    }
-    return rings ? parts_.maker.furnish(*child.domain, *rings) : std::unexpected(rings.error());
 }
 
 // The parent runs on, or is gone; the child is whole but for its devices, or will not be.

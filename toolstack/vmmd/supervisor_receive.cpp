@@ -68,9 +68,8 @@ void Supervisor::receive_memory(const Construction_ptr& construction, Result<voi
             TRY(disk::forget_cached(construction->creation.config.disks));
             return rings;
         };
-        auto begun = start_filling(fill, [this, construction](Result<Built_domain> rings) {
-            received(construction, std::move(rings));
-        });
+        auto begun = start_filling(
+            fill, [this, construction](const Result<Built_domain>& rings) { received(construction, rings); });
         if (begun) {
             construction->filling = *std::move(begun);
             return;
@@ -80,12 +79,10 @@ void Supervisor::receive_memory(const Construction_ptr& construction, Result<voi
     give_up(construction, plugged.error());
 }
 
-void Supervisor::received(const Construction_ptr& construction, Result<Built_domain> rings)
+void Supervisor::received(const Construction_ptr& construction, const Result<Built_domain>& rings)
 {
     construction->filling.reset();
-    Result<void> furnished = construction->cancelled ? fail(Errc::cancelled, "it was cancelled")
-                             : rings                 ? parts_.maker.furnish(*construction->domain, *rings)
-                                                     : Result<void>(std::unexpected(rings.error()));
+    Result<void> furnished = furnish(*construction, rings);
     if (furnished) {
         auto begun = Image_job::start(
             parts_.loop, parts_.open_control,

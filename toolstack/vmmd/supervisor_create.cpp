@@ -139,7 +139,7 @@ Result<void> Supervisor::begin_building(const Construction_ptr& construction)
         return fill_domain(control, id, *prepared, progress);
     };
     construction->filling = TRY(start_filling(
-        fill, [this, construction](Result<Built_domain> rings) { filled(construction, std::move(rings)); }));
+        fill, [this, construction](const Result<Built_domain>& rings) { filled(construction, rings); }));
     return {};
 }
 

@@ -52,7 +52,8 @@ struct Sched_entity : Heap_queue::Node {
     };
 
     Sched_entity(Sched_group& g, void* o) : group(g), owner(o) {}
-    [[nodiscard]] bool is_of(const Policy& p) const { return policy.load(std::memory_order_relaxed) == &p; }
+    // What was done to it before it was added there is known to whoever is told so.
+    [[nodiscard]] bool is_of(const Policy& p) const { return policy.load(std::memory_order_acquire) == &p; }
     // Those of its policy's CPUs that it may run on.
     [[nodiscard]] Cpu_set allowed(const Shared_cpu_set& online) const
     {

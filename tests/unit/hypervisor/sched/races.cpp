@@ -134,9 +134,13 @@ class Machine final : public Sched_host
         return &policy == first_ ? low : ~low;
     }
 
+    // Some tell one that was the entity's when they began, and perhaps is again.
     static void update(Task& task)
     {
-        if (Policy* const policy = task.entity.policy)
+        Policy* const policy = task.entity.policy;
+        if (roll(32) == 0)
+            std::this_thread::sleep_for(std::chrono::microseconds(roll(5000)));
+        if (policy)
             policy->update(task.entity, now());
     }
 

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -61,7 +62,8 @@ class Devices
 
     void start();
     void adopt(Domid domain);
-    void drop_orphans();
+    // But for those of `others`, which are alive and nobody's to adopt.
+    void drop_orphans(const std::set<Domid>& others);
 
     // All of them, or none: then the error is the first one's. `done` is called once, from inside only when
     // there is nothing to do.
@@ -84,6 +86,9 @@ class Devices
     // The domain has stopped for good, or never ran: all its devices go, also those just being plugged.
     // `done` is called at once if it has none.
     void unplug_all(Domid domain, std::function<void()> done);
+
+    // Busy while one of them is just coming or going.
+    [[nodiscard]] Result<void> check_settled(Domid domain) const;
 
     [[nodiscard]] bool has(const Address& address) const { return devices_.contains(address); }
     // An empty type means every class.

@@ -261,11 +261,24 @@ void Devices::adopt(Domid domain)
     }
 }
 
-void Devices::drop_orphans()
+Result<void> Devices::check_settled(Domid domain) const
+{
+    for (const auto& [address, device] : devices_) {
+        if (address.domain == domain && device->phase != Phase::plugged) {
+            return fail(Errc::busy, device->name() + (device->phase == Phase::asked
+                                                          ? ": the guest has been asked to let it go; wait "
+                                                            "until it has, or take it away with --force"
+                                                          : " is just coming or going"));
+        }
+    }
+    return {};
+}
+
+void Devices::drop_orphans(const std::set<Domid>& others)
 {
     std::vector<Device_ptr> orphans;
     for (const auto& [address, device] : devices_) {
-        if (device->phase == Phase::orphan) {
+        if (device->phase == Phase::orphan && !others.contains(address.domain)) {
             orphans.push_back(device);
         }
     }

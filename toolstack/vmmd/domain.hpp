@@ -41,6 +41,7 @@ struct Domain {
     std::string saving_to;
     std::uint64_t saving_over = 0;     // when that was written, in ns; 0: nothing was there
     bool leaving              = false; // being taken apart: its devices go first, and that takes time
+    bool unwanted             = false; // whoever has to do with it next destroys it
 
     [[nodiscard]] const std::string& name() const { return config.name; }
     [[nodiscard]] std::uint64_t max_kib() const { return config.maxmem_mib * 1024; }

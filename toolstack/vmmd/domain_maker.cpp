@@ -3,7 +3,6 @@
 
 #include "toolstack/base/log.hpp"
 #include "toolstack/vmmd/affinity.hpp"
-#include "toolstack/vmmd/boot_clock.hpp"
 #include "toolstack/vmmd/domain_nodes.hpp"
 #include "toolstack/vmmd/pools.hpp"
 #include "toolstack/vmmd/store_rings.hpp"
@@ -60,7 +59,6 @@ Result<std::unique_ptr<Domain>> Domain_maker::begin(const config::Domain_config&
     domain->static_max_kib = frame.static_max_kib;
     domain->target_kib     = frame.target_kib;
     domain->overhead_kib   = frame.overhead_kib;
-    domain->started        = boot_seconds();
     if (config.generation_id) {
         domain->generation = config::Generation_id::random();
     }
@@ -170,7 +168,6 @@ Result<void> Domain_maker::adopt(Domain& domain)
     return introduce(domain.id, domain.rings.store_page, domain.rings.store_port);
 }
 
-// Views of the domain's pages would keep them from being freed, so they go first.
 void Domain_maker::let_go(Domain& domain)
 {
     if (domain.console) {
@@ -179,20 +176,6 @@ void Domain_maker::let_go(Domain& domain)
     }
     remove_domain_nodes(store_, domain);
     store_.release(domain.id);
-}
-
-Result<void> Domain_maker::unmake(Domain& domain)
-{
-    if (const auto paused = control_.pause(domain.id);
-        !paused && paused.error().code != Errc::no_such_domain) {
-        log::debug(paused.error().message); // destroying stops it anyway
-    }
-    let_go(domain);
-    const auto destroyed = control_.destroy(domain.id);
-    if (!destroyed && destroyed.error().code != Errc::no_such_domain) {
-        return destroyed;
-    }
-    return {};
 }
 
 } // namespace vmm

@@ -2,7 +2,7 @@
 #pragma once
 // Puts a domain together and takes it apart: hypervisor, store, console. begin() gives a paused domain
 // without memory; furnish() adds what dom0 holds of one that has its memory and its rings. Whatever failed on
-// the way, unmake() gives everything back, memory included.
+// the way, let_go() takes back what dom0 holds; the memory goes with the domain (destroyer.hpp).
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/base/event_loop.hpp"
@@ -44,7 +44,8 @@ class Domain_maker
     // What its config says of the processor: before it has any state.
     [[nodiscard]] Result<void> choose_processor(const Domain& domain);
     [[nodiscard]] Result<void> furnish(Domain& domain, const Built_domain& rings);
-    [[nodiscard]] Result<void> unmake(Domain& domain);
+    // What dom0 has of it goes: views of its pages would keep them from being freed.
+    void let_go(Domain& domain);
 
     // Takes up a domain that a former daemon made: its ring and console, and its store nodes if the store has
     // none.
@@ -61,7 +62,6 @@ class Domain_maker
     Result<void> set_clock(const Domain& domain);
     Result<unsigned> pool_for(const config::Domain_config& config);
     void open_console(Domain& domain);
-    void let_go(Domain& domain);
 
     Event_loop& loop_;
     Control& control_;

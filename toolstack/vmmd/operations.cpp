@@ -121,7 +121,7 @@ std::expected<Operations::Target, Failure> Operations::find(std::string_view wan
         return Target{domain->id, domain, domain->name()};
     }
     if (const auto id = parse_domid(wanted)) {
-        if (supervisor_.is_being_filled(*id)) {
+        if (supervisor_.is_being_made(*id)) {
             return failed(Code::bad_state, "domain " + to_string(*id) + " is being created right now");
         }
         if (const auto info = control_.info(*id); !info) {
@@ -131,6 +131,10 @@ std::expected<Operations::Target, Failure> Operations::find(std::string_view wan
     }
     if (wanted == kDom0Name) {
         return Target{kDom0, nullptr, std::string(kDom0Name)};
+    }
+    if (supervisor_.creation_of(wanted)) {
+        return failed(Code::bad_state, "a domain \"" + std::string(wanted) +
+                                           "\" is being created right now, or about to be restarted");
     }
     for (const Domain_info& info : control_.list().value_or(std::vector<Domain_info>{})) {
         if (name_of(info.id) == wanted) { // another tool's
@@ -169,7 +173,7 @@ std::expected<std::vector<Operations::Target>, Failure> Operations::targets(cons
             return failed(all.error());
         }
         for (const Domain_info& info : *all) {
-            if (!supervisor_.is_being_filled(info.id)) {
+            if (!supervisor_.is_being_made(info.id)) {
                 found.push_back({info.id, supervisor_.domains().find(info.id), name_of(info.id)});
             }
         }

@@ -173,16 +173,23 @@ Answer Operations::unpause(const Json& args)
 
 Operations::Cancel Operations::destroy(const Json& args, Client client)
 {
-    auto found = guest_target(args);
+    const auto found = guest_target(args);
     if (!found) {
-        // A domain between its end and its restart is none at the moment, but can be told not to come back.
-        const auto name = text_argument(args, "domain");
-        const auto id   = name ? supervisor_.awaiting_restart(*name) : std::nullopt;
-        if (!id) {
+        // A domain that is being made, or is between its end and its restart, can be told not to come.
+        const auto name     = text_argument(args, "domain");
+        const auto creation = name ? supervisor_.creation_of(*name) : std::nullopt;
+        if (!creation) {
             client.answer(std::unexpected(found.error()));
             return {};
         }
-        found = Target{*id, nullptr, *name};
+        supervisor_.cancel(*creation, [this, args, client] {
+            if (guest_target(args)) { // it came before it could be stopped
+                destroy(args, client);
+            } else {
+                client.answer(Json::object());
+            }
+        });
+        return {};
     }
     supervisor_.destroy(found->id, [client, id = found->id](const Result<void>& done) {
         client.answer(done ? Answer(Json{{"domid", raw(id)}}) : Answer(failed(done.error())));

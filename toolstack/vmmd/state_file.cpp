@@ -51,21 +51,30 @@ Json to_json(const Domain& domain)
             {"preserved", domain.preserved},
             {"handed_over_to", domain.handed_over_to},
             {"saving_to", domain.saving_to},
-            {"saving_over", domain.saving_over}};
+            {"saving_over", domain.saving_over},
+            {"unwanted", domain.unwanted}};
 }
 
-std::unique_ptr<Domain> domain_from_json(const Json& json)
+Result<config::Uuid> uuid_from_json(const Json& json)
 {
-    auto domain     = std::make_unique<Domain>();
-    domain->id      = Domid{json.at("domid").get<std::uint16_t>()};
     const auto uuid = config::Uuid::parse(json.at("uuid").get<std::string>());
-    auto parsed     = config::from_json(json.at("config"));
-    if (!uuid || !parsed) {
-        return nullptr;
-    }
-    domain->uuid               = *uuid;
+    return uuid ? Result<config::Uuid>(*uuid) : fail(Errc::protocol, "its UUID is not valid");
+}
+
+Result<config::Domain_config> config_from_json(const Json& json)
+{
+    auto parsed = config::from_json(json.at("config"));
+    return parsed ? Result<config::Domain_config>(*std::move(parsed))
+                  : fail(Errc::protocol, parsed.error().to_string());
+}
+
+Result<std::unique_ptr<Domain>> domain_from_json(const Json& json)
+{
+    auto domain                = std::make_unique<Domain>();
+    domain->id                 = Domid{json.at("domid").get<std::uint16_t>()};
+    domain->uuid               = TRY(uuid_from_json(json));
     domain->generation         = generation_from_json(json);
-    domain->config             = std::move(*parsed);
+    domain->config             = TRY(config_from_json(json));
     domain->rings.store_page   = Gfn{json.at("store_page").get<std::uint64_t>()};
     domain->rings.store_port   = Evtchn_port{json.at("store_port").get<std::uint32_t>()};
     domain->rings.console_page = Gfn{json.at("console_page").get<std::uint64_t>()};
@@ -79,6 +88,7 @@ std::unique_ptr<Domain> domain_from_json(const Json& json)
     domain->handed_over_to     = json.value("handed_over_to", std::string());
     domain->saving_to          = json.value("saving_to", std::string());
     domain->saving_over        = json.value("saving_over", std::uint64_t{0});
+    domain->unwanted           = json.value("unwanted", false);
     return domain;
 }
 
@@ -92,19 +102,12 @@ Json to_json(const Saved_restart& restart)
             {"quick_ends", restart.quick_ends}};
 }
 
-std::optional<Saved_restart> restart_from_json(const Json& json)
+Result<Saved_restart> restart_from_json(const Json& json)
 {
-    const auto uuid = config::Uuid::parse(json.at("uuid").get<std::string>());
-    auto parsed     = config::from_json(json.at("config"));
-    if (!uuid || !parsed) {
-        return std::nullopt;
-    }
-    return Saved_restart{std::move(*parsed),
-                         *uuid,
-                         generation_from_json(json),
-                         Domid{json.at("predecessor").get<std::uint16_t>()},
-                         json.at("reason").get<std::string>(),
-                         json.at("quick_ends").get<unsigned>()};
+    return Saved_restart{
+        TRY(config_from_json(json)),          TRY(uuid_from_json(json)),
+        generation_from_json(json),           Domid{json.at("predecessor").get<std::uint16_t>()},
+        json.at("reason").get<std::string>(), json.at("quick_ends").get<unsigned>()};
 }
 
 Json to_json(const Saved_foreign& foreign)
@@ -115,15 +118,31 @@ Json to_json(const Saved_foreign& foreign)
             {"store_port", raw(foreign.store_port)}};
 }
 
-std::optional<Saved_foreign> foreign_from_json(const Json& json)
+Result<Saved_foreign> foreign_from_json(const Json& json)
 {
-    const auto uuid = config::Uuid::parse(json.at("uuid").get<std::string>());
-    if (!uuid) {
-        return std::nullopt;
-    }
-    return Saved_foreign{Domid{json.at("domid").get<std::uint16_t>()}, *uuid,
+    return Saved_foreign{Domid{json.at("domid").get<std::uint16_t>()}, TRY(uuid_from_json(json)),
                          Gfn{json.at("store_page").get<std::uint64_t>()},
                          Evtchn_port{json.at("store_port").get<std::uint32_t>()}};
+}
+
+// `read` takes each entry of the list in, or says why not.
+template <class Read>
+void read_each(const Json& json, const std::string& list, std::vector<Unread>& unread, Read read)
+{
+    for (const Json& entry : json.at(list)) {
+        Result<void> done;
+        try {
+            done = read(entry);
+        } catch (const nlohmann::json::exception& error) {
+            done = fail(Errc::protocol, error.what());
+        }
+        if (!done) {
+            const auto uuid = entry.find("uuid");
+            unread.push_back({list, entry.dump(),
+                              uuid != entry.end() && uuid->is_string() ? uuid->get<std::string>() : "",
+                              done.error().message});
+        }
+    }
 }
 
 Result<Saved_state> parse(const std::string& text, const std::string& path)
@@ -131,30 +150,22 @@ Result<Saved_state> parse(const std::string& text, const std::string& path)
     try {
         const Json json = Json::parse(text);
         Saved_state state;
-        for (const Json& entry : json.at("domains")) {
-            auto domain = domain_from_json(entry);
-            if (!domain) {
-                return fail(Errc::protocol, path + ": a domain's description is not valid");
-            }
-            state.domains.push_back(std::move(domain));
-        }
+        auto& [unfinished, restarts, foreign, unread] = state.rest;
+        read_each(json, "domains", unread, [&](const Json& entry) -> Result<void> {
+            state.domains.push_back(TRY(domain_from_json(entry)));
+            return {};
+        });
         for (const Json& uuid : json.at("unfinished")) {
-            state.rest.unfinished.insert(uuid.get<std::string>());
+            unfinished.insert(uuid.get<std::string>());
         }
-        for (const Json& entry : json.at("restarts")) {
-            auto restart = restart_from_json(entry);
-            if (!restart) {
-                return fail(Errc::protocol, path + ": the description of a restart is not valid");
-            }
-            state.rest.restarts.push_back(std::move(*restart));
-        }
-        for (const Json& entry : json.at("foreign")) {
-            auto foreign = foreign_from_json(entry);
-            if (!foreign) {
-                return fail(Errc::protocol, path + ": another tool's domain is not described well");
-            }
-            state.rest.foreign.push_back(*foreign);
-        }
+        read_each(json, "restarts", unread, [&](const Json& entry) -> Result<void> {
+            restarts.push_back(TRY(restart_from_json(entry)));
+            return {};
+        });
+        read_each(json, "foreign", unread, [&](const Json& entry) -> Result<void> {
+            foreign.push_back(TRY(foreign_from_json(entry)));
+            return {};
+        });
         return state;
     } catch (const nlohmann::json::exception& error) {
         return fail(Errc::protocol, path + ": " + error.what());
@@ -207,6 +218,9 @@ Result<void> State_file::save(const Domain_table& domains, const Unsettled& rest
     }
     for (const Saved_foreign& foreign : rest.foreign) {
         json["foreign"].push_back(to_json(foreign));
+    }
+    for (const Unread& unread : rest.unread) {
+        json[unread.list].push_back(Json::parse(unread.json));
     }
     const std::string next = path_ + ".new";
     TRY(write_whole(next, json.dump(1) + "\n"));

@@ -3,7 +3,8 @@
 // What the daemon must know again after it was restarted: the complete domains, the UUIDs of those under
 // construction, which a successor destroys, the restarts it owes, and the store rings of other tools'
 // domains. One JSON file in /run, replaced as a whole (write, rename), so a reader sees the old or the new
-// state. A file that cannot be understood is set aside, not overwritten.
+// state. An entry that cannot be understood is kept; a file that is not even JSON is set aside, not
+// overwritten.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/vmmd/domain_table.hpp"
@@ -35,10 +36,19 @@ struct Saved_restart {
     unsigned quick_ends = 0;
 };
 
+// What this vmmd does not understand, perhaps written by a newer one: it is kept as it is.
+struct Unread {
+    std::string list; // "domains", "restarts", "foreign"
+    std::string json;
+    std::string uuid; // of what it is about; may be empty
+    std::string why;
+};
+
 struct Unsettled {
     std::set<std::string> unfinished; // UUIDs
     std::vector<Saved_restart> restarts;
     std::vector<Saved_foreign> foreign;
+    std::vector<Unread> unread;
 };
 
 struct Saved_state {

@@ -16,6 +16,7 @@ namespace
 {
 
 constexpr std::size_t kRememberedEnds = 64;
+constexpr std::uint64_t kLeastDom0Kib = 128 << 10;
 
 std::string describe(const Domain& domain)
 {
@@ -26,7 +27,7 @@ std::string describe(const Domain& domain)
 
 Result<void> Supervisor::write_state() const
 {
-    Unsettled rest{unfinished_, {}, {}};
+    Unsettled rest{unfinished_, {}, {}, unread_};
     for (const Construction_ptr& c : constructions_) {
         if (c->predecessor && !c->settled) {
             rest.restarts.push_back(
@@ -127,23 +128,40 @@ void Supervisor::take_apart(Domain& domain, std::function<void(Result<void>)> do
     }
     parts_.devices.unplug_all(domain.id, [this, id = domain.id, done = std::move(done)] {
         Domain* const still_there = table_.find(id); // somebody else may have waited for the same
-        done(still_there != nullptr ? remove(*still_there) : Result<void>());
+        if (still_there == nullptr) {
+            done({});
+            return;
+        }
+        unmake(*still_there, [this, id, done](Result<void> unmade) { done(removed(id, std::move(unmade))); });
     });
 }
 
-// Forgets the domain. When that fails it stays, ended, for another `destroy`.
-Result<void> Supervisor::remove(Domain& domain)
+// Nothing of it is left in dom0; `done` is told when nothing is left at all.
+void Supervisor::unmake(Domain& domain, Destroyer::Done done)
 {
-    const Domid id           = domain.id;
-    const std::string reason = domain.ended ? std::string(name_of(*domain.ended)) : "destroyed";
-    if (auto unmade = parts_.maker.unmake(domain); !unmade) {
-        domain.preserved = true;
-        domain.leaving   = false;
+    if (const auto paused = parts_.control.pause(domain.id);
+        !paused && paused.error().code != Errc::no_such_domain) {
+        log::debug(paused.error().message); // destroying stops it anyway
+    }
+    parts_.maker.let_go(domain);
+    destroyer_.destroy(domain.id, std::move(done));
+}
+
+// Forgets the domain. When it could not be unmade it stays, ended, for another `destroy`.
+Result<void> Supervisor::removed(Domid id, Result<void> unmade)
+{
+    Domain* const domain = table_.find(id);
+    if (domain == nullptr) {
+        return unmade; // as somebody else has been told already
+    }
+    if (!unmade) {
+        domain->preserved = true;
+        domain->leaving   = false;
         save_state();
         return unmade;
     }
+    recent_ends_.emplace_back(id, domain->ended ? std::string(name_of(*domain->ended)) : "destroyed");
     table_.take(id);
-    recent_ends_.emplace_back(id, reason);
     if (recent_ends_.size() > kRememberedEnds) {
         recent_ends_.pop_front();
     }
@@ -286,11 +304,17 @@ void Supervisor::destroy(Domid id, std::function<void(Result<void>)> done)
     if (restarts) {
         cancel((*restarting)->id);
     }
+    if (domain == nullptr && restarts) {
+        done({});
+        return;
+    }
     if (domain == nullptr) {
-        done(restarts ? Result<void>() : destroy_foreign(id));
+        destroy_foreign(id, std::move(done));
         return;
     }
     log::info(describe(*domain) + " is destroyed on request");
+    domain->unwanted = true;
+    save_state();
     take_apart(*domain, [this, id, done = std::move(done)](Result<void> removed) {
         if (removed) {
             tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
@@ -342,6 +366,9 @@ Result<void> Supervisor::set_target(Domid id, std::uint64_t kib)
         // The limit follows the target, so that the guest cannot take back what it was told to give.
         TRY(parts_.control.set_max_memory(id, kib + domain->overhead_kib));
         domain->target_kib = kib;
+    } else if (id == kDom0 && kib < kLeastDom0Kib) {
+        return fail(Errc::out_of_range, "Domain-0 needs " + std::to_string(kLeastDom0Kib / 1024) +
+                                            " MiB at least: with less this host would stand still");
     }
     TRY(write_memory_target(parts_.store, id, kib));
     save_state();
@@ -363,6 +390,7 @@ Result<void> Supervisor::set_max(Domid id, std::uint64_t kib)
                         " MiB it was created with; for more, change its file and create it anew");
     }
     domain->config.maxmem_mib = kib / 1024;
+    domain->config.memory_mib = std::min(domain->config.memory_mib, domain->config.maxmem_mib);
     save_state();
     return {};
 }

@@ -12,6 +12,7 @@
 #include "toolstack/migrate/receiver.hpp"
 #include "toolstack/migrate/sender.hpp"
 #include "toolstack/save/domain_image.hpp"
+#include "toolstack/vmmd/destroyer.hpp"
 #include "toolstack/vmmd/domain_maker.hpp"
 #include "toolstack/vmmd/domain_table.hpp"
 #include "toolstack/vmmd/image_job.hpp"
@@ -100,7 +101,9 @@ class Supervisor
     using End_callback = std::function<void(const End&)>;
     enum class Wait_id : std::uint64_t {};
 
-    explicit Supervisor(Parts parts) : parts_(std::move(parts)) {}
+    explicit Supervisor(Parts parts) : parts_(std::move(parts)), destroyer_(parts_.loop, parts_.open_control)
+    {
+    }
     Supervisor(const Supervisor&)            = delete;
     Supervisor& operator=(const Supervisor&) = delete;
     ~Supervisor();
@@ -112,9 +115,13 @@ class Supervisor
 
     // An error at once means that `done` will not be called.
     [[nodiscard]] Result<Creation_id> create(Creation creation);
-    void cancel(Creation_id id);
-    // A domain that exists, but has yet to be given its memory: nobody can do anything with it.
-    [[nodiscard]] bool is_being_filled(Domid id) const;
+    // `done` is told when nothing of it is left, or it was too late; perhaps from inside.
+    void cancel(Creation_id id, std::function<void()> done = {});
+    // A domain that exists, but has yet to be given its memory or its devices: nobody can do anything with it
+    // but cancel its creation.
+    [[nodiscard]] bool is_being_made(Domid id) const;
+    // What is to be called so, or is `id`; waiting for its restart, too.
+    [[nodiscard]] std::optional<Creation_id> creation_of(std::string_view name_or_id) const;
 
     // Asks the domain to suspend and writes it to a file. Unless all of that succeeds it runs on as before.
     // An error at once means that `done` will not be called.
@@ -143,8 +150,6 @@ class Supervisor
     // Ends a domain without asking it: one of ours, one that waits for its restart, or another tool's. `done`
     // is called from inside when that takes no time.
     void destroy(Domid id, std::function<void(Result<void>)> done);
-    // The id that a domain waiting for its restart had.
-    [[nodiscard]] std::optional<Domid> awaiting_restart(std::string_view name) const;
 
     [[nodiscard]] Result<void> rename(Domid id, const std::string& name);
     [[nodiscard]] Result<void> set_target(Domid id, std::uint64_t kib);
@@ -191,7 +196,8 @@ class Supervisor
         std::unique_ptr<Domain> domain;              // while it is filled and its devices are plugged
         std::vector<Layer> layers;                   // images that are its disks' from then on
         bool cancelled = false;
-        bool settled   = false; // made or given up: a successor of this process does not owe it any more
+        std::vector<std::function<void()>> when_finished;
+        bool settled = false; // made or given up: a successor of this process does not owe it any more
     };
     using Construction_ptr = std::shared_ptr<Construction>;
     struct Waiter {
@@ -250,6 +256,7 @@ class Supervisor
     Result<void> furnish(const Construction& construction, const Result<Built_domain>& rings);
     void plug(const Construction_ptr& construction);
     void launch(const Construction_ptr& construction, Result<void> plugged);
+    Domid enter(const Construction_ptr& construction);
     void abandon(const Construction_ptr& construction, Error error);
     void settle(const Construction_ptr& construction, Result<Domid> outcome);
     void finish(const Construction_ptr& construction, Result<Domid> outcome);
@@ -304,10 +311,12 @@ class Supervisor
     Construction_ptr owe_successor(const Domain& domain);
     void begin_restart(const Construction_ptr& construction);
     void take_apart(Domain& domain, std::function<void(Result<void>)> done);
-    Result<void> remove(Domain& domain);
+    void unmake(Domain& domain, Destroyer::Done done);
+    Result<void> removed(Domid id, Result<void> unmade);
     void removed_for_restart(const Construction_ptr& construction, Result<void> removed);
     void check_foreign(const std::vector<Domain_info>& alive);
-    Result<void> destroy_foreign(Domid id);
+    void destroy_foreign(Domid id, std::function<void(Result<void>)> done);
+    Result<void> drop_foreign(Domid id);
     void tell_waiters(Domid id, const End& end);
     void adopt(std::unique_ptr<Domain> domain);
     void adopt_foreign(const Saved_foreign& saved);
@@ -316,15 +325,19 @@ class Supervisor
     [[nodiscard]] std::string log_name_of_foreign(Domid id) const;
     void let_go_of_foreign(Domid id);
     void destroy_unfinished(const std::vector<Domain_info>& alive, const std::set<std::string>& uuids);
+    void keep_unread(const std::vector<Domain_info>& alive, std::vector<Unread> unread);
+    void destroy_unwanted();
     void forget_the_dead(const std::vector<Domain_info>& alive);
     void owe_restart(Saved_restart saved);
     void save_state();
     std::string free_name(const std::string& base) const;
 
     Parts parts_;
+    Destroyer destroyer_;
     Domain_table table_;
     std::list<Construction_ptr> constructions_;
     std::set<std::string> unfinished_; // UUIDs, as saved
+    std::vector<Unread> unread_;
     std::map<Domid, Save_ptr> saves_;
     std::vector<Waiter> waiters_;
     std::map<Domid, Foreign> foreign_;

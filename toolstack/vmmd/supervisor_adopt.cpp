@@ -37,6 +37,7 @@ Result<void> Supervisor::start()
         saved = Saved_state{};
     }
     const auto alive = TRY(parts_.control.list());
+    keep_unread(alive, std::move(saved->rest.unread));
     parts_.devices.start();
     destroy_unfinished(alive, saved->rest.unfinished);
     for (auto& domain : saved->domains) {
@@ -59,21 +60,60 @@ Result<void> Supervisor::start()
             parts_.store.release(foreign.id);
         }
     }
+    std::set<Domid> others;
     for (const Domain_info& info : alive) {
         if (info.id != kDom0 && !info.dying && table_.find(info.id) == nullptr &&
-            !foreign_.contains(info.id) &&
             !saved->rest.unfinished.contains(config::Uuid{info.uuid}.to_string())) {
-            log::warning("domain " + to_string(info.id) + " was not made by vmmd and is left alone");
+            others.insert(info.id);
+            if (!foreign_.contains(info.id)) {
+                log::warning("domain " + to_string(info.id) + " was not made by vmmd and is left alone");
+            }
         }
     }
-    parts_.devices.drop_orphans();
+    parts_.devices.drop_orphans(others);
     forget_the_dead(alive);
     for (Saved_restart& restart : saved->rest.restarts) {
         owe_restart(std::move(restart));
     }
     save_state();
+    destroy_unwanted();
     check_ends();
     return {};
+}
+
+// It is about a domain that is still there, or to come.
+void Supervisor::keep_unread(const std::vector<Domain_info>& alive, std::vector<Unread> unread)
+{
+    for (Unread& entry : unread) {
+        const bool stays =
+            entry.list == "restarts" || std::ranges::any_of(alive, [&](const Domain_info& info) {
+                return config::Uuid{info.uuid}.to_string() == entry.uuid;
+            });
+        if (stays) {
+            log::error(parts_.state.path() + ": an entry of \"" + entry.list + "\" with the UUID " +
+                       entry.uuid + " is not understood (" + entry.why +
+                       "): what it is about is left alone, its devices too, until a vmmd does");
+            unread_.push_back(std::move(entry));
+        }
+    }
+}
+
+// The former vmmd was asked to, and has not come to it.
+void Supervisor::destroy_unwanted()
+{
+    std::vector<Domid> unwanted;
+    for (const auto& [id, domain] : table_.all()) {
+        if (domain->unwanted) {
+            unwanted.push_back(id);
+        }
+    }
+    for (const Domid id : unwanted) {
+        destroy(id, [](const Result<void>& destroyed) {
+            if (!destroyed) {
+                log::error(destroyed.error().message);
+            }
+        });
+    }
 }
 
 void Supervisor::destroy_unfinished(const std::vector<Domain_info>& alive, const std::set<std::string>& uuids)
@@ -86,9 +126,15 @@ void Supervisor::destroy_unfinished(const std::vector<Domain_info>& alive, const
         Domain half;
         half.id   = info.id;
         half.uuid = config::Uuid{info.uuid};
-        if (const auto unmade = parts_.maker.unmake(half); !unmade) {
-            log::error(unmade.error().message);
-        }
+        unfinished_.insert(half.uuid.to_string());
+        unmake(half, [this, uuid = half.uuid.to_string()](const Result<void>& unmade) {
+            if (!unmade) { // another vmmd may have more luck
+                log::error(unmade.error().message);
+                return;
+            }
+            unfinished_.erase(uuid);
+            save_state();
+        });
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of Supervisor that brings domains into being: from a request or a restart to a running domain.
 #include "toolstack/base/log.hpp"
+#include "toolstack/vmmd/boot_clock.hpp"
 #include "toolstack/vmmd/domain_devices.hpp"
 #include "toolstack/vmmd/supervisor.hpp"
 
@@ -60,7 +61,7 @@ Result<Supervisor::Creation_id> Supervisor::create(Creation creation)
     return construction->id;
 }
 
-void Supervisor::cancel(Creation_id id)
+void Supervisor::cancel(Creation_id id, std::function<void()> done)
 {
     const auto found = std::find_if(constructions_.begin(), constructions_.end(),
                                     [&](const Construction_ptr& c) { return c->id == id; });
@@ -70,6 +71,9 @@ void Supervisor::cancel(Creation_id id)
     // finish() takes the list's away.
     const Construction_ptr construction = *found; // NOLINT(performance-unnecessary-copy-initialization)
     construction->cancelled             = true;
+    if (done) {
+        construction->when_finished.push_back(std::move(done));
+    }
     if (construction->delay) {
         parts_.loop.cancel(*construction->delay);
     }
@@ -92,11 +96,21 @@ void Supervisor::cancel(Creation_id id)
     finish(construction, fail(Errc::cancelled, "the creation was cancelled"));
 }
 
-bool Supervisor::is_being_filled(Domid id) const
+bool Supervisor::is_being_made(Domid id) const
 {
-    return std::ranges::any_of(constructions_, [id](const Construction_ptr& c) {
-        return c->filling && !c->receiver && c->domain && c->domain->id == id;
-    });
+    return std::ranges::any_of(constructions_,
+                               [id](const Construction_ptr& c) { return c->domain && c->domain->id == id; });
+}
+
+std::optional<Supervisor::Creation_id> Supervisor::creation_of(std::string_view name_or_id) const
+{
+    const auto id = parse_domid(name_or_id);
+    for (const Construction_ptr& c : constructions_) {
+        if (id ? c->domain && c->domain->id == *id : c->creation.config.name == name_or_id) {
+            return c->id;
+        }
+    }
+    return std::nullopt;
 }
 
 void Supervisor::prepare(const Construction_ptr& construction)
@@ -203,9 +217,16 @@ void Supervisor::launch(const Construction_ptr& construction, Result<void> plugg
         abandon(construction, std::move(plugged.error()));
         return;
     }
-    const Domid id = construction->domain->id;
+    settle(construction, enter(construction));
+}
+
+// It is one of ours from here on; its life begins.
+Domid Supervisor::enter(const Construction_ptr& construction)
+{
+    const Domid id                = construction->domain->id;
+    construction->domain->started = boot_seconds();
     table_.insert(std::move(construction->domain));
-    settle(construction, id);
+    return id;
 }
 
 void Supervisor::abandon(const Construction_ptr& construction, Error error)
@@ -215,12 +236,14 @@ void Supervisor::abandon(const Construction_ptr& construction, Error error)
         return;
     }
     parts_.devices.unplug_all(construction->domain->id, [this, construction, error = std::move(error)] {
-        if (const auto undone = parts_.maker.unmake(*construction->domain); !undone) {
-            log::error(undone.error().message);
-        }
-        construction->domain.reset();
-        take_from_place(*construction);
-        settle(construction, std::unexpected(error));
+        unmake(*construction->domain, [this, construction, error](const Result<void>& unmade) {
+            if (!unmade) {
+                log::error(unmade.error().message);
+            }
+            construction->domain.reset();
+            take_from_place(*construction);
+            settle(construction, std::unexpected(error));
+        });
     });
 }
 
@@ -256,16 +279,9 @@ void Supervisor::finish(const Construction_ptr& construction, Result<Domid> outc
     if (construction->creation.done) {
         construction->creation.done(std::move(outcome));
     }
-}
-
-std::optional<Domid> Supervisor::awaiting_restart(std::string_view name) const
-{
-    for (const Construction_ptr& construction : constructions_) {
-        if (construction->predecessor && construction->creation.config.name == name) {
-            return construction->predecessor;
-        }
+    for (const auto& tell : construction->when_finished) {
+        tell();
     }
-    return std::nullopt;
 }
 
 } // namespace vmm

@@ -158,7 +158,7 @@ void Supervisor::check_foreign(const std::vector<Domain_info>& alive)
     }
 }
 
-Result<void> Supervisor::destroy_foreign(Domid id)
+Result<void> Supervisor::drop_foreign(Domid id)
 {
     if (id == kDom0) {
         return fail(Errc::not_permitted, "Domain-0 cannot be destroyed; shut the machine down instead");
@@ -166,10 +166,21 @@ Result<void> Supervisor::destroy_foreign(Domid id)
     TRY(parts_.control.info(id));
     forget_foreign(id);
     parts_.store.release(id);
-    TRY(parts_.store.remove(domain_path(id)));
-    TRY(parts_.control.destroy(id));
-    tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
-    return {};
+    return parts_.store.remove(domain_path(id));
+}
+
+void Supervisor::destroy_foreign(Domid id, std::function<void(Result<void>)> done)
+{
+    if (auto dropped = drop_foreign(id); !dropped) {
+        done(std::move(dropped));
+        return;
+    }
+    destroyer_.destroy(id, [this, id, done = std::move(done)](Result<void> destroyed) {
+        if (destroyed) {
+            tell_waiters(id, {Outcome::gone, "destroyed", std::nullopt});
+        }
+        done(std::move(destroyed));
+    });
 }
 
 } // namespace vmm

@@ -106,6 +106,7 @@ Result<Domain_info> Supervisor::check_can_fork(Domid parent, const config::Domai
     if (info.shutdown || domain->leaving) {
         return fail(Errc::busy, quoted(*domain) + " is not running any more");
     }
+    TRY(parts_.devices.check_settled(parent));
     TRY(check_inside_is_same(*domain, child));
     TRY(check_addresses(*domain, child));
     return info;

@@ -105,8 +105,7 @@ void Supervisor::taken_over(const Construction_ptr& construction, Result<void> w
         give_up(construction, word.error());
         return;
     }
-    const Domid id = construction->domain->id;
-    table_.insert(std::move(construction->domain));
+    const Domid id = enter(construction);
     unfinished_.erase(construction->uuid.to_string());
     construction->settled = true;
     if (auto safe = write_state(); !safe) {

@@ -106,6 +106,7 @@ Result<void> Supervisor::check_can_suspend(Domid id) const
     if (info.shutdown || domain->leaving) {
         return fail(Errc::busy, quoted(*domain) + " is not running any more");
     }
+    TRY(parts_.devices.check_settled(id));
     if (info.paused) {
         return fail(Errc::busy, quoted(*domain) + " is paused and cannot suspend: xm unpause it first");
     }
@@ -275,7 +276,7 @@ void Supervisor::written(const Save_ptr& save, Result<void> result)
         leave_to_file(*domain, [this, save](Result<void> removed) { end_save(save, std::move(removed)); });
         return;
     }
-    if (save->pause_again || (save->saving.after == After_save::pause && result)) {
+    if (std::exchange(save->pause_again, false) || (save->saving.after == After_save::pause && result)) {
         auto paused = parts_.control.pause(id);
         result      = result ? std::move(paused) : std::move(result);
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What making a domain and saving it ask of a hypervisor: memory for a paused domain, views of that memory,
-// its HVM parameters, event channels, grant table and processor state. Only the builder, saving and the
-// console use it; the domain's life as a whole is control.hpp. Xen_control implements it; tests put a fake
-// with ordinary memory in its place.
+// What making a domain, saving it and taking its memory back ask of a hypervisor: memory for a paused domain,
+// views of that memory, its HVM parameters, event channels, grant table and processor state. Most of it takes
+// long where there is much memory, and is done on threads; the domain's life as a whole is control.hpp.
+// Xen_control implements it; tests put a fake with ordinary memory in its place.
 
 #include "toolstack/xen/control.hpp"
 #include "toolstack/xen/mapped_pages.hpp"
@@ -22,6 +22,9 @@ class Build_control
 {
   public:
     virtual ~Build_control() = default;
+
+    // Returns when the domain's memory is given back, save pages that others still have mapped.
+    [[nodiscard]] virtual Result<void> destroy(Domid id) = 0;
 
     // Promises `pages` of host memory to the domain, so that populating cannot run out half way. 0 drops the
     // promise.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-// What the daemon asks of a hypervisor about domains as wholes: make, run, stop, look at, limit. It says
-// nothing of a domain's memory contents (see build_control.hpp). Xen_control implements it over hypercalls;
-// tests put a fake in its place. Memory is in KiB, times in nanoseconds; an error names the operation, the
-// domain and the hypervisor's reason.
+// What the daemon asks of a hypervisor about domains as wholes: make, run, stop, look at, limit. Nothing of
+// it takes long; what does, because a domain's memory is gone through, is in build_control.hpp. Xen_control
+// implements it over hypercalls; tests put a fake in its place. Memory is in KiB, times in nanoseconds; an
+// error names the operation, the domain and the hypervisor's reason.
 
 #include "toolstack/base/error.hpp"
 #include "toolstack/cpu/cpu_policy.hpp"
@@ -127,8 +127,6 @@ class Control
 
     // The new domain is paused, owns no memory and has its vCPUs allocated.
     [[nodiscard]] virtual Result<Domid> create(const Domain_shape& shape)         = 0;
-    // Returns when the domain's memory is given back, save pages that others still have mapped.
-    [[nodiscard]] virtual Result<void> destroy(Domid id)                          = 0;
     [[nodiscard]] virtual Result<void> pause(Domid id)                            = 0;
     [[nodiscard]] virtual Result<void> unpause(Domid id)                          = 0;
     [[nodiscard]] virtual Result<void> shutdown(Domid id, Shutdown_reason reason) = 0;

@@ -240,18 +240,26 @@ TEST_CASE("vmmd's successor finds the devices again")
     SECTION("their domain lives on")
     {
         world.devices->adopt(Domid{3});
-        world.devices->drop_orphans();
+        world.devices->drop_orphans({});
         world.settle();
         CHECK(world.devices->list(Domid{3}).size() == 1);
         CHECK(world.node("/local/domain/0/backend/vbd/3/5/state") == "2");
         world.unplug_all();
     }
-    SECTION("their domain has gone") { world.devices->drop_orphans(); }
+    SECTION("their domain has gone") { world.devices->drop_orphans({}); }
+    SECTION("their domain lives, but is not to be adopted")
+    {
+        world.devices->drop_orphans({Domid{3}});
+        world.settle();
+        CHECK(world.devices->list(Domid{3}).size() == 1);
+        CHECK(world.device_class->calls.size() == 1);
+        world.devices->drop_orphans({});
+    }
     SECTION("the guest was being asked for it")
     {
         world.store->write("/local/domain/0/backend/vbd/3/5/online", "0").value();
         world.devices->adopt(Domid{3});
-        world.devices->drop_orphans();
+        world.devices->drop_orphans({});
         world.kernel->guest_releases(World::at(5));
     }
     world.run_until([&] { return world.devices->list(Domid{3}).empty(); });
@@ -266,7 +274,7 @@ TEST_CASE("what was on its way when vmmd ended is taken down by its successor")
     world.run_until([&] { return bool(world.device_class->held); });
     world.start();
     world.devices->adopt(Domid{3});
-    world.devices->drop_orphans();
+    world.devices->drop_orphans({});
     world.run_until([&] { return world.devices->list(Domid{3}).empty(); });
     world.check_nothing_left();
 }

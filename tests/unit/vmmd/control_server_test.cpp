@@ -122,11 +122,12 @@ TEST_CASE("a client killed while its domain is created leaves none behind")
             return ::recv(client.get(), &c, 1, MSG_PEEK) == 1;
         }();
         client.reset();
-        bench.daemon.run_for(std::chrono::milliseconds(150));
         INFO(turns);
         if (answered) { // it was done before the client went: a domain like any other
             REQUIRE(bench.daemon.perform("destroy", {{"domain", "demo"}}));
         }
+        bench.daemon.run_for(std::chrono::milliseconds(20)); // for what was sent to be read
+        bench.daemon.run_until([&] { return !bench.daemon.supervisor->creation_of("demo"); });
         bench.daemon.check_nothing_left(free);
     }
 }
@@ -141,7 +142,7 @@ TEST_CASE("a client that waits and goes is forgotten")
     client.reset();
     bench.daemon.run_for(std::chrono::milliseconds(20));
     bench.daemon.guest_ends(id, Shutdown_reason::poweroff);
-    CHECK(bench.daemon.supervisor->domains().all().empty());
+    bench.daemon.run_until([&] { return bench.daemon.supervisor->domains().all().empty(); });
 }
 
 TEST_CASE("without a descriptor for a client the loop rests, and the client is served later")

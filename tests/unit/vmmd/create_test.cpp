@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Creation is a transaction: a complete domain or nothing, whatever fails and whoever goes away.
 #include "daemon_fixture.hpp"
+#include "held_call.hpp"
+#include "stuck_device.hpp"
 
 #include <catch2/catch.hpp>
 #include <xen/domctl.h>
 
 #include <algorithm>
-#include <future>
 
 using namespace vmm;
 using namespace vmm::test;
@@ -185,7 +186,7 @@ TEST_CASE("a client that goes takes its half-made domain with it")
         const auto cancel = daemon.operations->perform("create", daemon.create_args("demo"), client);
         REQUIRE(cancel);
         cancel();
-        daemon.run_for(std::chrono::milliseconds(200));
+        daemon.run_until([&] { return answers == 1; });
     }
     SECTION("while the domain is built")
     {
@@ -198,30 +199,54 @@ TEST_CASE("a client that goes takes its half-made domain with it")
     SECTION("while it is given its memory, during which the daemon does other things")
     {
         const Client client{[&](const Answer&) { ++answers; }, [] { return true; }};
-        std::promise<void> other_things;
-        bool done                = false;
-        daemon.hypervisor.before = [&](const std::string& operation) {
-            if (operation == "populate") {
-                done =
-                    other_things.get_future().wait_for(std::chrono::seconds(10)) == std::future_status::ready;
-            }
-        };
+        Held_call populate(daemon.hypervisor, "populate");
         const auto cancel = daemon.operations->perform("create", daemon.create_args("demo"), client);
-        daemon.loop->after(std::chrono::milliseconds(50), [&] {
-            // It is not to be seen yet, and not to be touched.
-            REQUIRE(daemon.hypervisor.domains.contains(Domid{1}));
-            const Client looker{[&](const Answer& seen) { CHECK(seen->at("domains").size() == 1); }, {}};
-            daemon.operations->perform("list", {}, looker);
-            const Client toucher{
-                [&](const Answer& refused) { CHECK(refused.error().code == Code::bad_state); }, {}};
-            daemon.operations->perform("unpause", {{"domain", "1"}}, toucher);
-            cancel();
-            other_things.set_value();
-        });
+        daemon.run_until([&] { return populate.is_held(); });
+        CHECK(daemon.perform("list")->at("domains").size() == 1);
+        CHECK(code_of(daemon.perform("unpause", {{"domain", "1"}})) == Code::bad_state);
+        CHECK(code_of(daemon.perform("console", {{"domain", "demo"}})) == Code::bad_state);
+        cancel();
+        populate.let_go();
         daemon.run_until([&] { return answers == 1; });
-        CHECK(done);
     }
     CHECK(answers == 1);
+    daemon.check_nothing_left(free);
+}
+
+TEST_CASE("a domain whose devices are being plugged is nobody's to touch, but to destroy")
+{
+    Stuck_device disks("vbd");
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    daemon.devices->add(disks);
+    Pending creation(daemon, "create",
+                     daemon.create_args("demo", {{"disk", {{{"vdev", "xvda"}, {"target", "/a"}}}}}));
+    daemon.run_until([&] { return disks.is_asked(); });
+    const std::string named = GENERATE(as<std::string>{}, "demo", "1");
+    CHECK(daemon.perform("list")->at("domains").size() == 1);
+    CHECK(code_of(daemon.perform("unpause", {{"domain", named}})) == Code::bad_state);
+    Pending destruction(daemon, "destroy", {{"domain", named}});
+    disks.give_up();
+    CHECK(destruction.finish(daemon));
+    CHECK_FALSE(creation.finish(daemon));
+    daemon.check_nothing_left(free);
+}
+
+TEST_CASE("while a large domain is destroyed the daemon does other things")
+{
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    daemon.create("demo");
+    Held_call destroy(daemon.hypervisor, "destroy");
+    Pending first(daemon, "destroy", {{"domain", "demo"}});
+    Pending second(daemon, "destroy", {{"domain", "demo"}});
+    daemon.run_until([&] { return destroy.is_held(); });
+    CHECK(daemon.perform("list")->at("domains").size() == 2);
+    CHECK(code_of(daemon.perform("create", daemon.create_args("demo"))) == Code::exists);
+    CHECK_FALSE(first.got->has_value());
+    destroy.let_go();
+    CHECK(first.finish(daemon));
+    CHECK(second.finish(daemon));
     daemon.check_nothing_left(free);
 }
 

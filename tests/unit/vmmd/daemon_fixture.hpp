@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace vmm::test
 {
@@ -35,6 +36,8 @@ class Daemon_fixture
     std::unique_ptr<Supervisor> supervisor;
     std::unique_ptr<Worker> worker;
     std::unique_ptr<Operations> operations;
+
+    std::vector<device::Device_class*> classes_after_restart;
 
     void restart(const std::function<void()>& meanwhile = [] {});
 

@@ -63,10 +63,14 @@ std::optional<Errc> Fake_hypervisor::ordered(const std::string& operation)
 
 Result<Fake_domain*> Fake_hypervisor::enter(const std::string& operation, Domid id)
 {
-    calls.push_back(operation + " " + to_string(id));
+    {
+        const std::lock_guard guard(books_);
+        calls.push_back(operation + " " + to_string(id));
+    }
     if (before) {
         before(operation);
     }
+    const std::lock_guard guard(books_);
     if (const auto code = ordered(operation)) {
         return fail(*code, "the fake refused to " + operation);
     }
@@ -79,6 +83,7 @@ Result<Fake_domain*> Fake_hypervisor::enter(const std::string& operation, Domid 
 
 Result<Domid> Fake_hypervisor::create(const Domain_shape& shape)
 {
+    const std::lock_guard guard(books_);
     if (const auto code = ordered("create")) {
         return fail(*code, "the fake refused to create");
     }
@@ -101,6 +106,7 @@ Result<Domid> Fake_hypervisor::create(const Domain_shape& shape)
 Result<void> Fake_hypervisor::destroy(Domid id)
 {
     const Fake_domain* domain = TRY(enter("destroy", id));
+    const std::lock_guard guard(books_);
     if (*domain->views != 0) {
         return fail(Errc::busy, "pages of domain " + to_string(id) + " are still mapped");
     }
@@ -135,6 +141,7 @@ Result<void> Fake_hypervisor::resume(Domid id)
 
 Result<Domain_info> Fake_hypervisor::info(Domid id)
 {
+    const std::lock_guard guard(books_);
     const auto found = domains.find(id);
     if (found == domains.end()) {
         return fail(Errc::no_such_domain, "there is no domain " + to_string(id));
@@ -148,6 +155,7 @@ Result<Domain_info> Fake_hypervisor::info(Domid id)
 
 Result<std::vector<Domain_info>> Fake_hypervisor::list()
 {
+    const std::lock_guard guard(books_);
     std::vector<Domain_info> all;
     for (const auto& [id, domain] : domains) {
         all.push_back(*info(id));
@@ -169,6 +177,7 @@ Result<Vcpu_state> Fake_hypervisor::vcpu(Domid id, unsigned vcpu)
 
 Result<Host_info> Fake_hypervisor::host()
 {
+    const std::lock_guard guard(books_);
     Host_info info;
     info.cpus       = 8;
     info.max_cpu_id = 7;

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -115,6 +116,7 @@ class Fake_hypervisor final : public Control, public Build_control, public Guest
     Result<Fake_domain*> enter(const std::string& operation, Domid id);
     std::optional<Errc> ordered(const std::string& operation);
 
+    std::recursive_mutex books_; // of who is there: domains are destroyed on threads
     std::map<std::string, Failure> failures_;
     std::map<std::uint32_t, Binding> bindings_;
     std::uint32_t next_local_ = 1;

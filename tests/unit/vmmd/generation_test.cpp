@@ -92,10 +92,11 @@ TEST_CASE("it is of the same generation after a pause, a reboot and whatever bec
         if (killed) {
             daemon.restart();
         }
-        daemon.run_until([&] { return daemon.supervisor->domains().find_name("a") != nullptr; });
-        const Domid now = daemon.supervisor->domains().find_name("a")->id;
-        CHECK(now != id);
-        id = now;
+        daemon.run_until([&] {
+            const Domain* a = daemon.supervisor->domains().find_name("a");
+            return a != nullptr && a->id != id;
+        });
+        id = daemon.supervisor->domains().find_name("a")->id;
     }
     CHECK(generation_of(daemon, id) == original);
 }

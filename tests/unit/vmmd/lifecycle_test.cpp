@@ -27,11 +27,10 @@ std::shared_ptr<std::optional<Answer>> wait_for(Daemon_fixture& daemon, Domid id
     return got;
 }
 
-std::string outcome(const std::shared_ptr<std::optional<Answer>>& got)
+std::string outcome(Daemon_fixture& daemon, const std::shared_ptr<std::optional<Answer>>& got)
 {
-    return got->has_value()
-               ? (**got)->at("outcome").get<std::string>() + " " + (**got)->at("reason").get<std::string>()
-               : "none yet";
+    daemon.run_until([&] { return got->has_value(); });
+    return (**got)->at("outcome").get<std::string>() + " " + (**got)->at("reason").get<std::string>();
 }
 
 } // namespace
@@ -67,10 +66,10 @@ TEST_CASE("destroy: everything is given back and the waiters hear why")
     const Domid id  = daemon.create("demo");
     const auto got  = wait_for(daemon, id);
     daemon.guest_ends(id, Shutdown_reason::poweroff);
-    CHECK(outcome(got) == "gone poweroff");
+    CHECK(outcome(daemon, got) == "gone poweroff");
     daemon.check_nothing_left(free);
-    CHECK(outcome(wait_for(daemon, id)) == "gone poweroff"); // asked too late
-    CHECK(outcome(wait_for(daemon, Domid{77})) == "gone unknown");
+    CHECK(outcome(daemon, wait_for(daemon, id)) == "gone poweroff"); // asked too late
+    CHECK(outcome(daemon, wait_for(daemon, Domid{77})) == "gone unknown");
 }
 
 TEST_CASE("preserve: it stays, ended, until somebody destroys it")
@@ -79,12 +78,12 @@ TEST_CASE("preserve: it stays, ended, until somebody destroys it")
     const Domid id = daemon.create("demo", {{"on_crash", "preserve"}});
     const auto got = wait_for(daemon, id);
     daemon.guest_ends(id, Shutdown_reason::crash);
-    CHECK(outcome(got) == "preserved crash");
+    CHECK(outcome(daemon, got) == "preserved crash");
     const Answer listed = daemon.perform("list", {{"domains", {"demo"}}});
     CHECK(listed->at("domains")[0].at("state") == "----c-");
     CHECK(listed->at("domains")[0].at("shutdown_reason") == "crash");
     daemon.supervisor->check_ends(); // does not end twice
-    CHECK(outcome(wait_for(daemon, id)) == "preserved crash");
+    CHECK(outcome(daemon, wait_for(daemon, id)) == "preserved crash");
     CHECK(daemon.perform("destroy", {{"domain", "demo"}}));
     CHECK(daemon.supervisor->domains().all().empty());
 }
@@ -96,8 +95,7 @@ TEST_CASE("restart: a new domain with the same name and UUID takes its place")
     const auto uuid = daemon.supervisor->domains().find(id)->uuid;
     const auto got  = wait_for(daemon, id);
     daemon.guest_ends(id, Shutdown_reason::reboot);
-    daemon.run_until([&] { return got->has_value(); });
-    CHECK(outcome(got) == "restarted reboot");
+    CHECK(outcome(daemon, got) == "restarted reboot");
     CHECK((**got)->at("new_domid") == 2);
     const Domain* successor = daemon.supervisor->domains().find_name("demo");
     REQUIRE(successor != nullptr);
@@ -131,7 +129,10 @@ TEST_CASE("a domain that ends again and again is restarted later, and destroy st
     const auto free = daemon.hypervisor.free_pages;
     Domid id        = daemon.create("demo", {{"on_crash", "restart"}});
     daemon.guest_ends(id, Shutdown_reason::crash); // the first time at once
-    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
+    daemon.run_until([&] {
+        const Domain* demo = daemon.supervisor->domains().find_name("demo");
+        return demo != nullptr && demo->id != id;
+    });
     id             = daemon.supervisor->domains().find_name("demo")->id;
     const auto got = wait_for(daemon, id);
     daemon.guest_ends(id, Shutdown_reason::crash);
@@ -140,16 +141,47 @@ TEST_CASE("a domain that ends again and again is restarted later, and destroy st
     CHECK(daemon.perform("create", daemon.create_args("demo")).error().code == Code::exists);
     SECTION("it comes back")
     {
-        daemon.run_until([&] { return got->has_value(); });
-        CHECK(outcome(got) == "restarted crash");
+        CHECK(outcome(daemon, got) == "restarted crash");
         CHECK(daemon.perform("destroy", {{"domain", "demo"}}));
     }
     SECTION("it is stopped")
     {
         CHECK(daemon.perform("destroy", {{"domain", "demo"}}));
-        CHECK(outcome(got) == "gone crash");
+        CHECK(outcome(daemon, got) == "gone crash");
         daemon.run_for(std::chrono::milliseconds(1200));
     }
+    daemon.check_nothing_left(free);
+}
+
+TEST_CASE("destroy by the name of one that is about to be restarted keeps what it was")
+{
+    log::set_level(log::Level::error);
+    Daemon_fixture daemon;
+    Domid id = daemon.create("demo", {{"on_crash", "rename-restart"}});
+    for (int ends = 0; ends < 2; ++ends) { // the second one's successor waits
+        daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
+        id = daemon.supervisor->domains().find_name("demo")->id;
+        daemon.guest_ends(id, Shutdown_reason::crash);
+    }
+    const auto got = wait_for(daemon, id);
+    CHECK(daemon.perform("destroy", {{"domain", "demo"}}));
+    CHECK(outcome(daemon, got) == "preserved crash");
+    daemon.run_for(std::chrono::milliseconds(1200));
+    CHECK(daemon.supervisor->domains().find_name("demo") == nullptr);
+    REQUIRE(daemon.supervisor->domains().find_name("demo-2") != nullptr);
+    CHECK(daemon.supervisor->domains().find_name("demo-2")->id == id);
+}
+
+TEST_CASE("a destruction that the daemon was asked for is done by the next one")
+{
+    log::set_level(log::Level::error);
+    Stuck_device device;
+    Daemon_fixture daemon;
+    const auto free = daemon.hypervisor.free_pages;
+    device.plug_into(daemon, daemon.create("demo"));
+    const Pending destruction(daemon, "destroy", {{"domain", "demo"}});
+    daemon.restart();
+    daemon.run_until([&] { return daemon.supervisor->domains().all().empty(); });
     daemon.check_nothing_left(free);
 }
 
@@ -161,8 +193,7 @@ TEST_CASE("a restart that fails is told")
     const auto got  = wait_for(daemon, id);
     std::filesystem::remove(daemon.kernel);
     daemon.guest_ends(id, Shutdown_reason::reboot);
-    daemon.run_until([&] { return got->has_value(); });
-    CHECK(outcome(got) == "gone reboot");
+    CHECK(outcome(daemon, got) == "gone reboot");
     daemon.check_nothing_left(free);
 }
 
@@ -173,7 +204,7 @@ TEST_CASE("a domain that another tool destroys is forgotten")
     const auto got                               = wait_for(daemon, id);
     daemon.hypervisor.domains.at(id)->info.dying = true;
     daemon.supervisor->check_ends();
-    CHECK(outcome(got) == "gone destroyed");
+    CHECK(outcome(daemon, got) == "gone destroyed");
     CHECK(daemon.supervisor->domains().all().empty());
 }
 
@@ -205,7 +236,7 @@ TEST_CASE("what happened while there was no daemon is caught up with")
     daemon.hypervisor.domains.erase(gone);
     daemon.hypervisor.domain(reused).info.uuid[0] ^= 1; // the number is another domain's now
     daemon.restart();
-    CHECK(daemon.supervisor->domains().all().size() == 1);
+    daemon.run_until([&] { return daemon.supervisor->domains().all().size() == 1; });
     CHECK(daemon.supervisor->domains().find_name("alive") != nullptr);
     CHECK(daemon.hypervisor.domains.contains(reused)); // not ours: left alone
     CHECK_FALSE(daemon.hypervisor.domains.contains(ended));
@@ -219,12 +250,12 @@ TEST_CASE("a domain that was half made when the daemon died is destroyed, others
     const Domid unfinished = *daemon.hypervisor.create({half, 1, 0});
     const Domid foreign    = *daemon.hypervisor.create({{}, 1, 0});
     State_file(daemon.directory + "/domains.json")
-        .save(daemon.supervisor->domains(), {{"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"}, {}, {}})
+        .save(daemon.supervisor->domains(), {{"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"}, {}, {}, {}})
         .value();
     daemon.restart();
+    daemon.run_until([&] { return daemon.state_text().find("aaaaaaaa") == std::string::npos; });
     CHECK_FALSE(daemon.hypervisor.domains.contains(unfinished));
     CHECK(daemon.hypervisor.domains.contains(foreign));
-    CHECK(daemon.state_text().find("aaaaaaaa") == std::string::npos);
 }
 
 TEST_CASE("what a guest had in the store is there after a restart")
@@ -292,7 +323,7 @@ TEST_CASE("a restart that was due when the daemon died is made by the next one, 
     const Domid id  = daemon.create("demo");
     const auto uuid = daemon.supervisor->domains().find(id)->uuid;
     daemon.guest_ends(id, Shutdown_reason::reboot); // its successor is being prepared
-    REQUIRE(daemon.supervisor->domains().all().empty());
+    daemon.run_until([&] { return daemon.supervisor->domains().all().empty(); });
     daemon.restart();
     daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
     CHECK(daemon.supervisor->domains().find_name("demo")->uuid == uuid);
@@ -327,9 +358,11 @@ TEST_CASE("a restart is due from before the moment on when the domain that ended
     daemon.run_until([&] { return std::filesystem::exists(file + ".killed"); });
     daemon.hypervisor.before = nullptr;
     daemon.restart([&] { std::filesystem::rename(file + ".killed", file); }); // killed right then
-    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
+    daemon.run_until([&] {
+        const Domain* demo = daemon.supervisor->domains().find_name("demo");
+        return demo != nullptr && demo->id != id;
+    });
     CHECK(daemon.supervisor->domains().find_name("demo")->uuid == uuid);
-    CHECK(daemon.supervisor->domains().find_name("demo")->id != id);
 }
 
 TEST_CASE("a domain that the daemon dies taking apart is restarted once")
@@ -362,6 +395,42 @@ TEST_CASE("an end whose action has been carried out has it not again after a res
     daemon.run_for(std::chrono::milliseconds(200));
     CHECK(daemon.supervisor->domains().all().size() == 2);
     CHECK(daemon.supervisor->domains().find_name("demo-1") != nullptr);
+}
+
+TEST_CASE("a domain that the state file tells something new about is left alone, and no other")
+{
+    log::set_level(log::Level::error);
+    Stuck_device disks("vbd");
+    Daemon_fixture daemon;
+    const Domid newer = daemon.create("newer");
+    const Domid other = daemon.create("other");
+    disks.plug_into(daemon, newer);
+    daemon.classes_after_restart = {&disks};
+    const std::string file       = daemon.directory + "/domains.json";
+    const std::string known      = daemon.state_text();
+    const auto meanwhile         = [&] {
+        Json state                                       = Json::parse(known);
+        state["domains"][0]["config"]["of_another_time"] = 1;
+        std::ofstream(file) << state.dump();
+    };
+    daemon.restart(meanwhile);
+    daemon.run_for(std::chrono::milliseconds(20));
+    CHECK(daemon.supervisor->domains().find(other) != nullptr);
+    CHECK(daemon.supervisor->domains().find(newer) == nullptr);
+    CHECK(daemon.devices->list(newer).size() == 1);
+    CHECK(daemon.state_text().find("of_another_time") != std::string::npos);
+    SECTION("until there is a vmmd that understands")
+    {
+        daemon.restart([&] { std::ofstream(file) << known; });
+        CHECK(daemon.supervisor->domains().find(newer) != nullptr);
+    }
+    SECTION("until it has gone")
+    {
+        disks.let_go();
+        daemon.restart([&] { REQUIRE(daemon.hypervisor.destroy(newer)); });
+        CHECK(daemon.state_text().find("of_another_time") == std::string::npos);
+        daemon.run_until([&] { return daemon.devices->list(newer).empty(); });
+    }
 }
 
 TEST_CASE("a state file that cannot be read is set aside and nothing is destroyed")

@@ -100,7 +100,13 @@ TEST_CASE("memory: the target within the limits, and the limits")
     CHECK(daemon.perform("list", {{"domains", {"demo"}}})->at("domains")[0].at("max_memory_kib") ==
           100 * 1024);
     CHECK(daemon.perform("mem-set", {{"domain", "0"}, {"kib", 900 * 1024}}));
+    CHECK(code_of(daemon.perform("mem-set", {{"domain", "0"}, {"kib", 127 * 1024}})) == Code::bad_value);
     CHECK(daemon.node("/local/domain/0/memory/target") == "921600");
+    // Less than `memory` was: what it is now can be read again.
+    CHECK(daemon.perform("mem-set", {{"domain", "demo"}, {"kib", 50 * 1024}}));
+    CHECK(daemon.perform("mem-max", {{"domain", "demo"}, {"kib", 60 * 1024}}));
+    daemon.restart();
+    CHECK(daemon.supervisor->domains().find(id) != nullptr);
 }
 
 TEST_CASE("shutdown is answered when the guest has taken note")

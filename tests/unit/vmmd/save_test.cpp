@@ -270,13 +270,26 @@ TEST_CASE("a vmmd that ends after the file is whole leaves a domain that the nex
         std::filesystem::last_write_time(path, std::filesystem::file_time_type::clock::now() -
                                                    std::chrono::hours(1));
     }
-    device.plug_into(daemon, id);
     Pending pending(daemon, "save", {{"domain", "a"}, {"path", path}});
+    device.plug_into(daemon, id);
     guest_suspends(daemon, id);
     daemon.run_until([&] { return daemon.supervisor->domains().find(id)->leaving; });
     daemon.restart();
+    daemon.run_until([&] { return daemon.supervisor->domains().all().empty(); });
     daemon.check_nothing_left(free);
     CHECK(daemon.perform("restore", {{"path", path}}));
+}
+
+TEST_CASE("a domain with a device that is just coming is not asked to suspend")
+{
+    Stuck_device device;
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("a");
+    device.plug_into(daemon, id);
+    const Answer saved = daemon.perform("save", {{"domain", "a"}, {"path", daemon.directory + "/a.save"}});
+    CHECK(code_of(saved) == Code::bad_state);
+    CHECK(saved.error().message.find("coming or going") != std::string::npos);
+    CHECK(request_of(daemon, id).empty());
 }
 
 TEST_CASE("a save of a domain that ends instead of suspending tells so at once")

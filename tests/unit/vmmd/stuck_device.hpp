@@ -11,23 +11,43 @@ namespace vmm::test
 class Stuck_device final : public device::Device_class
 {
   public:
+    explicit Stuck_device(std::string type = "stuck") : type_(std::move(type)) {}
+
     // Lives longer than the daemon.
     void plug_into(Daemon_fixture& daemon, Domid domain)
     {
         daemon.devices->add(*this);
-        daemon.devices->plug({{{domain, "stuck", 0}, {}}}, [](const Result<void>&) {});
-        daemon.run_until([&] { return asked_; });
+        daemon.devices->plug({{{domain, type_, 0}, {}}}, [](const Result<void>&) {});
+        daemon.run_until([&] { return is_asked(); });
+    }
+    [[nodiscard]] bool is_asked() const { return bool(prepared_); }
+    // It does go, in the end.
+    void let_go() { is_stuck_ = false; }
+    void give_up()
+    {
+        let_go();
+        prepared_(fail(Errc::io, "the test has given up"));
     }
 
-    std::string_view type() const override { return "stuck"; }
+    std::string_view type() const override { return type_; }
     std::string describe(const device::Json&) const override { return "device"; }
-    void prepare(device::Task, std::function<void(Result<device::Prepared>)>) override { asked_ = true; }
+    void prepare(device::Task, std::function<void(Result<device::Prepared>)> prepared) override
+    {
+        prepared_ = std::move(prepared);
+    }
     void connect(const device::Address&, device::Done) override {}
-    void release(const device::Address&, std::function<void()>) override {}
+    void release(const device::Address&, std::function<void()> done) override
+    {
+        if (!is_stuck_) {
+            done();
+        }
+    }
     Result<void> adopt(device::Task, const device::Json&) override { return {}; }
 
   private:
-    bool asked_ = false;
+    std::string type_;
+    bool is_stuck_ = true;
+    std::function<void(Result<device::Prepared>)> prepared_;
 };
 
 } // namespace vmm::test

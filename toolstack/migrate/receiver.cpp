@@ -12,6 +12,10 @@ namespace
 {
 
 constexpr auto kBetweenBeats = std::chrono::seconds(1);
+// Shorter than the source's kLastSilence: who asks a person there finds the domain here or not, for good.
+constexpr auto kForTheWord   = std::chrono::seconds(60);
+// For what is said where nobody may be kept waiting.
+constexpr auto kInPassing    = std::chrono::seconds(2);
 
 } // namespace
 
@@ -78,16 +82,22 @@ Result<Built_domain> Receiver::receive(Build_control& control, Domid id, const s
 Result<void> Receiver::wait_for_word()
 {
     TRY(answer(kComplete));
+    stream_->set_patience(kForTheWord);
     if (TRY(in_->next()).type != Record_type::commit) {
         return in_->corrupted("a record is where it does not belong");
     }
     return {};
 }
 
-Result<void> Receiver::say_runs() { return answer(kRuns); }
+Result<void> Receiver::say_runs()
+{
+    stream_->set_patience(kInPassing);
+    return answer(kRuns);
+}
 
 void Receiver::refuse(const Error& why)
 {
+    stream_->set_patience(kInPassing);
     pulse_.reset();
     if (out_) {
         static_cast<void>(put_answer(*out_, {{}, why.message})); // it hangs up otherwise, which says enough

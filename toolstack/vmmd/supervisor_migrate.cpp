@@ -183,12 +183,20 @@ void Supervisor::handed_over(const Save_ptr& save, migrate::Handed_over verdict,
     const Domid id       = save->saving.id;
     Domain* const domain = table_.find(id);
     const auto& peer     = save->migration->sender->peer();
-    if (verdict == migrate::Handed_over::refused && domain != nullptr && !domain->leaving) {
+    if (verdict != migrate::Handed_over::runs && (domain == nullptr || domain->leaving)) {
+        end_save(save, fail(Errc::no_such_domain, "it was destroyed while it was moved, and " + peer +
+                                                      (verdict == migrate::Handed_over::refused
+                                                           ? " could not let it run: "
+                                                           : " has not said that it runs there: ") +
+                                                      why));
+        return;
+    }
+    if (verdict == migrate::Handed_over::refused) {
         domain->ended.reset();
         stay(save, {Errc::unsupported, peer + " could not let it run: " + why});
         return;
     }
-    if (verdict == migrate::Handed_over::unknown && domain != nullptr) {
+    if (verdict == migrate::Handed_over::unknown) {
         end_save(save, fail(Errc::io, "it " + handed_over_hint(*domain) + " (" + why + ")"));
         return;
     }

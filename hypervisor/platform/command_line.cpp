@@ -196,7 +196,8 @@ constexpr Option kOptions[] = {
      "with core, vCPUs of different domains never run on threads of one core at the same time",
      [](std::string_view v, Options& o) { return parse_choice(kGranularities, v, o.sched_granularity); }},
     {"spec-ctrl",
-     "no, or of rsb, ibrs, ibpb, ibpb-entry, verw, l1d-flush, ssbd, msr-sc, xen each word or no-word",
+     "no, yes, or of xen, hvm, pv, msr-sc, rsb, verw, md-clear, ibpb-entry, ibrs, ibpb, ssbd, l1d-flush, "
+     "bhi-dis-s, div-scrub each word or no-word, and bti-thunk=retpoline or jmp",
      "measures against leaks by speculative execution; by default what the CPU needs",
      [](std::string_view v, Options& o) {
          o.spec_ctrl = v;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The hypervisor's own options, typed. Names and forms are those of Xen's command line where Xen has the
-// option. Nothing on the command line can stop the boot: what is not understood is noted, with the nearest
-// option there is, and reported once the console works. Pure; texts in notes point into the command line.
+// option. No word that is not understood stops the boot: it is noted, with the nearest option there is, and
+// reported once the console works. Pure; texts in notes point into the command line.
 #pragma once
 
 #include "debug/log.hpp"

@@ -5,6 +5,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <string>
 
@@ -155,6 +157,19 @@ TEST_CASE("command line: more mistakes than notes are kept lose nothing else")
     const Parsed p = parse(text + "noreboot");
     CHECK(p.notes.size() == 16);
     CHECK(p.options.no_reboot);
+}
+
+TEST_CASE("command line: help fits into lines of the log, and the README has every option")
+{
+    static std::string readme;
+    std::ifstream file(PLATFORM_README);
+    REQUIRE(file);
+    readme.assign(std::istreambuf_iterator<char>(file), {});
+    for_each_option([](std::string_view name, std::string_view form, std::string_view meaning) {
+        INFO(name);
+        CHECK(name.size() + form.size() + meaning.size() < 300);
+        CHECK(readme.find("\n| `" + std::string(name) + "` |") != std::string::npos);
+    });
 }
 
 TEST_CASE("command line: random text is survived")

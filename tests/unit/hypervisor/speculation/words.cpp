@@ -2,6 +2,7 @@
 //
 // The words of spec-ctrl=, and the line of the report.
 #include "cpus.hpp"
+#include "platform/command_line.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -45,6 +46,22 @@ TEST_CASE("spec-ctrl: forms of a word")
     for (const char* nothing : {"pv", "no-pv", "pv=off", "rsb=pv", "rsb=no-pv", "rsb=pv=0", "yes", "on"}) {
         CHECK(parse({nothing}).on == Measures{});
         CHECK(parse({nothing}).off == Measures{});
+    }
+}
+
+TEST_CASE("spec-ctrl: the option help names every word")
+{
+    static std::string form;
+    for_each_option([](std::string_view name, std::string_view words, std::string_view) {
+        if (name == "spec-ctrl")
+            form = words;
+    });
+    for (const char* word :
+         {"no", "yes", "xen", "hvm", "pv", "msr-sc", "rsb", "verw", "md-clear", "ibpb-entry", "ibrs", "ibpb",
+          "ssbd", "l1d-flush", "bhi-dis-s", "div-scrub", "bti-thunk=retpoline"}) {
+        INFO(word);
+        CHECK((" " + form).find(" " + std::string(word)) != std::string::npos);
+        parse({word});
     }
 }
 

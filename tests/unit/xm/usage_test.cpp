@@ -5,6 +5,7 @@
 #include "toolstack/config/interpret.hpp"
 
 #include <catch2/catch.hpp>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 
@@ -22,6 +23,22 @@ std::string read(const std::string& path)
     std::ostringstream text;
     text << file.rdbuf();
     return text.str();
+}
+
+// What bash offers for the last of these words, in a world of two domains; the words are quoted already.
+std::string completed(const std::string& words)
+{
+    const std::string script =
+        ". \"$0\"; xm() { printf \"Name ID\\nDomain-0 0\\nweb 1\\n\"; }; COMP_WORDS=(\"$@\"); "
+        "COMP_CWORD=$(($# - 1)); _xm; printf %s \"${COMPREPLY[*]}\"";
+    const std::string command = "bash --norc -c '" + script + "' " TOOLSTACK_FOLDER "/completion/xm " + words;
+    std::FILE* const shell    = ::popen(command.c_str(), "r");
+    REQUIRE(shell != nullptr);
+    std::string said;
+    for (int c = std::fgetc(shell); c != EOF; c = std::fgetc(shell))
+        said += static_cast<char>(c);
+    CHECK(::pclose(shell) == 0);
+    return said;
 }
 
 } // namespace
@@ -106,6 +123,30 @@ TEST_CASE("Manual and completion know every verb and option")
             CHECK(completion.find("--" + option->long_name()) != std::string::npos);
         }
     }
+}
+
+TEST_CASE("An option takes a value where its command says so")
+{
+    CHECK(completed("xm shut") == "shutdown");
+    for (const char* words : {"shutdown", "shutdown -w", "reboot -w", "shutdown -w -t 9", "migrate",
+                              "migrate --compress none", "migrate -s ssh --live", "save -c"}) {
+        INFO(words);
+        CHECK(completed(std::string("xm ") + words + " ''") == "web");
+    }
+    for (const char* words : {"cpu-policy", "cpu-policy --with a", "cpu-policy -w a", "sched-credit -d",
+                              "sched-credit2 --domain"}) {
+        INFO(words);
+        CHECK(completed(std::string("xm ") + words + " ''") == "Domain-0 web");
+    }
+    for (const char* words : {"shutdown -t", "migrate web", "migrate --to", "sched-credit -w",
+                              "sched-credit -d web -c", "sched-credit --weight"}) {
+        INFO(words);
+        CHECK(completed(std::string("xm ") + words + " ''").empty());
+    }
+    const std::string folder{TOOLSTACK_FOLDER};
+    for (const char* option : {"-w", "--with"})
+        CHECK(completed("xm cpu-policy " + std::string(option) + " " + folder + "/complet") ==
+              folder + "/completion");
 }
 
 TEST_CASE("The manual of the config file knows every key")

@@ -53,7 +53,7 @@ std::string usage()
            "  --queues N          offers the guest that many rings (4)\n"
            "  --ring-page-order N offers rings of two to the power of N pages (4)\n"
            "  --log FILE          requests under way, for the process that follows if this one is killed\n"
-           "  --last-words FILE   why it could not serve, if it could not\n"
+           "  --last-words FILE   why it cannot serve or go on, or what was written is not all in the image\n"
            "  --help              this text\n";
 }
 

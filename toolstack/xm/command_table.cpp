@@ -99,9 +99,8 @@ constexpr Command kCommands[] = {
     {"migrate",
      "DOMAIN HOST|--to tcp:HOST:PORT",
      "move a domain to another host while it runs",
-     "HOST is for ssh, or runs vmm-tls, and has an xm and the same disks. Whatever fails, the domain runs on "
-     "here. Ctrl-C\n"
-     "calls it off.",
+     "HOST is for ssh, or runs vmm-tls, and has an xm and the same disks. What fails leaves the domain\n"
+     "running here, but for one case that the message tells; see --take-back. Ctrl-C calls it off.",
      {1, 2},
      migrate_options,
      migrate},

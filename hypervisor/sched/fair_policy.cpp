@@ -228,13 +228,15 @@ void Fair_policy::remove(Sched_entity& entity)
 void Fair_policy::update(Sched_entity& entity, Time now)
 {
     for (bool done = false; !done;) {
-        const u32 cpu    = lock_queue_of(entity);
+        const u32 cpu = lock_queue_of(entity);
+        done          = !entity.is_of(*this);
+        // When it has just come, that queue may be the one of its time before: add() says where it is first.
+        if (done || entity.cpu.load(std::memory_order_relaxed) != cpu) [[unlikely]] {
+            queues_[cpu].lock.unlock();
+            continue;
+        }
         const bool wants = host_.wants_cpu(entity);
         done             = true;
-        if (!entity.is_of(*this)) [[unlikely]] {
-            queues_[cpu].lock.unlock();
-            return;
-        }
         if (wants && entity.state == State::off)
             done = wake(cpu, entity, now);
         else if (!wants && entity.state == State::running)

@@ -2,12 +2,15 @@
 //
 // What the fair policy does when CPUs come and go, affinities change and vCPUs yield, and what a decision
 // costs.
+#include "sched/fair_policy.hpp"
 #include "simulator.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <chrono>
 #include <map>
+#include <utility>
+#include <vector>
 
 using namespace vmm;
 
@@ -254,4 +257,58 @@ TEST_CASE("a decision costs O(log n)")
         WARN(n << " vCPUs: " << best << " ns a decision, under sanitizers");
     }
     CHECK(cost[10'000] < 100 * cost[10]);
+}
+
+namespace
+{
+
+// Asked about its only entity, it lets it come to the policy first, and answers what was so before.
+class Host_of_one final : public Sched_host
+{
+  public:
+    explicit Host_of_one(Sched_entity& entity) : entity_(entity) {}
+
+    void arrive()
+    {
+        if (std::exchange(there_, true))
+            return;
+        entity_.hard_affinity.store(Cpu_set::only(1));
+        policy->add(entity_);
+        policy->update(entity_, Time(1));
+    }
+    bool wants_cpu(const Sched_entity&) override
+    {
+        const bool was_there = there_;
+        arrive();
+        return was_there;
+    }
+    bool is_up(const Sched_entity&) override { return true; }
+    void no_cpu_for(const Sched_entity&) override {}
+    void state_changed(Sched_entity&, Time) override {}
+    void kick(u32, Look) override {}
+
+    Policy* policy = nullptr;
+
+  private:
+    Sched_entity& entity_;
+    bool there_ = false;
+};
+
+} // namespace
+
+TEST_CASE("fair: an update that is so late that its entity comes meanwhile leaves it where it is")
+{
+    Sched_group group;
+    Sched_entity entity(group, nullptr);
+    Host_of_one host(entity);
+    std::vector<Cpu_queue> queues(2);
+    Fair_policy policy(host, queues);
+    host.policy = &policy;
+    for (u32 cpu : {0u, 1u})
+        policy.cpu_online(cpu, {Cpu_set::only(cpu), Cpu_set::all()}, Time(0));
+    policy.update(entity, Time(0)); // finds where it was before: at CPU 0
+    host.arrive();
+    CHECK(entity.state == Sched_entity::State::queued);
+    CHECK(policy.decide(0, Time(2)).next == nullptr);
+    CHECK(policy.decide(1, Time(2)).next == &entity);
 }

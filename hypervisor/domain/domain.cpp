@@ -74,7 +74,7 @@ void Domain::update_wall_clock()
 
 Expected<void> Domain::set_max_vcpus(unsigned count)
 {
-    if (count == 0 || count > kMaxVcpus || max_vcpus_ != 0)
+    if (count == 0 || count > kMaxVcpus || max_vcpus() != 0)
         return fail(Errc::einval);
     for (unsigned i = 0; i < count; ++i) {
         const unsigned first = i - i % scheduler::vcpus_of_unit();
@@ -86,13 +86,13 @@ Expected<void> Domain::set_max_vcpus(unsigned count)
         }
         vcpus_[i] = std::move(*vcpu);
     }
-    max_vcpus_ = count;
+    max_vcpus_.store(count, std::memory_order_release);
     return {};
 }
 
 void Domain::rearrange_vcpus()
 {
-    for (unsigned i = 0; i < max_vcpus_; ++i)
+    for (unsigned i = 0; i < max_vcpus(); ++i)
         scheduler::rearrange(*vcpus_[i]);
 }
 
@@ -100,21 +100,21 @@ void Domain::pause()
 {
     // Not the first one's business alone: who pauses next may go on to wait before the first came to say it.
     pause_count_.fetch_add(1, std::memory_order_acq_rel);
-    for (unsigned i = 0; i < max_vcpus_; ++i)
+    for (unsigned i = 0; i < max_vcpus(); ++i)
         scheduler::reconsider(*vcpus_[i]);
 }
 
 void Domain::unpause()
 {
     if (pause_count_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-        for (unsigned i = 0; i < max_vcpus_; ++i)
+        for (unsigned i = 0; i < max_vcpus(); ++i)
             scheduler::reconsider(*vcpus_[i]);
     }
 }
 
 void Domain::wait_until_stopped() const
 {
-    for (unsigned i = 0; i < max_vcpus_; ++i)
+    for (unsigned i = 0; i < max_vcpus(); ++i)
         scheduler::wait_until_stopped(*vcpus_[i]);
 }
 
@@ -177,12 +177,12 @@ Expected<void> Domain::kill()
         pause();
         wait_until_stopped();
         watchdogs_.stop_all();
-        for (unsigned i = 0; i < max_vcpus_; ++i)
+        for (unsigned i = 0; i < max_vcpus(); ++i)
             vcpus_[i]->stop_timers();
     }
     end_fork(*this);
     TRY(events_->close_all());
-    for (unsigned i = 0; i < max_vcpus_; ++i)
+    for (unsigned i = 0; i < max_vcpus(); ++i)
         vcpus_[i]->retire();
     TRY(grants_->release_mappings());
     TRY(p2m_->destroy_some());

@@ -100,9 +100,9 @@ class Domain : public Counted<Domain>
     [[nodiscard]] Domain_devices* devices() { return devices_; }
     void set_devices(Domain_devices* devices) { devices_ = devices; }
 
-    // vCPUs: set once; nullptr for an id that does not exist.
+    // vCPUs: set once, when others know the domain already; nullptr for an id that does not exist.
     Expected<void> set_max_vcpus(unsigned count);
-    [[nodiscard]] unsigned max_vcpus() const { return max_vcpus_; }
+    [[nodiscard]] unsigned max_vcpus() const { return max_vcpus_.load(std::memory_order_acquire); }
     // What DOMCTL_createdomain announced; DOMCTL_max_vcpus must say the same.
     [[nodiscard]] unsigned configured_vcpus() const { return configured_vcpus_; }
     void set_configured_vcpus(unsigned count) { configured_vcpus_ = count; }
@@ -111,7 +111,8 @@ class Domain : public Counted<Domain>
     void rearrange_vcpus();
     [[nodiscard]] Vcpu* vcpu(u64 id) const
     {
-        return id < max_vcpus_ ? vcpus_[clip_index(id, max_vcpus_)].get() : nullptr;
+        const unsigned count = max_vcpus();
+        return id < count ? vcpus_[clip_index(id, count)].get() : nullptr;
     }
 
     // What CPUID tells the vCPUs. May change until the domain has run.
@@ -189,7 +190,7 @@ class Domain : public Counted<Domain>
     static constexpr u32 kNotShutDown = ~0u;
     std::atomic<u32> shutdown_reason_{kNotShutDown};
     std::atomic<Dying> dying_{Dying::no};
-    unsigned max_vcpus_        = 0;
+    std::atomic<unsigned> max_vcpus_{0}; // of vcpus_, all of which are there first
     unsigned configured_vcpus_ = 0;
     u64 claimed_frames_        = 0;
     Ref<Memory_account> memory_;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -238,6 +239,24 @@ Result<void> Layer_exchange::make_durable() const
 {
     TRY(flush(plan_.behind));
     return flush(folder_of(plan_.image));
+}
+
+Result<bool> Layer_exchange::put_back(const std::string& image, const std::string& aside)
+{
+    struct stat now {
+    };
+    struct stat before {
+    };
+    if (::lstat(aside.c_str(), &before) != 0 && errno == ENOENT) {
+        return false;
+    }
+    // Two names of one file: it was about to be exchanged.
+    const bool same =
+        ::lstat(image.c_str(), &now) == 0 && now.st_ino == before.st_ino && now.st_dev == before.st_dev;
+    if ((same ? ::unlink(aside.c_str()) : ::rename(aside.c_str(), image.c_str())) != 0) {
+        return fail_errno("cannot put back what was at " + image + ", which is " + aside + " now");
+    }
+    return !same;
 }
 
 Result<void> Layer_exchange::undo()

@@ -49,6 +49,10 @@ class Layer_exchange
     [[nodiscard]] Result<void> commit();
     // Both names and what is behind are on stable storage.
     [[nodiscard]] Result<void> make_durable() const;
+    // For who was killed between commit() and undo(): what was at `image` and is `aside` is there again.
+    // False: it had not come to that.
+    [[nodiscard]] static Result<bool> put_back(const std::string& image, const std::string& aside);
+
     // Of what was committed: what was in the place is there again; the new image and what was written to it
     // are gone.
     [[nodiscard]] Result<void> undo();

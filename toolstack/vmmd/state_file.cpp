@@ -150,7 +150,7 @@ Result<Saved_state> parse(const std::string& text, const std::string& path)
     try {
         const Json json = Json::parse(text);
         Saved_state state;
-        auto& [unfinished, restarts, foreign, unread] = state.rest;
+        auto& [unfinished, restarts, foreign, unread, placed] = state.rest;
         read_each(json, "domains", unread, [&](const Json& entry) -> Result<void> {
             state.domains.push_back(TRY(domain_from_json(entry)));
             return {};
@@ -166,6 +166,9 @@ Result<Saved_state> parse(const std::string& text, const std::string& path)
             foreign.push_back(TRY(foreign_from_json(entry)));
             return {};
         });
+        for (const Json& entry : json.value("placed", Json::array())) {
+            placed.push_back({entry.at("image").get<std::string>(), entry.at("aside").get<std::string>()});
+        }
         return state;
     } catch (const nlohmann::json::exception& error) {
         return fail(Errc::protocol, path + ": " + error.what());
@@ -218,6 +221,9 @@ Result<void> State_file::save(const Domain_table& domains, const Unsettled& rest
     }
     for (const Saved_foreign& foreign : rest.foreign) {
         json["foreign"].push_back(to_json(foreign));
+    }
+    for (const Placed_image& placed : rest.placed) {
+        json["placed"].push_back({{"image", placed.image}, {"aside", placed.aside}});
     }
     for (const Unread& unread : rest.unread) {
         json[unread.list].push_back(Json::parse(unread.json));

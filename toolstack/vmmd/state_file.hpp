@@ -44,11 +44,18 @@ struct Unread {
     std::string why;
 };
 
+// An image in the place of another one, for a domain that is not complete yet.
+struct Placed_image {
+    std::string image;
+    std::string aside; // what was there
+};
+
 struct Unsettled {
     std::set<std::string> unfinished; // UUIDs
     std::vector<Saved_restart> restarts;
     std::vector<Saved_foreign> foreign;
     std::vector<Unread> unread;
+    std::vector<Placed_image> placed;
 };
 
 struct Saved_state {

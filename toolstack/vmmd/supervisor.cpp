@@ -27,11 +27,16 @@ std::string describe(const Domain& domain)
 
 Result<void> Supervisor::write_state() const
 {
-    Unsettled rest{unfinished_, {}, {}, unread_};
+    Unsettled rest{unfinished_, {}, {}, unread_, {}};
     for (const Construction_ptr& c : constructions_) {
         if (c->predecessor && !c->settled) {
             rest.restarts.push_back(
                 {c->creation.config, c->uuid, c->generation, *c->predecessor, c->reason, c->quick_ends});
+        }
+        for (const Layer& layer : c->layers) {
+            if (c->in_place && !c->settled && !layer->plan().aside.empty()) {
+                rest.placed.push_back({layer->plan().image, layer->plan().aside});
+            }
         }
     }
     for (const auto& [id, foreign] : foreign_) {

@@ -195,6 +195,7 @@ class Supervisor
         std::shared_ptr<migrate::Receiver> receiver; // or it comes from another host
         std::unique_ptr<Domain> domain;              // while it is filled and its devices are plugged
         std::vector<Layer> layers;                   // images that are its disks' from then on
+        bool in_place  = false;                      // some or all of them
         bool cancelled = false;
         std::vector<std::function<void()>> when_finished;
         bool settled = false; // made or given up: a successor of this process does not owe it any more
@@ -277,7 +278,8 @@ class Supervisor
     Result<void> copy(Domain& domain, const Save_ptr& save);
     Result<void> check_places(const save::Saved_domain& saved) const;
     static Result<std::vector<Layer>> layers_of(const save::Saved_domain& saved, const std::string& qemu_img);
-    static Result<void> put_in_place(Construction& construction);
+    Result<void> put_in_place(Construction& construction);
+    static void put_back(const std::vector<Placed_image>& placed);
     static void take_from_place(Construction& construction);
     void written(const Save_ptr& save, Result<void> result);
     void leave_to_file(Domain& domain, std::function<void(Result<void>)> done);

@@ -40,6 +40,7 @@ Result<void> Supervisor::start()
     keep_unread(alive, std::move(saved->rest.unread));
     parts_.devices.start();
     destroy_unfinished(alive, saved->rest.unfinished);
+    put_back(saved->rest.placed);
     for (auto& domain : saved->domains) {
         // The UUID tells a domain from a later one that happens to have its number.
         if (const Domain_info* info = find(alive, domain->id, domain->uuid)) {

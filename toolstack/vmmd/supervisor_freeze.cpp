@@ -190,9 +190,13 @@ Result<std::vector<Supervisor::Layer>> Supervisor::layers_of(const save::Saved_d
     return layers;
 }
 
-// From here to the end of its devices the new images are in their places.
+// From here to the end of its devices the new images are in their places, which is on file before.
 Result<void> Supervisor::put_in_place(Construction& construction)
 {
+    if (!construction.layers.empty()) {
+        construction.in_place = true;
+        TRY(write_state());
+    }
     for (const Layer& layer : construction.layers) {
         TRY(layer->commit());
         const auto& plan = layer->plan();
@@ -216,6 +220,19 @@ void Supervisor::take_from_place(Construction& construction)
         }
     }
     construction.layers.clear();
+}
+
+// For a domain that a former vmmd has not come to make.
+void Supervisor::put_back(const std::vector<Placed_image>& placed)
+{
+    for (const auto& [image, aside] : placed) {
+        const auto back = Layer_exchange::put_back(image, aside);
+        if (!back) {
+            log::error(back.error().message + "; what is there now is older: move it back before you use it");
+        } else if (*back) {
+            log::warning(image + " is what it was before the restoration in which vmmd ended");
+        }
+    }
 }
 
 Result<void> Supervisor::copy(Domain& domain, const Save_ptr& save)

@@ -296,6 +296,29 @@ TEST_CASE("a restoration that fails leaves the disk as it was")
     }
 }
 
+TEST_CASE("a restoration that vmmd dies in leaves the disk as it was before")
+{
+    log::set_level(log::Level::error);
+    World world;
+    REQUIRE(world.checkpoint(world.create(), "destroy"));
+    std::ofstream(world.image, std::ios::app) << "+written";
+    const auto before              = World::behind(world.image);
+    const auto images              = world.images();
+    const std::string file         = world.daemon.directory + "/domains.json";
+    world.daemon.hypervisor.before = [&](const std::string& operation) {
+        if (operation == "unpause") {
+            fs::copy_file(file, file + ".killed");
+        }
+    };
+    REQUIRE(world.restore());
+    REQUIRE(World::behind(world.image) != before);
+    world.kernel.reset();
+    world.daemon.restart([&] { fs::rename(file + ".killed", file); }); // killed right then
+    CHECK(World::behind(world.image) == before);
+    CHECK(world.images() == images);
+    world.daemon.run_until([&] { return world.daemon.hypervisor.domains.size() == 1; });
+}
+
 TEST_CASE("a restoration without what was frozen is refused")
 {
     World world;

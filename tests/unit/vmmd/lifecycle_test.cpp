@@ -250,7 +250,7 @@ TEST_CASE("a domain that was half made when the daemon died is destroyed, others
     const Domid unfinished = *daemon.hypervisor.create({half, 1, 0});
     const Domid foreign    = *daemon.hypervisor.create({{}, 1, 0});
     State_file(daemon.directory + "/domains.json")
-        .save(daemon.supervisor->domains(), {{"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"}, {}, {}, {}})
+        .save(daemon.supervisor->domains(), {{"aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"}, {}, {}, {}, {}})
         .value();
     daemon.restart();
     daemon.run_until([&] { return daemon.state_text().find("aaaaaaaa") == std::string::npos; });

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/migrate/pulse.hpp"
 
+#include "toolstack/base/start_thread.hpp"
+
 #include <utility>
 
 namespace vmm::migrate
 {
 
-Pulse::Pulse(std::chrono::milliseconds interval, std::function<bool()> beat)
-    : interval_(interval), beat_(std::move(beat)), thread_([this] { run(); })
+Result<std::unique_ptr<Pulse>> Pulse::start(std::chrono::milliseconds interval, std::function<bool()> beat)
 {
+    std::unique_ptr<Pulse> pulse(new Pulse(interval, std::move(beat)));
+    pulse->thread_ = TRY(start_thread([self = pulse.get()] { self->run(); }));
+    return pulse;
 }
 
 Pulse::~Pulse()
@@ -18,18 +22,18 @@ Pulse::~Pulse()
         stop_ = true;
     }
     stopping_.notify_one();
-    thread_.join();
+    if (thread_.joinable()) {
+        thread_.join();
+    }
 }
 
 void Pulse::run()
 {
     std::unique_lock lock(mutex_);
     while (!stopping_.wait_for(lock, interval_, [this] { return stop_; })) {
-        lock.unlock();
         if (!beat_()) {
             return;
         }
-        lock.lock();
     }
 }
 

@@ -22,20 +22,10 @@ constexpr auto kInPassing    = std::chrono::seconds(2);
 using save::Record;
 using save::Record_type;
 
-void Receiver::begin_pulse()
-{
-    pulse_ = std::make_unique<Pulse>(kBetweenBeats, [this] {
-        return put_answer(*out_, {std::string(kWorking), {}})
-            .has_value(); // or the answer fails, and says why
-    });
-}
-
 Result<void> Receiver::answer(std::string_view word)
 {
-    pulse_.reset();
-    TRY(put_answer(*out_, {std::string(word), {}}));
-    begin_pulse();
-    return {};
+    const auto quiet = pulse_->hold();
+    return put_answer(*out_, {std::string(word), {}});
 }
 
 Result<save::Saved_domain> Receiver::introduction()
@@ -47,7 +37,12 @@ Result<save::Saved_domain> Receiver::introduction()
     if (record.type != Record_type::description) {
         return fail(Errc::protocol, peer_ + " does not begin with a description of the domain");
     }
-    begin_pulse();
+    // Once for all that follows: a thread that could not be had later might be missed when the source has
+    // given its word already.
+    pulse_ = TRY(Pulse::start(kBetweenBeats, [this] {
+        return put_answer(*out_, {std::string(kWorking), {}})
+            .has_value(); // or the answer fails, and says why
+    }));
     return save::decode(record.payload);
 }
 

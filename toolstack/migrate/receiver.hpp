@@ -41,14 +41,13 @@ class Receiver
     void cancel() { stream_->cancel(); }
 
   private:
-    void begin_pulse();
     [[nodiscard]] Result<void> answer(std::string_view word);
 
     std::unique_ptr<Descriptor_stream> stream_;
     std::string peer_;
     std::optional<save::Image_reader> in_;
     std::optional<save::Image_writer> out_;
-    std::unique_ptr<Pulse> pulse_; // has out_ for itself while it is there
+    std::unique_ptr<Pulse> pulse_; // has out_ for itself while it is there and not held
 };
 
 } // namespace vmm::migrate

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toolstack/vmmd/worker.hpp"
 
+#include "toolstack/base/start_thread.hpp"
+
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -26,8 +28,9 @@ Result<std::unique_ptr<Worker>> Worker::create(Event_loop& loop)
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    worker->thread_ = std::thread([self = worker.get()] { self->run(); });
+    auto thread = start_thread([self = worker.get()] { self->run(); });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    worker->thread_ = TRY(std::move(thread));
     return worker;
 }
 

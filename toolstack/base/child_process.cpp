@@ -92,6 +92,13 @@ Result<pid_t> start(const Program& program)
     return child;
 }
 
+void end_now(pid_t child)
+{
+    ::kill(-child, SIGKILL);
+    while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+}
+
 std::string describe_end(int wait_status)
 {
     return WIFSIGNALED(wait_status) ? "was killed by signal " + std::to_string(WTERMSIG(wait_status))

@@ -24,6 +24,9 @@ struct Program {
 // An error says why the program could not be started, as known from execve() itself.
 [[nodiscard]] Result<pid_t> start(const Program& program);
 
+// For a child whose end nobody would hear of: kills it, with its process group, and reaps it.
+void end_now(pid_t child);
+
 // "ended with status 3", "was killed by signal 9": a wait status in words.
 [[nodiscard]] std::string describe_end(int wait_status);
 

@@ -33,7 +33,10 @@ Result<std::unique_ptr<Followed_process>> Followed_process::start(Event_loop& lo
 {
     const pid_t pid = TRY(vmm::start(program));
     std::unique_ptr<Followed_process> process(new Followed_process(loop, pid, true, std::move(ended)));
-    TRY(process->follow());
+    if (const auto followed = process->follow(); !followed) {
+        end_now(pid);
+        return std::unexpected(followed.error());
+    }
     return process;
 }
 

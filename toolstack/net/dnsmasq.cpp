@@ -114,8 +114,27 @@ Result<void> Dnsmasq::launch()
         return fail(child.error().code,
                     child.error().message + ", the DHCP server of the NAT network: install dnsmasq-base");
     }
+    if (const auto watched = loop_.on_child_exit(*child, [this](int status) { ended(status); }); !watched) {
+        end_now(*child);
+        return watched;
+    }
     process_ = *child;
-    return loop_.on_child_exit(*child, [this](int status) { ended(status); });
+    return {};
+}
+
+void Dnsmasq::launch_again()
+{
+    if (const auto launched = launch(); !launched) {
+        log::error(launched.error().message + "; it is tried again");
+        ++quick_ends_;
+        launch_later();
+    }
+}
+
+void Dnsmasq::launch_later()
+{
+    restart_ =
+        loop_.after(seconds(std::min(1U << std::min(quick_ends_, 6U), 60U)), [this] { launch_again(); });
 }
 
 void Dnsmasq::ended(int wait_status)
@@ -128,13 +147,9 @@ void Dnsmasq::ended(int wait_status)
                      "; it is started again");
     }
     if (quick_ends_ > 0) {
-        restart_ = loop_.after(seconds(std::min(1U << std::min(quick_ends_, 6U), 60U)), [this] {
-            if (const auto launched = launch(); !launched) {
-                log::error(launched.error().message);
-            }
-        });
-    } else if (const auto launched = launch(); !launched) {
-        log::error(launched.error().message);
+        launch_later();
+    } else {
+        launch_again();
     }
 }
 

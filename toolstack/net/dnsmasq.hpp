@@ -40,6 +40,8 @@ class Dnsmasq
 
   private:
     Result<void> launch();
+    void launch_again();
+    void launch_later();
     void ended(int wait_status);
 
     Event_loop& loop_;
@@ -47,7 +49,7 @@ class Dnsmasq
     std::optional<pid_t> process_;
     std::optional<Event_loop::Timer_id> restart_;
     bool ending_on_purpose_ = false;
-    unsigned quick_ends_    = 0;
+    unsigned quick_ends_    = 0; // and failed launches, in a row
     Event_loop::Clock::time_point launched_{};
 };
 

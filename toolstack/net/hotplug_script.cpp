@@ -37,7 +37,7 @@ void Hotplug_scripts::run(const Call& call, Done done)
         !watched) {
         loop_.cancel(timer);
         const auto node = running_.extract(*child);
-        ::kill(-*child, SIGKILL);
+        end_now(*child);
         node.mapped().done(watched);
     }
 }

@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -353,6 +354,32 @@ TEST_CASE("logs are rotated by size, the oldest goes, and an old log is continue
     again.append("ff");
     CHECK(contents(path) == "eff");
     CHECK_FALSE(Log_file::open(directory + "/no/such/place.log", {}));
+    std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("a log that cannot be opened again for a while loses what comes then, and no old log")
+{
+    log::set_level(log::Level::error);
+    char name[]                 = "/tmp/vmm-console-test-XXXXXX";
+    const std::string directory = mkdtemp(name);
+    const std::string path      = directory + "/g.log";
+    {
+        Log_file log = Log_file::open(path, {10, 2}).value();
+        log.append("aaaaaaaaaabbbbbbbbbb");
+        rlimit limit{};
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        const rlimit none{0, limit.rlim_max}; // files can be renamed all the same
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+        for (int i = 0; i < 10; ++i) {
+            log.append("lost");
+        }
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+        CHECK(contents(path + ".1") == "bbbbbbbbbb");
+        CHECK(contents(path + ".2") == "aaaaaaaaaa");
+        log.append("cc");
+        CHECK(contents(path) == "cc");
+        CHECK(contents(path + ".1") == "bbbbbbbbbb");
+    }
     std::filesystem::remove_all(directory);
 }
 

@@ -42,7 +42,7 @@ void Log_file::complain(const std::string& why)
     }
 }
 
-void Log_file::rotate()
+Result<void> Log_file::rotate()
 {
     for (unsigned n = limits_.old_files; n > 1; --n) {
         std::rename((path_ + "." + std::to_string(n - 1)).c_str(), (path_ + "." + std::to_string(n)).c_str());
@@ -52,16 +52,24 @@ void Log_file::rotate()
     } else {
         ::unlink(path_.c_str());
     }
-    if (const auto opened = reopen(); !opened) {
-        complain(opened.error().message);
+    return reopen();
+}
+
+// What is not open is not moved aside: else each attempt would push another old file out.
+Result<void> Log_file::make_room()
+{
+    if (!fd_) {
+        TRY(reopen());
     }
+    return size_ >= limits_.file_bytes ? rotate() : Result<void>{};
 }
 
 void Log_file::append(std::string_view text)
 {
     while (!text.empty()) {
-        if (size_ >= limits_.file_bytes) {
-            rotate();
+        if (const auto made = make_room(); !made) {
+            complain(made.error().message);
+            return;
         }
         const std::uint64_t room = limits_.file_bytes - std::min(size_, limits_.file_bytes);
         const std::size_t now =

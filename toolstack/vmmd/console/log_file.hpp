@@ -31,7 +31,8 @@ class Log_file
   private:
     Log_file(std::string path, Log_limits limits) : path_(std::move(path)), limits_(limits) {}
     Result<void> reopen();
-    void rotate();
+    Result<void> rotate();
+    Result<void> make_room();
     void complain(const std::string& why);
 
     std::string path_;

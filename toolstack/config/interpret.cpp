@@ -43,7 +43,7 @@ std::expected<void, Diagnostic> append(Setting& to, const Setting& more)
     auto* const list          = std::get_if<std::vector<Value>>(&to.value.what);
     const auto* const entries = std::get_if<std::vector<Value>>(&more.value.what);
     if ((list == nullptr) != (entries == nullptr))
-        return error_at(more.value_place(), more.key,
+        return error_at(more.value.place(), more.key,
                         "+= joins two lists or two texts, not one with the other");
     if (list != nullptr) {
         list->insert(list->end(), entries->begin(), entries->end());
@@ -69,7 +69,7 @@ std::expected<Merged, Diagnostic> merge(const Settings& settings, Warnings& warn
                 return std::unexpected(std::move(result.error()));
             continue;
         }
-        if (it->second.source == setting.source)
+        if (it->second.value.source == setting.value.source)
             warnings.push_back(
                 {setting.key_place(),
                  setting.key + ": set before at " + it->second.key_place() + "; the later value counts"});
@@ -92,10 +92,10 @@ std::expected<void, Diagnostic> read_setting(const Setting& setting, Draft& draf
     if (const auto* const reader = find_key_reader(setting.key)) {
         draft.remarks.clear();
         if (const auto result = reader->read(setting.value, draft); !result)
-            return error_at(setting.source->place(result.error().at.value_or(setting.value.at)), setting.key,
+            return error_at(result.error().place.value_or(setting.value.place()), setting.key,
                             result.error().message);
         for (const auto& remark : draft.remarks)
-            warnings.push_back({setting.value_place(), setting.key + ": " + remark});
+            warnings.push_back({remark.place, setting.key + ": " + remark.message});
         return {};
     }
     const auto* const foreign = find_foreign_key(setting.key);
@@ -161,7 +161,7 @@ std::expected<Interpretation, Diagnostic> interpret(const Settings& settings, st
     // In the order of the text, so that the first mistake a reader sees is the first one reported.
     for (const auto& setting : settings) {
         const auto& counts = merged->at(setting.key);
-        if (counts.source != setting.source || counts.key_at != setting.key_at)
+        if (counts.value.source != setting.value.source || counts.key_at != setting.key_at)
             continue;
         if (auto read = read_setting(counts, draft, result.warnings); !read)
             return std::unexpected(std::move(read.error()));
@@ -172,7 +172,7 @@ std::expected<Interpretation, Diagnostic> interpret(const Settings& settings, st
     if (const auto valid = validate(draft.config); !valid) {
         const auto& [key, message] = valid.error();
         const auto it              = merged->find(key);
-        return error_at(it == merged->end() ? std::string{origin} : it->second.value_place(), key, message);
+        return error_at(it == merged->end() ? std::string{origin} : it->second.value.place(), key, message);
     }
     result.config = std::move(draft.config);
     return result;

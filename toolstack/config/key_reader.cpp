@@ -176,7 +176,7 @@ Reading_result read_grant_version(const Value& value, Draft& draft)
     if (*number != 1 && *number != 2)
         return std::unexpected("there are grant tables of version 1 and 2");
     if (*number == 2)
-        draft.remarks.emplace_back("version 2 is not supported yet: the domain has version 1");
+        draft.remarks.push_back({value.place(), "version 2 is not supported yet: the domain has version 1"});
     return {};
 }
 
@@ -216,8 +216,8 @@ Reading_result read_cpus(const Value& value, std::optional<Cpu_set>& every_vcpu,
     for (const auto& entry : *list) {
         auto cpus = as_cpus(entry);
         if (!cpus)
-            return std::unexpected("entry " + std::to_string(&entry - list->data() + 1) + ": " +
-                                   cpus.error());
+            return std::unexpected(Bad_value{
+                "entry " + std::to_string(&entry - list->data() + 1) + ": " + cpus.error(), entry.place()});
         each.push_back(*std::move(cpus));
     }
     return {};
@@ -237,9 +237,9 @@ Reading_result read_cpuid(const Value& value, Draft& draft)
 }
 
 // A place inside a text: escapes are not counted, none of them stands in what such texts may hold.
-Position place_within(const Value& text, std::size_t offset)
+std::string place_within(const Value& text, std::size_t offset)
 {
-    return {text.at.line, text.at.column + 1 + static_cast<unsigned>(offset)};
+    return text.source->place({text.at.line, text.at.column + 1 + static_cast<unsigned>(offset)});
 }
 
 Reading_result read_vifs(const Value& value, Draft& draft)
@@ -252,11 +252,14 @@ Reading_result read_vifs(const Value& value, Draft& draft)
         const auto* text = std::get_if<std::string>(&entry.what);
         if (text == nullptr)
             return std::unexpected(
-                Bad_value{"expected text such as 'mac=00:16:3e:01:02:03,bridge=br0'", entry.at});
-        auto vif = parse_vif(*text, &draft.remarks);
+                Bad_value{"expected text such as 'mac=00:16:3e:01:02:03,bridge=br0'", entry.place()});
+        std::vector<std::string> remarks;
+        auto vif = parse_vif(*text, &remarks);
         if (!vif)
             return std::unexpected(
                 Bad_value{std::move(vif.error().message), place_within(entry, vif.error().offset)});
+        for (auto& remark : remarks)
+            draft.remarks.push_back({entry.place(), std::move(remark)});
         draft.config.vifs.push_back(*std::move(vif));
     }
     return {};
@@ -271,7 +274,7 @@ Reading_result read_disks(const Value& value, Draft& draft)
     for (const auto& entry : *list) {
         const auto text = as_text(entry);
         if (!text)
-            return std::unexpected(Bad_value{text.error(), entry.at});
+            return std::unexpected(Bad_value{text.error(), entry.place()});
         auto disk = parse_disk(*text);
         if (!disk)
             return std::unexpected(

@@ -25,17 +25,17 @@ struct Draft {
     std::optional<std::uint64_t> memory, maxmem;
     std::optional<unsigned> maxvcpus;
     std::optional<Cpu_set> every_vcpu, every_vcpu_soft; // cpus = "..." as opposed to a list
-    std::vector<std::string> remarks;                   // warnings about the value being read, as clauses
+    std::vector<Diagnostic> remarks;                    // warnings about the value being read, as clauses
 };
 
-// What is wrong with a value, as a clause without key and place, and where, if not at its beginning.
+// What is wrong with a value, as a clause without key and place, and the place, if not its beginning.
 struct Bad_value {
     std::string message;
-    std::optional<Position> at;
+    std::optional<std::string> place;
 
     Bad_value(std::string text) : message(std::move(text)) {}
     Bad_value(const char* text) : message(text) {}
-    Bad_value(std::string text, Position place) : message(std::move(text)), at(place) {}
+    Bad_value(std::string text, std::string where) : message(std::move(text)), place(std::move(where)) {}
 };
 
 using Reading_result = std::expected<void, Bad_value>;

@@ -31,7 +31,7 @@ struct Source {
     }
 };
 
-using Source_ptr = std::shared_ptr<const Source>; // shared by every setting read from it
+using Source_ptr = std::shared_ptr<const Source>; // shared by every value read from it
 
 // An error or a warning about configuration text, one line.
 struct Diagnostic {

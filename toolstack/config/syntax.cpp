@@ -122,14 +122,14 @@ Parser::Parsed<Setting> Parser::setting(Token key)
     if (!parsed)
         return std::unexpected(std::move(parsed.error()));
     const auto kind = sign->kind == Token_kind::assign ? Setting::Kind::assign : Setting::Kind::append;
-    return Setting{source_, std::move(key.text), key.at, kind, std::move(*parsed)};
+    return Setting{std::move(key.text), key.at, kind, std::move(*parsed)};
 }
 
 Parser::Parsed<Value> Parser::value(Token first, unsigned depth)
 {
     switch (first.kind) {
-    case Token_kind::string: return Value{first.at, std::move(first.text)};
-    case Token_kind::number: return Value{first.at, Number{first.number, std::move(first.text)}};
+    case Token_kind::string: return Value{source_, first.at, std::move(first.text)};
+    case Token_kind::number: return Value{source_, first.at, Number{first.number, std::move(first.text)}};
     case Token_kind::open: return list(first.at, depth);
     case Token_kind::word:
         return error(first.at, "expected a value (a number, \"text\" or a [list]), found " +
@@ -164,7 +164,7 @@ Parser::Parsed<Value> Parser::list(Position at, unsigned depth)
         if (token->kind != Token_kind::comma)
             return expected("',' or ']' in the list opened at " + source_->place(at), *token);
     }
-    return Value{at, std::move(entries)};
+    return Value{source_, at, std::move(entries)};
 }
 
 } // namespace

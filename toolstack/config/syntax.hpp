@@ -22,21 +22,22 @@ struct Number {
 };
 
 struct Value {
+    Source_ptr source; // of its own: += may have put it behind values from elsewhere
     Position at;
     std::variant<std::string, Number, std::vector<Value>> what;
+
+    [[nodiscard]] std::string place() const { return source->place(at); }
 };
 
 struct Setting {
     enum class Kind { assign, append };
 
-    Source_ptr source;
     std::string key;
     Position key_at;
     Kind kind = Kind::assign;
     Value value;
 
-    [[nodiscard]] std::string key_place() const { return source->place(key_at); }
-    [[nodiscard]] std::string value_place() const { return source->place(value.at); }
+    [[nodiscard]] std::string key_place() const { return value.source->place(key_at); }
 };
 
 inline constexpr unsigned kMax_list_depth = 8;

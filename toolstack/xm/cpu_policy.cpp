@@ -29,7 +29,7 @@ Outcome<cpu::Feature_set> features_in(const std::string& file)
         return config_error(file + ": has no line cpuid = \"...\", as `xm cpu-policy` prints it");
     auto features = cpu::Feature_set::parse(*text);
     if (!features)
-        return config_error(line->value_place() + ": cpuid: " + features.error());
+        return config_error(line->value.place() + ": cpuid: " + features.error());
     return *features;
 }
 

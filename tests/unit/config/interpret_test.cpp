@@ -163,7 +163,7 @@ TEST_CASE("Wrong values say what would be right")
          "a.cfg:3:18: rtc_timeoffset: expected a number (decimal, 0x hexadecimal or 0 octal), found 'noon'"},
         {"rtc_timeoffset = []", "a.cfg:3:18: rtc_timeoffset: expected a number, found a list"},
         {"cap = []", "a.cfg:3:7: cap: expected a number, found a list"},
-        {"cpus = ['x']", "a.cfg:3:8: cpus: entry 1: \"x\" is not a CPU number: write \"all\", or numbers and "
+        {"cpus = ['x']", "a.cfg:3:9: cpus: entry 1: \"x\" is not a CPU number: write \"all\", or numbers and "
                          "ranges like \"0-3,^1\""},
         {"cpus = 'nodes:0'",
          "a.cfg:3:8: cpus: NUMA nodes are not supported here yet: give CPU numbers like \"0-3,^1\""},
@@ -173,7 +173,7 @@ TEST_CASE("Wrong values say what would be right")
         {"cpuid = 'host,avx3=0'",
          "a.cfg:3:9: cpuid: \"avx3\" is no feature: `xm cpu-policy` lists what this host "
          "offers"},
-        {"cpus = [['0']]", "a.cfg:3:8: cpus: entry 1: expected CPU numbers like \"0-3,^1\", found a list"},
+        {"cpus = [['0']]", "a.cfg:3:9: cpus: entry 1: expected CPU numbers like \"0-3,^1\", found a list"},
         {"name = ''", "a.cfg:3:8: name: is empty: a name has 1 to 63 letters, digits and . _ - +"},
         {"name = 'a b'",
          "a.cfg:3:8: name: has ' ' at character 2: a name has 1 to 63 letters, digits and . _ - +"},

@@ -57,6 +57,26 @@ TEST_CASE("A mistake in an argument is told with the argument")
           "memory=1, column 8: memory: 1 is out of range, give 16 to 16777216 (MiB)");
 }
 
+TEST_CASE("A mistake in an entry is told with the argument that added it, or with the file it stands in")
+{
+    const Temporary_file file{"name = 'a'\nkernel = '/k'\n"
+                              "disk = [ '/a,raw,xvda' ]; vif = [ 'nat' ]; cpus = [ '0' ]\n"};
+    const auto told = [&](const std::string& argument) {
+        const auto result = load(file.path(), std::span{&argument, 1});
+        return result ? result->warnings.at(0).to_string() : result.error().to_string();
+    };
+    CHECK(told("disk+=['/b,qcow3,xvdb']").starts_with("disk+=['/b,qcow3,xvdb'], column 12: disk: format: "));
+    CHECK(told("disk+=[['/b']]") == "disk+=[['/b']], column 8: disk: expected text in quotes, found a list");
+    CHECK(told("vif+=['macc=1']").starts_with("vif+=['macc=1'], column 8: vif: \"macc\" is not known"));
+    CHECK(told("vif+=[1]").starts_with("vif+=[1], column 7: vif: expected text such as "));
+    CHECK(told("vif+=['model=e1000']").starts_with("vif+=['model=e1000'], column 7: vif: model: ignored"));
+    CHECK(told("cpus+=['x']").starts_with("cpus+=['x'], column 8: cpus: entry 2: \"x\" is not a CPU number"));
+
+    const Temporary_file bad{"name = 'a'\nkernel = '/k'\ndisk = [ '/a,raw3,xvda' ]\n"};
+    const std::string good = "disk+=['/b,raw,xvdb']";
+    CHECK(load(bad.path(), std::span{&good, 1}).error().place == bad.path() + ":3:14");
+}
+
 TEST_CASE("A relative path counts from the current directory")
 {
     const Temporary_file file{"name = 'a'\nkernel = 'k'\n"};

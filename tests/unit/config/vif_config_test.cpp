@@ -201,7 +201,7 @@ TEST_CASE("An emulated card's model is ignored with a warning")
     REQUIRE(result);
     REQUIRE(result->warnings.size() == 1);
     CHECK(result->warnings[0].to_string() ==
-          "a.cfg:3:5: vif: model: ignored, a PVH domain has no emulated network card");
+          "a.cfg:3:6: vif: model: ignored, a PVH domain has no emulated network card");
 }
 
 TEST_CASE("Interfaces survive the way through JSON and text")

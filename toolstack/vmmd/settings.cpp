@@ -59,7 +59,7 @@ std::string unknown_key(const std::string& key)
 Result<void> apply(Settings& settings, const config::Setting& setting)
 {
     const auto wrong = [&](const std::string& why) {
-        return fail(Errc::invalid, setting.value_place() + ": " + setting.key + ": " + why);
+        return fail(Errc::invalid, setting.value.place() + ": " + setting.key + ": " + why);
     };
     if (const auto text = kTexts.find(setting.key); text != kTexts.end()) {
         const auto* value = std::get_if<std::string>(&setting.value.what);

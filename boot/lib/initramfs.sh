@@ -76,7 +76,8 @@ initramfs_domu() {
     cp -r "$PLINTH_ROOT/boot/image/domu/." "$dir/"
     ln -s /bin/busybox "$dir/init"
     tree_pack "$dir" "$dir.cpio"
-    gzip -9nf <"$dir.cpio" >"$1"
+    gzip -9nf <"$dir.cpio" >"$1.new"
+    mv "$1.new" "$1"
     rm -f "$dir.cpio"
 }
 

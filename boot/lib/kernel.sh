@@ -29,3 +29,14 @@ kernel_fetch() {
     package_unpack "$package" "$KERNEL_DIR"
     [ -e "$KERNEL_DIR/lib/modules/$KERNEL_VERSION/modules.dep" ] || depmod -b "$KERNEL_DIR" "$KERNEL_VERSION"
 }
+
+# kernel_keep DIR: the kernel of kernel_fetch as DIR/vmlinuz, and unpacked as DIR/vmlinux. Tests start from these while
+# another boot/run makes its images: they are whole at any time, and change only with the kernel.
+kernel_keep() {
+    local packed=$KERNEL_DIR/boot/vmlinuz-$KERNEL_VERSION
+    if ! cmp -s "$packed" "$1/vmlinuz"; then
+        cp "$packed" "$1/vmlinuz.new"
+        mv "$1/vmlinuz.new" "$1/vmlinuz"
+    fi
+    python3 "$PLINTH_ROOT/boot/lib/vmlinux.py" "$1/vmlinuz" "$1/vmlinux"
+}

@@ -16,7 +16,7 @@ chosen = options(__doc__)
 folder = os.path.dirname(log_file(chosen, "refusals"))
 initramfs = os.path.join(chosen.build, "boot", "domu.cpio.gz")
 hypervisor = os.path.join(chosen.build, "hypervisor", "plinth")
-good = os.path.join(chosen.build, "boot", "dom0", "boot", "vmlinuz")
+good = os.path.join(chosen.build, "boot", "vmlinuz")
 
 
 def made(name, change):

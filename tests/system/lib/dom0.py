@@ -14,7 +14,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "..", "bo
 import qemu  # noqa: E402
 from machine import PROMPT, SCALE, Failed, Machine  # noqa: E402,F401
 import steps  # noqa: E402
-import vmlinux  # noqa: E402
 
 DOM0 = r"^dom0:\S*# "
 DOMU = r"^domU:\S*# "
@@ -47,11 +46,9 @@ def loaded(chosen, dom0_mem):
     """What GRUB loads, loaded by QEMU itself as multiboot1 has it and without the kernel's packing: that takes twenty
     seconds less. system.demo, uefi, xl and debian boot as users do, and their kernels say all they have to say."""
     images = os.path.join(chosen.build, "boot")
-    kernel = os.path.join(images, "vmlinux")
-    vmlinux.unpack(os.path.join(images, "dom0", "boot", "vmlinuz"), kernel)
     return ["-kernel", os.path.join(chosen.build, "hypervisor", "plinth"),
             "-append", f"console=com1 com1=115200,8n1 loglvl=info dom0_mem={dom0_mem}",
-            "-initrd", f"{kernel} {KERNEL_SAYS},{images}/dom0.cpio"]
+            "-initrd", f"{images}/vmlinux {KERNEL_SAYS},{images}/dom0.cpio"]
 
 
 def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image=None, cpus=1):

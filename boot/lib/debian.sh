@@ -15,6 +15,13 @@ debian_mirror() {
              END { if (!found) print "http://deb.debian.org/debian" }'
 }
 
+# debian_bootstrap DIR MIRROR: the packages, installed into the empty DIR. Where it fails it begins once more: unlike apt,
+# debootstrap does not ask again for what did not come.
+debian_bootstrap() {
+    local words=(--variant=minbase --include="$(IFS=,; echo "${DEBIAN_PACKAGES[*]}")" bookworm "$1" "$2")
+    debootstrap "${words[@]}" || { find "$1" -xdev -mindepth 1 -delete && debootstrap "${words[@]}"; }
+}
+
 # debian_settings DIR: what an installer would have asked for. Its root has no password: it is reached by its console.
 debian_settings() {
     local dir=$1
@@ -42,8 +49,7 @@ debian_image() {
     mkdir -p "$out"
     work=$(mktemp -d "$out/root.XXXXXX")
     chmod 755 "$work"
-    quietly "$PLINTH_BUILD/log/debootstrap.log" debootstrap --variant=minbase \
-        --include="$(IFS=,; echo "${DEBIAN_PACKAGES[*]}")" bookworm "$work" "$mirror"
+    quietly "$PLINTH_BUILD/log/debootstrap.log" debian_bootstrap "$work" "$mirror"
     quietly "$PLINTH_BUILD/log/debian-settings.log" debian_settings "$work" "$mirror"
     cp -L "$work/vmlinuz" "$out/vmlinuz"
     cp -L "$work/initrd.img" "$out/initrd.img"

@@ -22,7 +22,7 @@ DOMU = r"^domU:\S*# "
 def boot(machine):
     """From power-on to dom0's shell."""
     machine.expect(DOM0, 240, "dom0's shell")
-    machine.line("stty cols 1000")
+    machine.line("stty cols 1000; dmesg -n 1")
     machine.expect(DOM0, 20, "dom0's shell")
 
 

@@ -123,6 +123,14 @@ class Machine:
                              f"{self.tail()}\n    (all of it: {self.log})")
             opened = self._read(min(left, 0.5))
 
+    def listen(self, seconds):
+        """Takes in what the console says for that long; False if it is closed before."""
+        end = time.monotonic() + seconds * SCALE * self.slowness
+        while (left := end - time.monotonic()) > 0:
+            if not self._read(left):
+                return False
+        return True
+
     def never(self, pattern, since=0):
         """Fails if `pattern` was said at any time after position `since`."""
         match = re.compile(pattern, re.MULTILINE).search(self._text, since)

@@ -6,7 +6,6 @@ on serial that names the trouble; the machine must stay as it is, so that the wo
 
 import os
 import sys
-import time
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
 from dom0 import SHOWN, Failed, Machine, log_file, options, qemu, steps
@@ -45,14 +44,14 @@ CASES = [
 def refused(number, name, machine_keys, modules, words):
     command_line = "console=com1 loglvl=info noreboot"
     boot = ["-kernel", hypervisor, "-append", command_line]
-    if modules:
-        boot += ["-initrd", ",".join(modules)]
+    if modules:  # the first is the kernel, which would be heard
+        boot += ["-initrd", ",".join([f"{modules[0]} console=hvc0", *modules[1:]])]
     command = qemu.command(boot, extra=["-no-reboot"], **machine_keys)
     with Machine(command, log_file(chosen, f"refusals.{number}"), SHOWN) as machine:
         line = machine.expect(rf"(?i:^.*(?:{words}).*$)", 60, name)
-        time.sleep(2)
+        stays = machine.listen(2)
         machine.never(r"Linux version")
-        if not machine.running():
+        if not stays or not machine.running():
             raise Failed("the machine did not stay on with its message")
         return line.group(0).strip()
 

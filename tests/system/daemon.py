@@ -80,14 +80,20 @@ def shut_down(machine):
         raise Failed("the store still has a home for it")
 
 
+def whole_or_none(machine):
+    """Whether there is the domain "half", running, or nothing of it; neither as long as it is being made or undone."""
+    rows = domains(machine)
+    if "half" in rows and set(rows["half"]["state"]) <= set("rb-"):
+        return "whole"
+    return "none" if not rows and free_mib(machine) == before["free"] else None
+
+
 def kill_xm(machine):
     file = config(machine, "half")
     left = []
     for milliseconds in KILLED_AFTER_MS:
         machine.shell(f"xm create {file} > /dev/null 2>&1 & sleep {milliseconds / 1000}; kill -9 $! 2>/dev/null; wait", 60)
-        row = wait_for(machine, "a domain that is complete, or none", 30,
-                       lambda m: domains(m).get("half", {"state": "none"}))
-        if row["state"] != "none":
+        if wait_for(machine, "a domain that is complete, or none", 30, whole_or_none) == "whole":
             left.append(milliseconds)
             with guest_shell(machine, "half"):
                 machine.shell("true")

@@ -55,10 +55,8 @@ def work_alone(machine):
     return f"{alone['seconds']:.2f} s"
 
 
-def work_beside_a_spinner(machine):
-    with guest_shell(machine, "left"):
-        machine.line(SPIN)
-        machine.shell("true")
+def part_of_who_works(machine):
+    """How long the right guest's work takes, and what part of the CPU it has meanwhile."""
     begin = cpu_seconds(machine)
     with guest_shell(machine, "right"):
         beside = seconds_of(machine, WORK)
@@ -67,13 +65,19 @@ def work_beside_a_spinner(machine):
     part = (end["right"] - begin["right"]) / beside
     if part < 1 / 3:
         raise Failed(f"a guest that works had {part:.2f} of the CPU beside a guest that spins")
+    return beside, part
+
+
+def work_beside_a_spinner(machine):
+    with guest_shell(machine, "left"):
+        machine.line(SPIN)
+        machine.shell("true")
+    beside, part = undisturbed(lambda: part_of_who_works(machine))
     return f"{beside:.2f} s, {beside / alone['seconds']:.2f} times as long, with {part:.2f} of the CPU"
 
 
-def both_spin(machine):
-    with guest_shell(machine, "right"):
-        machine.line(SPIN)
-        machine.shell("true")
+def shares(machine):
+    """Of ten seconds, what each of the guests gets that spin."""
     begin = cpu_seconds(machine)
     elapsed = seconds_of(machine, "sleep 10")
     end = cpu_seconds(machine)
@@ -82,6 +86,14 @@ def both_spin(machine):
         raise Failed(f"of two guests that spin one got {left:.1f} s, the other {right:.1f} s")
     if elapsed > 14:
         raise Failed(f"`sleep 10` in dom0 took {elapsed:.1f} s beside two guests that spin")
+    return left, right
+
+
+def both_spin(machine):
+    with guest_shell(machine, "right"):
+        machine.line(SPIN)
+        machine.shell("true")
+    left, right = undisturbed(lambda: shares(machine))
     return f"{left:.1f} s and {right:.1f} s of 10"
 
 
@@ -96,26 +108,41 @@ def parts(machine, seconds=10):
     return {name: (end[name] - begin[name]) / elapsed for name in ("left", "right")}
 
 
-def weights(machine):
-    """Both spin; the ratio, not the sum, is what weights promise: dom0 takes its part before."""
-    machine.shell("xm sched-credit -d left -w 512")
+def parts_by_weight(machine):
     part = parts(machine)
     ratio = part["left"] / part["right"]
     if not 1.5 <= ratio <= 2.6:
         raise Failed(f"with weights 512 and 256 the guests got {part}, that is {ratio:.2f} to 1")
+    return part, ratio
+
+
+def weights(machine):
+    """Both spin; the ratio, not the sum, is what weights promise: dom0 takes its part before."""
+    machine.shell("xm sched-credit -d left -w 512")
+    part, ratio = undisturbed(lambda: parts_by_weight(machine))
     machine.shell("xm sched-credit -d left -w 256")
     return f"{part['left']:.2f} and {part['right']:.2f} of the CPU, {ratio:.2f} to 1"
 
 
-def caps(machine):
-    machine.shell("xm sched-credit -d left -c 20")
+def parts_by_cap(machine):
     part = parts(machine)
     if not 0.15 <= part["left"] <= 0.25 or part["right"] < 0.5:
         raise Failed(f"with a cap of 20 % for the left one the guests got {part}")
-    machine.shell("xm pause right")
+    return part
+
+
+def capped_alone(machine):
     alone_part = parts(machine)["left"]
     if not 0.15 <= alone_part <= 0.25:
         raise Failed(f"with a cap of 20 % a guest got {alone_part:.2f} of a CPU that nobody else wants")
+    return alone_part
+
+
+def caps(machine):
+    machine.shell("xm sched-credit -d left -c 20")
+    part = undisturbed(lambda: parts_by_cap(machine))
+    machine.shell("xm pause right")
+    alone_part = undisturbed(lambda: capped_alone(machine))
     machine.shell("xm unpause right; xm sched-credit -d left -c 0")
     return f"{part['left']:.3f} beside {part['right']:.2f}, {alone_part:.3f} alone"
 

@@ -137,20 +137,28 @@ def full(machine):
         expect_equal("what was written after", take(guest, "xvdb", skip=8), expected("room again"))
 
 
-WRITER = "for i in 1 2 3 4 5 6; do dd if=/tmp/long of=/dev/{0} bs=64k conv=fsync || echo lost; done"
+WRITER = "until test -e /tmp/enough; do dd if=/tmp/long of=/dev/{0} bs=64k conv=fsync || echo lost; echo >> /tmp/rounds; done"
+
+
+def writes_another_round(guest):
+    rounds = int(guest.shell("wc -l < /tmp/rounds")[1])
+    wait_in(guest, f"test $(wc -l < /tmp/rounds) -gt {rounds}", 120)
 
 
 def ended(machine, how, vdevs):
-    """While the guest writes: it is started again, and the guest notices nothing."""
+    """While the guest writes, which it does until it is told: it is started again, and the guest notices nothing."""
     for vdev in vdevs:
         with guest_shell(machine, "a") as guest:
-            guest.shell(f"{write_lines(f'{how} {vdev}', DATA, '/tmp/long')}; rm -f /tmp/said; "
+            guest.shell(f"{write_lines(f'{how} {vdev}', DATA, '/tmp/long')}; rm -f /tmp/enough; : > /tmp/rounds; "
                         f"({WRITER.format(vdev)}; echo all) > /tmp/said 2>&1 & true")
+            writes_another_round(guest)
         old = backends(machine)[number_of(vdev)]
         machine.shell(f"kill -{how} {old}")
         wait_for(machine, "another backend process", 30,
                  lambda m, o=old, n=number_of(vdev): backends(m).get(n, o) != o)
         with guest_shell(machine, "a") as guest:
+            writes_another_round(guest)
+            guest.shell("touch /tmp/enough")
             wait_in(guest, "grep -q all /tmp/said", 120)
             guest.shell("! grep -i -e lost -e error /tmp/said")
             expect_equal(f"what was written to {vdev} meanwhile", take(guest, vdev), expected(f"{how} {vdev}"))

@@ -90,6 +90,7 @@ class Machine final : public Sched_host
         for (auto& driver : drivers)
             driver.join();
         calm_ = true;
+        wait_for_new_laps();
         for (auto& group : groups) {
             if (second_)
                 move(group, *first_);
@@ -180,6 +181,18 @@ class Machine final : public Sched_host
         for_each_of(group, [](Task& task) { set_paused(task, false); });
     }
 
+    // Then no CPU puts a task to sleep any more that it had in hand before all was calm.
+    void wait_for_new_laps()
+    {
+        const auto end = Steady::now() + kPatience;
+        for (const auto& laps : laps_) {
+            const u64 before = laps;
+            while (laps == before && Steady::now() < end)
+                std::this_thread::yield();
+            expect(laps != before);
+        }
+    }
+
     void run_cpu(u32 cpu)
     {
         Cpu_set core;
@@ -188,6 +201,7 @@ class Machine final : public Sched_host
         Policy* const policy = cpus_of(*first_).has(cpu) ? first_ : second_;
         policy->cpu_online(cpu, {share_cores ? Cpu_set::only(cpu) : core, Cpu_set::all()}, now());
         while (!stop_) {
+            ++laps_[cpu];
             look_[cpu]               = false;
             const auto [next, until] = policy->decide(cpu, now());
             if (next)
@@ -273,6 +287,7 @@ class Machine final : public Sched_host
     Policy* second_ = nullptr;
     std::mutex control_;
     std::atomic<bool> look_[kCpus]{};
+    std::atomic<u64> laps_[kCpus]{};
     std::atomic<const Sched_group*> group_on_[kCpus]{};
     std::atomic<bool> stop_{false};
     std::atomic<bool> calm_{false};

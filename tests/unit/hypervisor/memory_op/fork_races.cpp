@@ -61,6 +61,7 @@ TEST_CASE("all sharers write the same frames at once")
         REQUIRE(family[i]->claim_frames(family[0]->owned_frames()));
         REQUIRE(fork(*family[i], *family[i / 2]));
     }
+    wrong = 0;
     on_cpus(kCpus, [&](u32 cpu) { live(*family[cpu], (cpu + 1) * 10'000); });
     CHECK(wrong == 0);
     CHECK(frames.common_count() == 0);
@@ -114,6 +115,7 @@ TEST_CASE("a domain is mapped by another, forked and given up while its siblings
     REQUIRE(fork(writer, parent));
     REQUIRE(fork(mapped, parent));
     REQUIRE(fork(shrinks, parent));
+    wrong = 0;
     on_cpus(kCpus, [&](u32 cpu) {
         switch (cpu) {
         case 0: return live(writer, 1'000'000);

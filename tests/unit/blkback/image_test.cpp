@@ -70,7 +70,7 @@ struct Rig {
         const unsigned before = client.ends;
         disk->start(io);
         disk->submit();
-        for (int i = 0; i < 200 && client.ends == before; ++i) {
+        for (int i = 0; i < 1200 && client.ends == before; ++i) {
             REQUIRE(loop->run_once(std::chrono::milliseconds(50)));
         }
         REQUIRE(client.ends == before + 1);

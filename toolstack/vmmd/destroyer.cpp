@@ -24,10 +24,17 @@ void Destroyer::destroy(Domid id, Done done)
         loop_, open_control_, [id](Build_control& control, const Progress&) { return control.destroy(id); },
         [this, id](const Result<void>& result) { ended(id, result); });
     if (!started) {
-        ended(id, std::unexpected(started.error()));
+        ended(id, destroy_here(id));
         return;
     }
     domain.job = *std::move(started);
+}
+
+// All wait for it, but a domain that stays keeps its memory.
+Result<void> Destroyer::destroy_here(Domid id) const
+{
+    const auto control = TRY(open_control_());
+    return control->destroy(id);
 }
 
 void Destroyer::ended(Domid id, const Result<void>& result)

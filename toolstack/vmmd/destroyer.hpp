@@ -26,8 +26,8 @@ class Destroyer
     Destroyer& operator=(const Destroyer&) = delete;
     ~Destroyer(); // waits for those under way; nobody hears of them any more
 
-    // `done` is called on the event loop; from inside when it cannot even begin. That the domain is not there
-    // is no error. One that is under way is waited for, whoever asks.
+    // `done` is called on the event loop; from inside where there is no thread to be had. That the domain is
+    // not there is no error. One that is under way is waited for, whoever asks.
     void destroy(Domid id, Done done);
 
   private:
@@ -36,6 +36,7 @@ class Destroyer
         std::vector<Done> waiting;
     };
 
+    [[nodiscard]] Result<void> destroy_here(Domid id) const;
     void ended(Domid id, const Result<void>& result);
 
     Event_loop& loop_;

@@ -71,6 +71,9 @@ Outcome<Command_line> run_command(const std::string& script, const std::string& 
         return failed("cannot start a program: " + std::string(std::strerror(errno)));
     if (pid == 0) {
         std::signal(SIGPIPE, SIG_DFL);
+        // Ctrl-C is for xm: the connection stays as long as vmmd needs it, which may be past the point where
+        // the migration can be called off.
+        std::signal(SIGINT, SIG_IGN);
         ::dup2(theirs.get(), STDIN_FILENO);
         ::dup2(theirs.get(), STDOUT_FILENO);
         ::execl("/bin/sh", "sh", "-c", script.c_str(), host.c_str(), nullptr);

@@ -17,7 +17,17 @@ using control::Client;
 
 constexpr auto kBetweenLooks = std::chrono::milliseconds(250);
 
-std::string absolute(const std::string& path) { return std::filesystem::absolute(path).lexically_normal(); }
+Outcome<std::string> absolute(const std::string& path)
+{
+    if (path.empty())
+        return usage_error("the name of the file is empty");
+    std::error_code error;
+    const auto found = std::filesystem::absolute(path, error);
+    if (error)
+        return failed("cannot tell the current directory, from which " + path +
+                      " counts: " + error.message());
+    return found.lexically_normal().string();
+}
 
 // Performs the operation and shows how far the file at `path` is meanwhile.
 Outcome<Json> call_with_bar(Invocation& invocation, std::string_view op, const Json& args,
@@ -47,7 +57,7 @@ Outcome<> write_file(Invocation& invocation, const char* after, bool disks)
     const auto compression = invocation.option<std::string>("compress").value_or("zstd");
     if (compression != "zstd" && compression != "none")
         return usage_error("--compress is zstd or none, not \"" + compression + "\"");
-    const auto path = absolute(invocation.word(1));
+    const auto path = TRY(absolute(invocation.word(1)));
     const Json args{{"domain", invocation.word(0)},
                     {"path", path},
                     {"compress", compression},
@@ -95,7 +105,7 @@ void restore_options(Options& options) { options.add_options()("paused,p", "leav
 
 Outcome<> restore(Invocation& invocation)
 {
-    const auto path   = absolute(invocation.word(0));
+    const auto path   = TRY(absolute(invocation.word(0)));
     const auto answer = TRY(call_with_bar(invocation, control::op::restore,
                                           {{"path", path}, {"paused", invocation.has("paused")}}, path));
     const auto id     = std::to_string(TRY(number_field(answer, "domid")));

@@ -48,6 +48,17 @@ std::int32_t limit_of(std::optional<unsigned> wanted)
     return wanted ? static_cast<std::int32_t>(*wanted) : -1; // the hypervisor's default
 }
 
+std::unexpected<Error> refused_to_create(const Error& from_call, const Domain_shape& shape)
+{
+    auto told = refusal(from_call, "create a domain", std::nullopt);
+    if (from_call.code == Errc::invalid && (shape.grant_frames || shape.maptrack_frames)) {
+        told.error().message +=
+            "; max_grant_frames and max_maptrack_frames must not be above its own limits, "
+            "its options gnttab_max_frames and gnttab_max_maptrack_frames";
+    }
+    return told;
+}
+
 } // namespace
 
 Result<std::unique_ptr<Xen_control>> Xen_control::open()
@@ -86,7 +97,7 @@ Result<Domid> Xen_control::create(const Domain_shape& shape)
     std::copy(shape.uuid.begin(), shape.uuid.end(), std::begin(wanted.handle));
     // An id outside 1..DOMID_FIRST_RESERVED-1 asks for the next free one.
     if (const auto made = call_.domctl(XEN_DOMCTL_createdomain, kDom0, op); !made) {
-        return refusal(made.error(), "create a domain", std::nullopt);
+        return refused_to_create(made.error(), shape);
     }
     const Domid id{op.domain};
 

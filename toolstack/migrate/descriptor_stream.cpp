@@ -52,7 +52,11 @@ Result<void> Descriptor_stream::wait(int fd, short events, Clock::time_point sin
         }
         const int also = events == POLLOUT && listens() ? in_.get() : -1;
         std::array look{pollfd{fd, events, 0}, pollfd{also, POLLIN, 0}};
-        const int ready = ::poll(look.data(), look.size(), static_cast<int>(kBetweenLooks.count()));
+        // The last look is one more after the end: this process itself may have stood still.
+        const std::chrono::milliseconds patience = patience_;
+        const bool last                          = Clock::now() - since > patience;
+        const int ready =
+            ::poll(look.data(), look.size(), last ? 0 : static_cast<int>(kBetweenLooks.count()));
         if (ready < 0 && errno != EINTR) {
             return fail_errno("the connection to the other host");
         }
@@ -61,9 +65,7 @@ Result<void> Descriptor_stream::wait(int fd, short events, Clock::time_point sin
         }
         if (ready > 0 && take_in()) {
             since = Clock::now();
-        }
-        const std::chrono::milliseconds patience = patience_;
-        if (Clock::now() - since > patience) {
+        } else if (last) {
             return fail(Errc::timed_out,
                         "nothing has come or gone over the connection to the other host for " +
                             std::to_string(patience.count() / 1000) + " s");

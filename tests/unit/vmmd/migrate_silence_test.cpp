@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 namespace
 {
 
-constexpr auto kSilence = 2s;
+constexpr auto kSilence = 3s;
 
 using Stream = std::unique_ptr<Descriptor_stream>;
 
@@ -61,7 +61,7 @@ Plan impatient()
 TEST_CASE("a target that works for longer than it may be silent is waited for")
 {
     auto [here, there] = make_connection();
-    std::thread target([stream = std::move(there)]() mutable {
+    std::jthread target([stream = std::move(there)]() mutable {
         Receiver receiver(std::move(stream), "the source");
         static_cast<void>(receiver.introduction());
         std::this_thread::sleep_for(2 * kSilence);
@@ -89,19 +89,20 @@ TEST_CASE("a target that says nothing any more is given up")
 
 TEST_CASE("a target that says that it lives is waited for while nothing can be written")
 {
-    auto [here, there] = make_connection();
-    std::thread target([&stream = *there] {
-        for (int i = 0; i < 4; ++i) {
-            std::this_thread::sleep_for(500ms);
+    constexpr int kWords = 12;
+    auto [here, there]   = make_connection();
+    std::jthread target([&stream = *there] {
+        for (int i = 0; i < kWords; ++i) {
+            std::this_thread::sleep_for(250ms);
             CHECK(stream.write(std::as_bytes(std::span("I live"))).has_value());
         }
         CHECK(read_all(stream, kMuch) == kMuch);
     });
-    here->set_patience(1s);
+    here->set_patience(2s);
     here->listen_while_writing();
     CHECK(here->write(std::vector<std::byte>(kMuch)).has_value());
     target.join();
-    CHECK(read_all(*here, 4 * sizeof "I live") == 4 * sizeof "I live"); // nothing that was said is lost
+    CHECK(read_all(*here, kWords * sizeof "I live") == kWords * sizeof "I live"); // nothing said is lost
 }
 
 TEST_CASE("a target that says nothing is given up while nothing can be written")
@@ -118,7 +119,7 @@ TEST_CASE("a target that talks without end while nothing can be written has to w
 {
     constexpr std::size_t kTalk = 8 << 20;
     auto [here, there]          = make_connection();
-    std::thread talker(
+    std::jthread talker(
         [&stream = *there] { CHECK(stream.write(std::vector<std::byte>(kTalk)).has_value()); });
     here->set_patience(1s);
     here->listen_while_writing();
@@ -132,7 +133,7 @@ TEST_CASE("a target that talks without end while nothing can be written has to w
 TEST_CASE("a target to which memory comes says that it lives, though nobody asks it")
 {
     auto [here, there] = make_connection();
-    std::thread target([stream = std::move(there)]() mutable {
+    std::jthread target([stream = std::move(there)]() mutable {
         test::Fake_hypervisor hypervisor;
         Receiver receiver(std::move(stream), "the source");
         static_cast<void>(receiver.introduction());

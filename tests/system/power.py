@@ -4,9 +4,11 @@
 the hypervisor says what the CPU found, and starts the machine again."""
 
 import os
+import re
 import socket
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
 from dom0 import Failed, scenario, shell_of_dom0
@@ -20,11 +22,37 @@ def started_again(machine):
     shell_of_dom0(machine)
 
 
+def asked(monitor, command, pattern):
+    """What the emulator answers to `command`, as far as `pattern`."""
+    monitor.sendall(command.encode() + b"\n")
+    said = ""
+    while not (match := re.search(pattern, said)):
+        piece = monitor.recv(4096)
+        if not piece:
+            raise Failed(f"the emulator ended its answer to {command}:\n{said}")
+        said += piece.decode(errors="replace")
+    return match.group(0)
+
+
+def stop_asleep(monitor):
+    """Stops the machine while its CPU halts, which only the hypervisor does: to a guest that runs, QEMU would deliver
+    the exception itself, whatever is intercepted."""
+    for _ in range(200):
+        monitor.sendall(b"stop\n")
+        if asked(monitor, "info registers", r"HLT=\d") == "HLT=1":
+            return
+        monitor.sendall(b"cont\n")
+        time.sleep(0.1)
+    raise Failed("the CPU does not sleep, though nobody has anything to do")
+
+
 def machine_check(machine):
     """An error that the CPU could not correct, in bank 3, with the address."""
     with socket.socket(socket.AF_UNIX) as monitor:
+        monitor.settimeout(60)
         monitor.connect(MONITOR)
-        monitor.sendall(b"mce 0 3 0xb400000000000000 0x5 0x1234000 0x8c\n")
+        stop_asleep(monitor)
+        monitor.sendall(b"mce 0 3 0xb400000000000000 0x5 0x1234000 0x8c\ncont\n")
         machine.expect(r"machine check, bank 3: status 0xb400000000000000, address 0x1234000", 60,
                        "what the CPU's bank says")
     started_again(machine)

@@ -99,12 +99,9 @@ Result<void> Daemon::open_dom0_store()
 Result<void> Daemon::open_devices(const Settings& settings)
 {
     const auto folder  = std::filesystem::path(settings.state_file).parent_path();
-    const auto gateway = net::Nat_settings::parse_gateway(settings.nat_address);
-    if (!gateway) {
-        return fail(Errc::invalid, "nat_address: " + gateway.error().message);
-    }
-    vifs_ = TRY(net::Vif_class::create(*loop_, *store_,
-                                       {settings.nat_bridge, *gateway, settings.dnsmasq, folder / "net"}));
+    const auto gateway = TRY(net::Nat_settings::parse_gateway(settings.nat_address));
+    vifs_              = TRY(net::Vif_class::create(*loop_, *store_,
+                                                    {settings.nat_bridge, gateway, settings.dnsmasq, folder / "net"}));
     devices_ =
         std::make_unique<device::Devices>(*loop_, *store_, device::Record_file(folder / "devices.json"));
     disk::Disk_setup disks;

@@ -3,6 +3,7 @@
 
 #include "toolstack/config/nearest.hpp"
 #include "toolstack/config/syntax.hpp"
+#include "toolstack/net/nat_network.hpp"
 
 #include <fstream>
 #include <map>
@@ -42,6 +43,22 @@ const std::map<std::string_view, Number_setting> kNumbers{
     {"console_log_kib", {&Settings::console_log_kib, 4, 1U << 20}},
     {"console_log_old_files", {&Settings::console_log_old_files, 0, 99}}};
 
+// Of texts that must mean something.
+using Check = Result<void> (*)(const std::string& text);
+
+const std::map<std::string_view, Check> kChecks{
+    {"log_level",
+     [](const std::string& text) -> Result<void> {
+         TRY(log::parse_level(text));
+         return {};
+     }},
+    {"nat_address",
+     [](const std::string& text) -> Result<void> {
+         TRY(net::Nat_settings::parse_gateway(text));
+         return {};
+     }},
+};
+
 std::string unknown_key(const std::string& key)
 {
     std::vector<std::string_view> known;
@@ -65,6 +82,11 @@ Result<void> apply(Settings& settings, const config::Setting& setting)
         const auto* value = std::get_if<std::string>(&setting.value.what);
         if (value == nullptr) {
             return wrong("expected a string in quotes");
+        }
+        if (const auto check = kChecks.find(setting.key); check != kChecks.end()) {
+            if (const auto right = check->second(*value); !right) {
+                return wrong(right.error().message);
+            }
         }
         settings.*(text->second) = *value;
         return {};

@@ -56,6 +56,10 @@ TEST_CASE("what is wrong is named with its place")
     CHECK(complaint("\nsocket = 5").find("vmmd.conf:2:10: socket: expected a string") == 0);
     CHECK(complaint("console_log_kib = 1").find("from 4 to") != std::string::npos);
     CHECK(complaint("socket = ").find("vmmd.conf:1") == 0);
+    CHECK(complaint("log_level = \"loud\"").find("vmmd.conf:1:13: log_level: log level 'loud' is none of") ==
+          0);
+    CHECK(complaint("nat_address = \"10.76.0.0/24\"")
+              .find("vmmd.conf:1:15: nat_address: \"10.76.0.0/24\": expected dom0's own IPv4 address") == 0);
     CHECK_FALSE(read({"--config", "/nowhere/vmmd.conf"}));
     CHECK_FALSE(read({"--socket"}));
     CHECK_FALSE(read({"--frobnicate"}));

@@ -23,6 +23,9 @@ class Relaxed
         value_.store(value, std::memory_order_relaxed);
         return *this;
     }
+    // For who changes it alone: no other change may come between.
+    Relaxed& operator+=(T more) { return *this = *this + more; }
+    Relaxed& operator-=(T less) { return *this = *this - less; }
 
   private:
     std::atomic<T> value_{};

@@ -197,7 +197,7 @@ Expected<void> Domain::kill()
 Expected<void> Domain::account(u64 add)
 {
     TRY(memory_->add(add)); // by who holds the lock
-    const u64 from_claim = std::min(add, claimed_frames_);
+    const u64 from_claim = std::min<u64>(add, claimed_frames_);
     claimed_frames_ -= from_claim;
     frames.withdraw_promise(from_claim);
     return {};
@@ -225,7 +225,9 @@ Expected<void> Domain::claim_frames(u64 total)
 u64 Domain::take_claim()
 {
     const Lock_guard guard(lock_);
-    return std::exchange(claimed_frames_, 0);
+    const u64 claimed = claimed_frames_;
+    claimed_frames_   = 0;
+    return claimed;
 }
 
 void raise_for_dom0(u32 virq)

@@ -13,6 +13,7 @@
 
 #include "base/bits.hpp"
 #include "base/ref.hpp"
+#include "base/relaxed.hpp"
 #include "base/spinlock.hpp"
 #include "base/unique.hpp"
 #include "domain/watchdog.hpp"
@@ -74,7 +75,7 @@ struct Hvm_params {
 
     std::array<u64, HVM_NR_PARAMS> value{};
     // Vector by which "an event is pending" is delivered to every vCPU; 0 while none is set.
-    u8 callback_vector = 0;
+    Relaxed<u8> callback_vector;
 };
 
 class Domain : public Counted<Domain>
@@ -192,7 +193,7 @@ class Domain : public Counted<Domain>
     std::atomic<Dying> dying_{Dying::no};
     std::atomic<unsigned> max_vcpus_{0}; // of vcpus_, all of which are there first
     unsigned configured_vcpus_ = 0;
-    u64 claimed_frames_        = 0;
+    Relaxed<u64> claimed_frames_;
     Ref<Memory_account> memory_;
     Cpu_policy cpu_policy_;
     Unique<P2m> p2m_;

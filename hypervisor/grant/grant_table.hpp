@@ -6,6 +6,7 @@
 // devices are never named. Owned by its Domain; no lock is held from one of its two halves to the other.
 #pragma once
 
+#include "base/relaxed.hpp"
 #include "domain/domain_table.hpp"
 #include "grant/granted.hpp"
 #include "grant/maptrack.hpp"
@@ -87,7 +88,7 @@ class Grant_table
     Ref<Granted> granted_;
     Maptrack maptrack_;
     u32 released_handles_ = 0;
-    std::array<u64, Granted::kMaxFrames> placed_{}; // gfn + 1
+    std::array<Relaxed<u64>, Granted::kMaxFrames> placed_{}; // gfn + 1
 };
 
 } // namespace vmm

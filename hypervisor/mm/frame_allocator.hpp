@@ -207,8 +207,8 @@ class Frame_allocator
     Frame* table_  = nullptr;
     u64 end_       = 0;
     u64 total_     = 0;
-    u64 promised_  = 0;
-    u64 count_[2]  = {0, 0};
+    Relaxed<u64> promised_;
+    Relaxed<u64> count_[2];
     u64 scrubbing_ = 0; // taken out of the lists for that, and free
     std::atomic<u64> common_{0};
     std::atomic<u64> saved_{0};

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "arch/x86/paging/entry_formats.hpp"
+#include "base/relaxed.hpp"
 #include "base/spinlock.hpp"
 #include "base/unique.hpp"
 #include "mm/copies.hpp"
@@ -247,7 +248,7 @@ class P2m
     Spinlock lock_{Lock_rank::p2m};
     Tables tables_;
     Mfn root_    = kInvalidMfn;
-    Gfn max_gfn_ = Gfn(0);
+    Relaxed<Gfn> max_gfn_{Gfn(0)};
     std::atomic<bool> logging_{false};
     std::atomic<u64> generation_{1}; // guests may advance it at will: it must not come round
     std::atomic<u64> large_generation_{1};

@@ -56,7 +56,7 @@ Timer* Timer_queue::meld(Timer* a, Timer* b)
         return b;
     if (!b)
         return a;
-    if (b->when_ < a->when_)
+    if (b->when() < a->when())
         std::swap(a, b);
     b->next_ = a->child_;
     b->prev_ = a;
@@ -139,7 +139,7 @@ void Timer_queue::take_from_heap(Timer& timer)
 std::optional<Time> Timer_queue::next()
 {
     const Lock_guard guard(lock_);
-    return root_ ? std::optional(root_->when_) : std::nullopt;
+    return root_ ? std::optional(root_->when()) : std::nullopt;
 }
 
 // Counted as firing before it is in no queue, so that stop() sees one or the other.
@@ -147,7 +147,7 @@ Timer* Timer_queue::take_due(Time now)
 {
     const Lock_guard guard(lock_);
     Timer* due = root_;
-    if (!due || due->when_ > now)
+    if (!due || due->when() > now)
         return nullptr;
     due->firing_.fetch_add(1, std::memory_order_acq_rel);
     unlink(*due);

@@ -6,6 +6,7 @@
 // over a Clock: it says when the next one is due, and whoever owns the hardware timer programs it.
 #pragma once
 
+#include "base/relaxed.hpp"
 #include "base/spinlock.hpp"
 
 #include <optional>
@@ -43,7 +44,7 @@ class Timer
 
     Function function_;
     void* context_;
-    Time when_{};
+    Relaxed<Time> when_;
     // Leaves nullptr, and becomes it again, under the lock of the queue.
     std::atomic<Timer_queue*> queue_{nullptr};
     std::atomic<u32> firing_{0}; // CPUs that run the function

@@ -104,7 +104,12 @@ Expected<void> Domain::claim_frames(u64 total)
     claimed_frames_ = total;
     return {};
 }
-u64 Domain::take_claim() { return std::exchange(claimed_frames_, 0); }
+u64 Domain::take_claim()
+{
+    const u64 claimed = claimed_frames_;
+    claimed_frames_   = 0;
+    return claimed;
+}
 
 Expected<void> Domain::pause_by_control()
 {

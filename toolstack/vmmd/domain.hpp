@@ -34,6 +34,8 @@ struct Domain {
     std::unique_ptr<Console> console;     // none: it could not be opened, and the log says why
     std::optional<Shutdown_reason> ended; // set once the end has been seen and its on_ action is due or done
     bool preserved = false;
+    // The UUID it had: it is kept after its end, under another one, and that is its successor's.
+    std::optional<config::Uuid> renamed_from;
     // Not empty: it was handed over to that host, which has not confirmed that it runs there. It stands still
     // until somebody who knows says what is to become of it.
     std::string handed_over_to;

@@ -49,6 +49,7 @@ Json to_json(const Domain& domain)
             {"started", domain.started},
             {"quick_ends", domain.quick_ends},
             {"preserved", domain.preserved},
+            {"renamed_from", domain.renamed_from ? domain.renamed_from->to_string() : std::string()},
             {"handed_over_to", domain.handed_over_to},
             {"saving_to", domain.saving_to},
             {"saving_over", domain.saving_over},
@@ -59,6 +60,12 @@ Result<config::Uuid> uuid_from_json(const Json& json)
 {
     const auto uuid = config::Uuid::parse(json.at("uuid").get<std::string>());
     return uuid ? Result<config::Uuid>(*uuid) : fail(Errc::protocol, "its UUID is not valid");
+}
+
+std::optional<config::Uuid> renamed_from_json(const Json& json)
+{
+    const auto uuid = config::Uuid::parse(json.value("renamed_from", std::string()));
+    return uuid ? std::optional(*uuid) : std::nullopt;
 }
 
 Result<config::Domain_config> config_from_json(const Json& json)
@@ -85,6 +92,7 @@ Result<std::unique_ptr<Domain>> domain_from_json(const Json& json)
     domain->started            = json.at("started").get<std::int64_t>();
     domain->quick_ends         = json.at("quick_ends").get<unsigned>();
     domain->preserved          = json.at("preserved").get<bool>();
+    domain->renamed_from       = renamed_from_json(json);
     domain->handed_over_to     = json.value("handed_over_to", std::string());
     domain->saving_to          = json.value("saving_to", std::string());
     domain->saving_over        = json.value("saving_over", std::uint64_t{0});

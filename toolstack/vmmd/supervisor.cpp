@@ -230,7 +230,9 @@ void Supervisor::rename_and_restart(Domain& domain)
     domain.preserved                    = true;
     domain.config.name                  = free_name(domain.name());
     remove_domain_nodes(parts_.store, domain); // its /vm node is the successor's from now on
-    domain.uuid  = config::Uuid::random();
+    domain.renamed_from = domain.uuid;
+    domain.uuid         = config::Uuid::random();
+    save_state(); // by either UUID a successor of this process knows it again
     auto renamed = parts_.control.set_uuid(domain.id, domain.uuid.bytes);
     if (renamed) {
         renamed = write_domain_nodes(parts_.store, domain);
@@ -239,9 +241,13 @@ void Supervisor::rename_and_restart(Domain& domain)
         log::warning(renamed.error().message);
     }
     log::info("domain " + to_string(domain.id) + " is kept as \"" + domain.name() + "\"");
-    save_state();
-    // The successor is to have the disks, and what has ended needs none to be looked at.
-    parts_.devices.unplug_all(domain.id, [this, construction] { removed_for_restart(construction, {}); });
+    restart_beside(domain, construction);
+}
+
+// The successor is to have the disks, and what has ended needs none to be looked at.
+void Supervisor::restart_beside(const Domain& kept, const Construction_ptr& construction)
+{
+    parts_.devices.unplug_all(kept.id, [this, construction] { removed_for_restart(construction, {}); });
 }
 
 void Supervisor::begin_restart(const Construction_ptr& construction)

@@ -311,6 +311,7 @@ class Supervisor
     void restart(Domain& domain);
     void rename_and_restart(Domain& domain);
     Construction_ptr owe_successor(const Domain& domain);
+    void restart_beside(const Domain& kept, const Construction_ptr& construction);
     void begin_restart(const Construction_ptr& construction);
     void take_apart(Domain& domain, std::function<void(Result<void>)> done);
     void unmake(Domain& domain, Destroyer::Done done);
@@ -320,6 +321,7 @@ class Supervisor
     void destroy_foreign(Domid id, std::function<void(Result<void>)> done);
     Result<void> drop_foreign(Domid id);
     void tell_waiters(Domid id, const End& end);
+    const Domain_info* find_again(const std::vector<Domain_info>& alive, const Domain& domain);
     void adopt(std::unique_ptr<Domain> domain);
     void adopt_foreign(const Saved_foreign& saved);
     void remember_foreign(Domid id, const config::Uuid& uuid, Gfn page, Evtchn_port port);

@@ -42,8 +42,7 @@ Result<void> Supervisor::start()
     destroy_unfinished(alive, saved->rest.unfinished);
     put_back(saved->rest.placed);
     for (auto& domain : saved->domains) {
-        // The UUID tells a domain from a later one that happens to have its number.
-        if (const Domain_info* info = find(alive, domain->id, domain->uuid)) {
+        if (const Domain_info* info = find_again(alive, *domain)) {
             domain->ended =
                 domain->preserved ? info->shutdown : std::nullopt; // its action has been carried out
             adopt(std::move(domain));
@@ -80,6 +79,25 @@ Result<void> Supervisor::start()
     destroy_unwanted();
     check_ends();
     return {};
+}
+
+// The UUID tells a domain from a later one that happens to have its number.
+const Domain_info* Supervisor::find_again(const std::vector<Domain_info>& alive, const Domain& domain)
+{
+    if (const Domain_info* info = find(alive, domain.id, domain.uuid)) {
+        return info;
+    }
+    if (!domain.renamed_from) {
+        return nullptr;
+    }
+    // The former vmmd has not come to telling the hypervisor.
+    const Domain_info* info = find(alive, domain.id, *domain.renamed_from);
+    if (info != nullptr) {
+        if (const auto renamed = parts_.control.set_uuid(domain.id, domain.uuid.bytes); !renamed) {
+            log::warning(renamed.error().message);
+        }
+    }
+    return info;
 }
 
 // It is about a domain that is still there, or to come.
@@ -173,7 +191,13 @@ void Supervisor::owe_restart(Saved_restart saved)
     construction->reason          = std::move(saved.reason);
     construction->quick_ends      = saved.quick_ends;
     constructions_.push_back(construction);
-    begin_restart(construction);
+    // By the UUID: the number may be another domain's by now.
+    const Domain* const predecessor = table_.find(saved.predecessor);
+    if (predecessor != nullptr && predecessor->renamed_from == construction->uuid) {
+        restart_beside(*predecessor, construction);
+    } else {
+        begin_restart(construction);
+    }
 }
 
 void Supervisor::adopt(std::unique_ptr<Domain> domain)

@@ -363,6 +363,45 @@ TEST_CASE("a restart is due from before the moment on when the domain that ended
         return demo != nullptr && demo->id != id;
     });
     CHECK(daemon.supervisor->domains().find_name("demo")->uuid == uuid);
+    const Domain* const kept = daemon.supervisor->domains().find(id);
+    REQUIRE((kept != nullptr) == (lost == "set_uuid"));
+    if (kept != nullptr) {
+        CHECK(kept->name() == "demo-1");
+        CHECK(daemon.hypervisor.info(id)->uuid == kept->uuid.bytes);
+    }
+}
+
+TEST_CASE("a domain kept by who died before the hypervisor knew its new UUID is known by either")
+{
+    log::set_level(log::Level::error);
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo", {{"on_reboot", "rename-restart"}});
+    const auto old = daemon.hypervisor.info(id)->uuid;
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo-1") != nullptr; });
+    daemon.restart([&] { daemon.hypervisor.domains.at(id)->info.uuid = old; });
+    const Domain* const kept = daemon.supervisor->domains().find_name("demo-1");
+    REQUIRE(kept != nullptr);
+    CHECK(daemon.hypervisor.info(id)->uuid == kept->uuid.bytes);
+}
+
+TEST_CASE("a successor has the kept one's disks, though the daemon died while they were taken away")
+{
+    log::set_level(log::Level::error);
+    Stuck_device disk("vbd");
+    Daemon_fixture daemon;
+    const Domid id = daemon.create("demo", {{"on_reboot", "rename-restart"}});
+    disk.plug_into(daemon, id);
+    daemon.classes_after_restart = {&disk};
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo-1") != nullptr; });
+    daemon.restart();
+    daemon.run_until([&] { return disk.is_released(); });
+    daemon.run_for(std::chrono::milliseconds(50));
+    CHECK(daemon.supervisor->domains().find_name("demo") == nullptr);
+    disk.finish_release();
+    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
+    CHECK(daemon.supervisor->domains().find_name("demo-1")->id == id);
 }
 
 TEST_CASE("a domain that the daemon dies taking apart is restarted once")

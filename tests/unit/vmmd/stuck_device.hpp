@@ -40,14 +40,21 @@ class Stuck_device final : public device::Device_class
     {
         if (!is_stuck_) {
             done();
+        } else {
+            release_ = std::move(done);
         }
     }
     Result<void> adopt(device::Task, const device::Json&) override { return {}; }
+
+    [[nodiscard]] bool is_released() const { return bool(release_); }
+    // By the daemon that waits for it.
+    void finish_release() { std::exchange(release_, nullptr)(); }
 
   private:
     std::string type_;
     bool is_stuck_ = true;
     std::function<void(Result<device::Prepared>)> prepared_;
+    std::function<void()> release_;
 };
 
 } // namespace vmm::test

@@ -115,6 +115,28 @@ void choose_clock_source(Clock_source wanted)
         leave_tsc();
 }
 
+struct Moment {
+    u64 tsc;
+    Time now;
+};
+
+// The counter and the time at once, or nearly: firmware may take the CPU in between, as may the host of a
+// machine that is a guest itself, and then it is tried again.
+Moment this_moment()
+{
+    Moment best{};
+    for (u64 narrowest = ~0ull, i = 0; i < kAttempts && narrowest > tsc.khz / 100; ++i) { // 10 microseconds
+        const u64 before = read_tsc_ordered();
+        const Time now   = chosen->now();
+        const u64 width  = read_tsc_ordered() - before;
+        if (width < narrowest) {
+            narrowest = width;
+            best      = {before + width / 2, now};
+        }
+    }
+    return best;
+}
+
 void read_time_of_day(const Fadt_info& fadt)
 {
     const auto seconds = read_rtc(fadt.century);
@@ -169,8 +191,19 @@ void start_watching_clock()
 const Clock& system_clock() { return *chosen; }
 const Tsc_info& tsc_info() { return tsc; }
 Tsc_pace tsc_pace() { return tsc.is_clock ? tsc_clock.pace : pacers.here().pace(); }
-void resume_tsc_pace() { pacers.here().resume(read_tsc_ordered(), chosen->now()); }
-void measure_tsc_pace() { pacers.here().measure(read_tsc_ordered(), chosen->now()); }
+
+void resume_tsc_pace()
+{
+    const Moment at = this_moment();
+    pacers.here().resume(at.tsc, at.now);
+}
+
+void measure_tsc_pace()
+{
+    const Moment at = this_moment();
+    pacers.here().measure(at.tsc, at.now);
+}
+
 u64 wall_clock_at_zero() { return wall_at_zero; }
 void set_wall_clock_at_zero(u64 ns) { wall_at_zero = ns; }
 

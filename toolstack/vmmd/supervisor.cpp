@@ -28,6 +28,9 @@ std::string describe(const Domain& domain)
 Result<void> Supervisor::write_state() const
 {
     Unsettled rest{unfinished_, {}, {}, unread_, {}};
+    for (const auto& [uuid, restart] : being_undone_) {
+        rest.unfinished.insert(uuid);
+    }
     for (const Construction_ptr& c : constructions_) {
         if (c->predecessor && !c->settled) {
             rest.restarts.push_back(

@@ -329,6 +329,7 @@ class Supervisor
     [[nodiscard]] std::string log_name_of_foreign(Domid id) const;
     void let_go_of_foreign(Domid id);
     void destroy_unfinished(const std::vector<Domain_info>& alive, const std::set<std::string>& uuids);
+    void undone(const Domain& half, const Result<void>& unmade);
     void keep_unread(const std::vector<Domain_info>& alive, std::vector<Unread> unread);
     void destroy_unwanted();
     void forget_the_dead(const std::vector<Domain_info>& alive);
@@ -341,6 +342,8 @@ class Supervisor
     Domain_table table_;
     std::list<Construction_ptr> constructions_;
     std::set<std::string> unfinished_; // UUIDs, as saved
+    // By UUID, what a former process left half made; with the restart that waits until that has gone.
+    std::map<std::string, Construction_ptr> being_undone_;
     std::vector<Unread> unread_;
     std::map<Domid, Save_ptr> saves_;
     std::vector<Waiter> waiters_;

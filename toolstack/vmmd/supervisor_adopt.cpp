@@ -142,18 +142,30 @@ void Supervisor::destroy_unfinished(const std::vector<Domain_info>& alive, const
             continue;
         }
         log::warning("domain " + to_string(info.id) + " was half made when vmmd ended; it is destroyed");
-        Domain half;
-        half.id   = info.id;
-        half.uuid = config::Uuid{info.uuid};
-        unfinished_.insert(half.uuid.to_string());
-        unmake(half, [this, uuid = half.uuid.to_string()](const Result<void>& unmade) {
-            if (!unmade) { // another vmmd may have more luck
-                log::error(unmade.error().message);
-                return;
-            }
-            unfinished_.erase(uuid);
-            save_state();
+        const auto half = std::make_shared<Domain>();
+        half->id        = info.id;
+        half->uuid      = config::Uuid{info.uuid};
+        being_undone_.emplace(half->uuid.to_string(), nullptr);
+        if (const auto paused = parts_.control.pause(half->id); !paused) {
+            log::debug(paused.error().message);
+        }
+        parts_.devices.unplug_all(half->id, [this, half] {
+            unmake(*half, [this, half](const Result<void>& unmade) { undone(*half, unmade); });
         });
+    }
+}
+
+void Supervisor::undone(const Domain& half, const Result<void>& unmade)
+{
+    const std::string uuid = half.uuid.to_string();
+    if (!unmade) { // another vmmd may have more luck
+        log::error(unmade.error().message);
+        return;
+    }
+    const Construction_ptr next = std::move(being_undone_.extract(uuid).mapped());
+    save_state();
+    if (next && !next->cancelled) {
+        begin_restart(next);
     }
 }
 
@@ -179,7 +191,8 @@ void Supervisor::forget_the_dead(const std::vector<Domain_info>& alive)
 
 void Supervisor::owe_restart(Saved_restart saved)
 {
-    if (!check_free(saved.config, saved.uuid)) {
+    const auto half = being_undone_.find(saved.uuid.to_string());
+    if (half == being_undone_.end() && !check_free(saved.config, saved.uuid)) {
         return; // it was made, somebody made another, or the domain is still there
     }
     auto construction             = std::make_shared<Construction>();
@@ -191,6 +204,10 @@ void Supervisor::owe_restart(Saved_restart saved)
     construction->reason          = std::move(saved.reason);
     construction->quick_ends      = saved.quick_ends;
     constructions_.push_back(construction);
+    if (half != being_undone_.end()) {
+        half->second = construction; // begun by the former vmmd, and to be undone first
+        return;
+    }
     // By the UUID: the number may be another domain's by now.
     const Domain* const predecessor = table_.find(saved.predecessor);
     if (predecessor != nullptr && predecessor->renamed_from == construction->uuid) {

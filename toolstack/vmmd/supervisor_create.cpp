@@ -35,6 +35,10 @@ Result<void> Supervisor::check_free(const config::Domain_config& config, const c
 {
     TRY(table_.check_name_free(config.name));
     TRY(table_.check_uuid_free(uuid));
+    if (being_undone_.contains(uuid.to_string())) {
+        return fail(Errc::busy, "what is left of \"" + config.name +
+                                    "\" from when vmmd ended is being destroyed right now; try again");
+    }
     for (const Construction_ptr& other : constructions_) {
         if (other.get() != self && (other->creation.config.name == config.name || other->uuid == uuid)) {
             return fail(Errc::exists,

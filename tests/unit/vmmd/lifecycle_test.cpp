@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What becomes of a domain that ends, and of everything when the daemon itself is restarted.
 #include "daemon_fixture.hpp"
+#include "held_call.hpp"
 #include "stuck_device.hpp"
 
 #include "toolstack/vmmd/end_policy.hpp"
@@ -420,6 +421,34 @@ TEST_CASE("a domain that the daemon dies taking apart is restarted once")
     });
     daemon.run_for(std::chrono::milliseconds(100));
     CHECK(daemon.supervisor->domains().all().size() == (action == "restart" ? 1 : 2));
+    CHECK(daemon.state_text().find("predecessor") == std::string::npos);
+}
+
+TEST_CASE("a restart that the daemon died in begins again when what it had half made has gone")
+{
+    log::set_level(log::Level::error);
+    Daemon_fixture daemon;
+    const Domid id           = daemon.create("demo", {{"on_reboot", "restart"}});
+    const auto uuid          = daemon.supervisor->domains().find(id)->uuid;
+    const std::string file   = daemon.directory + "/domains.json";
+    daemon.hypervisor.before = [&](const std::string& operation) {
+        if (operation == "unpause") {
+            std::filesystem::copy_file(file, file + ".killed");
+        }
+    };
+    daemon.guest_ends(id, Shutdown_reason::reboot);
+    daemon.run_until([&] { return std::filesystem::exists(file + ".killed"); });
+    Held_call destroy(daemon.hypervisor, "destroy");
+    daemon.restart([&] { std::filesystem::rename(file + ".killed", file); }); // killed right then
+    daemon.run_until([&] { return destroy.is_held(); });
+    daemon.run_for(std::chrono::milliseconds(50));
+    CHECK(daemon.hypervisor.domains.size() == 2); // dom0 is one
+    const auto with_uuid = daemon.create_args("other", {{"uuid", uuid.to_string()}});
+    CHECK(code_of(daemon.perform("create", with_uuid)) == Code::bad_state);
+    destroy.let_go();
+    daemon.run_until([&] { return daemon.supervisor->domains().find_name("demo") != nullptr; });
+    CHECK(daemon.supervisor->domains().find_name("demo")->uuid == uuid);
+    CHECK(daemon.hypervisor.domains.size() == 2);
     CHECK(daemon.state_text().find("predecessor") == std::string::npos);
 }
 

@@ -204,9 +204,9 @@ class Frame_allocator
     [[nodiscard]] u64 count_free() const { return count_[kClean] + count_[kDirty] + scrubbing_ + resting_; }
 
     mutable Spinlock lock_{Lock_rank::frames};
-    Frame* table_  = nullptr;
-    u64 end_       = 0;
-    u64 total_     = 0;
+    Frame* table_ = nullptr;
+    u64 end_      = 0;
+    u64 total_    = 0;
     Relaxed<u64> promised_;
     Relaxed<u64> count_[2];
     u64 scrubbing_ = 0; // taken out of the lists for that, and free

@@ -247,7 +247,7 @@ class P2m
     Memory_account* account_;
     Spinlock lock_{Lock_rank::p2m};
     Tables tables_;
-    Mfn root_    = kInvalidMfn;
+    Mfn root_ = kInvalidMfn;
     Relaxed<Gfn> max_gfn_{Gfn(0)};
     std::atomic<bool> logging_{false};
     std::atomic<u64> generation_{1}; // guests may advance it at will: it must not come round

@@ -36,8 +36,11 @@ Result<void> Supervisor::write_state() const
             rest.restarts.push_back(
                 {c->creation.config, c->uuid, c->generation, *c->predecessor, c->reason, c->quick_ends});
         }
+        if (!c->in_place || c->settled) {
+            continue; // a thread may be at its layers still
+        }
         for (const Layer& layer : c->layers) {
-            if (c->in_place && !c->settled && !layer->plan().aside.empty()) {
+            if (!layer->plan().aside.empty()) {
                 rest.placed.push_back({layer->plan().image, layer->plan().aside});
             }
         }

@@ -26,38 +26,39 @@ struct Number_setting {
     std::uint64_t most;
 };
 
-const std::map<std::string_view, std::string Settings::*> kTexts{
-    {"socket", &Settings::socket},
-    {"store_socket", &Settings::store_socket},
-    {"store_journal", &Settings::store_journal},
-    {"state_file", &Settings::state_file},
-    {"pidfile", &Settings::pidfile},
-    {"log_file", &Settings::log_file},
-    {"log_level", &Settings::log_level},
-    {"console_log_directory", &Settings::console_log_directory},
-    {"nat_bridge", &Settings::nat_bridge},
-    {"nat_address", &Settings::nat_address},
-    {"dnsmasq", &Settings::dnsmasq}};
+Result<void> check_log_level(const std::string& text)
+{
+    TRY(log::parse_level(text));
+    return {};
+}
+
+Result<void> check_gateway(const std::string& text)
+{
+    TRY(net::Nat_settings::parse_gateway(text));
+    return {};
+}
+
+struct Text_setting {
+    std::string Settings::*member;
+    Result<void> (*check)(const std::string& text) = nullptr; // none: any text will do
+};
+
+const std::map<std::string_view, Text_setting> kTexts{
+    {"socket", {&Settings::socket}},
+    {"store_socket", {&Settings::store_socket}},
+    {"store_journal", {&Settings::store_journal}},
+    {"state_file", {&Settings::state_file}},
+    {"pidfile", {&Settings::pidfile}},
+    {"log_file", {&Settings::log_file}},
+    {"log_level", {&Settings::log_level, check_log_level}},
+    {"console_log_directory", {&Settings::console_log_directory}},
+    {"nat_bridge", {&Settings::nat_bridge}},
+    {"nat_address", {&Settings::nat_address, check_gateway}},
+    {"dnsmasq", {&Settings::dnsmasq}}};
 
 const std::map<std::string_view, Number_setting> kNumbers{
     {"console_log_kib", {&Settings::console_log_kib, 4, 1U << 20}},
     {"console_log_old_files", {&Settings::console_log_old_files, 0, 99}}};
-
-// Of texts that must mean something.
-using Check = Result<void> (*)(const std::string& text);
-
-const std::map<std::string_view, Check> kChecks{
-    {"log_level",
-     [](const std::string& text) -> Result<void> {
-         TRY(log::parse_level(text));
-         return {};
-     }},
-    {"nat_address",
-     [](const std::string& text) -> Result<void> {
-         TRY(net::Nat_settings::parse_gateway(text));
-         return {};
-     }},
-};
 
 std::string unknown_key(const std::string& key)
 {
@@ -83,12 +84,13 @@ Result<void> apply(Settings& settings, const config::Setting& setting)
         if (value == nullptr) {
             return wrong("expected a string in quotes");
         }
-        if (const auto check = kChecks.find(setting.key); check != kChecks.end()) {
-            if (const auto right = check->second(*value); !right) {
+        const auto& [member, check] = text->second;
+        if (check != nullptr) {
+            if (const auto right = check(*value); !right) {
                 return wrong(right.error().message);
             }
         }
-        settings.*(text->second) = *value;
+        settings.*member = *value;
         return {};
     }
     if (const auto number = kNumbers.find(setting.key); number != kNumbers.end()) {

@@ -134,9 +134,7 @@ void Supervisor::take_apart(Domain& domain, std::function<void(Result<void>)> do
 {
     domain.leaving = true;
     will_not_suspend(domain.id, "it was destroyed meanwhile");
-    if (const auto paused = parts_.control.pause(domain.id); !paused) {
-        log::debug(paused.error().message); // it has ended already
-    }
+    stop(domain.id);
     parts_.devices.unplug_all(domain.id, [this, id = domain.id, done = std::move(done)] {
         Domain* const still_there = table_.find(id); // somebody else may have waited for the same
         if (still_there == nullptr) {
@@ -147,13 +145,17 @@ void Supervisor::take_apart(Domain& domain, std::function<void(Result<void>)> do
     });
 }
 
-// Nothing of it is left in dom0; `done` is told when nothing is left at all.
+void Supervisor::stop(Domid id)
+{
+    if (const auto paused = parts_.control.pause(id); !paused) {
+        log::debug(paused.error().message); // it has ended already, and destroying stops it anyway
+    }
+}
+
+// It does not run and has no devices any more. Nothing of it is left in dom0; `done` is told when nothing is
+// left at all.
 void Supervisor::unmake(Domain& domain, Destroyer::Done done)
 {
-    if (const auto paused = parts_.control.pause(domain.id);
-        !paused && paused.error().code != Errc::no_such_domain) {
-        log::debug(paused.error().message); // destroying stops it anyway
-    }
     parts_.maker.let_go(domain);
     destroyer_.destroy(domain.id, std::move(done));
 }
@@ -313,21 +315,16 @@ void Supervisor::tell_waiters(Domid id, const End& end)
 
 void Supervisor::destroy(Domid id, std::function<void(Result<void>)> done)
 {
-    const auto restarting = std::find_if(constructions_.begin(), constructions_.end(),
-                                         [&](const Construction_ptr& c) { return c->predecessor == id; });
-    Domain* const domain  = table_.find(id);
-    // Kept under another name, it has nothing to do with its successor any more.
-    const bool restarts   = restarting != constructions_.end() && (domain == nullptr || !domain->preserved);
-    if (restarts) {
-        cancel((*restarting)->id);
-    }
-    if (domain == nullptr && restarts) {
-        done({});
-        return;
-    }
+    Domain* const domain = table_.find(id);
     if (domain == nullptr) {
         destroy_foreign(id, std::move(done));
         return;
+    }
+    const auto restarting = std::find_if(constructions_.begin(), constructions_.end(),
+                                         [&](const Construction_ptr& c) { return c->predecessor == id; });
+    // Kept under another name, it has nothing to do with its successor any more.
+    if (restarting != constructions_.end() && !domain->preserved) {
+        cancel((*restarting)->id);
     }
     log::info(describe(*domain) + " is destroyed on request");
     domain->unwanted = true;

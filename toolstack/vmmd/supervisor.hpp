@@ -147,8 +147,8 @@ class Supervisor
     // Busy while it is on its way: what is changed now would not be so there.
     [[nodiscard]] Result<void> check_stays(Domid id) const;
 
-    // Ends a domain without asking it: one of ours, one that waits for its restart, or another tool's. `done`
-    // is called from inside when that takes no time.
+    // Ends a domain without asking it: one of ours, which is not restarted then, or another tool's. `done` is
+    // called from inside when that takes no time. One that is to come, or to come back, is cancelled instead.
     void destroy(Domid id, std::function<void(Result<void>)> done);
 
     [[nodiscard]] Result<void> rename(Domid id, const std::string& name);
@@ -314,6 +314,7 @@ class Supervisor
     void restart_beside(const Domain& kept, const Construction_ptr& construction);
     void begin_restart(const Construction_ptr& construction);
     void take_apart(Domain& domain, std::function<void(Result<void>)> done);
+    void stop(Domid id);
     void unmake(Domain& domain, Destroyer::Done done);
     Result<void> removed(Domid id, Result<void> unmade);
     void removed_for_restart(const Construction_ptr& construction, Result<void> removed);

@@ -146,9 +146,7 @@ void Supervisor::destroy_unfinished(const std::vector<Domain_info>& alive, const
         half->id        = info.id;
         half->uuid      = config::Uuid{info.uuid};
         being_undone_.emplace(half->uuid.to_string(), nullptr);
-        if (const auto paused = parts_.control.pause(half->id); !paused) {
-            log::debug(paused.error().message);
-        }
+        stop(half->id);
         parts_.devices.unplug_all(half->id, [this, half] {
             unmake(*half, [this, half](const Result<void>& unmade) { undone(*half, unmade); });
         });

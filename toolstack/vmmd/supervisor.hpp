@@ -310,9 +310,11 @@ class Supervisor
     Result<void> run_on(Domid id);
     void restart(Domain& domain);
     void rename_and_restart(Domain& domain);
+    Construction_ptr owe(Saved_restart restart);
     Construction_ptr owe_successor(const Domain& domain);
     void restart_beside(const Domain& kept, const Construction_ptr& construction);
     void begin_restart(const Construction_ptr& construction);
+    void owe_restart(Saved_restart saved);
     void take_apart(Domain& domain, std::function<void(Result<void>)> done);
     void stop(Domid id);
     void unmake(Domain& domain, Destroyer::Done done);
@@ -334,7 +336,6 @@ class Supervisor
     void keep_unread(const std::vector<Domain_info>& alive, std::vector<Unread> unread);
     void destroy_unwanted();
     void forget_the_dead(const std::vector<Domain_info>& alive);
-    void owe_restart(Saved_restart saved);
     void save_state();
     std::string free_name(const std::string& base) const;
 

@@ -187,34 +187,6 @@ void Supervisor::forget_the_dead(const std::vector<Domain_info>& alive)
     }
 }
 
-void Supervisor::owe_restart(Saved_restart saved)
-{
-    const auto half = being_undone_.find(saved.uuid.to_string());
-    if (half == being_undone_.end() && !check_free(saved.config, saved.uuid)) {
-        return; // it was made, somebody made another, or the domain is still there
-    }
-    auto construction             = std::make_shared<Construction>();
-    construction->id              = Creation_id{next_id_++};
-    construction->creation.config = std::move(saved.config);
-    construction->uuid            = saved.uuid;
-    construction->generation      = saved.generation;
-    construction->predecessor     = saved.predecessor;
-    construction->reason          = std::move(saved.reason);
-    construction->quick_ends      = saved.quick_ends;
-    constructions_.push_back(construction);
-    if (half != being_undone_.end()) {
-        half->second = construction; // begun by the former vmmd, and to be undone first
-        return;
-    }
-    // By the UUID: the number may be another domain's by now.
-    const Domain* const predecessor = table_.find(saved.predecessor);
-    if (predecessor != nullptr && predecessor->renamed_from == construction->uuid) {
-        restart_beside(*predecessor, construction);
-    } else {
-        begin_restart(construction);
-    }
-}
-
 void Supervisor::adopt(std::unique_ptr<Domain> domain)
 {
     if (const auto adopted = parts_.maker.adopt(*domain); !adopted) {

@@ -4,6 +4,7 @@
 #include "daemon_fixture.hpp"
 #include "fake_kernel.hpp"
 #include "image_disks.hpp"
+#include "killed_daemon.hpp"
 
 #include "toolstack/config/domain_config_json.hpp"
 #include "toolstack/vmmd/domain_nodes.hpp"
@@ -302,18 +303,13 @@ TEST_CASE("a restoration that vmmd dies in leaves the disk as it was before")
     World world;
     REQUIRE(world.checkpoint(world.create(), "destroy"));
     std::ofstream(world.image, std::ios::app) << "+written";
-    const auto before              = World::behind(world.image);
-    const auto images              = world.images();
-    const std::string file         = world.daemon.directory + "/domains.json";
-    world.daemon.hypervisor.before = [&](const std::string& operation) {
-        if (operation == "unpause") {
-            fs::copy_file(file, file + ".killed");
-        }
-    };
+    const auto before = World::behind(world.image);
+    const auto images = world.images();
+    Killed_daemon killed(world.daemon, "unpause");
     REQUIRE(world.restore());
     REQUIRE(World::behind(world.image) != before);
     world.kernel.reset();
-    world.daemon.restart([&] { fs::rename(file + ".killed", file); }); // killed right then
+    killed.restart();
     CHECK(World::behind(world.image) == before);
     CHECK(world.images() == images);
     world.daemon.run_until([&] { return world.daemon.hypervisor.domains.size() == 1; });

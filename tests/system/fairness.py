@@ -33,12 +33,17 @@ def cpu_seconds(machine):
     return {name: row["cpu_time_ns"] / 1e9 for name, row in domains(machine).items()}
 
 
+def used_during(machine, work):
+    """What `work` gives, and by each domain the seconds of the CPU that it had meanwhile."""
+    begin = cpu_seconds(machine)
+    result = work()
+    end = cpu_seconds(machine)
+    return result, {name: end[name] - begin[name] for name in begin}
+
+
 def used_idle(machine):
     """By each guest, seconds of the CPU of the ten that dom0 sleeps."""
-    begin = cpu_seconds(machine)
-    machine.shell("sleep 10", 60)
-    end = cpu_seconds(machine)
-    used = {name: end[name] - begin[name] for name in begin}
+    _, used = used_during(machine, lambda: machine.shell("sleep 10", 60))
     if max(used.values()) > 2:
         raise Failed(f"idle guests used {used} s of CPU in 10 s: HLT does not idle the CPU")
     return used
@@ -49,20 +54,21 @@ def idle(machine):
     return ", ".join(f"{name} {seconds:.2f} s of 10" for name, seconds in used.items())
 
 
-def work_alone(machine):
+def right_works(machine):
     with guest_shell(machine, "right"):
-        alone["seconds"] = seconds_of(machine, WORK)
+        return seconds_of(machine, WORK)
+
+
+def work_alone(machine):
+    alone["seconds"] = right_works(machine)
     return f"{alone['seconds']:.2f} s"
 
 
 def part_of_who_works(machine):
     """How long the right guest's work takes, and what part of the CPU it has meanwhile."""
-    begin = cpu_seconds(machine)
-    with guest_shell(machine, "right"):
-        beside = seconds_of(machine, WORK)
-    end = cpu_seconds(machine)
+    beside, used = used_during(machine, lambda: right_works(machine))
     # How long that is depends on what else this computer does; what part of it the guest had does not.
-    part = (end["right"] - begin["right"]) / beside
+    part = used["right"] / beside
     if part < 1 / 3:
         raise Failed(f"a guest that works had {part:.2f} of the CPU beside a guest that spins")
     return beside, part
@@ -78,10 +84,8 @@ def work_beside_a_spinner(machine):
 
 def shares(machine):
     """Of ten seconds, what each of the guests gets that spin."""
-    begin = cpu_seconds(machine)
-    elapsed = seconds_of(machine, "sleep 10")
-    end = cpu_seconds(machine)
-    left, right = end["left"] - begin["left"], end["right"] - begin["right"]
+    elapsed, used = used_during(machine, lambda: seconds_of(machine, "sleep 10"))
+    left, right = used["left"], used["right"]
     if not 0.7 <= left / right <= 1.4:
         raise Failed(f"of two guests that spin one got {left:.1f} s, the other {right:.1f} s")
     if elapsed > 14:

@@ -6,6 +6,7 @@
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/guest_memory.hpp"
+#include "hypercall/argument.hpp"
 #include "hypercall/control_lock.hpp"
 #include "hypercall/cpu_hotplug.hpp"
 #include "hypercall/hypercall.hpp"
@@ -41,6 +42,24 @@ Expected<void> describe_cpu(xenpf_pcpuinfo& info)
     info.apic_id            = cpu.apic_id;
     info.acpi_id            = cpu.acpi_id;
     info.flags              = is_online(info.xen_cpuid) ? XEN_PCPU_FLAGS_ONLINE : 0;
+    return {};
+}
+
+// Which of a processor's power states dom0's kernel may tell the firmware that it drives: the argument of
+// _PDC, a revision, a number of words, and the first of them. The hypervisor drives none itself, so what the
+// kernel says stands as it is. [Intel Processor Vendor-Specific ACPI, 3]
+Expected<void> check_processor_capabilities(Vcpu& vcpu, const xenpf_set_processor_pminfo& info)
+{
+    struct Capabilities {
+        u32 revision;
+        u32 count;
+        u32 bits;
+    };
+    if (info.type != XEN_PM_PDC)
+        return fail(Errc::enosys);
+    const auto asked = TRY(read_guest<Capabilities>(vcpu, address_of(info.u.pdc)));
+    if (asked.revision != 1 || asked.count == 0)
+        return fail(Errc::einval);
     return {};
 }
 
@@ -80,6 +99,7 @@ Hypercall_result do_platform_op(Vcpu& vcpu, Hypercall_args& args)
             return fail(Errc::eopnotsupp);
         TRY(take_cpu_offline(op.u.cpu_ol.cpuid));
         return 0;
+    case XENPF_set_processor_pminfo: TRY(check_processor_capabilities(vcpu, op.u.set_pminfo)); return 0;
     case kGetDom0Console: return describe_console(vcpu, arg);
     default: return fail(Errc::enosys);
     }

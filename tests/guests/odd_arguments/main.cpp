@@ -67,6 +67,16 @@ s64 platform(u32 command, Op fill)
     fill(op.u);
     return hypercall(__HYPERVISOR_platform_op, gpa_of(&op));
 }
+// What the firmware is to be told of processors: a revision, a number of words, and the first.
+s64 processor_capabilities(u32 revision, u32 count)
+{
+    uint32_t words[] = {revision, count, 0};
+    return platform(XENPF_set_processor_pminfo, [&](auto& u) {
+        u.set_pminfo.id   = ~0u;
+        u.set_pminfo.type = XEN_PM_PDC;
+        set_xen_guest_handle(u.set_pminfo.u.pdc, words);
+    });
+}
 
 s64 reservation(u32 command, domid_t domain, u64 gfn, u32 order, u64 extents = 1, u32 flags = 0)
 {
@@ -369,6 +379,9 @@ const Attempt kAttempts[] = {
     {"unknown platform_op", [] { return platform(777, [](auto&) {}); }, -XEN_ENOSYS},
     {"settime64 with a reserved field",
      [] { return platform(XENPF_settime64, [](auto& u) { u.settime64.mbz = 1; }); }, -XEN_EINVAL},
+    {"set_processor_pminfo of capabilities", [] { return processor_capabilities(1, 1); }, 0},
+    {"capabilities of another revision", [] { return processor_capabilities(2, 1); }, -XEN_EINVAL},
+    {"capabilities without a word", [] { return processor_capabilities(1, 0); }, -XEN_EINVAL},
     {"multicall within multicall",
      [] {
          multicall_entry inner{};

@@ -51,10 +51,13 @@ def loaded(chosen, dom0_mem):
             "-initrd", f"{images}/vmlinux {KERNEL_SAYS},{images}/dom0.cpio"]
 
 
-def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image=None, cpus=1):
-    """Powers a machine on with what the build has: Plinth and its tools, or the medium HYPERVISOR + `image`."""
+def start(chosen, name, memory=None, extra=("-no-reboot",), cpu=None, image=None, cpus=1, boot=None):
+    """Powers a machine on with what the build has: Plinth and its tools, or the medium HYPERVISOR + `image`. `boot`: with
+    something else."""
     memory = memory or {"plinth": 2048, "xen": 3072}[chosen.hypervisor]
-    if chosen.hypervisor == "plinth" and image is None:
+    if boot is not None:
+        pass
+    elif chosen.hypervisor == "plinth" and image is None:
         boot = loaded(chosen, f"{memory * 3 // 8}M")
     else:
         boot = ["-cdrom", os.path.join(chosen.build, "boot", chosen.hypervisor + (image or "") + ".iso")]

@@ -36,11 +36,11 @@ struct Situation {
     switch (*now.frontend) {
     case State::unknown:
     case State::initialising:
-        if (!now.online) {
-            return Step::let_go_and_end;
-        }
         if (now.connected) { // it began anew without closing
-            return Step::let_go;
+            return now.online ? Step::let_go : Step::let_go_and_end;
+        }
+        if (!now.online) { // it may be about to connect: it has heard of the end when it has closed
+            return Step::wait;
         }
         return now.own == State::init_wait ? Step::wait : Step::offer;
     case State::initialised:

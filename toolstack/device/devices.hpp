@@ -43,6 +43,7 @@ struct Row {
 struct Patience {
     Event_loop::Duration backend = std::chrono::seconds(30); // for dom0's kernel
     Event_loop::Duration guest   = std::chrono::seconds(10); // for a guest asked to let go
+    Event_loop::Duration notice  = std::chrono::seconds(2);  // for a guest to see that the nodes are gone
 };
 
 enum class Removal { ask, force };
@@ -102,7 +103,7 @@ class Devices
         plugged,
         asked,     // the guest is to let go
         leaving,   // the backend is to let go
-        releasing, // with the class
+        releasing, // with the class, and until the guest has seen that the nodes are gone
         orphan,    // read from the records, not adopted
     };
     struct Device {
@@ -112,6 +113,7 @@ class Devices
         Device_class* device_class = nullptr;
         Phase phase                = Phase::preparing;
         bool complete              = false; // whoever asked for it has been told that it is there
+        bool domain_stays          = false; // the device is taken from a domain that goes on
         std::optional<Error> trouble; // set while it is on its way: it must go as soon as possible, and why
         std::optional<Store_server::Watch_handle> watch;
         std::optional<Event_loop::Timer_id> timer;
@@ -134,11 +136,13 @@ class Devices
     void give_up(const Device_ptr& device, Error error);
     Error backend_failure(const Device& device, const std::string& what);
 
+    [[nodiscard]] bool is_taken_up(const Address& address) const;
     void tell_to_close(const Device& device);
     void check_asked(const Device_ptr& device);
     void take_down(const Device_ptr& device);
     void check_leaving(const Device_ptr& device);
     void release(const Device_ptr& device);
+    void wait_for_notice(const Device_ptr& device);
     void gone(const Device_ptr& device);
 
     // Calls `check` now and whenever the backend's state changes; `late`, if any, when that has led nowhere

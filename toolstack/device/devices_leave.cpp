@@ -16,6 +16,10 @@ void Devices::unplug(const Address& address, Removal how, Done done)
         return;
     }
     const Device_ptr device = found->second;
+    device->domain_stays    = true;
+    if (device->phase == Phase::plugged && !is_taken_up(address)) {
+        how = Removal::force; // there is nobody to ask
+    }
     if (how == Removal::force) {
         device->when_gone.emplace_back([done] { done({}); });
         if (device->phase == Phase::plugged || device->phase == Phase::asked) {
@@ -88,6 +92,15 @@ Result<void> Devices::check_free(const std::string& type, const Json& spec) cons
     return found == classes_.end() ? Result<void>() : found->second->check_free(spec);
 }
 
+// Its kernel watches the other end from when it sees a device until it has forgotten it [Linux
+// drivers/xen/xenbus/xenbus_probe.c].
+bool Devices::is_taken_up(const Address& address) const
+{
+    const State state = frontend_state(store_, address);
+    return (state != State::initialising && state != State::absent) ||
+           store_.is_watched(address.backend_path(), address.domain);
+}
+
 // The guest hears of it, too, and may begin to give up what it does with the device.
 void Devices::tell_to_close(const Device& device)
 {
@@ -106,6 +119,11 @@ void Devices::when_gone(const Address& address, std::function<void()> call)
 void Devices::check_asked(const Device_ptr& device)
 {
     const State state = backend_state(store_, device->address);
+    if (state == State::init_wait || state == State::connected) {
+        // It said so after it had been told to close, and before it looked.
+        tell_to_close(*device);
+        return;
+    }
     if (state != State::closed && state != State::absent) {
         return;
     }
@@ -190,9 +208,31 @@ void Devices::release(const Device_ptr& device)
     remove_nodes(store_, device->address);
     device->device_class->release(device->address, [this, weak = Weak(device)] {
         if (const Device_ptr kept = weak.lock()) {
+            wait_for_notice(kept);
+        }
+    });
+}
+
+// A guest that looks only when another device has taken the place of this one takes it for the same one.
+void Devices::wait_for_notice(const Device_ptr& device)
+{
+    if (!device->domain_stays || !store_.is_watched(device->address.backend_path(), device->address.domain)) {
+        gone(device);
+        return;
+    }
+    device->timer = loop_.after(patience_.notice, [this, weak = Weak(device)] {
+        if (const Device_ptr kept = weak.lock()) {
+            kept->timer.reset();
             gone(kept);
         }
     });
+    store_.when_unwatched(device->address.backend_path(), device->address.domain,
+                          [this, weak = Weak(device)] {
+                              if (const Device_ptr kept = weak.lock(); kept && kept->timer) {
+                                  stop_following(*kept);
+                                  gone(kept);
+                              }
+                          });
 }
 
 void Devices::gone(const Device_ptr& device)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The daemon's own watches.
+// The daemon's own watches, and what it asks about those of domains.
 #include "toolstack/store/store_server_impl.hpp"
 
 #include <algorithm>
@@ -57,6 +57,31 @@ void Store_server::Impl::call_local_watches()
                 local->callback(path);
             }
         }
+    }
+}
+
+bool Store_server::Impl::is_watched(std::string_view path, Domid by) const
+{
+    const auto is_theirs = [by](const store::Watch* watch) { return watch->watcher->caller().domid == by; };
+    return std::ranges::any_of(store_.watches().at(path), is_theirs) ||
+           std::ranges::any_of(store_.watches().below(path), is_theirs);
+}
+
+void Store_server::Impl::when_unwatched(std::string path, Domid by, std::function<void()> call)
+{
+    until_unwatched_.push_back({std::move(path), by, std::move(call)});
+    schedule();
+}
+
+void Store_server::Impl::call_unwatched()
+{
+    const auto over = std::ranges::stable_partition(
+        until_unwatched_, [this](const Until_unwatched& one) { return is_watched(one.path, one.by); });
+    const std::vector<Until_unwatched> calls(std::move_iterator(over.begin()),
+                                             std::move_iterator(over.end()));
+    until_unwatched_.erase(over.begin(), over.end());
+    for (const Until_unwatched& one : calls) {
+        one.call();
     }
 }
 

@@ -68,6 +68,7 @@ class Store
     void forget_domain(Domid domid);
 
     [[nodiscard]] Watch_index& watches() { return watches_; }
+    [[nodiscard]] const Watch_index& watches() const { return watches_; }
     [[nodiscard]] const Quotas& quotas() const { return quotas_; }
     [[nodiscard]] std::size_t nodes_owned_by(Domid domid) const;
     [[nodiscard]] std::uint64_t generation() const { return generation_; }

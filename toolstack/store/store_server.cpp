@@ -154,6 +154,13 @@ Result<Store_server::Watch_handle> Store_server::watch(std::string_view path, Wa
 
 void Store_server::unwatch(Watch_handle handle) { impl_->unwatch(handle); }
 
+bool Store_server::is_watched(std::string_view path, Domid by) const { return impl_->is_watched(path, by); }
+
+void Store_server::when_unwatched(std::string_view path, Domid by, std::function<void()> call)
+{
+    impl_->when_unwatched(std::string(path), by, std::move(call));
+}
+
 Result<void> Store_server::introduce(Domid domid, std::unique_ptr<store::Ring_channel> channel)
 {
     return impl_->connect(domid, std::move(channel));

@@ -91,6 +91,13 @@ class Store_server
                                              std::optional<unsigned> depth = std::nullopt);
     void unwatch(Watch_handle handle);
 
+    // Whether a domain has a watch at the path or below it: with the nodes of a device's other end, whether
+    // its kernel has taken the device up.
+    [[nodiscard]] bool is_watched(std::string_view path, Domid by) const;
+    // Calls back once, on a later turn, when that is not so, which may be at once. A call whose domain never
+    // comes to that is dropped with the server.
+    void when_unwatched(std::string_view path, Domid by, std::function<void()> call);
+
     // Serves a domain over its ring and announces @introduceDomain. For a domain introduced before, the new
     // channel replaces the old one and its watches, transactions and unsent replies are dropped. For one that
     // a former server left, it goes on as if nothing had happened. dom0 is introduced like others.

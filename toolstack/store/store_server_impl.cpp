@@ -54,11 +54,17 @@ Store_server::Impl::Impl(Event_loop& loop, Options options)
       store_(options_.quotas, options_.journal.empty() ? nullptr : &record_),
       self_(std::make_shared<Impl*>(this))
 {
+    store_.watches().on_removal([this] {
+        if (!until_unwatched_.empty()) {
+            schedule();
+        }
+    });
 }
 
 Store_server::Impl::~Impl()
 {
     keep();
+    store_.watches().on_removal({});
     for (const auto& entry : sockets_) {
         loop_.remove(entry.first);
     }
@@ -255,6 +261,7 @@ void Store_server::Impl::run_waiting()
         serve_ring(domid);
     }
     call_local_watches();
+    call_unwatched();
     keep();
 }
 

@@ -36,6 +36,8 @@ class Store_server::Impl final : public store::Domain_control
     [[nodiscard]] Result<Watch_handle> watch(std::string path, Watch_callback callback,
                                              std::optional<unsigned> depth);
     void unwatch(Watch_handle handle);
+    [[nodiscard]] bool is_watched(std::string_view path, Domid by) const;
+    void when_unwatched(std::string path, Domid by, std::function<void()> call);
 
     [[nodiscard]] Result<void> introduce(Domid domid, std::uint64_t gfn, std::uint32_t port) override;
     void release(Domid domid) override;
@@ -87,6 +89,7 @@ class Store_server::Impl final : public store::Domain_control
     void fail_ring(Domid domid, Ring_client& ring, store::Ring_transport::Failure failure);
     void run_waiting();
     void call_local_watches();
+    void call_unwatched();
 
     [[nodiscard]] Result<void> restore(const store::Store_image& image);
     void note_whole(Domid domid, Ring_client& ring, const store::Ring_position& position);
@@ -106,6 +109,13 @@ class Store_server::Impl final : public store::Domain_control
     std::map<Domid, std::unique_ptr<Ring_client>> rings_;
     std::map<Watch_handle, std::shared_ptr<Local_watch>> local_watches_;
     std::uint64_t next_watch_ = 1;
+
+    struct Until_unwatched {
+        std::string path;
+        Domid by;
+        std::function<void()> call;
+    };
+    std::vector<Until_unwatched> until_unwatched_;
 
     // Who has something to do on the next turn of the loop.
     std::set<int> waiting_sockets_;

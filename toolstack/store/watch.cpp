@@ -47,6 +47,9 @@ void Watch_index::remove(Watch& watch)
     if (found->second.empty()) {
         watches_.erase(found);
     }
+    if (on_removal_) {
+        on_removal_();
+    }
 }
 
 std::vector<Watch*> Watch_index::at(std::string_view path) const

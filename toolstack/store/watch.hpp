@@ -7,6 +7,7 @@
 #include "toolstack/store/permissions.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -48,6 +49,8 @@ class Watch_index
   public:
     void add(Watch& watch);
     void remove(Watch& watch);
+    // Called after each removal, from within it.
+    void on_removal(std::function<void()> call) { on_removal_ = std::move(call); }
 
     // The watches on a path itself, a special one included.
     [[nodiscard]] std::vector<Watch*> at(std::string_view path) const;
@@ -58,6 +61,7 @@ class Watch_index
 
   private:
     std::map<std::string, std::vector<Watch*>, std::less<>> watches_;
+    std::function<void()> on_removal_;
 };
 
 } // namespace vmm::store

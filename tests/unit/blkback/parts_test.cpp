@@ -179,7 +179,9 @@ TEST_CASE("the handshake step by step", "[blkback]")
     CHECK(step(State::closing, State::connected, true, false) == Step::wait); // at fault: not served again
     CHECK(step(State::connected, State::initialising, true, true) == Step::let_go);
     CHECK(step(State::connected, State::closed, false, true) == Step::let_go_and_end);
-    CHECK(step(State::init_wait, State::initialising, false, false) == Step::let_go_and_end);
+    CHECK(step(State::connected, State::initialising, false, true) == Step::let_go_and_end);
+    CHECK(step(State::init_wait, State::initialising, false, false) == Step::wait); // it may just connect
+    CHECK(step(State::init_wait, State::closed, false, false) == Step::let_go_and_end);
     CHECK(step(State::connected, State::connected, false, true) == Step::wait);
     CHECK(step(State::init_wait, State::initialised, false, false) == Step::wait);
     CHECK(step(State::connected, std::nullopt, true, true) == Step::let_go_and_end);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A device's life: it comes whole or not at all, goes when asked or at once, and outlives a restart of vmmd.
 #include "device_world.hpp"
+#include "watching_guest.hpp"
 
 #include <fstream>
 
@@ -197,6 +198,65 @@ TEST_CASE("a guest that is asked keeps the device until it lets go")
         world.unplug_all();
         world.check_nothing_left();
     }
+}
+
+TEST_CASE("a device that the guest has not looked at yet goes without asking")
+{
+    World world;
+    REQUIRE(world.plug({5}));
+    world.settle();
+    REQUIRE(world.unplug(5, Removal::ask));
+    world.check_nothing_left();
+}
+
+TEST_CASE("a guest that is about to connect is asked")
+{
+    World world;
+    store::test::Watching_guest guest(*world.store, Domid{3});
+    REQUIRE(world.plug({5}));
+    guest.watch("/local/domain/0/backend/vbd/3/5/state");
+    world.settle();
+    std::optional<Result<void>> asked;
+    world.devices->unplug(World::at(5), Removal::ask,
+                          [&](Result<void> result) { asked = std::move(result); });
+    world.settle();
+    CHECK_FALSE(asked.has_value());
+    CHECK(world.node("/local/domain/3/device/vbd/5/state") ==
+          "1"); // its nodes are there as it writes to them
+    SECTION("it hears of it") { world.kernel->guest_releases(World::at(5)); }
+    SECTION("it connects first, and its backend does, too")
+    {
+        world.store->write("/local/domain/0/backend/vbd/3/5/state", "4").value();
+        world.store->write("/local/domain/3/device/vbd/5/state", "4").value();
+    }
+    world.run_until([&] { return world.devices->list(Domid{3}).empty() || asked; });
+    guest.unwatch("/local/domain/0/backend/vbd/3/5/state");
+    world.run_until([&] { return asked.has_value(); });
+    CHECK(asked->has_value());
+    world.check_nothing_left();
+}
+
+TEST_CASE("a device has gone when the guest has forgotten it")
+{
+    World world({.notice = kShort});
+    store::test::Watching_guest guest(*world.store, Domid{3});
+    REQUIRE(world.plug({5}));
+    guest.watch("/local/domain/0/backend/vbd/3/5/state");
+    world.kernel->guest_connects(World::at(5));
+    world.settle();
+    std::optional<Result<void>> done;
+    const auto removal = GENERATE(Removal::ask, Removal::force);
+    world.devices->unplug(World::at(5), removal, [&](Result<void> result) { done = std::move(result); });
+    world.run_until([&] { return world.node("/local/domain/3/device/vbd/5/state") == "(absent)"; });
+    world.settle();
+    CHECK_FALSE(done.has_value());
+    CHECK(world.devices->has(World::at(5))); // another of its number would be taken for it
+    if (GENERATE(true, false)) {
+        guest.unwatch("/local/domain/0/backend/vbd/3/5/state");
+    } // else it has no time, or another reason to watch
+    world.run_until([&] { return done.has_value(); });
+    CHECK(done->has_value());
+    world.check_nothing_left();
 }
 
 TEST_CASE("a domain's end takes its devices, whatever they are doing")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The interface the daemon uses.
 #include "toolstack/store/store_server.hpp"
+#include "watching_guest.hpp"
 
 #include <xen/io/xs_wire.h>
 
@@ -148,6 +149,51 @@ TEST_CASE("an in-process watch that was waiting when the server went is not call
     host.turn();
     CHECK_FALSE(called);
     CHECK_FALSE(std::filesystem::exists(host.socket));
+}
+
+TEST_CASE("it is known whether a domain watches, and told when it does not any more")
+{
+    Host host;
+    Store_server& s = *host.server;
+    store::test::Watching_guest guest(s, Domid(3));
+    store::test::Watching_guest other(s, Domid(4));
+    other.watch("/back/5/state");
+    host.turn();
+    CHECK_FALSE(s.is_watched("/back/5", Domid(3)));
+    CHECK(s.is_watched("/back/5", Domid(4)));
+    int called      = 0;
+    const auto tell = [&called] { ++called; };
+    s.when_unwatched("/back/5", Domid(3), tell);
+    CHECK(called == 0);
+    host.turn();
+    CHECK(called == 1); // it had none
+
+    guest.watch("/back/5/state");
+    guest.watch("/back/5");
+    guest.watch("/back/55");
+    host.turn();
+    CHECK(s.is_watched("/back/5", Domid(3)));
+    s.when_unwatched("/back/5", Domid(3), tell);
+    host.turn();
+    guest.unwatch("/back/5/state");
+    other.unwatch("/back/5/state");
+    host.turn();
+    CHECK(called == 1);
+    guest.unwatch("/back/5");
+    host.turn();
+    CHECK_FALSE(s.is_watched("/back/5", Domid(3)));
+    CHECK(called == 2);
+
+    s.when_unwatched("/back/55", Domid(3), tell);
+    host.turn();
+    CHECK(called == 2);
+    s.release(Domid(3)); // it is gone, and its watches with it
+    host.turn();
+    CHECK(called == 3);
+    guest.watch("/back/5"); // nobody listens
+    s.when_unwatched("/back/5", Domid(4), [] { FAIL("the server is gone"); });
+    host.server.reset();
+    host.turn();
 }
 
 TEST_CASE("a shutdown is announced without dropping the domain")

@@ -25,6 +25,8 @@ packages_ensure() {
         apt-get install -y -q --no-install-recommends "${missing[@]}"
 }
 
+APT_OPTIONS=() # what apt is told besides, so that it fetches from elsewhere (kernel.sh)
+
 # package_unpack NAME DIR: fetches Debian's package NAME (nothing is installed) and unpacks it into DIR, once: a
 # DIR that already holds it is left alone, so later runs need no network.
 package_unpack() {
@@ -34,7 +36,7 @@ package_unpack() {
     say "fetching $name"
     rm -f "$debs/$name"_*.deb
     (cd "$debs" && quietly "$PLINTH_BUILD/log/fetch-$name.log" \
-        apt-get -q -o APT::Sandbox::User="$(id -un)" download "$name")
+        apt-get -q -o APT::Sandbox::User="$(id -un)" "${APT_OPTIONS[@]}" download "$name")
     quietly "$PLINTH_BUILD/log/unpack-$name.log" dpkg -x "$debs/$name"_*.deb "$dir"
     touch "$dir/.unpacked-$name"
 }

@@ -13,10 +13,11 @@ namespace
 
 std::string yes_no(bool yes) { return yes ? "1" : "0"; }
 
-// How long a guest must have asked for nothing to be through with its disk, and how long it is seen off at
-// most; in times of Settings::farewell, each begun when the last has passed, so that a machine that stood
-// still counts as one.
+// How long a guest must have asked for nothing to be through with its disk, how long it is left alone first,
+// and how long it is seen off at most; in times of Settings::farewell, each begun when the last has passed,
+// so that a machine that stood still counts as one.
 constexpr unsigned kQuiet    = 8;
+constexpr unsigned kAlone    = 4;
 constexpr unsigned kFarewell = 20;
 
 // "/local/domain/0/backend/..." has its place for words about trouble in "/local/domain/0/error/backend/...".
@@ -236,7 +237,9 @@ bool Device::is_used_by_living_guest()
 // A guest's kernel cannot let go of a disk before it has an answer to everything that its programs had asked
 // before it heard of the end, and some of that reaches the ring only now: it is refused, until there is no
 // more. Linux stops its queues as it hears of the end, and starts them again when an event comes
-// [drivers/block/xen-blkfront.c, blkfront_closing, kick_pending_request_queues].
+// [drivers/block/xen-blkfront.c, blkfront_closing, kick_pending_request_queues]. Before 5.14 it closes when
+// all is done, and an event that comes before it has also forgotten the disk, moments later, is its end: so
+// the first is sent late.
 void Device::see_off()
 {
     closing_           = true;
@@ -254,7 +257,9 @@ void Device::linger(unsigned quiet, unsigned passed)
         connection_.reset();
         return gone();
     }
-    connection_->notify_all();
+    if (passed >= kAlone) {
+        connection_->notify_all();
+    }
     services_.loop.after(settings_.farewell, [this, quiet, passed] {
         linger(connection_->was_used() ? 0 : quiet + 1, passed + 1);
     });

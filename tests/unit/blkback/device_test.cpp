@@ -219,13 +219,17 @@ TEST_CASE("a guest whose disk is taken from it gets an answer to everything", "[
         CHECK(answers[2].status == BLKIF_RSP_ERROR);
         CHECK(world.disk.history == "w");
     }
-    SECTION("also to what it holds back until an event comes")
+    SECTION(
+        "also to what it holds back until an event comes, which is not before it may have forgotten the disk")
     {
         const unsigned before = world.events.notified;
+        const auto begun      = std::chrono::steady_clock::now();
         while (world.events.notified == before && !world.ended) {
             REQUIRE(world.loop->run_once(std::chrono::seconds(1)));
         }
         REQUIRE_FALSE(world.ended);
+        CHECK(std::chrono::steady_clock::now() - begun >=
+              std::chrono::milliseconds(4 * 2 - 1)); // of its farewell
         ask();
         CHECK(world.front.answers().size() == 2);
     }

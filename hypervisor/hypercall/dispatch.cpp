@@ -5,10 +5,10 @@
 #include "arch/x86/vendor.hpp"
 #include "base/bits.hpp"
 #include "base/panic.hpp"
-#include "debug/log.hpp"
 #include "domain/domain.hpp"
 #include "domain/vcpu.hpp"
 #include "exit/vm_exit.hpp"
+#include "hypercall/narrow_calls.hpp"
 
 #include <cstring>
 
@@ -67,18 +67,32 @@ u64 to_register(const Hypercall_result& result)
     return result ? *result : static_cast<u64>(-static_cast<s64>(result.error()));
 }
 
-// Only a kernel may call. The 32-bit ABI, whose structures are smaller, is not there: its calls are answered
-// as calls that do not exist, and the log says why, once for a domain.
-Errc why_refused(Vcpu& vcpu)
+// 32-bit code, whose registers are others. False: it is to be executed again.
+bool handle_narrow_call(Vcpu& vcpu)
+{
+    Guest_registers& regs  = vcpu.regs;
+    u64* const registers[] = {&regs.rbx, &regs.rcx, &regs.rdx, &regs.rsi, &regs.rdi};
+    Hypercall_args args{};
+    for (std::size_t i = 0; i < args.a.size(); ++i)
+        args.a[i] = static_cast<u32>(*registers[i]);
+    const auto result = narrow_call(vcpu, static_cast<u32>(regs.rax), args);
+    if (!result && result.error() == Errc::erestart) {
+        for (std::size_t i = 0; i < args.a.size(); ++i)
+            *registers[i] = args.a[i];
+        return false;
+    }
+    regs.rax = static_cast<u32>(to_register(result));
+    return true;
+}
+
+// Only a kernel may call, or what has its privilege before there is one.
+void handle_other_call(Vcpu& vcpu, const Vm_exit& exit)
 {
     if (vcpu.backend().paging().cpl != 0)
-        return Errc::eperm;
-    if (vcpu.domain().note_32bit_call())
-        log::guest(log::Level::warning,
-                   "d{}v{}: hypercalls from 32-bit code are not supported, only 64-bit kernels can use them; "
-                   "rip {x}",
-                   vcpu.domain().id(), vcpu.id(), vcpu.regs.rip);
-    return Errc::enosys;
+        vcpu.regs.rax = to_register(fail(Errc::eperm));
+    else if (!handle_narrow_call(vcpu))
+        return;
+    vcpu.backend().skip_instruction(vcpu.regs, exit.instruction_length);
 }
 
 } // namespace
@@ -92,8 +106,7 @@ void handle_hypercall(Vcpu& vcpu, const Vm_exit& exit)
 {
     Guest_registers& regs = vcpu.regs;
     if (!exit.from_kernel) [[unlikely]] {
-        regs.rax = to_register(fail(why_refused(vcpu)));
-        vcpu.backend().skip_instruction(regs, exit.instruction_length);
+        handle_other_call(vcpu, exit);
         return;
     }
     Hypercall_args args{{regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8}};

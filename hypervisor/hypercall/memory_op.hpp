@@ -70,6 +70,7 @@ Hypercall_result change_reservation(const Memory_call& call); // increase, decre
 Hypercall_result read_reservation(const Memory_call& call);   // current, maximum, highest frame
 Hypercall_result pod_target(const Memory_call& call);
 Hypercall_result add_to_physmap(const Memory_call& call);
+Hypercall_result add_to_physmap(const Memory_call& call, const xen_add_to_physmap& op);
 Hypercall_result add_to_physmap_batch(const Memory_call& call);
 Hypercall_result acquire_resource(const Memory_call& call);
 Hypercall_result sharing_op(const Memory_call& call);

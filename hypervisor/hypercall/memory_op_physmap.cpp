@@ -79,7 +79,11 @@ Hypercall_result add_to_physmap(const Memory_call& call)
 {
     if (call.start() > 0xffff)
         return fail(kEdom);
-    const auto op = TRY(read_guest<xen_add_to_physmap>(call.vcpu, call.argument()));
+    return add_to_physmap(call, TRY(read_guest<xen_add_to_physmap>(call.vcpu, call.argument())));
+}
+
+Hypercall_result add_to_physmap(const Memory_call& call, const xen_add_to_physmap& op)
+{
     // Foreign pages come in batches, which say whose they are.
     if (op.space == XENMAPSPACE_gmfn_foreign)
         return fail(Errc::enosys);

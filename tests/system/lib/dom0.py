@@ -144,10 +144,11 @@ def refused(machine, command, *reasons):
 
 
 def config(machine, name, **keys):
-    """Writes /tmp/NAME.cfg: the demo's guest with other keys; returns the file's name."""
+    """Writes /tmp/NAME.cfg: the demo's guest with other keys, and without those that are None; returns the file's name."""
     keys = {"name": name, "kernel": "/boot/vmlinuz-cloud", "ramdisk": "/boot/domu.cpio.gz",
             "extra": KERNEL_SAYS, "memory": 96} | keys
-    lines = ["%s = %s" % (key, f'"{value}"' if isinstance(value, str) else value) for key, value in keys.items()]
+    lines = ["%s = %s" % (key, f'"{value}"' if isinstance(value, str) else value) for key, value in keys.items()
+             if value is not None]
     file = f"/tmp/{name}.cfg"
     machine.shell("printf '%s\\n' " + " ".join(f"'{line}'" for line in lines) + f" > {file}")
     return file

@@ -68,6 +68,7 @@ void print(std::string_view text)
 void give_up(EFI_STATUS status)
 {
     print("Press a key to go on with what the firmware boots next.\n");
+    ST->ConIn->Reset(ST->ConIn, FALSE); // of keys pressed before
     WaitForSingleEvent(ST->ConIn->WaitForKey, kReadingTime);
     for (const auto& [start, pages] : taken)
         BS->FreePages(start, pages);
@@ -105,7 +106,7 @@ Volume::Volume(const EFI_LOADED_IMAGE& started)
         root_ = LibOpenRoot(started.DeviceHandle);
     if (root_ == nullptr)
         stop(EFI_UNSUPPORTED, "it was not started from a file system that the firmware can read");
-    const CHAR16* path = DevicePathToStr(started.FilePath);
+    const CHAR16* path = started.FilePath != nullptr ? DevicePathToStr(started.FilePath) : L"";
     std::size_t end    = 0;
     for (std::size_t i = 0; path[i] != 0 && i + 1 < std::size(folder_); ++i) {
         folder_[i] = path[i] == L'/' ? L'\\' : path[i];

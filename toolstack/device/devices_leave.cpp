@@ -152,6 +152,7 @@ void Devices::unplug_all(Domid domain, std::function<void()> done)
                 done();
             }
         });
+        device->domain_stays = false;
         take_down(device);
     }
 }
@@ -167,8 +168,13 @@ void Devices::take_down(const Device_ptr& device)
                 Error{Errc::cancelled, device->name() + ": it was removed while it was plugged"};
         }
         return;
-    case Phase::leaving:
-    case Phase::releasing: return;
+    case Phase::leaving: return;
+    case Phase::releasing:
+        if (!device->domain_stays && device->timer) { // only the guest was waited for
+            stop_following(*device);
+            gone(device);
+        }
+        return;
     case Phase::waiting:
     case Phase::plugged:
     case Phase::asked:

@@ -259,6 +259,23 @@ TEST_CASE("a device has gone when the guest has forgotten it")
     world.check_nothing_left();
 }
 
+TEST_CASE("a domain that ends need not forget its devices")
+{
+    World world({.notice = std::chrono::hours(1)});
+    store::test::Watching_guest guest(*world.store, Domid{3});
+    REQUIRE(world.plug({5, 6}));
+    guest.watch("/local/domain/0/backend/vbd/3/5/state");
+    guest.watch("/local/domain/0/backend/vbd/3/6/state");
+    bool done = false;
+    world.devices->unplug(World::at(5), Removal::force, [&](const Result<void>&) { done = true; });
+    world.run_until([&] { return world.node("/local/domain/3/device/vbd/5/state") == "(absent)"; });
+    world.settle();
+    CHECK_FALSE(done);
+    world.unplug_all();
+    CHECK(done);
+    world.check_nothing_left();
+}
+
 TEST_CASE("a domain's end takes its devices, whatever they are doing")
 {
     World world;

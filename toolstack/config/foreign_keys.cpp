@@ -16,7 +16,9 @@ constexpr std::string_view kNested_paging = "every domain runs with hardware-ass
 constexpr std::string_view kNot_yet       = "not supported yet";
 constexpr std::string_view kPass_through  = "device pass-through is not supported yet";
 constexpr std::string_view kUse_kernel =
-    "not supported: name the kernel with kernel = and its initrd with ramdisk =";
+    "not supported: name the kernel with kernel = and its initrd with ramdisk =, or, for one on the guest's "
+    "own "
+    "disk, give kernel = the GRUB of Debian's grub-xen-host, /usr/lib/grub-xen/grub-i386-xen_pvh.bin";
 
 constexpr Foreign_key kKeys[] = {
     {"acpi", ignored, "a domain always has ACPI tables"},

@@ -206,7 +206,10 @@ TEST_CASE("Wrong values say what would be right")
         {"disk = ['/a,,xvda', '/b,,sda,', '/c,,xvda,r']",
          "a.cfg:3:8: disk: two disks are called \"xvda\": give each its own vdev"},
         {"bootloader = 'pygrub'",
-         "a.cfg:3:1: bootloader: not supported: name the kernel with kernel = and its initrd with ramdisk ="},
+         "a.cfg:3:1: bootloader: not supported: name the kernel with kernel = and its initrd with ramdisk =, "
+         "or, for one "
+         "on the guest's own disk, give kernel = the GRUB of Debian's grub-xen-host, "
+         "/usr/lib/grub-xen/grub-i386-xen_pvh.bin"},
         {"cmdline = '\xff'", "a.cfg:3:11: cmdline: a command line is not valid UTF-8"},
         {"kernel += ['x']", "a.cfg:3:11: kernel: += joins two lists or two texts, not one with the other"},
     }));

@@ -47,7 +47,7 @@ Expected<void> describe_cpu(xenpf_pcpuinfo& info)
 
 // Which of a processor's power states dom0's kernel may tell the firmware that it drives: the argument of
 // _PDC, a revision, a number of words, and the first of them. The hypervisor drives none itself, so what the
-// kernel says stands as it is. [Intel Processor Vendor-Specific ACPI, 3]
+// kernel says stands as it is. [ACPI 8.4.1, _PDC]
 Expected<void> check_processor_capabilities(Vcpu& vcpu, const xenpf_set_processor_pminfo& info)
 {
     struct Capabilities {

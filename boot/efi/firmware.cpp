@@ -106,7 +106,9 @@ Volume::Volume(const EFI_LOADED_IMAGE& started)
         root_ = LibOpenRoot(started.DeviceHandle);
     if (root_ == nullptr)
         stop(EFI_UNSUPPORTED, "it was not started from a file system that the firmware can read");
-    const CHAR16* path = started.FilePath != nullptr ? DevicePathToStr(started.FilePath) : L"";
+    if (started.FilePath == nullptr)
+        return; // names count from the root
+    const CHAR16* path = DevicePathToStr(started.FilePath);
     std::size_t end    = 0;
     for (std::size_t i = 0; path[i] != 0 && i + 1 < std::size(folder_); ++i) {
         folder_[i] = path[i] == L'/' ? L'\\' : path[i];

@@ -67,6 +67,15 @@ u64 to_register(const Hypercall_result& result)
     return result ? *result : static_cast<u64>(-static_cast<s64>(result.error()));
 }
 
+// RIP stays: the instruction executes again, after whatever is pending, from where it got to.
+void come_again(Vcpu& vcpu, u64 number)
+{
+    expect_continuable(number);
+    // A shadow that outlasts each entry may keep the machine's interrupts out as well.
+    if (vcpu.backend().in_interrupt_shadow())
+        take_pending_interrupts();
+}
+
 // 32-bit code, whose registers are others. False: it is to be executed again.
 bool handle_narrow_call(Vcpu& vcpu)
 {
@@ -75,10 +84,12 @@ bool handle_narrow_call(Vcpu& vcpu)
     Hypercall_args args{};
     for (std::size_t i = 0; i < args.a.size(); ++i)
         args.a[i] = static_cast<u32>(*registers[i]);
-    const auto result = narrow_call(vcpu, static_cast<u32>(regs.rax), args);
+    const u64 number  = static_cast<u32>(regs.rax);
+    const auto result = narrow_call(vcpu, number, args);
     if (!result && result.error() == Errc::erestart) {
         for (std::size_t i = 0; i < args.a.size(); ++i)
             *registers[i] = args.a[i];
+        come_again(vcpu, number);
         return false;
     }
     regs.rax = static_cast<u32>(to_register(result));
@@ -113,16 +124,12 @@ void handle_hypercall(Vcpu& vcpu, const Vm_exit& exit)
     const u64 number  = regs.rax;
     const auto result = call(vcpu, number, args);
     if (!result && result.error() == Errc::erestart) [[unlikely]] {
-        expect_continuable(number);
-        // RIP stays: the instruction executes again, after whatever is pending, from where it got to.
         regs.rdi = args.a[0];
         regs.rsi = args.a[1];
         regs.rdx = args.a[2];
         regs.r10 = args.a[3];
         regs.r8  = args.a[4];
-        // A shadow that outlasts each entry may keep the machine's interrupts out as well.
-        if (vcpu.backend().in_interrupt_shadow())
-            take_pending_interrupts();
+        come_again(vcpu, number);
         return;
     }
     regs.rax = to_register(result);

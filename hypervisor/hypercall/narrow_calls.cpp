@@ -50,6 +50,8 @@ xen_memory_map widened(const Memory_map& from)
 
 Hypercall_result add_one_to_physmap(const Memory_call& call)
 {
+    if (call.start() > 0xffff)
+        return fail(kEdom);
     const auto op = TRY(read_guest<Add_to_physmap>(call.vcpu, call.argument()));
     xen_add_to_physmap wide{};
     wide.domid = op.domid;
@@ -83,8 +85,9 @@ Hypercall_result write_memory_map(const Memory_call& call)
 Hypercall_result memory_op(Vcpu& vcpu, Hypercall_args& args)
 {
     const Memory_call call{vcpu, args};
-    switch (call.command()) {
-    case XENMEM_add_to_physmap: return add_one_to_physmap(call);
+    if (call.command() == XENMEM_add_to_physmap)
+        return add_one_to_physmap(call);
+    switch (args.a[0]) { // none of these is ever continued
     case XENMEM_memory_map: return read_memory_map(call);
     case XENMEM_set_memory_map: return write_memory_map(call);
     case XENMEM_maximum_ram_page:

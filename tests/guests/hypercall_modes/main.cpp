@@ -146,6 +146,8 @@ void memory_calls()
     map = {32, static_cast<u32>(gpa_of(narrow))};
     CHECK_EQUAL(call_with(__HYPERVISOR_memory_op, XENMEM_memory_map, map), 0);
     CHECK_EQUAL(map.nr_entries, wide_map.nr_entries);
+    CHECK_EQUAL(call_with(__HYPERVISOR_memory_op, XENMEM_memory_map | 1 << 6, map),
+                -XEN_ENOSYS); // continued, which it never is
     for (u32 i = 0; i < map.nr_entries && i < 32; ++i)
         CHECK(narrow[i].start == wide[i].start && narrow[i].size == wide[i].size &&
               narrow[i].type == wide[i].type);

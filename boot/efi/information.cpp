@@ -9,17 +9,7 @@ namespace vmm::efi
 namespace
 {
 
-enum Tag_type : u32 {
-    end                = 0,
-    command_line       = 1,
-    loader_name        = 2,
-    module             = 3,
-    memory_map         = 6,
-    framebuffer        = 8,
-    efi64_system_table = 12,
-    acpi_old           = 14,
-    acpi_new           = 15
-};
+using enum Multiboot2_tag;
 
 constexpr std::size_t kOldRsdp = 20; // of ACPI 1.0
 
@@ -39,7 +29,7 @@ void Information::put(const void* from, std::size_t size)
     used_ += size;
 }
 
-void Information::begin_tag(u32 type)
+void Information::begin_tag(Multiboot2_tag type)
 {
     constexpr u8 padding[8] = {};
     put(padding, align_up(used_, 8) - used_);
@@ -54,7 +44,7 @@ void Information::end_tag()
         bytes::store(to_.data() + tag_ + sizeof(u32), static_cast<u32>(used_ - tag_));
 }
 
-void Information::add_text(u32 type, std::string_view text)
+void Information::add_text(Multiboot2_tag type, std::string_view text)
 {
     begin_tag(type);
     put(text.data(), text.size());

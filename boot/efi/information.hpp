@@ -6,6 +6,7 @@
 
 #include "base/types.hpp"
 #include "platform/boot_info.hpp"
+#include "platform/multiboot2_tag.hpp"
 
 #include <span>
 #include <string_view>
@@ -36,9 +37,9 @@ class Information
     [[nodiscard]] std::size_t size() const { return used_; }
 
   private:
-    void begin_tag(u32 type);
+    void begin_tag(Multiboot2_tag type);
     void end_tag();
-    void add_text(u32 type, std::string_view text);
+    void add_text(Multiboot2_tag type, std::string_view text);
     void put(const void* from, std::size_t size);
     template <class T>
     void put(const T& value)

@@ -5,6 +5,7 @@
 #include "platform/boot_info.hpp"
 
 #include "base/bits.hpp"
+#include "platform/multiboot2_tag.hpp"
 
 #include <algorithm>
 
@@ -164,24 +165,15 @@ bool parse(Hpa at, const Physical_reader& memory, Boot_info& info)
 namespace multiboot2
 {
 
-enum Tag_type : u32 {
-    end                = 0,
-    command_line       = 1,
-    loader_name        = 2,
-    module             = 3,
-    memory_map         = 6,
-    framebuffer        = 8,
-    efi64_system_table = 12,
-    acpi_old           = 14,
-    acpi_new           = 15
-};
+using enum Multiboot2_tag;
 
 struct Header {
     u32 total_size, reserved;
 };
 
 struct Tag {
-    u32 type, size;
+    Multiboot2_tag type;
+    u32 size;
 };
 
 constexpr u32 kMaxTotalSize = 1 << 20; // more is corruption
@@ -221,7 +213,7 @@ bool read_rsdp(const Physical_bytes& body, Boot_info& info)
     return body.read(0, std::span<u8>(info.rsdp).first(size));
 }
 
-bool read_tag(u32 type, const Physical_bytes& body, Boot_info& info)
+bool read_tag(Multiboot2_tag type, const Physical_bytes& body, Boot_info& info)
 {
     switch (type) {
     case command_line: return read_text(body, 0, info.command_line, info);

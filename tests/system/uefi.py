@@ -6,9 +6,7 @@ instead of a text screen. dom0 comes up, and the screen is its own."""
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import Failed, scenario
-
-FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+from dom0 import UEFI, Failed, scenario
 
 
 def screen(machine):
@@ -25,4 +23,4 @@ def log(machine):
 
 
 scenario("uefi", __doc__, [("dom0 has the screen", screen), ("the boot is in the log", log)],
-         image="", extra=("-no-reboot", "-bios", FIRMWARE, "-vga", "std"))
+         image="", extra=("-no-reboot", "-bios", UEFI, "-vga", "std"))

@@ -9,9 +9,7 @@ import shutil
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import Failed, log_file, options, play, shell_of_dom0, start
-
-FIRMWARE = "/usr/share/ovmf/OVMF.fd"
+from dom0 import UEFI, Failed, log_file, options, play, shell_of_dom0, start
 
 chosen = options(__doc__)
 folder = log_file(chosen, "uefi_application") + ".esp"
@@ -41,11 +39,10 @@ plinth.efi -cfg=others.cfg rescue
 """
 
 
-def put(source, *names):
-    for name in names:
-        target = os.path.join(folder, name)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copyfile(source, target)
+def put(source, name):
+    target = os.path.join(folder, name)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    shutil.copyfile(source, target)
 
 
 def write(name, text):
@@ -92,7 +89,7 @@ def as_asked(machine):
 
 
 system_partition()
-boot = ["-bios", FIRMWARE, "-drive", f"if=virtio,readonly=on,format=raw,file=fat:{folder}"]
+boot = ["-bios", UEFI, "-drive", f"if=virtio,readonly=on,format=raw,file=fat:{folder}"]
 with start(chosen, "uefi_application", boot=boot, extra=["-no-reboot", "-vga", "std"]) as booted:
     seen = play(booted, [("what cannot be booted is said", refusals), ("boot to dom0's shell", boots),
                          ("it is as the section says", as_asked)])

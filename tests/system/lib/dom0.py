@@ -25,6 +25,7 @@ KERNEL_SAYS = "console=hvc0 loglevel=5"
 # What consoles say is shown to who sits before it; a log of many tests gets the steps, and the end of the consoles
 # where one fails.
 SHOWN = steps.show if sys.stdout.isatty() else None
+UEFI = "/usr/share/ovmf/OVMF.fd"  # firmware for `-bios`
 _machines = []
 
 

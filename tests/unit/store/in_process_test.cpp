@@ -3,8 +3,6 @@
 #include "toolstack/store/store_server.hpp"
 #include "watching_guest.hpp"
 
-#include <xen/io/xs_wire.h>
-
 #include <catch2/catch.hpp>
 
 #include <sys/stat.h>
@@ -32,17 +30,6 @@ struct Host {
             REQUIRE(loop->run_once(Event_loop::Duration::zero()));
         }
     }
-};
-
-class Null_channel final : public store::Ring_channel
-{
-  public:
-    explicit Null_channel(xenstore_domain_interface& page) : page_(page) {}
-    xenstore_domain_interface* page() override { return &page_; }
-    void notify() override {}
-
-  private:
-    xenstore_domain_interface& page_;
 };
 
 } // namespace
@@ -199,8 +186,7 @@ TEST_CASE("it is known whether a domain watches, and told when it does not any m
 TEST_CASE("a shutdown is announced without dropping the domain")
 {
     Host host;
-    xenstore_domain_interface page{};
-    REQUIRE(host.server->introduce(Domid(3), std::make_unique<Null_channel>(page)));
+    const store::test::Watching_guest guest(*host.server, Domid(3));
     Paths seen;
     REQUIRE(host.server->watch(
         "@releaseDomain", [&](const std::string& path) { seen.push_back(path); }, 1));

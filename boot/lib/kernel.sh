@@ -30,11 +30,12 @@ kernel_package() {
     local flavour=$1 note=$PLINTH_BUILD/cache/kernel-$1$KERNEL_SUITE name
     if [ ! -s "$note" ]; then
         name=$(kernel_named "$flavour")
-        if [ -z "$name" ] && [ "$(id -u)" = 0 ]; then
+        if [ -z "$name$KERNEL_SUITE" ] && [ "$(id -u)" = 0 ]; then
             quietly "$PLINTH_BUILD/log/apt-update.log" apt-get update -q
             name=$(kernel_named "$flavour")
         fi
-        [ -n "$name" ] || die "apt does not know linux-image-$flavour" "sudo apt-get update"
+        [ -n "$name$KERNEL_SUITE" ] || die "apt does not know linux-image-$flavour" "sudo apt-get update"
+        [ -n "$name" ] || die "${KERNEL_SUITE#-} has no linux-image-$flavour" "rm -r $PLINTH_BUILD/cache/apt$KERNEL_SUITE"
         mkdir -p "${note%/*}"
         echo "$name" >"$note"
     fi

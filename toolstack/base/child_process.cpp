@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <optional>
 
 namespace vmm
 {
@@ -29,13 +30,37 @@ std::vector<char*> pointers(std::vector<std::string>& words)
     return result;
 }
 
+struct Pipe {
+    Unique_fd reading;
+    Unique_fd writing;
+};
+
+std::optional<Pipe> make_pipe()
+{
+    int ends[2];
+    return ::pipe2(ends, O_CLOEXEC) == 0 ? std::optional<Pipe>({Unique_fd(ends[0]), Unique_fd(ends[1])})
+                                         : std::nullopt;
+}
+
+// Until the parent says that it has taken note. Its end is told by a signal, as another child of it may have
+// its end of the pipe.
+void await_note(pid_t parent, int noted)
+{
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    char word   = 0;
+    ssize_t got = 0;
+    while (::getppid() == parent && (got = ::read(noted, &word, 1)) < 0 && errno == EINTR) {
+    }
+    if (got != 1) {
+        ::_exit(127);
+    }
+}
+
 // Between fork and exec: only what is safe in a signal handler, since other threads may hold any lock.
 [[noreturn]] void become(char* const* words, char* const* environment, const Program& program, int report)
 {
     ::setpgid(0, 0);
-    if (program.ends_with_us) {
-        ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    }
+    ::prctl(PR_SET_PDEATHSIG, program.ends_with_us ? SIGTERM : 0);
     struct sigaction by_default {
     };
     by_default.sa_handler = SIG_DFL;
@@ -59,31 +84,36 @@ std::vector<char*> pointers(std::vector<std::string>& words)
 
 } // namespace
 
-Result<pid_t> start(const Program& program)
+Result<pid_t> start(const Program& program, const std::function<void(pid_t)>& note)
 {
     auto words             = program.words;
     auto environment       = program.environment;
     const auto arguments   = pointers(words);
     const auto variables   = pointers(environment);
     const std::string what = "cannot start " + program.words.front();
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) {
+    auto noted             = make_pipe();
+    auto report            = make_pipe();
+    if (!noted || !report) {
         return fail_errno(what);
     }
-    const Unique_fd reading(ends[0]);
-    Unique_fd writing(ends[1]);
-    const pid_t child = ::fork();
+    const pid_t parent = ::getpid();
+    const pid_t child  = ::fork();
     if (child < 0) {
         return fail_errno(what);
     }
     if (child == 0) {
-        become(arguments.data(), variables.data(), program, writing.get());
+        noted->writing.reset();
+        await_note(parent, noted->reading.get());
+        become(arguments.data(), variables.data(), program, report->writing.get());
     }
-    writing.reset();
+    report->writing.reset();
+    if (note) {
+        note(child);
+    }
     int why     = 0;
-    ssize_t got = 0;
+    ssize_t got = ::write(noted->writing.get(), "", 1);
     do {
-        got = ::read(reading.get(), &why, sizeof why);
+        got = ::read(report->reading.get(), &why, sizeof why);
     } while (got < 0 && errno == EINTR);
     if (got == sizeof why) {
         ::waitpid(child, nullptr, 0);

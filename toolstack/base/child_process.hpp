@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,10 @@ struct Program {
     int error_output  = -1;               // in place of this process's
 };
 
-// An error says why the program could not be started, as known from execve() itself.
-[[nodiscard]] Result<pid_t> start(const Program& program);
+// An error says why the program could not be started, as known from execve() itself. `note` is told the
+// child's number before the program begins, and a program that a process was killed over before it had taken
+// note never does: so there is none that lives on and that nobody knows.
+[[nodiscard]] Result<pid_t> start(const Program& program, const std::function<void(pid_t)>& note = {});
 
 // For a child whose end nobody would hear of: kills it, with its process group, and reaps it.
 void end_now(pid_t child);

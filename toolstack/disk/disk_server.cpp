@@ -99,14 +99,15 @@ void Disk_server::launch_nbd(Done done)
         program.words.emplace_back("--read-only");
     }
     program.words.insert(program.words.end(), {"--", image.name});
-    auto nbd = Followed_process::start(loop_, program, [](const std::string&, bool) {});
+    auto nbd = Followed_process::start(
+        loop_, program, [](const std::string&, bool) {},
+        [this](pid_t pid) { take_note(blkback_ ? blkback_->pid() : 0, pid); });
     if (!nbd) {
         return done(fail(nbd.error().code, "disk " + disk_.vdev + ": " + nbd.error().message +
                                                ", which reads " + std::string(to_string(disk_.format)) +
                                                " images: install qemu-utils"));
     }
     nbd_ = *std::move(nbd);
-    take_note();
     eventually(
         loop_, programs_.patience,
         [here = std::weak_ptr(here_), this, ready] {
@@ -148,12 +149,12 @@ void Disk_server::launch_blkback(Done done)
     const std::string source = needs_nbd() ? "nbd+unix:///?socket=" + file(".nbd") : disk_.target;
     program.words.insert(program.words.end(), {to_string(address_.domain), address_.backend_path(), source});
     auto blkback = Followed_process::start(
-        loop_, program, [this](const std::string& how, bool well) { blkback_ended(how, well); });
+        loop_, program, [this](const std::string& how, bool well) { blkback_ended(how, well); },
+        [this](pid_t pid) { take_note(pid, nbd_ ? nbd_->pid() : 0); });
     if (!blkback) {
         return done(fail(blkback.error().code, "disk " + disk_.vdev + ": " + blkback.error().message));
     }
     blkback_ = *std::move(blkback);
-    take_note();
     eventually(
         loop_, programs_.patience,
         [here = std::weak_ptr(here_), this] {
@@ -171,11 +172,7 @@ void Disk_server::launch_blkback(Done done)
         }));
 }
 
-void Disk_server::take_note()
-{
-    Json record{{"blkback", blkback_ ? blkback_->pid() : 0}, {"nbd", nbd_ ? nbd_->pid() : 0}};
-    note_(std::move(record));
-}
+void Disk_server::take_note(pid_t blkback, pid_t nbd) { note_(Json{{"blkback", blkback}, {"nbd", nbd}}); }
 
 bool Disk_server::is_record(const Json& record) { return record.is_object() && record.contains("blkback"); }
 

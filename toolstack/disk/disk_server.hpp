@@ -68,7 +68,7 @@ class Disk_server
     void end_nbd(std::function<void(bool by_itself)> done);
     void blkback_ended(const std::string& how, bool well);
     void ended(const std::string& how, bool well);
-    void take_note();
+    void take_note(pid_t blkback, pid_t nbd);
     [[nodiscard]] std::string name() const;
     // A callback that does nothing once this object is gone.
     template <class Callback>

@@ -29,9 +29,9 @@ bool has_word(pid_t pid, const std::string& word)
 } // namespace
 
 Result<std::unique_ptr<Followed_process>> Followed_process::start(Event_loop& loop, const Program& program,
-                                                                  Ended ended)
+                                                                  Ended ended, const Note& note)
 {
-    const pid_t pid = TRY(vmm::start(program));
+    const pid_t pid = TRY(vmm::start(program, note));
     std::unique_ptr<Followed_process> process(new Followed_process(loop, pid, true, std::move(ended)));
     if (const auto followed = process->follow(); !followed) {
         end_now(pid);

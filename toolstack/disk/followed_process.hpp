@@ -19,9 +19,11 @@ class Followed_process
   public:
     // How it ended, in words; whether it ended well, as far as is known of somebody else's child.
     using Ended = std::function<void(const std::string& how, bool well)>;
+    // What a successor needs to adopt it is written down in this call, before the program begins.
+    using Note  = std::function<void(pid_t)>;
 
-    [[nodiscard]] static Result<std::unique_ptr<Followed_process>> start(Event_loop& loop,
-                                                                         const Program& program, Ended ended);
+    [[nodiscard]] static Result<std::unique_ptr<Followed_process>>
+    start(Event_loop& loop, const Program& program, Ended ended, const Note& note = {});
     // Nothing if there is no such process any more, or the number is another's now: `word` must be one of its
     // command line.
     [[nodiscard]] static std::unique_ptr<Followed_process> adopt(Event_loop& loop, pid_t pid,

@@ -24,6 +24,7 @@ constexpr Stage kStages[] = {
     {"page tables", boot::enter_final_page_tables},
     {"memory", boot::start_memory},
     {"ACPI tables", boot::read_acpi},
+    {"UEFI firmware", boot::read_firmware},
     {"interrupt controllers", boot::start_interrupts},
     {"clock", boot::start_clock},
     {"timer", boot::start_timer},

@@ -101,6 +101,15 @@ void Information::add_efi_system_table(u64 address)
     end_tag();
 }
 
+void Information::add_efi_memory_map(std::span<const u8> descriptors, std::size_t stride)
+{
+    begin_tag(efi_memory_map);
+    put(static_cast<u32>(stride));
+    put(u32{1}); // of this version [UEFI 7.2]
+    put(descriptors.data(), descriptors.size());
+    end_tag();
+}
+
 void Information::finish()
 {
     begin_tag(end);

@@ -31,6 +31,8 @@ class Information
     // A copy of the ACPI root pointer, of either length.
     void add_rsdp(std::span<const u8> rsdp);
     void add_efi_system_table(u64 address);
+    // The firmware's memory map as it is.
+    void add_efi_memory_map(std::span<const u8> descriptors, std::size_t stride);
     void finish();
 
     [[nodiscard]] bool complete() const { return !full_; }

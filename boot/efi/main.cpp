@@ -23,7 +23,7 @@ namespace
 {
 
 constexpr std::size_t kMostDescriptors = 1024;
-constexpr std::size_t kInformationSize = 64 * kKiB;
+constexpr std::size_t kInformationSize = 128 * kKiB;
 constexpr std::size_t kHeadroom        = 16; // descriptors that our own last steps may add
 
 struct Loaded {
@@ -177,8 +177,8 @@ u32 low(const void* pointer) { return static_cast<u32>(reinterpret_cast<u64>(poi
         stop(EFI_OUT_OF_RESOURCES,
              "the firmware keeps memory from {x} to {x}, where the hypervisor has to be", image->start,
              image->end);
-    const std::size_t used =
-        information.size() + (current.size / current.stride + kHeadroom) * sizeof(Memory_region);
+    const std::size_t used = information.size() + (current.size / current.stride + kHeadroom) *
+                                                      (sizeof(Memory_region) + current.stride);
     if (!information.complete() || used > where.size())
         stop(EFI_BUFFER_TOO_SMALL, "its command lines or the firmware's memory map are too long");
 

@@ -55,6 +55,7 @@ void Memory_map::describe(Information& to) const
     to.begin_memory_map();
     for_each_region([&](const Memory_region& region) { to.add_memory(region); });
     to.end_memory_map();
+    to.add_efi_memory_map(descriptors_, stride_);
 }
 
 bool Memory_map::is_ram(u64 start, u64 end) const

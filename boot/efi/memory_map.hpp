@@ -2,7 +2,7 @@
 //
 // The firmware's memory map [UEFI 7.2, GetMemoryMap], and what of it is RAM once the boot services have
 // ended: theirs, and what a loader was given, is then free, too. Neighbours of one kind become one region,
-// for firmware's maps are finely divided.
+// for firmware's maps are finely divided. Who needs to know more is handed the firmware's own map as well.
 #pragma once
 
 #include "efi/information.hpp"

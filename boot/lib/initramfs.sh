@@ -6,7 +6,7 @@
 DOM0_MODULES=(xen-privcmd xen-evtchn xen-gntdev xen-gntalloc xenfs xen-blkback xen-netback loop brd
     ahci ata_piix nvme sd_mod sr_mod e1000 e1000e igb virtio_pci virtio_net virtio_blk virtio_scsi
     af_packet bridge veth ext4 iso9660
-    nf_tables nft_chain_nat nft_masq nft_ct nft_meta_bridge)
+    nf_tables nft_chain_nat nft_masq nft_ct nft_meta_bridge efivarfs)
 # What the demo domU drives: its devices are paravirtual.
 DOMU_MODULES=(xen-blkfront xen-netfront af_packet ext4 iso9660)
 
@@ -117,7 +117,7 @@ initramfs_dom0() {
     cp -a "$PLINTH_BUILD/cache/xenstore-utils/usr/bin/." "$dir/usr/bin/"
     mkdir -p "$dir/usr/sbin"
     cp "$(command -v dnsmasq)" "$dir/usr/sbin/dnsmasq"
-    cp "$(command -v qemu-nbd)" "$(command -v qemu-img)" "$dir/usr/bin/"
+    cp "$(command -v qemu-nbd)" "$(command -v qemu-img)" "$(command -v chattr)" "$dir/usr/bin/"
     cp -r "$PLINTH_ROOT/boot/image/dom0/." "$dir/"
     "tree_tools_$tools" "$dir"
     for overlay in "$@"; do

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "boot/stages.hpp"
 
+#include "arch/x86/cpu/firmware_call.hpp"
 #include "arch/x86/cpu/fpu.hpp"
 #include "arch/x86/cpu/hardening.hpp"
 #include "arch/x86/cpu/host_paging.hpp"
@@ -133,6 +134,23 @@ void read_acpi()
         log::info("ACPI has no MCFG: PCI configuration space is reached by ports only");
     for (const Acpi_table& table : boot_state.acpi.tables)
         log::debug("  {} at {x}, {} bytes", table.name(), table.address, table.length);
+}
+
+// A machine without it, or that was booted by its BIOS, goes on without.
+void read_firmware()
+{
+    const Boot_info& loader = boot_state.loader;
+    const auto firmware     = read_efi_firmware(loader.efi_system_table, physical_memory());
+    if (!firmware)
+        return;
+    const std::span<const Efi_region> memory(loader.efi_memory.begin(), loader.efi_memory.size());
+    efi_machine    = {firmware, memory};
+    const bool use = boot_state.options.efi_services && !memory.empty();
+    if (use && !map_firmware(memory))
+        log::warning("too little memory for the tables that UEFI's runtime services run on");
+    const u32 revision = firmware->system.header.revision;
+    log::info("UEFI {}.{}, {} tables; its runtime services are {}", revision >> 16, (revision & 0xffff) / 10,
+              firmware->system.table_count, use ? "there for dom0" : "not used");
 }
 
 void start_interrupts()

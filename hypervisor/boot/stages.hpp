@@ -18,6 +18,7 @@ void enter_final_page_tables();
 void start_memory();
 void plan_dom0_memory(); // part of start_memory: dom0's RAM is kept out of the frame allocator
 void read_acpi();
+void read_firmware();
 void start_interrupts();
 void start_clock();
 void start_timer();

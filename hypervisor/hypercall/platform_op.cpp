@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// XENPF_*: what dom0's kernel tells the hypervisor about the machine, and asks. dom0 reaches the firmware
-// and the CPUs' power management itself, so little is left. [xen/include/public/platform.h]
+// XENPF_*: what dom0's kernel tells the hypervisor about the machine, and asks. dom0 reaches ACPI, a BIOS and
+// the CPUs' power management itself, so little is left. [xen/include/public/platform.h]
 #include "domain/domain_table.hpp"
 #include "domain/time.hpp"
 #include "domain/vcpu.hpp"
@@ -9,6 +9,7 @@
 #include "hypercall/argument.hpp"
 #include "hypercall/control_lock.hpp"
 #include "hypercall/cpu_hotplug.hpp"
+#include "hypercall/efi_op.hpp"
 #include "hypercall/hypercall.hpp"
 #include "platform/screen.hpp"
 #include "sched/scheduler.hpp"
@@ -98,6 +99,14 @@ Hypercall_result do_platform_op(Vcpu& vcpu, Hypercall_args& args)
         if (op.u.cpu_ol.cpuid == 0)
             return fail(Errc::eopnotsupp);
         TRY(take_cpu_offline(op.u.cpu_ol.cpuid));
+        return 0;
+    case XENPF_firmware_info:
+        TRY(describe_firmware(vcpu, op.u.firmware_info));
+        TRY(write_guest(vcpu, arg, op));
+        return 0;
+    case XENPF_efi_runtime_call:
+        TRY(call_efi_service(vcpu, op.u.efi_runtime_call));
+        TRY(write_guest(vcpu, arg, op));
         return 0;
     case XENPF_set_processor_pminfo: TRY(check_processor_capabilities(vcpu, op.u.set_pminfo)); return 0;
     case kGetDom0Console: return describe_console(vcpu, arg);

@@ -193,6 +193,27 @@ bool read_memory_map(const Physical_bytes& body, Boot_info& info)
     return true;
 }
 
+// As the firmware gave it, in descriptors of the size that comes first.
+bool read_efi_memory(const Physical_bytes& body, Boot_info& info)
+{
+    struct Descriptor {
+        u64 type; // the upper half is padding
+        Hpa start;
+        u64 virtual_start, pages, attributes;
+    };
+    constexpr u32 first = 8; // after the size and a version
+    const u32 size      = body.get<u32>(0);
+    if (size < sizeof(Descriptor) || size > kMaxMapEntry)
+        return false;
+    for (u32 at = first; body.has(at, size); at += size) {
+        Descriptor d;
+        if (!body.read_object(at, d))
+            return false;
+        info.truncated |= !info.efi_memory.push({d.start, d.pages, d.attributes, static_cast<u32>(d.type)});
+    }
+    return true;
+}
+
 // As in Multiboot1, but with two bytes of padding before the colours, which only pixels have.
 bool read_framebuffer(const Physical_bytes& body, Framebuffer& fb)
 {
@@ -227,6 +248,7 @@ bool read_tag(Multiboot2_tag type, const Physical_bytes& body, Boot_info& info)
     case acpi_old:
     case acpi_new: return read_rsdp(body, info);
     case efi64_system_table: return body.read_object(0, info.efi_system_table);
+    case efi_memory_map: return read_efi_memory(body, info);
     default: return true;
     }
 }

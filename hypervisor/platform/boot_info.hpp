@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/expected.hpp"
+#include "platform/efi.hpp"
 #include "platform/fixed_list.hpp"
 #include "platform/physical_reader.hpp"
 
@@ -50,6 +51,7 @@ struct Framebuffer {
 };
 
 inline constexpr std::size_t kMaxMemoryRegions = 256;
+inline constexpr std::size_t kMaxEfiRegions    = 512;
 inline constexpr std::size_t kMaxBootModules   = 8;
 inline constexpr std::size_t kMaxRsdpSize      = 36;
 
@@ -60,6 +62,7 @@ struct Boot_info {
     Fixed_text<64> loader;
     Framebuffer framebuffer;
     Hpa efi_system_table; // 0 when not booted by UEFI
+    Fixed_list<Efi_region, kMaxEfiRegions> efi_memory;
     // A copy of the ACPI root pointer; size 0 when the loader gave none and it has to be searched.
     std::array<u8, kMaxRsdpSize> rsdp{};
     std::size_t rsdp_size = 0;

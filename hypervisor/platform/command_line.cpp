@@ -160,6 +160,8 @@ constexpr Word<Sched_granularity> kGranularities[] = {{"cpu", Sched_granularity:
 constexpr Word<Clock_source> kClockSources[] = {{"tsc", Clock_source::tsc},
                                                 {"acpi", Clock_source::acpi_timer}};
 
+constexpr Word<bool> kEfiServices[] = {{"rs", true}, {"no-rs", false}};
+
 struct Option {
     std::string_view name;
     std::string_view form;
@@ -203,6 +205,8 @@ constexpr Option kOptions[] = {
          o.spec_ctrl = v;
          return !v.empty();
      }},
+    {"efi", "rs or no-rs", "whether dom0 may use the runtime services of UEFI firmware, as for EFI variables",
+     [](std::string_view v, Options& o) { return parse_choice(kEfiServices, v, o.efi_services); }},
     {"help", "", "print this list while booting",
      [](std::string_view v, Options& o) { return parse_flag(v, o.help); }},
 };

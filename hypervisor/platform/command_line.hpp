@@ -29,8 +29,9 @@ struct Options {
     Sched_granularity sched_granularity = Sched_granularity::cpu;
     bool dom0_vcpus_pin                 = false;
     std::string_view spec_ctrl; // understood by arch/x86/decode/speculation.hpp
-    bool no_reboot = false;
-    bool help      = false;
+    bool efi_services = true;
+    bool no_reboot    = false;
+    bool help         = false;
 };
 
 struct Option_note {

@@ -18,7 +18,8 @@ enum class Multiboot2_tag : u32 {
     framebuffer        = 8,
     efi64_system_table = 12,
     acpi_old           = 14,
-    acpi_new           = 15
+    acpi_new           = 15,
+    efi_memory_map     = 17
 };
 
 } // namespace vmm

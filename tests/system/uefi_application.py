@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """plinth.efi in the firmware's shell, from a FAT file system with a configuration, a kernel and an initramfs on it: what it
-cannot boot it says and gives back to the shell, with all memory; then it boots dom0, by the section that is asked for."""
+cannot boot it says and gives back to the shell, with all memory; then it boots dom0, by the section that is asked for. The
+firmware has a mistake in its runtime services, which costs no more than those."""
 
 import os
 import re
@@ -9,7 +10,8 @@ import shutil
 import sys
 
 sys.path.insert(0, __file__.rsplit("/", 1)[0] + "/lib")
-from dom0 import UEFI, Failed, log_file, options, play, shell_of_dom0, start
+from dom0 import UEFI, Failed, guest_shell, log_file, options, play, shell_of_dom0, start
+from efi_variables import variable, write_variable
 
 chosen = options(__doc__)
 folder = log_file(chosen, "uefi_application") + ".esp"
@@ -31,6 +33,7 @@ ramdisk = /dom0.cpio
 # As one who tries it types.
 SHELL = """fs0:
 cd EFI\\plinth
+load faulty.efi
 plinth.efi -cfg=absent.cfg
 plinth.efi nosuch
 plinth.efi
@@ -53,6 +56,7 @@ def write(name, text):
 def system_partition():
     shutil.rmtree(folder, ignore_errors=True)
     put(os.path.join(chosen.build, "boot", "efi", "plinth.efi"), "EFI/plinth/plinth.efi")
+    put(os.path.join(chosen.build, "tests", "system", "faulty_driver.efi"), "EFI/plinth/faulty.efi")
     put(os.path.join(chosen.build, "boot", "vmlinuz"), "EFI/plinth/vmlinuz")
     put(os.path.join(chosen.build, "boot", "dom0.cpio"), "dom0.cpio")
     write("EFI/plinth/plinth.cfg", CONFIG)
@@ -88,10 +92,25 @@ def as_asked(machine):
         raise Failed("no guest")
 
 
+def faults(machine):
+    """Only for a variable of that name; from then on there are no variables, and all else goes on."""
+    write_variable(machine, "Sound", "x")
+    if write_variable(machine, "Fault", "x", check=False) == 0:
+        raise Failed("the firmware has no mistake")
+    if "the firmware's runtime services have faulted at" not in machine.shell("xm dmesg")[1]:
+        raise Failed("the hypervisor's log does not say what happened")
+    if machine.shell(f"cat {variable('Sound')}", check=False)[0] == 0 or write_variable(machine, "Sound", "y", check=False) == 0:
+        raise Failed("the firmware's runtime services are called again")
+    with guest_shell(machine, "demo") as guest:
+        guest.shell("true")
+    machine.shell("xm destroy demo", 60)
+
+
 system_partition()
 boot = ["-bios", UEFI, "-drive", f"if=virtio,readonly=on,format=raw,file=fat:{folder}"]
 with start(chosen, "uefi_application", boot=boot, extra=["-no-reboot", "-vga", "std"]) as booted:
     seen = play(booted, [("what cannot be booted is said", refusals), ("boot to dom0's shell", boots),
-                         ("it is as the section says", as_asked)])
+                         ("it is as the section says", as_asked),
+                         ("the firmware's services fault: all else goes on", faults)])
 shutil.rmtree(folder)
 sys.exit(0 if seen else 1)

@@ -215,6 +215,8 @@ const Attempt kAttempts[] = {
     {"sysctl readconsole", [] { return run_sysctl(XEN_SYSCTL_readconsole); }, -XEN_EPERM},
     {"platform_op settime64", [] { return run_platform(XENPF_settime64); }, -XEN_EPERM},
     {"platform_op get_cpuinfo", [] { return run_platform(XENPF_get_cpuinfo); }, -XEN_EPERM},
+    {"platform_op firmware_info", [] { return run_platform(XENPF_firmware_info); }, -XEN_EPERM},
+    {"platform_op efi_runtime_call", [] { return run_platform(XENPF_efi_runtime_call); }, -XEN_EPERM},
     {"platform_op set_processor_pminfo", [] { return run_platform(XENPF_set_processor_pminfo); }, -XEN_EPERM},
     {"current_reservation of dom0", [] { return domain_op(XENMEM_current_reservation, 0); }, -XEN_EPERM},
     {"current_reservation of nobody", [] { return domain_op(XENMEM_current_reservation, kNobody); },

@@ -26,6 +26,7 @@ KERNEL_SAYS = "console=hvc0 loglevel=5"
 # where one fails.
 SHOWN = steps.show if sys.stdout.isatty() else None
 UEFI = "/usr/share/ovmf/OVMF.fd"  # firmware for `-bios`
+UEFI_CODE, UEFI_VARIABLES = ("/usr/share/OVMF/OVMF_" + part for part in ("CODE_4M.fd", "VARS_4M.fd"))  # the same for flash
 _machines = []
 
 

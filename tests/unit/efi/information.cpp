@@ -96,6 +96,9 @@ TEST_CASE("efi: the hypervisor reads what is written for it")
     CHECK(info.framebuffer.red_position == 16);
     CHECK(info.framebuffer.blue_size == 8);
     CHECK(info.efi_system_table == Hpa(0x7eee018));
+    REQUIRE(info.efi_memory.size() == 10);
+    CHECK(info.efi_memory[4].type == EfiRuntimeServicesData);
+    CHECK(info.efi_memory[4].end() == Hpa(0x410000));
 
     // Neighbours of a kind are one, whoever had them.
     struct Expected_region {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arch/x86/intr/vectors.hpp"
 
+#include "arch/x86/cpu/firmware_call.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "base/spinlock.hpp"
@@ -78,13 +79,12 @@ bool devices_reach(u32 cpu) { return known_cpus.list[cpu].apic_id < 0xff; }
 
 void handle_exception(Exception_frame& frame)
 {
-    if (frame.vector == kGeneralProtection) {
-        if (const u64 go_on = fixup_for(frame.rip)) {
-            frame.rip = go_on;
-            return;
-        }
-    }
-    panic_on_exception(frame);
+    u64 go_on = give_up_firmware_call(frame);
+    if (go_on == 0 && frame.vector == kGeneralProtection)
+        go_on = fixup_for(frame.rip);
+    if (go_on == 0)
+        panic_on_exception(frame);
+    frame.rip = go_on;
 }
 
 } // namespace

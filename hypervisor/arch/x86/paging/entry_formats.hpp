@@ -72,6 +72,16 @@ struct Host_format : Entry_format {
     }
 };
 
+// What the firmware's own code runs on. It may want to write where it is executed; what is in force only while
+// that runs must not stay in a TLB, so nothing is global.
+struct Firmware_format : Host_format {
+    static constexpr u64 leaf(Hpa at, unsigned level, Leaf_attributes attributes)
+    {
+        return bare_leaf(at, level, attributes) | p | a | d | (attributes.writable ? rw : 0) |
+               (attributes.executable ? 0 : nx) | (attributes.uncached ? pcd | pwt : 0);
+    }
+};
+
 // The tables that guests run on, in the format of the CPU at hand. A table's entry is the same in both: what
 // differs is where a leaf's attributes stand, and those places are data, chosen once at boot.
 struct Nested_format : Entry_format {

@@ -60,6 +60,16 @@ Bytes full_information()
             .add(u8{0})
             .add(u8{8}));
     tag(b, 12, Bytes().add(u64{0x7eee018}));
+    tag(b, 17,
+        Bytes()
+            .add(u32{48})
+            .add(u32{1})
+            .add(u64{6})
+            .add(u64{0x7e00000})
+            .add(u64{0})
+            .add(u64{16})
+            .add(u64{0x8000000000000008})
+            .zeros(8));
     tag(b, 99, Bytes().text("a tag of the future"));
     tag(b, 15, Bytes().text("RSD PTR new").zeros(25));
     tag(b, 14, Bytes().text("RSD PTR old").zeros(9));
@@ -93,6 +103,10 @@ TEST_CASE("multiboot2: every tag that matters")
     CHECK(info.framebuffer.pitch == 4096);
     CHECK(info.framebuffer.green_position == 8);
     CHECK(info.efi_system_table == Hpa(0x7eee018));
+    REQUIRE(info.efi_memory.size() == 1);
+    CHECK(info.efi_memory[0].type == 6);
+    CHECK(info.efi_memory[0].end() == Hpa(0x7e10000));
+    CHECK(info.efi_memory[0].attributes == (Efi_region::kRuntime | Efi_region::kWriteBack));
     CHECK(info.rsdp_size == 36);
     CHECK(info.rsdp[8] == 'n');
 }

@@ -2,6 +2,7 @@
 //
 // Host vectors of several CPUs, which take the interrupts that the test sends them.
 #include "arch/x86/intr/vectors.hpp"
+#include "arch/x86/cpu/firmware_call.hpp"
 #include "arch/x86/cpu/msr.hpp"
 #include "arch/x86/intr/local_apic_driver.hpp"
 #include "debug/log.hpp"
@@ -81,6 +82,7 @@ namespace log
 void write_guest(Level, std::string_view, std::span<const Format_arg>) { ++strays; }
 } // namespace log
 u64 fixup_for(u64) { return 0; }
+u64 give_up_firmware_call(const Exception_frame&) { return 0; }
 void panic_on_exception(const Exception_frame&) { throw fakes::Panicked("exception"); }
 } // namespace vmm
 
